@@ -1,0 +1,53 @@
+// swift-tools-version:6.1
+import PackageDescription
+
+// The package graph is the architecture: a target can only import those above it in this list.
+let package = Package(
+    name: "kontor",
+    products: [
+        .library(name: "KontorCore", targets: ["KontorCore"]),
+        .library(name: "KontorService", targets: ["KontorService"]),
+        .executable(name: "kontor", targets: ["kontor"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // Pure rules: no I/O, no clock, no async, no Foundation.
+        .target(name: "KontorCore"),
+        // Engine, saga coordinator, recovery, and the ports that they need.
+        .target(
+            name: "KontorService",
+            dependencies: ["KontorCore", .product(name: "DequeModule", package: "swift-collections")]),
+        // One machine's store: our journal, and SQLite for the folded table.
+        .target(
+            name: "KontorEmbedded",
+            dependencies: [
+                "KontorCore", "KontorService",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        // Routes, problem details and the listener.
+        .target(
+            name: "KontorHTTP",
+            dependencies: [
+                "KontorCore", "KontorService",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        // A store in memory and a simulated disk: links neither NIO nor SQLite's callers.
+        .target(name: "KontorSimulation", dependencies: ["KontorCore", "KontorService"]),
+        .executableTarget(
+            name: "kontor",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+    ]
+)

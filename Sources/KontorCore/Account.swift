@@ -1,0 +1,61 @@
+// The records of a ledger: an account, the holds on it, and the direct payments made from it.
+
+/// An item's stock or a user's credit, with its lifetime totals.
+///
+/// `balance == deposited - withdrawn - captured` and `0 <= held <= balance` hold in every committed record.
+public struct Account: Hashable, Sendable {
+    /// What is there, promised or not: what a read returns.
+    public var balance = Amount.zero
+    /// What open sagas have a lock on.
+    public var held = Amount.zero
+    public var deposited = Amount.zero
+    public var withdrawn = Amount.zero
+    /// Sold by checkouts, or paid for an order directly.
+    public var captured = Amount.zero
+    /// Money for one unit of an item; zero for a user.
+    public var price = Amount.zero
+    /// Rises when `batch_init` replaces the account, so that payments of the life before are told apart.
+    public var generation: UInt32 = 0
+
+    public init() {}
+
+    /// What a new hold or a withdrawal may take.
+    public var available: Amount { balance - held }
+}
+
+/// The lock of one saga on a part of one account, kept until the saga has finished.
+public struct Hold: Hashable, Sendable {
+    public enum State: UInt8, Sendable {
+        /// The amount is locked.
+        case held = 1
+        /// The amount is sold or charged.
+        case captured = 2
+        /// Undone; also the marker left by a release that found no hold, which refuses the hold that comes late.
+        case released = 3
+    }
+
+    public var amount: Amount
+    public var state: State
+
+    public init(amount: Amount, state: State) {
+        self.amount = amount
+        self.state = state
+    }
+}
+
+/// What a user paid for an order without a checkout.
+public struct DirectPayment: Hashable, Sendable {
+    public var amount: Amount
+    public var isCancelled: Bool
+    /// The account's generation when it was paid; a payment of an earlier one no longer counts as made.
+    public var generation: UInt32
+    /// What earlier payments for the same order captured, so that the books can be checked against this record.
+    public var earlier: Amount
+
+    public init(amount: Amount, isCancelled: Bool, generation: UInt32, earlier: Amount) {
+        self.amount = amount
+        self.isCancelled = isCancelled
+        self.generation = generation
+        self.earlier = earlier
+    }
+}

@@ -1,0 +1,107 @@
+// Writing and reading the bytes of records. Integers are LEB128 varints or fixed little-endian; there is no padding.
+
+/// Appends values to a byte array.
+public struct ByteWriter {
+    public var bytes: [UInt8] = []
+
+    public init() {}
+
+    @inlinable
+    public mutating func byte(_ value: UInt8) { bytes.append(value) }
+
+    @inlinable
+    public mutating func varint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// A fixed-width little-endian integer.
+    @inlinable
+    public mutating func fixed<Value: FixedWidthInteger>(_ value: Value) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    /// A length (one varint) and the bytes.
+    @inlinable
+    public mutating func blob(_ value: [UInt8]) {
+        varint(UInt64(value.count))
+        bytes.append(contentsOf: value)
+    }
+
+    @inlinable
+    public mutating func text(_ value: String) {
+        var copy = value
+        copy.withUTF8 { utf8 in
+            varint(UInt64(utf8.count))
+            bytes.append(contentsOf: utf8)
+        }
+    }
+}
+
+/// Why bytes could not be read: they are damaged, or a newer Kontor wrote them.
+public enum DecodingFailure: Error, Hashable, Sendable {
+    case truncated
+    case invalid(String)
+    case newerFormat(UInt8)
+}
+
+/// Reads what a ``ByteWriter`` wrote. Never reads past the end, whatever the bytes are.
+public struct ByteReader {
+    public let bytes: ArraySlice<UInt8>
+    public private(set) var position: Int
+
+    public init(_ bytes: ArraySlice<UInt8>) {
+        self.bytes = bytes
+        position = bytes.startIndex
+    }
+
+    public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
+
+    public var isAtEnd: Bool { position == bytes.endIndex }
+
+    public mutating func byte() throws(DecodingFailure) -> UInt8 {
+        guard position < bytes.endIndex else { throw .truncated }
+        defer { position += 1 }
+        return bytes[position]
+    }
+
+    public mutating func varint() throws(DecodingFailure) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        while true {
+            let next = try byte()
+            if shift == 63 && next > 1 { throw .invalid("a varint above 64 bits") }
+            value |= UInt64(next & 0x7F) << shift
+            if next < 0x80 { return value }
+            shift += 7
+            if shift > 63 { throw .invalid("a varint above 64 bits") }
+        }
+    }
+
+    public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type) throws(DecodingFailure) -> Value {
+        let slice = try take(MemoryLayout<Value>.size)
+        var value: Value = 0
+        for byte in slice.reversed() { value = (value << 8) | Value(truncatingIfNeeded: byte) }
+        return value
+    }
+
+    public mutating func blob() throws(DecodingFailure) -> ArraySlice<UInt8> {
+        let count = try varint()
+        guard count <= UInt64(bytes.endIndex - position) else { throw .truncated }
+        return try take(Int(count))
+    }
+
+    public mutating func text() throws(DecodingFailure) -> String {
+        String(decoding: try blob(), as: UTF8.self)
+    }
+
+    private mutating func take(_ count: Int) throws(DecodingFailure) -> ArraySlice<UInt8> {
+        guard bytes.endIndex - position >= count else { throw .truncated }
+        defer { position += count }
+        return bytes[position..<position + count]
+    }
+}

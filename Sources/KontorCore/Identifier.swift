@@ -1,0 +1,75 @@
+// Names of things: accounts, orders, and the sagas that join them.
+
+/// The name of an item, a user or an order: 1 to 64 characters of `A-Z a-z 0-9 _ . ~ -`.
+public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let text: String
+
+    /// - Returns: nil if `text` is not a valid identifier.
+    public init?(_ text: String) {
+        var utf8 = text.utf8.makeIterator()
+        var length = 0
+        while let byte = utf8.next() {
+            length += 1
+            guard length <= Limits.identifierBytes, Self.isAllowed(byte) else { return nil }
+        }
+        guard length > 0 else { return nil }
+        self.text = text
+    }
+
+    /// The identifier that `batch_init` gives to its `number`th record.
+    public init(number: Int) {
+        text = String(number)
+    }
+
+    /// A version 4 UUID made of 128 random bits.
+    public init(randomBits high: UInt64, _ low: UInt64) {
+        let versioned = (high & 0xFFFF_FFFF_FFFF_0FFF) | 0x0000_0000_0000_4000
+        let variant = (low & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000
+        text = String(unsafeUninitializedCapacity: 36) { buffer in
+            var position = 0
+            for nibble in 0..<32 {
+                if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
+                    buffer[position] = UInt8(ascii: "-")
+                    position += 1
+                }
+                let half = nibble < 16 ? versioned : variant
+                let digit = UInt8((half >> UInt64(60 - 4 * (nibble & 15))) & 15)
+                buffer[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                position += 1
+            }
+            return position
+        }
+    }
+
+    public static func < (left: Identifier, right: Identifier) -> Bool { left.text < right.text }
+    public var description: String { text }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"),
+            UInt8(ascii: "-"):
+            return true
+        default:
+            return false
+        }
+    }
+}
+
+/// One attempt to check out one life of one order.
+///
+/// The order's id alone would not do: an order that failed is checked out again (`attempt`), and `batch_init`
+/// uses ids again (`incarnation`, 64 random bits). A hold belongs to an account and a saga.
+public struct SagaID: Hashable, Sendable, CustomStringConvertible {
+    public let order: Identifier
+    public let incarnation: UInt64
+    public let attempt: UInt32
+
+    public init(order: Identifier, incarnation: UInt64, attempt: UInt32) {
+        self.order = order
+        self.incarnation = incarnation
+        self.attempt = attempt
+    }
+
+    public var description: String { "\(order)/\(String(incarnation, radix: 16))/\(attempt)" }
+}

@@ -1,0 +1,72 @@
+// What can be asked of a ledger, and what it can answer. The rules are in LedgerRules.
+
+/// One command to one account. Stock and Payment are both ledgers and obey the same rules.
+public struct LedgerCommand: Hashable, Sendable {
+    public enum Operation: Hashable, Sendable {
+        case read
+        /// Creates the account, empty, with a price (zero for a user).
+        case open(price: Amount)
+        /// `batch_init`: books an old balance out and the new one in, or creates the account.
+        case replace(balance: Amount, price: Amount)
+        case deposit(Amount)
+        case withdraw(Amount)
+        /// A payment for an order that no checkout makes; it does not pay the order.
+        case payDirectly(order: Identifier, Amount)
+        case cancelPayment(order: Identifier)
+        case findPayment(order: Identifier)
+        /// Locks a part of the account for a saga. `mayWait`: a contended hold is answered again once it is granted.
+        case hold(SagaID, Amount, mayWait: Bool)
+        case capture(SagaID, Amount)
+        case release(SagaID, Amount)
+        /// The saga has finished: no message of it can arrive any more, its hold or marker may go.
+        case forget(SagaID)
+    }
+
+    /// An item or a user.
+    public let account: GroupKey
+    public let operation: Operation
+
+    public init(_ account: GroupKey, _ operation: Operation) {
+        self.account = account
+        self.operation = operation
+    }
+}
+
+/// What a ledger decided, in order of precedence. A replay gets what its original got.
+public enum LedgerOutcome: Hashable, Sendable {
+    case done
+    /// The committed account, as of this command.
+    case account(Account)
+    /// Whether a direct payment for the order stands.
+    case payment(isPaid: Bool)
+
+    case unknownAccount
+    case accountExists
+    /// There never was a direct payment for this order, or it belongs to a life of the account before `batch_init`.
+    case noDirectPayment
+    case alreadyPaidDirectly
+    /// Not replaced: open sagas hold a part of the account.
+    case hasHolds
+    /// A balance or lifetime total would pass its bound.
+    case overLimit
+    /// Final: the committed balance does not suffice.
+    case insufficient(balance: Amount)
+    /// The committed balance suffices, but undecided sagas hold part of it: wait.
+    case contended(balance: Amount)
+    /// A message that the protocol cannot produce, or produces only late. The account is unchanged.
+    case anomaly(Anomaly)
+}
+
+/// Messages that come where the protocol has no place for them. All but a late hold are bugs or lost data: they raise an alarm.
+public enum Anomaly: UInt8, Hashable, Sendable, CaseIterable {
+    /// A hold that arrives after its release: harmless, and the reason for markers.
+    case lateHold = 1
+    case captureAfterRelease
+    case releaseAfterCapture
+    /// A capture whose hold is nowhere: data was lost.
+    case captureWithoutHold
+    /// The same step of the same saga with another amount.
+    case differentAmount
+
+    public var isAlarming: Bool { self != .lateHold }
+}

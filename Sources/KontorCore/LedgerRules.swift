@@ -1,0 +1,201 @@
+// The ledger's rules: pure functions from the records of one account and a command to an outcome and changed records.
+// Escrow locking after O'Neil, "The Escrow Transactional Method" (1986): holds on one account do not exclude each other
+// while the balance covers them all.
+
+/// Decides ledger commands. Guards come in order of precedence; below the line "from here on it succeeds" all is written.
+public enum LedgerRules: Rules {
+    public static func touched(by command: LedgerCommand) -> Touch {
+        let group = command.account
+        switch command.operation {
+        case .read, .open, .replace, .deposit, .withdraw:
+            return Touch(group)
+        case .payDirectly(let order, _), .cancelPayment(let order), .findPayment(let order):
+            return Touch(group, .payment(order: order))
+        case .hold(let saga, _, _), .capture(let saga, _), .release(let saga, _), .forget(let saga):
+            return Touch(group, .hold(saga))
+        }
+    }
+
+    public static func decide(_ command: LedgerCommand, on draft: inout GroupDraft) -> LedgerOutcome {
+        switch command.operation {
+        case .hold(let saga, let amount, _): return hold(saga, amount, on: &draft)
+        case .capture(let saga, let amount): return capture(saga, amount, on: &draft)
+        case .release(let saga, let amount): return release(saga, amount, on: &draft)
+        case .forget(let saga): return forget(saga, on: &draft)
+        case .read: return draft.account.map { .account($0) } ?? .unknownAccount
+        case .open(let price): return open(price: price, on: &draft)
+        case .replace(let balance, let price): return replace(balance: balance, price: price, on: &draft)
+        case .deposit(let amount): return deposit(amount, on: &draft)
+        case .withdraw(let amount): return withdraw(amount, on: &draft)
+        case .payDirectly(let order, let amount): return payDirectly(for: order, amount, on: &draft)
+        case .cancelPayment(let order): return cancelPayment(for: order, on: &draft)
+        case .findPayment(let order): return findPayment(for: order, on: draft)
+        }
+    }
+}
+
+// MARK: Holds
+
+extension LedgerRules {
+    /// Takes the lock. The duplicate is looked for before the amounts: the replay of the hold on the last unit succeeded once already.
+    private static func hold(_ saga: SagaID, _ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        if let earlier = draft.hold(saga) {
+            if earlier.state == .released { return .anomaly(.lateHold) }
+            return earlier.amount == amount ? .done : .anomaly(.differentAmount)
+        }
+        guard var account = draft.account else { return .unknownAccount }
+        if amount > account.balance { return .insufficient(balance: account.balance) }
+        if amount > account.available { return .contended(balance: account.balance) }
+
+        // From here on it succeeds.
+        account.held += amount
+        draft.account = account
+        draft.setHold(Hold(amount: amount, state: .held), of: saga)
+        return .done
+    }
+
+    /// Gives the lock back and keeps what it locked: the amount is sold.
+    private static func capture(_ saga: SagaID, _ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        guard let hold = draft.hold(saga), var account = draft.account else { return .anomaly(.captureWithoutHold) }
+        if hold.state == .released { return .anomaly(.captureAfterRelease) }
+        if hold.amount != amount { return .anomaly(.differentAmount) }
+        if hold.state == .captured { return .done }
+
+        // From here on it succeeds.
+        account.held -= amount
+        account.balance -= amount
+        account.captured += amount
+        draft.account = account
+        draft.setHold(Hold(amount: amount, state: .captured), of: saga)
+        return .done
+    }
+
+    /// Gives the lock back and undoes it. Without a hold it leaves a marker, so that a hold that is still on its way is refused.
+    private static func release(_ saga: SagaID, _ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        if let hold = draft.hold(saga) {
+            if hold.state == .captured { return .anomaly(.releaseAfterCapture) }
+            if hold.amount != amount { return .anomaly(.differentAmount) }
+            if hold.state == .released { return .done }
+        }
+
+        // From here on it succeeds.
+        if draft.hold(saga) != nil, var account = draft.account {
+            account.held -= amount
+            draft.account = account
+        }
+        draft.setHold(Hold(amount: amount, state: .released), of: saga)
+        return .done
+    }
+
+    /// Removes what a finished saga left. A lock that is still held stays: only its saga's decision may end it.
+    private static func forget(_ saga: SagaID, on draft: inout GroupDraft) -> LedgerOutcome {
+        if let hold = draft.hold(saga), hold.state != .held { draft.setHold(nil, of: saga) }
+        return .done
+    }
+}
+
+// MARK: Deposits and withdrawals
+
+extension LedgerRules {
+    private static func open(price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        if draft.account != nil { return .accountExists }
+        var account = Account()
+        account.price = price
+        draft.account = account
+        return .done
+    }
+
+    private static func replace(balance: Amount, price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        var account = draft.account ?? Account()
+        if account.held > .zero { return .hasHolds }
+        guard account.deposited.sum(balance, atMost: Limits.lifetimeTotal) != nil else { return .overLimit }
+
+        // From here on it succeeds.
+        account.withdrawn += account.balance
+        account.deposited += balance
+        account.balance = balance
+        account.price = price
+        if draft.account != nil { account.generation += 1 }
+        draft.account = account
+        return .done
+    }
+
+    private static func deposit(_ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        guard var account = draft.account else { return .unknownAccount }
+        guard account.deposit(amount) else { return .overLimit }
+        draft.account = account
+        return .done
+    }
+
+    private static func withdraw(_ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+        guard var account = draft.account else { return .unknownAccount }
+        if amount > account.balance { return .insufficient(balance: account.balance) }
+        if amount > account.available { return .contended(balance: account.balance) }
+
+        // From here on it succeeds.
+        account.balance -= amount
+        account.withdrawn += amount
+        draft.account = account
+        return .done
+    }
+}
+
+// MARK: Direct payments
+
+extension LedgerRules {
+    private static func payDirectly(
+        for order: Identifier, _ amount: Amount, on draft: inout GroupDraft
+    ) -> LedgerOutcome {
+        guard var account = draft.account else { return .unknownAccount }
+        let before = draft.payment(for: order)
+        if let before, before.generation == account.generation, !before.isCancelled { return .alreadyPaidDirectly }
+        if amount > account.balance { return .insufficient(balance: account.balance) }
+        if amount > account.available { return .contended(balance: account.balance) }
+        let earlier = before.map { $0.earlier + $0.amount } ?? .zero
+
+        // From here on it succeeds.
+        account.balance -= amount
+        account.captured += amount
+        draft.account = account
+        draft.setPayment(
+            DirectPayment(amount: amount, isCancelled: false, generation: account.generation, earlier: earlier),
+            for: order)
+        return .done
+    }
+
+    /// Gives a direct payment back, once; again, it has no effect.
+    private static func cancelPayment(for order: Identifier, on draft: inout GroupDraft) -> LedgerOutcome {
+        guard var account = draft.account else { return .unknownAccount }
+        guard var payment = draft.payment(for: order), payment.generation == account.generation else {
+            return .noDirectPayment
+        }
+        if payment.isCancelled { return .done }
+        guard account.deposit(payment.amount) else { return .overLimit }
+
+        // From here on it succeeds.
+        payment.isCancelled = true
+        draft.account = account
+        draft.setPayment(payment, for: order)
+        return .done
+    }
+
+    private static func findPayment(for order: Identifier, on draft: GroupDraft) -> LedgerOutcome {
+        guard let account = draft.account else { return .unknownAccount }
+        guard let payment = draft.payment(for: order), payment.generation == account.generation else {
+            return .payment(isPaid: false)
+        }
+        return .payment(isPaid: !payment.isCancelled)
+    }
+}
+
+extension Account {
+    /// Books an amount in, or returns false and changes nothing if a total would pass its bound.
+    fileprivate mutating func deposit(_ amount: Amount) -> Bool {
+        guard let newBalance = balance.sum(amount, atMost: Limits.balance),
+            let newDeposited = deposited.sum(amount, atMost: Limits.lifetimeTotal)
+        else { return false }
+        balance = newBalance
+        deposited = newDeposited
+        return true
+    }
+}

@@ -1,0 +1,49 @@
+// Every bound of Kontor, with its unit and its reason. Past a bound the caller gets a clear error and nothing is lost (P7).
+
+/// The named bounds. Durations are milliseconds, sizes are bytes, unless the name says otherwise.
+public enum Limits {
+    // MARK: What a client may say
+
+    /// Longest identifier: UUIDs need 36; records stay of constant size.
+    public static let identifierBytes = 64
+    /// Most units in one request: what the HTTP contract promises.
+    public static let unitsPerRequest: Int64 = 1_000_000_000
+    /// Most money in one amount, in hundredths: exact in a JSON reader that uses doubles.
+    public static let moneyHundredths: Int64 = 10_000_000_000_000
+    /// Largest balance of an account (units or hundredths): sums of two amounts can never overflow an `Int64`.
+    public static let balance: Int64 = 10_000_000_000_000
+    /// Largest lifetime total of an account: a million full balances, and still far from overflow.
+    public static let lifetimeTotal: Int64 = 4_000_000_000_000_000_000
+    /// Most digits behind the point that are read (and rounded): a Python `float` prints at most 17.
+    public static let moneyFractionDigits = 40
+    /// Most lines of an order: one checkout holds a lock per line, and one record carries them all.
+    public static let orderLines = 256
+    /// Most accounts or orders in one `batch_init`: ten times what the public clients send.
+    public static let batchInitRecords = 1_000_000
+
+    // MARK: Time
+
+    /// How long a request may take when the client does not say.
+    public static let deadlineMilliseconds: Int64 = 5_000
+    /// How long a request may take at most: no caller can pin a lock for longer.
+    public static let longestDeadlineMilliseconds: Int64 = 30_000
+    /// A saga gives up waiting this long before its caller's deadline, so that the refusal still arrives.
+    public static let deadlineMarginMilliseconds: Int64 = 250
+    /// When an unanswered message of a saga is sent again: many round trips, yet a tenth of a deadline.
+    public static let resendMilliseconds: Int64 = 500
+    /// How often deadlines and resends are looked at: fine enough for both.
+    public static let tickMilliseconds: Int64 = 25
+
+    // MARK: Work in progress
+
+    /// Commands that one engine decides in one batch: bounds the latency of the first by the work of the last.
+    public static let engineBatchCommands = 512
+    /// Checkouts that have begun and not finished: bounds holds, and the time that recovery takes.
+    public static let openSagas = 20_000
+    /// Callers that wait for contended amounts in one ledger: they cost memory until their deadline.
+    public static let waiters = 50_000
+    /// Records of one `batch_init` slice: other requests are served between two slices.
+    public static let batchInitSlice = 500
+    /// Requests accepted and not answered: about a second of work at full speed.
+    public static let requestsInFlight = 20_000
+}

@@ -1,0 +1,175 @@
+// The order's rules: item changes, the exclusive lock of a checkout, and the compare-and-set of its decision.
+
+/// Decides order commands. Guards come in order of precedence; below "from here on it succeeds" all is written.
+public enum OrderRules: Rules {
+    public static func touched(by command: OrderCommand) -> Touch {
+        Touch(GroupKey(.order, command.order), .saga)
+    }
+
+    public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
+        switch command.operation {
+        case .read: return read(draft)
+        case .create(let order): return create(order, on: &draft)
+        case .replace(let order): return replace(with: order, on: &draft)
+        case .addItem(let line): return addItem(line, on: &draft)
+        case .removeItem(let item): return removeItem(item, on: &draft)
+        case .remove: return remove(on: &draft)
+        case .begin(let deadline): return begin(deadline: deadline, on: &draft)
+        case .decide(let saga, let decision): return decide(decision, saga, on: &draft)
+        case .beginAgain(let saga): return beginAgain(saga, on: &draft)
+        case .finish(let saga): return finish(saga, on: &draft)
+        }
+    }
+}
+
+// MARK: Items
+
+extension OrderRules {
+    private static func read(_ draft: GroupDraft) -> OrderOutcome {
+        guard let order = draft.order, order.status != .removed else { return .unknownOrder }
+        return .order(order)
+    }
+
+    private static func create(_ order: Order, on draft: inout GroupDraft) -> OrderOutcome {
+        if draft.order != nil { return .orderExists }
+        draft.order = order
+        return .done
+    }
+
+    private static func replace(with order: Order, on draft: inout GroupDraft) -> OrderOutcome {
+        if let old = draft.order {
+            if old.status == .checkingOut || draft.saga != nil { return .isCheckingOut }
+            if old.status == .paid { draft[.receipt(incarnation: old.incarnation)] = .order(old) }
+        }
+        draft.order = order
+        return .done
+    }
+
+    private static func addItem(_ line: OrderLine, on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        if let refusal = refusalOfChange(to: order) { return refusal }
+        guard let cost = line.price.times(line.units),
+            let total = order.total.sum(cost, atMost: Limits.moneyHundredths)
+        else { return .overLimit }
+        if let index = order.lines.firstIndex(where: { $0.item == line.item && $0.price == line.price }) {
+            guard let units = order.lines[index].units.sum(line.units, atMost: Limits.balance) else { return .overLimit }
+            order.lines[index].units = units
+        } else {
+            if order.lines.count >= Limits.orderLines { return .overLimit }
+            order.lines.append(line)
+        }
+
+        // From here on it succeeds.
+        order.total = total
+        draft.order = order
+        return .done
+    }
+
+    private static func removeItem(_ item: Identifier, on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        if let refusal = refusalOfChange(to: order) { return refusal }
+        guard let index = order.lines.lastIndex(where: { $0.item == item }) else { return .unknownItem }
+
+        // From here on it succeeds.
+        order.total -= order.lines[index].price
+        order.lines[index].units -= Amount(1)
+        if order.lines[index].units == .zero { order.lines.remove(at: index) }
+        draft.order = order
+        return .done
+    }
+
+    private static func remove(on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        if order.status == .removed { return .done }
+        if let refusal = refusalOfChange(to: order) { return refusal }
+        order.status = .removed
+        draft.order = order
+        return .done
+    }
+
+    private static func refusalOfChange(to order: Order) -> OrderOutcome? {
+        switch order.status {
+        case .open: return nil
+        case .checkingOut: return .isCheckingOut
+        case .paid: return .alreadyPaid
+        case .removed: return .isRemoved
+        }
+    }
+}
+
+// MARK: The saga's steps
+
+extension OrderRules {
+    private static func begin(deadline: Int64, on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order, order.status != .removed else { return .unknownOrder }
+        if order.status == .paid { return .alreadyPaid }
+        if let saga = draft.saga { return .running(saga) }
+        if order.lines.isEmpty { return .isEmpty }
+
+        // From here on it succeeds.
+        order.attempt += 1
+        order.status = .checkingOut
+        let saga = SagaRecord(
+            id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),
+            legs: order.legs, phase: .holdingTogether, deadline: deadline)
+        draft.order = order
+        draft.saga = saga
+        return .begun(saga)
+    }
+
+    /// The compare-and-set: of several coordinators of one saga the first one's decision stands, and the others learn it.
+    private static func decide(_ decision: Decision, _ id: SagaID, on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        guard var saga = draft.saga, saga.id == id else { return .stale(order.status) }
+        switch saga.phase {
+        case .committed: return .decided(.commit)
+        case .aborted(let reason): return .decided(.abort(reason))
+        case .retrying: return .decided(.retryInOrder)
+        case .holdingTogether, .holdingInOrder: break
+        }
+
+        // From here on it succeeds.
+        switch decision {
+        case .commit:
+            order.status = .paid
+            draft.order = order
+            saga.phase = .committed
+        case .abort(let reason): saga.phase = .aborted(reason)
+        case .retryInOrder: saga.phase = .retrying
+        }
+        draft.saga = saga
+        return .decided(decision)
+    }
+
+    private static func beginAgain(_ id: SagaID, on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        guard let saga = draft.saga, saga.id == id, saga.phase == .retrying else {
+            // A replay of this command, or another coordinator was faster: follow the saga that runs now.
+            return draft.saga.map { .running($0) } ?? .stale(order.status)
+        }
+
+        // From here on it succeeds.
+        order.attempt += 1
+        let next = SagaRecord(
+            id: SagaID(order: id.order, incarnation: id.incarnation, attempt: order.attempt),
+            legs: saga.legs, phase: .holdingInOrder, deadline: saga.deadline)
+        draft.order = order
+        draft.saga = next
+        return .begun(next)
+    }
+
+    private static func finish(_ id: SagaID, on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        guard let saga = draft.saga, saga.id == id else { return .stale(order.status) }
+        switch saga.phase {
+        case .committed: break
+        case .aborted:
+            order.status = .open
+            draft.order = order
+        case .holdingTogether, .holdingInOrder, .retrying:
+            preconditionFailure("Saga \(id) was to be finished before it was decided.")
+        }
+        draft.saga = nil
+        return .done
+    }
+}

@@ -1,0 +1,278 @@
+// Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
+
+extension Record {
+    /// The format that this release writes.
+    static let formatVersion: UInt8 = 1
+
+    private enum Tag {
+        static let account: UInt8 = 1
+        static let hold: UInt8 = 2
+        static let payment: UInt8 = 3
+        static let order: UInt8 = 4
+        static let saga: UInt8 = 5
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.byte(Self.formatVersion)
+        switch self {
+        case .account(let account):
+            writer.byte(Tag.account)
+            account.encode(into: &writer)
+        case .hold(let hold):
+            writer.byte(Tag.hold)
+            writer.amount(hold.amount)
+            writer.byte(hold.state.rawValue)
+        case .payment(let payment):
+            writer.byte(Tag.payment)
+            writer.amount(payment.amount)
+            writer.byte(payment.isCancelled ? 1 : 0)
+            writer.varint(UInt64(payment.generation))
+            writer.amount(payment.earlier)
+        case .order(let order):
+            writer.byte(Tag.order)
+            order.encode(into: &writer)
+        case .saga(let saga):
+            writer.byte(Tag.saga)
+            saga.encode(into: &writer)
+        }
+    }
+
+    public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
+        var reader = ByteReader(bytes)
+        let version = try reader.byte()
+        guard version <= Self.formatVersion else { throw .newerFormat(version) }
+        let tag = try reader.byte()
+        switch tag {
+        case Tag.account: self = .account(try Account(from: &reader))
+        case Tag.hold: self = .hold(Hold(amount: try reader.amount(), state: try reader.raw(Hold.State.self)))
+        case Tag.payment:
+            self = .payment(
+                DirectPayment(
+                    amount: try reader.amount(), isCancelled: try reader.byte() == 1, generation: try reader.uint32(),
+                    earlier: try reader.amount()))
+        case Tag.order: self = .order(try Order(from: &reader))
+        case Tag.saga: self = .saga(try SagaRecord(from: &reader))
+        default: throw .invalid("record tag \(tag)")
+        }
+        guard reader.isAtEnd else { throw .invalid("bytes behind a record") }
+    }
+}
+
+extension RecordKey {
+    private enum Tag {
+        static let head: UInt8 = 1
+        static let saga: UInt8 = 2
+        static let hold: UInt8 = 3
+        static let payment: UInt8 = 4
+        static let receipt: UInt8 = 5
+    }
+
+    /// The key's bytes. Keys of one kind, and within it of one group, lie side by side when sorted.
+    public func encode(into writer: inout ByteWriter) {
+        writer.byte(group.kind.rawValue)
+        writer.text(group.id.text)
+        switch member {
+        case .head: writer.byte(Tag.head)
+        case .saga: writer.byte(Tag.saga)
+        case .hold(let saga):
+            writer.byte(Tag.hold)
+            writer.sagaID(saga)
+        case .payment(let order):
+            writer.byte(Tag.payment)
+            writer.text(order.text)
+        case .receipt(let incarnation):
+            writer.byte(Tag.receipt)
+            writer.fixed(incarnation)
+        }
+    }
+
+    public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
+        var reader = ByteReader(bytes)
+        let group = GroupKey(try reader.raw(GroupKey.Kind.self), try reader.identifier())
+        let member: Member
+        let tag = try reader.byte()
+        switch tag {
+        case Tag.head: member = .head
+        case Tag.saga: member = .saga
+        case Tag.hold: member = .hold(try reader.sagaID())
+        case Tag.payment: member = .payment(order: try reader.identifier())
+        case Tag.receipt: member = .receipt(incarnation: try reader.fixed(UInt64.self))
+        default: throw .invalid("member tag \(tag)")
+        }
+        guard reader.isAtEnd else { throw .invalid("bytes behind a key") }
+        self.init(group, member)
+    }
+}
+
+extension Account {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        for amount in [balance, held, deposited, withdrawn, captured, price] { writer.amount(amount) }
+        writer.varint(UInt64(generation))
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+        self.init()
+        balance = try reader.amount()
+        held = try reader.amount()
+        deposited = try reader.amount()
+        withdrawn = try reader.amount()
+        captured = try reader.amount()
+        price = try reader.amount()
+        generation = try reader.uint32()
+    }
+}
+
+extension Order {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.text(user.text)
+        writer.fixed(incarnation)
+        writer.varint(UInt64(attempt))
+        writer.byte(status.rawValue)
+        writer.amount(total)
+        writer.varint(UInt64(lines.count))
+        for line in lines {
+            writer.text(line.item.text)
+            writer.amount(line.units)
+            writer.amount(line.price)
+        }
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+        self.init(user: try reader.identifier(), incarnation: try reader.fixed(UInt64.self))
+        attempt = try reader.uint32()
+        status = try reader.raw(Status.self)
+        total = try reader.amount()
+        for _ in 0..<(try reader.count(atMost: Limits.orderLines)) {
+            lines.append(
+                OrderLine(item: try reader.identifier(), units: try reader.amount(), price: try reader.amount()))
+        }
+    }
+}
+
+extension SagaRecord {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.sagaID(id)
+        writer.fixed(deadline)
+        writer.varint(UInt64(legs.count))
+        for leg in legs {
+            writer.groupKey(leg.account)
+            writer.amount(leg.amount)
+        }
+        switch phase {
+        case .holdingTogether: writer.byte(1)
+        case .holdingInOrder: writer.byte(2)
+        case .retrying: writer.byte(3)
+        case .committed: writer.byte(4)
+        case .aborted(let reason):
+            writer.byte(5)
+            reason.encode(into: &writer)
+        }
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+        let id = try reader.sagaID()
+        let deadline = try reader.fixed(Int64.self)
+        var legs: [Leg] = []
+        for _ in 0..<(try reader.count(atMost: Limits.orderLines + 1)) {
+            legs.append(Leg(account: try reader.groupKey(), amount: try reader.amount()))
+        }
+        let phase: Phase
+        switch try reader.byte() {
+        case 1: phase = .holdingTogether
+        case 2: phase = .holdingInOrder
+        case 3: phase = .retrying
+        case 4: phase = .committed
+        case 5: phase = .aborted(try AbortReason(from: &reader))
+        default: throw .invalid("saga phase")
+        }
+        self.init(id: id, legs: legs, phase: phase, deadline: deadline)
+    }
+}
+
+extension AbortReason {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .insufficient(let account, let wanted, let left):
+            writer.byte(1)
+            writer.groupKey(account)
+            writer.amount(wanted)
+            writer.amount(left)
+        case .unknownAccount(let account):
+            writer.byte(2)
+            writer.groupKey(account)
+        case .contended(let account):
+            writer.byte(3)
+            writer.groupKey(account)
+        case .unreachable(let account):
+            writer.byte(4)
+            writer.groupKey(account)
+        case .anomaly(let account, let anomaly):
+            writer.byte(5)
+            writer.groupKey(account)
+            writer.byte(anomaly.rawValue)
+        }
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+        let tag = try reader.byte()
+        let account = try reader.groupKey()
+        switch tag {
+        case 1: self = .insufficient(account: account, wanted: try reader.amount(), left: try reader.amount())
+        case 2: self = .unknownAccount(account)
+        case 3: self = .contended(account: account)
+        case 4: self = .unreachable(account: account)
+        case 5: self = .anomaly(account: account, try reader.raw(Anomaly.self))
+        default: throw .invalid("abort reason \(tag)")
+        }
+    }
+}
+
+extension ByteWriter {
+    fileprivate mutating func amount(_ amount: Amount) { varint(UInt64(bitPattern: amount.raw)) }
+
+    fileprivate mutating func groupKey(_ key: GroupKey) {
+        byte(key.kind.rawValue)
+        text(key.id.text)
+    }
+
+    fileprivate mutating func sagaID(_ saga: SagaID) {
+        text(saga.order.text)
+        fixed(saga.incarnation)
+        varint(UInt64(saga.attempt))
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func amount() throws(DecodingFailure) -> Amount { Amount(Int64(bitPattern: try varint())) }
+
+    fileprivate mutating func uint32() throws(DecodingFailure) -> UInt32 {
+        guard let value = UInt32(exactly: try varint()) else { throw .invalid("a 32-bit number") }
+        return value
+    }
+
+    fileprivate mutating func count(atMost bound: Int) throws(DecodingFailure) -> Int {
+        let count = try varint()
+        guard count <= UInt64(bound) else { throw .invalid("a count of \(count)") }
+        return Int(count)
+    }
+
+    fileprivate mutating func raw<Value: RawRepresentable>(
+        _ type: Value.Type
+    ) throws(DecodingFailure) -> Value where Value.RawValue == UInt8 {
+        guard let value = Value(rawValue: try byte()) else { throw .invalid("\(type)") }
+        return value
+    }
+
+    fileprivate mutating func identifier() throws(DecodingFailure) -> Identifier {
+        guard let id = Identifier(try text()) else { throw .invalid("an identifier") }
+        return id
+    }
+
+    fileprivate mutating func groupKey() throws(DecodingFailure) -> GroupKey {
+        GroupKey(try raw(GroupKey.Kind.self), try identifier())
+    }
+
+    fileprivate mutating func sagaID() throws(DecodingFailure) -> SagaID {
+        SagaID(order: try identifier(), incarnation: try fixed(UInt64.self), attempt: try uint32())
+    }
+}

@@ -1,0 +1,164 @@
+// How a pure rule sees the store: the few records of one group that its command touches.
+
+/// Records that are committed together: an account with its holds and payments, or an order with its saga.
+public struct GroupKey: Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: UInt8, Sendable, CaseIterable {
+        case item = 1
+        case user = 2
+        case order = 3
+    }
+
+    public let kind: Kind
+    public let id: Identifier
+
+    public init(_ kind: Kind, _ id: Identifier) {
+        self.kind = kind
+        self.id = id
+    }
+
+    public var description: String { "\(kind) \(id)" }
+}
+
+/// A record's place in its group.
+public enum Member: Hashable, Sendable {
+    /// The account or the order itself.
+    case head
+    /// An order's running checkout.
+    case saga
+    /// A saga's lock on an account.
+    case hold(SagaID)
+    /// A user's direct payment for an order.
+    case payment(order: Identifier)
+    /// A paid order that `batch_init` replaced, by its incarnation: kept so that the books still balance.
+    case receipt(incarnation: UInt64)
+
+    /// Records of work in progress: few, and found by a scan after a crash.
+    public var isOpenWork: Bool {
+        switch self {
+        case .saga, .hold: return true
+        case .head, .payment, .receipt: return false
+        }
+    }
+}
+
+/// The full name of a record.
+public struct RecordKey: Hashable, Sendable {
+    public let group: GroupKey
+    public let member: Member
+
+    public init(_ group: GroupKey, _ member: Member) {
+        self.group = group
+        self.member = member
+    }
+}
+
+/// A stored value. Stores keep it and give it back; only the rules look inside.
+public enum Record: Hashable, Sendable {
+    case account(Account)
+    case hold(Hold)
+    case payment(DirectPayment)
+    case order(Order)
+    case saga(SagaRecord)
+}
+
+/// What one command reads: its group's head and at most one more member.
+public struct Touch: Sendable {
+    public let group: GroupKey
+    public let member: Member?
+
+    public init(_ group: GroupKey, _ member: Member? = nil) {
+        self.group = group
+        self.member = member
+    }
+}
+
+/// Pure decisions over one group at a time.
+public protocol Rules {
+    associatedtype Command: Sendable
+    associatedtype Outcome: Sendable
+
+    /// Which records the command reads. It may write these, and new members of the same group.
+    static func touched(by command: Command) -> Touch
+    /// Decides the command and writes its effect into the draft. Has no other effect.
+    static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
+}
+
+/// The records of one group while commands are decided on them; it remembers which of them changed.
+public struct GroupDraft: Sendable {
+    private struct Slot: Sendable {
+        let member: Member
+        var record: Record?
+        var isChanged: Bool
+    }
+
+    public let key: GroupKey
+    private var slots: [Slot] = []
+
+    public init(_ key: GroupKey) {
+        self.key = key
+        slots.reserveCapacity(2)
+    }
+
+    /// Adds a record as the store has it (nil: not there). One that is here already keeps its value.
+    public mutating func add(_ member: Member, _ record: Record?) {
+        if !contains(member) { slots.append(Slot(member: member, record: record, isChanged: false)) }
+    }
+
+    public func contains(_ member: Member) -> Bool { slots.contains { $0.member == member } }
+
+    /// What must be written, and nothing if no command changed a record.
+    public var changes: [(member: Member, record: Record?)] {
+        var changed: [(member: Member, record: Record?)] = []
+        for slot in slots where slot.isChanged { changed.append((slot.member, slot.record)) }
+        return changed
+    }
+
+    /// Reading a member that was not loaded is a bug, and traps; writing one is fine.
+    public subscript(member: Member) -> Record? {
+        get {
+            for slot in slots where slot.member == member { return slot.record }
+            preconditionFailure("A rule read a record that its command did not declare in touched(by:).")
+        }
+        set {
+            for index in slots.indices where slots[index].member == member {
+                slots[index].record = newValue
+                slots[index].isChanged = true
+                return
+            }
+            slots.append(Slot(member: member, record: newValue, isChanged: true))
+        }
+    }
+}
+
+extension GroupDraft {
+    var account: Account? {
+        get { if case .account(let account)? = self[.head] { account } else { nil } }
+        set { self[.head] = newValue.map { .account($0) } }
+    }
+
+    var order: Order? {
+        get { if case .order(let order)? = self[.head] { order } else { nil } }
+        set { self[.head] = newValue.map { .order($0) } }
+    }
+
+    var saga: SagaRecord? {
+        get { if case .saga(let saga)? = self[.saga] { saga } else { nil } }
+        set { self[.saga] = newValue.map { .saga($0) } }
+    }
+
+    func hold(_ saga: SagaID) -> Hold? {
+        if case .hold(let hold)? = self[.hold(saga)] { hold } else { nil }
+    }
+
+    mutating func setHold(_ hold: Hold?, of saga: SagaID) {
+        self[.hold(saga)] = hold.map { .hold($0) }
+    }
+
+    func payment(for order: Identifier) -> DirectPayment? {
+        if case .payment(let payment)? = self[.payment(order: order)] { payment } else { nil }
+    }
+
+    mutating func setPayment(_ payment: DirectPayment, for order: Identifier) {
+        self[.payment(order: order)] = .payment(payment)
+    }
+}

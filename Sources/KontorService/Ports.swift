@@ -1,0 +1,162 @@
+// What the services need from outside: a store, participants, time and randomness. Small, and each says what a crash means.
+//
+// Everything here is called, and calls back, on one serial domain: a thread in production, the scheduler in the simulator.
+// A completion may run before the call returns. Nothing is `async`, so nothing can escape to another executor.
+
+import KontorCore
+
+// MARK: The store
+
+/// Names one committed state of a group. Two writers never make the same one, so that a record that was lost and
+/// written anew is not mistaken for one's own.
+public struct Version: Hashable, Sendable {
+    /// A random number per process.
+    public let writer: UInt64
+    public let counter: UInt64
+
+    public init(writer: UInt64, counter: UInt64) {
+        self.writer = writer
+        self.counter = counter
+    }
+
+    /// The version of a group that has no records.
+    public static let absent = Version(writer: 0, counter: 0)
+}
+
+/// The records that one ``Touch`` asked for, as committed.
+public struct LoadedGroup: Sendable {
+    public var version: Version
+    public var head: Record?
+    public var member: Record?
+
+    public init(version: Version, head: Record?, member: Record?) {
+        self.version = version
+        self.head = head
+        self.member = member
+    }
+}
+
+/// Records of one group to be written (nil: removed) if the group still has the version that was read.
+public struct GroupChange: Sendable {
+    public let group: GroupKey
+    public let expected: Version
+    public let writes: [(member: Member, record: Record?)]
+
+    public init(group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)]) {
+        self.group = group
+        self.expected = expected
+        self.writes = writes
+    }
+}
+
+public enum CommitOutcome: Hashable, Sendable {
+    /// Later loads see it, and nothing that leaves the process can overtake it (see ``RecordStore/barrier(_:)``).
+    case committed
+    /// Nothing was written: another writer was faster. Load again and decide again.
+    case conflict
+    /// Nothing was written, and never will be.
+    case refused(StoreTrouble)
+    /// It may be written, now or later. Settle it by a write: give the group a fresh version, then look.
+    case unknown
+}
+
+/// Why a store does not take work.
+public enum StoreTrouble: Error, Hashable, Sendable {
+    case diskFull
+    case unreachable(String)
+}
+
+/// Where the records are. A store knows groups, members and versions, and nothing of shops.
+public protocol RecordStore: AnyObject {
+    /// Reads the records of each touch, in order. A crash changes nothing.
+    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
+
+    /// Writes each group atomically, or not at all; groups are independent of each other. One outcome a change, in order.
+    ///
+    /// A crash before the barrier's completion may lose it, but only together with everything committed after it; a crash
+    /// after that loses nothing.
+    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void)
+
+    /// A page of the records of open work (``Member/isOpenWork``) of one kind and partition, in a stable order,
+    /// after `cursor`; an empty page is the end. What is committed during the scan may or may not be seen.
+    func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void)
+
+    /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
+    /// messages) waits for this: it may have seen records that a crash would still take back.
+    ///
+    /// `failure`: it is not known what is durable. Nothing more will be; the process must end.
+    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void)
+
+    /// Whether new work may begin. Work that has begun always finds room.
+    var admission: StoreTrouble? { get }
+}
+
+/// A write or sync failed: what it covered may or may not be there after a restart.
+public struct DurabilityFailure: Error, Hashable, Sendable {
+    public let reason: String
+    public init(reason: String) { self.reason = reason }
+}
+
+/// Order ids are spread over partitions, so that several coordinators can share the search for open sagas.
+public enum Partition {
+    public static let count = 256
+
+    /// FNV-1a of the id: the same in every process and release.
+    public static func of(_ id: Identifier) -> Int {
+        var hash: UInt32 = 2_166_136_261
+        for byte in id.text.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
+        return Int(hash % UInt32(count))
+    }
+}
+
+// MARK: Participants
+
+/// A ledger's answer to one command.
+public enum LedgerReply: Hashable, Sendable {
+    case decided(LedgerOutcome)
+    /// It had no effect and will have none.
+    case refused(StoreTrouble)
+    /// It may have had its effect, or still have it. Repeat it: it is idempotent.
+    case unknown
+}
+
+/// A ledger as a saga sees it, in this process or far away. Message-shaped: batched, and a reply may come late, be lost, or be
+/// ``LedgerReply/unknown``. The reply to a hold that may wait comes at once (`contended`), and again once it is granted.
+public protocol Participant: AnyObject {
+    func send(_ messages: [ParticipantMessage])
+}
+
+public struct ParticipantMessage {
+    public let command: LedgerCommand
+    /// Wall clock, milliseconds since 1970: until when a contended hold waits.
+    public let deadline: Int64
+    public let reply: (LedgerReply) -> Void
+
+    public init(command: LedgerCommand, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
+        self.command = command
+        self.deadline = deadline
+        self.reply = reply
+    }
+}
+
+// MARK: Time and chance
+
+public protocol ShopClock: AnyObject {
+    /// Never goes back; its zero has no meaning.
+    var monotonicMilliseconds: Int64 { get }
+    /// Milliseconds since 1970; may jump.
+    var wallMilliseconds: Int64 { get }
+}
+
+public protocol RandomSource: AnyObject {
+    func next() -> UInt64
+}
+
+/// Receives what operators should see. Messages are constant; the data is in `details`.
+public protocol EventLog: AnyObject {
+    func note(_ event: StaticString, _ details: [String: String])
+    /// Something that must not happen, happened.
+    func alarm(_ event: StaticString, _ details: [String: String])
+}

@@ -1,0 +1,80 @@
+// What a client can ask of the shop, and what the shop answers. Transport knows these and nothing of engines or stores.
+
+import KontorCore
+
+public enum ShopRequest: Hashable, Sendable {
+    case createItem(price: Amount)
+    case createUser
+    /// `read`, `deposit`, `withdraw` or `payDirectly`.
+    case ledger(LedgerCommand)
+    case cancelPayment(user: Identifier, order: Identifier)
+    case paymentStatus(user: Identifier, order: Identifier)
+    case initItems(count: Int, stock: Amount, price: Amount)
+    case initUsers(count: Int, credit: Amount)
+    case createOrder(user: Identifier)
+    case addItem(order: Identifier, item: Identifier, units: Amount)
+    /// `read`, `removeItem` or `remove`.
+    case order(OrderCommand)
+    case checkout(order: Identifier)
+    /// Orders of two random items each, for random users.
+    case initOrders(count: Int, items: Int, users: Int, price: Amount)
+
+    /// Reads change nothing, so their failures are told apart from those of writes.
+    public var isRead: Bool {
+        switch self {
+        case .ledger(let command): return command.operation == .read
+        case .order(let command): return command.operation == .read
+        case .paymentStatus: return true
+        default: return false
+        }
+    }
+
+    /// `batch_init` runs until it is done.
+    public var hasDeadline: Bool {
+        switch self {
+        case .initItems, .initUsers, .initOrders: return false
+        default: return true
+        }
+    }
+}
+
+public enum ShopAnswer: Hashable, Sendable {
+    case created(Identifier)
+    case ledger(LedgerOutcome)
+    case order(OrderOutcome)
+    case checkout(CheckoutResult)
+    /// A `cancelPayment` for an order that a checkout paid.
+    case paidByCheckout
+    case initialized
+    /// A `batch_init` found an open saga on this account or order, and changed nothing.
+    case hasOpenSaga(GroupKey)
+    /// No effect, now or later.
+    case unavailable(StoreTrouble)
+    /// No effect: not begun, because too much is running already.
+    case overloaded
+    /// It may have happened. The same request, sent again, tells.
+    case unknown
+}
+
+public enum CheckoutResult: Hashable, Sendable {
+    case paid
+    /// Durably aborted, all undone.
+    case refused(AbortReason)
+    /// Not begun: the order is empty, unknown, ...
+    case notBegun(OrderOutcome)
+}
+
+/// Who waits for an answer. Opaque to the shop.
+public protocol Caller: AnyObject, Sendable {}
+
+/// Takes answers, many at a time, once all that they tell is durable.
+public protocol AnswerSink: AnyObject {
+    func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)])
+}
+
+/// The way into the shop from any thread.
+public protocol RequestPort: Sendable {
+    /// - Parameter deadline: on the shop's monotonic clock, in milliseconds.
+    /// - Returns: false if the shop has too much to do (or shuts down): nothing was begun, and no answer will come.
+    func submit(_ request: ShopRequest, deadline: Int64, caller: any Caller) -> Bool
+}
