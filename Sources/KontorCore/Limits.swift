@@ -34,6 +34,9 @@ public enum Limits {
     /// How often deadlines and resends are looked at: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
+    /// How often waiters look again on their own: only another process can free an amount without waking them.
+    public static let probeMilliseconds: Int64 = 100
+
     // MARK: Work in progress
 
     /// Commands that one engine decides in one batch: bounds the latency of the first by the work of the last.

@@ -75,7 +75,7 @@ public struct Touch: Sendable {
 /// Pure decisions over one group at a time.
 public protocol Rules {
     associatedtype Command: Sendable
-    associatedtype Outcome: Sendable
+    associatedtype Outcome: Hashable & Sendable
 
     /// Which records the command reads. It may write these, and new members of the same group.
     static func touched(by command: Command) -> Touch

@@ -60,12 +60,6 @@ public enum CommitOutcome: Hashable, Sendable {
     case unknown
 }
 
-/// Why a store does not take work.
-public enum StoreTrouble: Error, Hashable, Sendable {
-    case diskFull
-    case unreachable(String)
-}
-
 /// Where the records are. A store knows groups, members and versions, and nothing of shops.
 public protocol RecordStore: AnyObject {
     /// Reads the records of each touch, in order. A crash changes nothing.
@@ -113,17 +107,10 @@ public enum Partition {
 
 // MARK: Participants
 
-/// A ledger's answer to one command.
-public enum LedgerReply: Hashable, Sendable {
-    case decided(LedgerOutcome)
-    /// It had no effect and will have none.
-    case refused(StoreTrouble)
-    /// It may have had its effect, or still have it. Repeat it: it is idempotent.
-    case unknown
-}
+public typealias LedgerReply = Reply<LedgerOutcome>
 
 /// A ledger as a saga sees it, in this process or far away. Message-shaped: batched, and a reply may come late, be lost, or be
-/// ``LedgerReply/unknown``. The reply to a hold that may wait comes at once (`contended`), and again once it is granted.
+/// ``Reply/unknown``. The reply to a hold that may wait comes at once (`contended`), and again once it is granted.
 public protocol Participant: AnyObject {
     func send(_ messages: [ParticipantMessage])
 }

@@ -56,14 +56,6 @@ public enum ShopAnswer: Hashable, Sendable {
     case unknown
 }
 
-public enum CheckoutResult: Hashable, Sendable {
-    case paid
-    /// Durably aborted, all undone.
-    case refused(AbortReason)
-    /// Not begun: the order is empty, unknown, ...
-    case notBegun(OrderOutcome)
-}
-
 /// Who waits for an answer. Opaque to the shop.
 public protocol Caller: AnyObject, Sendable {}
 

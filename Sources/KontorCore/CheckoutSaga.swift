@@ -1,0 +1,289 @@
+// The checkout saga as a value: (state, event) -> (state, actions). It runs in production and in the simulator alike, and
+// leaves all sending, storing and timing to the coordinator.
+//
+//     begin -> hold all -> decide -> capture all -> answer, finish -> forget
+//                            |-----> release all -> finish, answer -> forget
+//                            '-----> release all -> begin again, in lock order
+
+/// One running attempt of a checkout, from its durable begin to its end.
+///
+/// It never waits for anything but an event, repeats what is not answered, and tolerates every event twice, late or never.
+/// After a commit decision it can only capture; after an abort it can only release; it never gives up on either.
+public struct CheckoutSaga: Sendable {
+    /// What a participant is asked to do for one leg.
+    public enum Step: Hashable, Sendable {
+        case hold(mayWait: Bool)
+        case capture
+        case release
+    }
+
+    public enum Event: Sendable {
+        /// A participant's reply for a leg. Replies to another attempt or step are ignored.
+        case replied(leg: Int, Step, of: SagaID, Reply<LedgerOutcome>)
+        /// The order's reply to `decide`, `beginAgain` or `finish`.
+        case orderReplied(to: OrderStep, of: SagaID, Reply<OrderOutcome>)
+        /// Time went on.
+        case tick
+    }
+
+    public enum OrderStep: Hashable, Sendable {
+        case decide(Decision)
+        case beginAgain
+        case finish
+    }
+
+    public enum Action: Hashable, Sendable {
+        case send(leg: Int, Step)
+        case askOrder(OrderStep)
+        /// Tells all callers; nil: somebody else ended the saga, and the order must be asked for the result.
+        case answer(CheckoutResult?)
+        /// No message of this attempt is repeated any more: its holds and markers may go.
+        case forget(SagaID)
+        /// A message that the protocol has no place for.
+        case alarm(leg: Int, Anomaly)
+        case end
+    }
+
+    private enum Stage: Hashable, Sendable {
+        case holding
+        /// Waiting for the order's reply since a time.
+        case asking(OrderStep, since: Int64)
+        case settling
+        case ended
+    }
+
+    private enum LegState: Hashable, Sendable {
+        case idle
+        case asked(since: Int64)
+        /// Contended: in lock order it waits to be granted, otherwise it was refused for now.
+        case contended(since: Int64)
+        case held
+        case settled
+    }
+
+    public private(set) var record: SagaRecord
+    /// Monotonic milliseconds: when it gives up if it is undecided.
+    public let deadline: Int64
+    private var stage = Stage.holding
+    private var legs: [LegState]
+    private var hasAnswered = false
+
+    /// - Parameter record: as stored: new, or found by recovery in any phase.
+    public init(_ record: SagaRecord, deadline: Int64) {
+        self.record = record
+        self.deadline = deadline
+        legs = Array(repeating: .idle, count: record.legs.count)
+    }
+
+    /// The first actions, by the phase in which the saga is.
+    public mutating func start(now: Int64) -> [Action] {
+        legs = Array(repeating: .idle, count: record.legs.count)
+        switch record.phase {
+        case .holdingTogether:
+            stage = .holding
+            return legs.indices.map { send($0, .hold(mayWait: false), now: now) }
+        case .holdingInOrder:
+            stage = .holding
+            return holdNext(now: now)
+        case .retrying, .committed, .aborted:
+            return settle(now: now)
+        }
+    }
+
+    public mutating func handle(_ event: Event, now: Int64) -> [Action] {
+        switch event {
+        case .replied(let leg, let step, let id, let reply):
+            guard id == record.id else { return [] }
+            if case .hold = step { return holdReplied(leg, reply, now: now) }
+            return settleReplied(leg, step, reply, now: now)
+        case .orderReplied(let step, let id, let reply):
+            guard id == record.id, case .asking(step, _) = stage, case .decided(let outcome) = reply else { return [] }
+            return orderReplied(to: step, outcome, now: now)
+        case .tick:
+            return tick(now: now)
+        }
+    }
+}
+
+// MARK: Growing phase: holds
+
+extension CheckoutSaga {
+    private mutating func holdReplied(_ leg: Int, _ reply: Reply<LedgerOutcome>, now: Int64) -> [Action] {
+        // Unknown, or refused by a store: asked again at a tick, until the deadline.
+        guard stage == .holding, legs[leg] != .held, case .decided(let outcome) = reply else { return [] }
+        let account = record.legs[leg].account
+        switch outcome {
+        case .done:
+            legs[leg] = .held
+        case .contended:
+            legs[leg] = .contended(since: now)
+        case .insufficient(let balance):
+            let wanted = record.legs[leg].amount
+            return ask(.decide(.abort(.insufficient(account: account, wanted: wanted, left: balance))), now: now)
+        case .unknownAccount:
+            return ask(.decide(.abort(.unknownAccount(account))), now: now)
+        case .anomaly(let anomaly):
+            // A late hold: another coordinator released this attempt. The order knows what was decided.
+            let alarms: [Action] = anomaly.isAlarming ? [.alarm(leg: leg, anomaly)] : []
+            return alarms + ask(.decide(.abort(.anomaly(account: account, anomaly))), now: now)
+        default:
+            return []
+        }
+        return holdNext(now: now)
+    }
+
+    private mutating func holdNext(now: Int64) -> [Action] {
+        if legs.allSatisfy({ $0 == .held }) { return ask(.decide(.commit), now: now) }
+        if record.phase == .holdingInOrder {
+            // All before the first that is not held are held, so waiting for it cannot be part of a cycle.
+            guard let next = legs.firstIndex(where: { $0 != .held }), legs[next] == .idle else { return [] }
+            return [send(next, .hold(mayWait: true), now: now)]
+        }
+        let isComplete = legs.allSatisfy { state in
+            if case .asked = state { false } else { true }
+        }
+        return isComplete ? ask(.decide(.retryInOrder), now: now) : []
+    }
+
+    /// Undecided at the deadline: whoever is waited for is the reason.
+    private var reasonForGivingUp: AbortReason {
+        var unanswered = record.legs[0].account
+        for (leg, state) in legs.enumerated().reversed() {
+            if case .contended = state { return .contended(account: record.legs[leg].account) }
+            if case .asked = state { unanswered = record.legs[leg].account }
+        }
+        return .unreachable(account: unanswered)
+    }
+}
+
+// MARK: Decision
+
+extension CheckoutSaga {
+    private mutating func ask(_ step: OrderStep, now: Int64) -> [Action] {
+        stage = .asking(step, since: now)
+        return [.askOrder(step)]
+    }
+
+    private mutating func orderReplied(to step: OrderStep, _ outcome: OrderOutcome, now: Int64) -> [Action] {
+        switch (step, outcome) {
+        case (.decide, .decided(let standing)):
+            // It may be another coordinator's decision: follow it.
+            switch standing {
+            case .commit: record.phase = .committed
+            case .abort(let reason): record.phase = .aborted(reason)
+            case .retryInOrder: record.phase = .retrying
+            }
+            return settle(now: now)
+        case (.beginAgain, .begun(let next)), (.beginAgain, .running(let next)):
+            let old = record.id
+            record = next
+            return [.forget(old)] + start(now: now)
+        case (.finish, .done), (.finish, .stale):
+            return end(result: record.phase.result)
+        case (_, .stale(let status)):
+            return end(result: status == .paid ? .paid : nil)
+        default:
+            return end(result: nil)
+        }
+    }
+
+    private mutating func end(result: CheckoutResult?) -> [Action] {
+        stage = .ended
+        return answer(result) + [.forget(record.id), .end]
+    }
+
+    private mutating func answer(_ result: CheckoutResult?) -> [Action] {
+        if hasAnswered { return [] }
+        hasAnswered = true
+        return [.answer(result)]
+    }
+}
+
+// MARK: Shrinking phase: captures or releases
+
+extension CheckoutSaga {
+    private var settlingStep: Step { record.phase == .committed ? .capture : .release }
+
+    private mutating func settle(now: Int64) -> [Action] {
+        stage = .settling
+        let step = settlingStep
+        // A release goes to every leg, asked or not: whoever recovers a saga cannot know which holds are on their way.
+        return legs.indices.map { send($0, step, now: now) }
+    }
+
+    private mutating func settleReplied(
+        _ leg: Int, _ step: Step, _ reply: Reply<LedgerOutcome>, now: Int64
+    ) -> [Action] {
+        guard stage == .settling, step == settlingStep, case .decided(let outcome) = reply else { return [] }
+        if case .anomaly(let anomaly) = outcome { return [.alarm(leg: leg, anomaly)] }
+        guard outcome == .done else { return [] }
+        legs[leg] = .settled
+        guard legs.allSatisfy({ $0 == .settled }) else { return [] }
+        switch record.phase {
+        case .committed: return answer(.paid) + ask(.finish, now: now)
+        case .retrying: return ask(.beginAgain, now: now)
+        default: return ask(.finish, now: now)
+        }
+    }
+}
+
+// MARK: Time
+
+extension CheckoutSaga {
+    private mutating func tick(now: Int64) -> [Action] {
+        var actions: [Action] = []
+        if now >= deadline {
+            if stage == .holding { return ask(.decide(.abort(reasonForGivingUp)), now: now) }
+            // The abort is durable: the caller need not wait for the releases as well.
+            if case .aborted = record.phase { actions += answer(record.phase.result) }
+        }
+        switch stage {
+        case .asking(let step, let since) where now - since >= Limits.resendMilliseconds:
+            actions += ask(step, now: now)
+        case .holding, .settling:
+            for leg in legs.indices where isOverdue(legs[leg], now: now) {
+                actions.append(send(leg, stage == .settling ? settlingStep : holdStep, now: now))
+            }
+        default:
+            break
+        }
+        return actions
+    }
+
+    private var holdStep: Step { .hold(mayWait: record.phase == .holdingInOrder) }
+
+    private func isOverdue(_ leg: LegState, now: Int64) -> Bool {
+        switch leg {
+        case .asked(let since): return now - since >= Limits.resendMilliseconds
+        // The participant may have lost its queue of waiters.
+        case .contended(let since):
+            return record.phase == .holdingInOrder && now - since >= Limits.resendMilliseconds
+        case .idle, .held, .settled: return false
+        }
+    }
+
+    private mutating func send(_ leg: Int, _ step: Step, now: Int64) -> Action {
+        legs[leg] = .asked(since: now)
+        return .send(leg: leg, step)
+    }
+}
+
+extension SagaRecord.Phase {
+    /// What callers are told once the saga has ended in this phase.
+    public var result: CheckoutResult? {
+        switch self {
+        case .committed: return .paid
+        case .aborted(let reason): return .refused(reason)
+        case .holdingTogether, .holdingInOrder, .retrying: return nil
+        }
+    }
+}
+
+/// How a checkout ended.
+public enum CheckoutResult: Hashable, Sendable {
+    case paid
+    /// Durably aborted, all undone.
+    case refused(AbortReason)
+    /// Not begun: the order is empty, unknown, ...
+    case notBegun(OrderOutcome)
+}

@@ -1,0 +1,128 @@
+// `batch_init`: creates or replaces many records in slices, so that others are served in between and no frame grows too large.
+// A crash leaves a part of them done; the same request, sent again, completes it.
+
+import KontorCore
+
+/// One running `batch_init` over the groups "0" ... "n-1" of one kind.
+final class BatchInit {
+    enum Step {
+        case done
+        /// An open saga has a lock on it: replaced as soon as that ends.
+        case locked
+        case failed(ShopAnswer)
+    }
+
+    typealias Replace = (_ number: Int, _ reply: @escaping (Step) -> Void) -> Void
+
+    private let kind: GroupKey.Kind
+    private let count: Int
+    private let store: any RecordStore
+    private let agenda: Agenda
+    private let replace: Replace
+    private let completion: (ShopAnswer) -> Void
+    private var failure: ShopAnswer?
+    private var next = 0
+    private var locked: [Int] = []
+    private var pending = 0
+
+    private init(
+        _ kind: GroupKey.Kind, count: Int, store: any RecordStore, agenda: Agenda, replace: @escaping Replace,
+        completion: @escaping (ShopAnswer) -> Void
+    ) {
+        self.kind = kind
+        self.count = count
+        self.store = store
+        self.agenda = agenda
+        self.replace = replace
+        self.completion = completion
+    }
+
+    /// Refuses if one of the groups has an open saga now. One that gets its saga later is waited for: once the first record is
+    /// replaced, nothing can be refused any more.
+    static func run(
+        _ kind: GroupKey.Kind, count: Int, store: any RecordStore, agenda: Agenda, replace: @escaping Replace,
+        completion: @escaping (ShopAnswer) -> Void
+    ) {
+        let run = BatchInit(kind, count: count, store: store, agenda: agenda, replace: replace, completion: completion)
+        var culprit: GroupKey?
+        OpenWork.forEachPage(of: kind, in: store, agenda: agenda) { page in
+            for entry in page where culprit == nil && entry.record.isLock {
+                if let number = Int(entry.key.group.id.text), number < count, String(number) == entry.key.group.id.text {
+                    culprit = entry.key.group
+                }
+            }
+        } completion: { trouble in
+            if let trouble { return completion(.unavailable(trouble)) }
+            if let culprit { return completion(.hasOpenSaga(culprit)) }
+            run.runSlice()
+        }
+    }
+
+    private func runSlice() {
+        let last = min(next + Limits.batchInitSlice, count)
+        let slice = locked + Array(next..<last)
+        locked = []
+        next = last
+        pending = slice.count
+        for number in slice {
+            replace(number) { [self] step in
+                switch step {
+                case .done: break
+                case .locked: locked.append(number)
+                case .failed(let answer): failure = answer
+                }
+                pending -= 1
+                if pending == 0 { endSlice() }
+            }
+        }
+    }
+
+    private func endSlice() {
+        if let failure { return completion(failure) }
+        if next == count && locked.isEmpty { return completion(.initialized) }
+        // The barrier lets others go on: it comes back after the slice is on disk, in a later turn.
+        store.barrier { [self] result in
+            switch result {
+            case .success: agenda.add { self.runSlice() }
+            case .failure: completion(.unknown)
+            }
+        }
+    }
+}
+
+extension Record {
+    /// Whether this record of open work locks its group: a saga, or a hold that is neither captured nor released.
+    fileprivate var isLock: Bool {
+        switch self {
+        case .saga: return true
+        case .hold(let hold): return hold.state == .held
+        case .account, .payment, .order: return false
+        }
+    }
+}
+
+extension Reply<LedgerOutcome> {
+    /// What a `replace` of an account came to.
+    var initStep: BatchInit.Step {
+        switch self {
+        case .decided(.done): return .done
+        case .decided(.hasHolds): return .locked
+        case .decided(let outcome): return .failed(.ledger(outcome))
+        case .refused(let trouble): return .failed(.unavailable(trouble))
+        case .unknown: return .failed(.unknown)
+        }
+    }
+}
+
+extension Reply<OrderOutcome> {
+    /// What a `replace` of an order came to.
+    var initStep: BatchInit.Step {
+        switch self {
+        case .decided(.done): return .done
+        case .decided(.isCheckingOut): return .locked
+        case .decided(let outcome): return .failed(.order(outcome))
+        case .refused(let trouble): return .failed(.unavailable(trouble))
+        case .unknown: return .failed(.unknown)
+        }
+    }
+}

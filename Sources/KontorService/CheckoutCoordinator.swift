@@ -1,0 +1,174 @@
+// Performs what the checkout saga decides: sends to participants, asks the order, tells the callers. All rules are in
+// CheckoutSaga; here are only the wires.
+
+import KontorCore
+
+/// Drives the running checkouts of one process.
+final class CheckoutCoordinator {
+    typealias Callback = (ShopAnswer) -> Void
+
+    private final class Running {
+        var saga: CheckoutSaga
+        var callers: [Callback]
+
+        init(_ saga: CheckoutSaga, callers: [Callback]) {
+            self.saga = saga
+            self.callers = callers
+        }
+    }
+
+    private let orders: Engine<OrderRules>
+    private let stock: any Participant
+    private let payment: any Participant
+    private let clock: any ShopClock
+    private let log: any EventLog
+    private var running: [Identifier: Running] = [:]
+
+    init(
+        orders: Engine<OrderRules>, stock: any Participant, payment: any Participant, clock: any ShopClock,
+        log: any EventLog
+    ) {
+        self.orders = orders
+        self.stock = stock
+        self.payment = payment
+        self.clock = clock
+        self.log = log
+    }
+
+    /// Checkouts that have begun here and not ended.
+    var openCount: Int { running.count }
+
+    func isRunning(_ saga: SagaID) -> Bool { running[saga.order]?.saga.record.id == saga }
+
+    /// Checks an order out, or joins the checkout of it that runs.
+    ///
+    /// - Parameters:
+    ///   - deadline: monotonic milliseconds.
+    ///   - callback: gets the result once it stands; ``ShopAnswer/unknown`` if another process ended the saga.
+    func checkout(_ order: Identifier, deadline: Int64, callback: @escaping Callback) {
+        if let present = running[order] {
+            present.callers.append(callback)
+            return
+        }
+        let now = clock.monotonicMilliseconds
+        let margin = min(Limits.deadlineMarginMilliseconds, max(0, deadline - now) / 4)
+        let wallDeadline = clock.wallMilliseconds + max(0, deadline - now - margin)
+        orders.submit(OrderCommand(order, .begin(deadline: wallDeadline))) { [unowned self] reply in
+            switch reply {
+            case .decided(.begun(let record)), .decided(.running(let record)):
+                drive(record, caller: callback)
+            case .decided(.alreadyPaid):
+                callback(.checkout(.paid))
+            case .decided(let refusal):
+                callback(.checkout(.notBegun(refusal)))
+            case .refused(let trouble):
+                callback(.unavailable(trouble))
+            case .unknown:
+                callback(.unknown)
+            }
+        }
+    }
+
+    /// Goes on with a saga that was found in the store.
+    func drive(_ record: SagaRecord, caller: Callback? = nil) {
+        if let present = running[record.id.order] {
+            if let caller { present.callers.append(caller) }
+            return
+        }
+        let now = clock.monotonicMilliseconds
+        let left = min(record.deadline - clock.wallMilliseconds, Limits.longestDeadlineMilliseconds)
+        let present = Running(CheckoutSaga(record, deadline: now + left), callers: caller.map { [$0] } ?? [])
+        running[record.id.order] = present
+        perform(present.saga.start(now: now), for: present)
+    }
+
+    /// Looks at deadlines and repeats what was not answered.
+    func tick() {
+        guard !running.isEmpty else { return }
+        // Sorted: a dictionary's order differs between runs, and the simulator's must not.
+        for order in running.keys.sorted() {
+            if let present = running[order] { handle(.tick, for: present) }
+        }
+    }
+
+    private func handle(_ event: CheckoutSaga.Event, for present: Running) {
+        perform(present.saga.handle(event, now: clock.monotonicMilliseconds), for: present)
+    }
+
+    private func perform(_ actions: [CheckoutSaga.Action], for present: Running) {
+        let record = present.saga.record
+        var toStock: [ParticipantMessage] = []
+        var toPayment: [ParticipantMessage] = []
+        for action in actions {
+            switch action {
+            case .send(let leg, let step):
+                let message = message(leg, step, of: record, for: present)
+                if record.legs[leg].account.kind == .item { toStock.append(message) } else { toPayment.append(message) }
+            case .askOrder(let step):
+                orders.submit(OrderCommand(record.id.order, step.operation(record.id))) { [unowned self] reply in
+                    handle(.orderReplied(to: step, of: record.id, reply), for: present)
+                }
+            case .answer(let result):
+                tell(result, callersOf: present)
+            case .forget(let saga):
+                for leg in record.legs {
+                    participant(of: leg.account).send([forgetting(saga, leg, record.deadline)])
+                }
+            case .alarm(let leg, let anomaly):
+                log.alarm(
+                    "A ledger refused a message of a saga",
+                    [
+                        "saga": "\(record.id)", "account": "\(record.legs[leg].account)", "anomaly": "\(anomaly)",
+                        "phase": "\(record.phase)",
+                    ])
+            case .end:
+                running[record.id.order] = nil
+                // Whoever joined between the answer and the end has missed it: the order tells.
+                tell(record.phase.result, callersOf: present)
+            }
+        }
+        if !toStock.isEmpty { stock.send(toStock) }
+        if !toPayment.isEmpty { payment.send(toPayment) }
+    }
+
+    private func tell(_ result: CheckoutResult?, callersOf present: Running) {
+        let callers = present.callers
+        present.callers = []
+        for callback in callers { callback(result.map { .checkout($0) } ?? .unknown) }
+    }
+
+    private func message(
+        _ leg: Int, _ step: CheckoutSaga.Step, of record: SagaRecord, for present: Running
+    ) -> ParticipantMessage {
+        let target = record.legs[leg]
+        let operation: LedgerCommand.Operation
+        switch step {
+        case .hold(let mayWait): operation = .hold(record.id, target.amount, mayWait: mayWait)
+        case .capture: operation = .capture(record.id, target.amount)
+        case .release: operation = .release(record.id, target.amount)
+        }
+        return ParticipantMessage(command: LedgerCommand(target.account, operation), deadline: record.deadline) {
+            [unowned self] reply in
+            handle(.replied(leg: leg, step, of: record.id, reply), for: present)
+        }
+    }
+
+    private func forgetting(_ saga: SagaID, _ leg: Leg, _ deadline: Int64) -> ParticipantMessage {
+        // Not repeated: what a crash leaves is found by recovery.
+        ParticipantMessage(command: LedgerCommand(leg.account, .forget(saga)), deadline: deadline) { _ in }
+    }
+
+    private func participant(of account: GroupKey) -> any Participant {
+        account.kind == .item ? stock : payment
+    }
+}
+
+extension CheckoutSaga.OrderStep {
+    fileprivate func operation(_ saga: SagaID) -> OrderCommand.Operation {
+        switch self {
+        case .decide(let decision): return .decide(saga, decision)
+        case .beginAgain: return .beginAgain(saga)
+        case .finish: return .finish(saga)
+        }
+    }
+}

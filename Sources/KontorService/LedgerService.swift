@@ -1,0 +1,66 @@
+// A ledger as a service: the engine with the ledger's rules, and the queue of those who wait for contended amounts.
+// Stock is one, Payment is another.
+
+import KontorCore
+
+/// One ledger. It serves clients and sagas alike.
+public final class LedgerService: Participant {
+    private let engine: Engine<LedgerRules>
+    private let clock: any ShopClock
+    private var waiters = Waiters()
+    private var lastProbe: Int64 = 0
+
+    init(store: any RecordStore, agenda: Agenda, clock: any ShopClock) {
+        engine = Engine(store: store, agenda: agenda)
+        self.clock = clock
+    }
+
+    public func send(_ messages: [ParticipantMessage]) {
+        for message in messages {
+            let left = max(0, message.deadline - clock.wallMilliseconds)
+            submit(message.command, deadline: clock.monotonicMilliseconds + left, reply: message.reply)
+        }
+    }
+
+    /// Decides a command. A withdrawal or payment that is contended is answered when it is granted, refused for good, or when
+    /// its deadline (monotonic milliseconds) comes; a hold that may wait is answered at once, and again then.
+    func submit(_ command: LedgerCommand, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
+        if case .release(let saga, _) = command.operation { waiters.remove(saga, from: command.account) }
+        engine.submit(command) { [unowned self] decision in
+            if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
+                waiters.add(Waiters.Waiter(command: command, deadline: deadline, reply: reply))
+                if command.saga != nil { reply(decision) }
+            } else {
+                reply(decision)
+            }
+            if waiters.count > 0, command.canEndWaiting { probe(command.account) }
+        }
+    }
+
+    /// Looks at deadlines, and at amounts that another process may have freed.
+    func tick() {
+        let now = clock.monotonicMilliseconds
+        guard waiters.count > 0, now - lastProbe >= Limits.probeMilliseconds else { return }
+        lastProbe = now
+        for waiter in waiters.removeExpired(now: now) where waiter.command.saga == nil {
+            // Not granted in time. The command is decided once more, so that the refusal tells the present balance.
+            engine.submit(waiter.command, reply: waiter.reply)
+        }
+        for account in waiters.accounts { probe(account) }
+    }
+
+    /// Decides the first waiter's command again, and the next one's if that was the end of its waiting.
+    private func probe(_ account: GroupKey) {
+        guard let waiter = waiters.takeFirst(of: account) else { return }
+        engine.submit(waiter.command) { [unowned self] decision in
+            if case .decided(.contended) = decision {
+                waiters.putBack(waiter)
+                waiters.endProbe(of: account)
+            } else {
+                waiters.endProbe(of: account)
+                waiter.reply(decision)
+                probe(account)
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// Finds open work in a store: all partitions, page by page.
+
+import KontorCore
+
+enum OpenWork {
+    /// Calls `visit` with each page of open work of one kind, then `completion`: nil, or why the store could not be read.
+    static func forEachPage(
+        of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda,
+        visit: @escaping ([(key: RecordKey, record: Record)]) -> Void, completion: @escaping (StoreTrouble?) -> Void
+    ) {
+        func scan(_ partition: Int, after cursor: RecordKey?) {
+            guard partition < Partition.count else { return completion(nil) }
+            store.scanOpenWork(kind, partition: partition, after: cursor) { result in
+                switch result {
+                case .failure(let trouble):
+                    completion(trouble)
+                case .success(let page):
+                    visit(page)
+                    // By way of the agenda, so that the stack does not grow with the number of pages.
+                    agenda.add {
+                        if let last = page.last { scan(partition, after: last.key) } else { scan(partition + 1, after: nil) }
+                    }
+                }
+            }
+        }
+        scan(0, after: nil)
+    }
+}

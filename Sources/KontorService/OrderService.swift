@@ -1,0 +1,109 @@
+// The Order service: orders and their items, and the checkouts that its coordinator drives.
+
+import KontorCore
+
+public final class OrderService {
+    private let engine: Engine<OrderRules>
+    private let stock: any Participant
+    private let payment: any Participant
+    private let clock: any ShopClock
+    private let random: any RandomSource
+    let coordinator: CheckoutCoordinator
+
+    init(
+        store: any RecordStore, agenda: Agenda, stock: any Participant, payment: any Participant, clock: any ShopClock,
+        random: any RandomSource, log: any EventLog
+    ) {
+        engine = Engine(store: store, agenda: agenda)
+        self.stock = stock
+        self.payment = payment
+        self.clock = clock
+        self.random = random
+        coordinator = CheckoutCoordinator(orders: engine, stock: stock, payment: payment, clock: clock, log: log)
+    }
+
+    func submit(_ command: OrderCommand, reply: @escaping (Reply<OrderOutcome>) -> Void) {
+        engine.submit(command, reply: reply)
+    }
+
+    func checkout(_ order: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+        coordinator.checkout(order, deadline: deadline, callback: answer)
+    }
+
+    /// Creates an empty order for a user who exists.
+    func create(for user: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+        read(GroupKey(.user, user), from: payment, deadline: deadline, answer: answer) { [unowned self] _ in
+            let id = Identifier(randomBits: random.next(), random.next())
+            let order = Order(user: user, incarnation: random.next())
+            engine.submit(OrderCommand(id, .create(order))) { reply in
+                if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
+            }
+        }
+    }
+
+    /// Adds units of an item at the price that it has now.
+    func addItem(
+        _ item: Identifier, units: Amount, to order: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        read(GroupKey(.item, item), from: stock, deadline: deadline, answer: answer) { [unowned self] account in
+            let line = OrderLine(item: item, units: units, price: account.price)
+            engine.submit(OrderCommand(order, .addItem(line))) { answer($0.answer) }
+        }
+    }
+
+    /// An order of two random items for a random user, as `batch_init` makes them.
+    func replaceByRandomOrder(
+        _ number: Int, items: Int, users: Int, price: Amount, reply: @escaping (Reply<OrderOutcome>) -> Void
+    ) {
+        var order = Order(user: Identifier(number: draw(below: users)), incarnation: random.next())
+        let first = OrderLine(item: Identifier(number: draw(below: items)), units: Amount(1), price: price)
+        let second = OrderLine(item: Identifier(number: draw(below: items)), units: Amount(1), price: price)
+        if first.item == second.item {
+            order.lines = [OrderLine(item: first.item, units: Amount(2), price: price)]
+        } else {
+            order.lines = [first, second]
+        }
+        order.total = price + price
+        engine.submit(OrderCommand(Identifier(number: number), .replace(order)), reply: reply)
+    }
+
+    private func draw(below bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
+
+    /// Reads an account of another service, and goes on only if it is there.
+    private func read(
+        _ account: GroupKey, from participant: any Participant, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void, then: @escaping (Account) -> Void
+    ) {
+        let wallDeadline = clock.wallMilliseconds + deadline - clock.monotonicMilliseconds
+        let message = ParticipantMessage(command: LedgerCommand(account, .read), deadline: wallDeadline) { reply in
+            switch reply {
+            case .decided(.account(let account)): then(account)
+            case .decided(let outcome): answer(.ledger(outcome))
+            case .refused(let trouble): answer(.unavailable(trouble))
+            // A read without an answer changed nothing: the request has not begun.
+            case .unknown: answer(.unavailable(.unreachable("\(account.kind) ledger")))
+            }
+        }
+        participant.send([message])
+    }
+}
+
+extension Reply<OrderOutcome> {
+    var answer: ShopAnswer {
+        switch self {
+        case .decided(let outcome): return .order(outcome)
+        case .refused(let trouble): return .unavailable(trouble)
+        case .unknown: return .unknown
+        }
+    }
+}
+
+extension Reply<LedgerOutcome> {
+    var answer: ShopAnswer {
+        switch self {
+        case .decided(let outcome): return .ledger(outcome)
+        case .refused(let trouble): return .unavailable(trouble)
+        case .unknown: return .unknown
+        }
+    }
+}

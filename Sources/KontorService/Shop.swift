@@ -1,0 +1,172 @@
+// The three services in one process, and the gate through which answers leave: none before all that it tells is durable.
+
+import KontorCore
+
+/// A whole shop on one serial domain: one thread in production, the scheduler in the simulator.
+///
+/// Its owner calls ``handle(_:deadline:caller:)`` for requests and ``tick()`` every `Limits.tickMilliseconds`, each followed by
+/// ``endTurn()``, and ``endTurn()`` after it has delivered a completion to the store.
+public final class Shop {
+    /// What the services share.
+    struct Parts {
+        let store: any RecordStore
+        let agenda: Agenda
+        let stock: LedgerService
+        let payment: LedgerService
+        let orders: OrderService
+        let log: any EventLog
+
+        func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }
+    }
+
+    private let parts: Parts
+    private let random: any RandomSource
+    private let sink: any AnswerSink
+    private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
+    private var recovery: Recovery?
+
+    public init(
+        store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog, sink: any AnswerSink
+    ) {
+        let agenda = Agenda()
+        let stock = LedgerService(store: store, agenda: agenda, clock: clock)
+        let payment = LedgerService(store: store, agenda: agenda, clock: clock)
+        let orders = OrderService(
+            store: store, agenda: agenda, stock: stock, payment: payment, clock: clock, random: random, log: log)
+        parts = Parts(store: store, agenda: agenda, stock: stock, payment: payment, orders: orders, log: log)
+        self.random = random
+        self.sink = sink
+    }
+
+    /// Goes on with all that a crash interrupted. Requests may follow once it has completed.
+    public func recover(completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
+        let recovery = Recovery(parts) { [unowned self] result in
+            self.recovery = nil
+            completion(result)
+        }
+        self.recovery = recovery
+        recovery.run()
+    }
+
+    /// Checkouts that have begun and not ended.
+    public var openSagas: Int { parts.orders.coordinator.openCount }
+
+    /// Begins a request, and all that can follow from it without waiting.
+    public func handle(_ request: ShopRequest, deadline: Int64, caller: any Caller) {
+        let answer: (ShopAnswer) -> Void = { [unowned self] in outbox.append((caller, $0)) }
+        if let refusal = refusal(of: request) {
+            answer(refusal)
+        } else {
+            begin(request, deadline: deadline, answer: answer)
+        }
+        parts.agenda.runUntilQuiet()
+    }
+
+    public func tick() {
+        parts.orders.coordinator.tick()
+        parts.stock.tick()
+        parts.payment.tick()
+    }
+
+    /// Runs what is left to do and lets the answers go, behind all that was committed before them.
+    public func endTurn() {
+        parts.agenda.runUntilQuiet()
+        guard !outbox.isEmpty else { return }
+        let answers = outbox
+        outbox = []
+        parts.store.barrier { [sink] result in
+            switch result {
+            case .success: sink.deliver(answers)
+            case .failure: sink.deliver(answers.map { ($0.caller, .unknown) })
+            }
+        }
+    }
+
+    /// Admission is at begin only: what has begun is never refused for want of room.
+    private func refusal(of request: ShopRequest) -> ShopAnswer? {
+        if !request.isRead, let trouble = parts.store.admission { return .unavailable(trouble) }
+        if case .checkout = request, openSagas >= Limits.openSagas { return .overloaded }
+        return nil
+    }
+
+    private func begin(_ request: ShopRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+        switch request {
+        case .createItem(let price): open(.item, price: price, answer: answer)
+        case .createUser: open(.user, price: .zero, answer: answer)
+        case .ledger(let command):
+            parts.ledger(command.account.kind).submit(command, deadline: deadline) { answer($0.answer) }
+        case .cancelPayment(let user, let order): cancelPayment(user: user, order: order, answer: answer)
+        case .paymentStatus(let user, let order): paymentStatus(user: user, order: order, answer: answer)
+        case .initItems(let count, let stock, let price):
+            initAccounts(.item, count: count, balance: stock, price: price, answer: answer)
+        case .initUsers(let count, let credit):
+            initAccounts(.user, count: count, balance: credit, price: .zero, answer: answer)
+        case .createOrder(let user): parts.orders.create(for: user, deadline: deadline, answer: answer)
+        case .addItem(let order, let item, let units):
+            parts.orders.addItem(item, units: units, to: order, deadline: deadline, answer: answer)
+        case .order(let command): parts.orders.submit(command) { answer($0.answer) }
+        case .checkout(let order): parts.orders.checkout(order, deadline: deadline, answer: answer)
+        case .initOrders(let count, let items, let users, let price):
+            BatchInit.run(.order, count: count, store: parts.store, agenda: parts.agenda) { [parts] number, reply in
+                parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price) {
+                    reply($0.initStep)
+                }
+            } completion: { answer($0) }
+        }
+    }
+
+    private func open(_ kind: GroupKey.Kind, price: Amount, answer: @escaping (ShopAnswer) -> Void) {
+        let id = Identifier(randomBits: random.next(), random.next())
+        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price)), deadline: 0) { reply in
+            if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
+        }
+    }
+
+    private func initAccounts(
+        _ kind: GroupKey.Kind, count: Int, balance: Amount, price: Amount, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let ledger = parts.ledger(kind)
+        BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda) { number, reply in
+            let account = GroupKey(kind, Identifier(number: number))
+            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price)), deadline: 0) {
+                reply($0.initStep)
+            }
+        } completion: { answer($0) }
+    }
+}
+
+// MARK: Direct payments: the ledger knows those, and the order knows whether a checkout paid it
+
+extension Shop {
+    private func cancelPayment(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
+        let command = LedgerCommand(GroupKey(.user, user), .cancelPayment(order: order))
+        parts.payment.submit(command, deadline: 0) { [unowned self] reply in
+            guard reply == .decided(.noDirectPayment) else { return answer(reply.answer) }
+            isPaidByCheckout(order, user: user, answer: answer) { isPaid in
+                answer(isPaid ? .paidByCheckout : reply.answer)
+            }
+        }
+    }
+
+    private func paymentStatus(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
+        let command = LedgerCommand(GroupKey(.user, user), .findPayment(order: order))
+        parts.payment.submit(command, deadline: 0) { [unowned self] reply in
+            guard reply == .decided(.payment(isPaid: false)) else { return answer(reply.answer) }
+            isPaidByCheckout(order, user: user, answer: answer) { isPaid in
+                answer(.ledger(.payment(isPaid: isPaid)))
+            }
+        }
+    }
+
+    private func isPaidByCheckout(
+        _ order: Identifier, user: Identifier, answer: @escaping (ShopAnswer) -> Void, then: @escaping (Bool) -> Void
+    ) {
+        parts.orders.submit(OrderCommand(order, .read)) { reply in
+            switch reply {
+            case .decided(.order(let order)): then(order.status == .paid && order.user == user)
+            case .decided: then(false)
+            case .refused, .unknown: answer(reply.answer)
+            }
+        }
+    }
+}
