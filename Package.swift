@@ -30,6 +30,7 @@ let package = Package(
                 "KontorCore", "KontorService",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         // Routes, problem details and the listener.
         .target(
@@ -40,14 +41,22 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        // A store in memory and a simulated disk: links neither NIO nor SQLite's callers.
-        .target(name: "KontorSimulation", dependencies: ["KontorCore", "KontorService"]),
+        // A store in memory, and a simulated disk for the embedded one: links no NIO.
+        .target(
+            name: "KontorSimulation",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorEmbedded",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         .executableTarget(
             name: "kontor",
             dependencies: [
                 "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
     ]
 )

@@ -1,0 +1,28 @@
+// The one error type of this layer: what the disk, the journal or the table said, with the place where it happened.
+
+/// Why the embedded store cannot start, or cannot go on.
+public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// No room (ENOSPC, EDQUOT, SQLITE_FULL). Told apart, because it can go away.
+    case diskFull(path: String)
+    /// A system call failed.
+    case system(call: String, path: String, code: Int32)
+    /// Stored bytes are not what was written, and it is not a torn tail: an operator must look.
+    case damage(file: String, offset: Int, reason: String)
+    /// A later release wrote this.
+    case newerFormat(file: String, version: UInt32)
+    /// Another process owns the directory.
+    case inUse(directory: String, pid: String)
+    /// SQLite failed.
+    case table(String)
+
+    public var description: String {
+        switch self {
+        case .diskFull(let path): "no space left for \(path)"
+        case .system(let call, let path, let code): "\(call) failed with errno \(code) on \(path)"
+        case .damage(let file, let offset, let reason): "damage in \(file) at offset \(offset): \(reason)"
+        case .newerFormat(let file, let version): "\(file) has format \(version), written by a newer kontor"
+        case .inUse(let directory, let pid): "\(directory) is in use by process \(pid)"
+        case .table(let message): "the table failed: \(message)"
+        }
+    }
+}

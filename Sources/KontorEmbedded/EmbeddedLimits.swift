@@ -1,0 +1,60 @@
+// Every bound of the embedded store, with its unit and its reason, and the few of them that an operator may choose.
+
+/// The named bounds of the embedded store. Sizes are bytes, durations milliseconds, unless the name says otherwise.
+public enum EmbeddedLimits {
+    // MARK: Memory
+
+    /// Clean records kept in memory: about 600 MB at worst, and every account and fresh order of a large shop.
+    public static let cacheRecords = 2_000_000
+    /// Slots that eviction looks at in one turn: a turn stays below a tenth of a millisecond.
+    static let evictionVisits = 2_048
+    /// Records of one page of a scan of open work.
+    static let scanPage = 1_000
+
+    // MARK: Journal
+
+    /// A segment is closed at this size: the unit of deletion, and what stays reserved for work that has begun.
+    public static let segmentBytes = 64 << 20
+    /// Reserved behind a segment's end for the frame that passes it: a turn of a full engine encodes to far less.
+    static let lastFrameBytes = 8 << 20
+    /// How often a failed reservation is tried again.
+    static let reserveRetryMilliseconds: Int64 = 1_000
+
+    // MARK: Fold
+
+    /// The fold starts here, and stops here while the shop is busy: records that change often are folded once.
+    public static let foldStartBytes = 8 << 20
+    /// Journal in one slice, which is one transaction. Memory of the fold is about twice this.
+    public static let foldSliceBytes = 4 << 20
+    /// Changes in one slice: bounds the sort, and how long the table's writer is busy.
+    static let foldSliceChanges = 50_000
+    /// From here the fold no longer gives way to other threads: a replay must stay below about 1.5 s.
+    static let urgentFoldBytes = 96 << 20
+    /// From here new work is refused: the fold does not keep up, and a restart would take too long.
+    public static let unfoldedBytes = 1 << 30
+    /// The journal has been quiet for this long: fold everything, then checkpoint.
+    static let idleMilliseconds: Int64 = 1_000
+    /// Folded journal between two checkpoints: bounds the table's write-ahead log, and the segments that wait for deletion.
+    public static let checkpointBytes = 64 << 20
+
+    // MARK: Table
+
+    /// SQLite's page cache, KiB, of the writer and of the reader.
+    static let pageCacheKiB = 64 << 10
+    /// How long the table waits for another process's reader (an audit, a backup) before it says busy.
+    static let busyMilliseconds = 100
+    /// How often a snapshot begins again because the journal was cut behind it while it looked.
+    static let snapshotAttempts = 5
+}
+
+/// What an operator (or a test with a small disk) may choose.
+public struct EmbeddedOptions: Sendable {
+    public var cacheRecords = EmbeddedLimits.cacheRecords
+    public var segmentBytes = EmbeddedLimits.segmentBytes
+    public var foldStartBytes = EmbeddedLimits.foldStartBytes
+    public var foldSliceBytes = EmbeddedLimits.foldSliceBytes
+    public var checkpointBytes = EmbeddedLimits.checkpointBytes
+    public var unfoldedBytes = EmbeddedLimits.unfoldedBytes
+
+    public init() {}
+}

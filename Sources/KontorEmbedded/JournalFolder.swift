@@ -1,0 +1,173 @@
+// Moves journal into the table, slice by slice, on the fold lanes. Reads the journal's files, and only what is synced.
+
+import KontorCore
+
+/// Confined to the fold lanes, which never run two of its works at a time.
+final class JournalFolder: @unchecked Sendable {
+    /// What one slice did.
+    struct Report: Sendable {
+        let through: UInt64
+        let journalBytes: Int
+        let changes: Int
+    }
+
+    private let files: any FileSystem
+    private let paths: JournalPaths
+    private let table: any FoldedTable
+    private let sliceBytes: Int
+    private var position: JournalPosition
+    private var file: (any File)?
+
+    init(
+        files: any FileSystem, paths: JournalPaths, table: any FoldedTable, from position: JournalPosition, sliceBytes: Int
+    ) {
+        self.files = files
+        self.paths = paths
+        self.table = table
+        self.position = position
+        self.sliceBytes = sliceBytes
+    }
+
+    /// Moves the next whole frames, none behind `through`, which is synced and not folded yet.
+    func foldSlice(through: UInt64) -> Result<Report, EmbeddedError> {
+        do throws(EmbeddedError) {
+            let bytes = try readAhead(through: through)
+            let frames = takeFrames(bytes, through: through)
+            guard let last = frames.last else {
+                throw .damage(
+                    file: paths.segment(position.segment), offset: position.offset,
+                    reason: "frame \(position.sequence) was written and synced, and is not there")
+            }
+            let slice = FoldSlice(bytes: bytes, changes: coalesce(frames, bytes), through: last.sequence)
+            try table.apply(slice)
+            position.offset += last.end
+            position.sequence = last.sequence + 1
+            return .success(Report(through: last.sequence, journalBytes: last.end, changes: slice.changes.count))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Checkpoints the table, then deletes the segments that only it needed.
+    /// - Returns: false if a reader was in the way; nothing is deleted then.
+    func checkpoint() -> Result<Bool, EmbeddedError> {
+        do throws(EmbeddedError) {
+            guard try table.checkpoint() else { return .success(false) }
+            var isDeleted = false
+            for segment in try paths.segments(files) where segment < position.segment {
+                try files.remove(paths.segment(segment))
+                isDeleted = true
+            }
+            if isDeleted { try files.syncDirectory(paths.directory) }
+            return .success(true)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// The next bytes of the journal: at least one whole frame. Goes on to the next segment at the end of one.
+    private func readAhead(through: UInt64) throws(EmbeddedError) -> [UInt8] {
+        var bytes = try read(sliceBytes)
+        if bytes.isEmpty && position.segment != position.sequence {
+            position.segment = position.sequence
+            position.offset = SegmentHeader.bytes
+            file = nil
+            bytes = try read(sliceBytes)
+        }
+        if let claimed = bytes.withUnsafeBytes({ JournalFrame.claimedBytes(in: $0, at: 0) }), claimed > bytes.count {
+            bytes = try read(claimed)
+        }
+        return bytes
+    }
+
+    private func read(_ count: Int) throws(EmbeddedError) -> [UInt8] {
+        if let file { return try file.read(at: position.offset, count: count) }
+        let opened = try files.open(paths.segment(position.segment), .read)
+        file = opened
+        return try opened.read(at: position.offset, count: count)
+    }
+
+    private func takeFrames(_ bytes: [UInt8], through: UInt64) -> [JournalFrame.Found] {
+        var frames: [JournalFrame.Found] = []
+        var changes: UInt32 = 0
+        var offset = 0
+        var sequence = position.sequence
+        bytes.withUnsafeBytes { buffer in
+            while sequence <= through, changes < EmbeddedLimits.foldSliceChanges,
+                let frame = JournalFrame.find(in: buffer, at: offset), frame.sequence == sequence
+            {
+                frames.append(frame)
+                changes += buffer.little(UInt32.self, at: frame.payload.lowerBound)
+                offset = frame.end
+                sequence += 1
+            }
+        }
+        return frames
+    }
+
+    /// Sorts the changes by key and keeps the last of each.
+    private func coalesce(_ frames: [JournalFrame.Found], _ bytes: [UInt8]) -> [FoldSlice.Change] {
+        var entries: [SortEntry] = []
+        return bytes.withUnsafeBytes { buffer in
+            for frame in frames {
+                _ = JournalFrame.forEachChange(in: buffer, payload: frame.payload) { change in
+                    entries.append(SortEntry(prefix: buffer.prefix(of: change.key), order: entries.count, change: change))
+                }
+            }
+            entries.sort { left, right in
+                if left.prefix != right.prefix { return left.prefix < right.prefix }
+                let order = buffer.compare(left.change.key, right.change.key)
+                return order == 0 ? left.order < right.order : order < 0
+            }
+            var changes: [FoldSlice.Change] = []
+            changes.reserveCapacity(entries.count)
+            for (index, entry) in entries.enumerated() {
+                if index + 1 < entries.count, entries[index + 1].prefix == entry.prefix,
+                    buffer.compare(entries[index + 1].change.key, entry.change.key) == 0
+                {
+                    continue
+                }
+                let change = entry.change
+                changes.append(FoldSlice.Change(key: change.key, value: change.value, isOpenWork: change.isOpenWork))
+            }
+            return changes
+        }
+    }
+
+    private struct SortEntry {
+        /// The key's first eight bytes: most comparisons end here.
+        let prefix: UInt64
+        let order: Int
+        let change: JournalFrame.RawChange
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The first eight bytes of a range as a number that sorts as they do; zeros where the range is shorter.
+    fileprivate func prefix(of range: Range<Int>) -> UInt64 {
+        if range.count >= 8 {
+            return UInt64(bigEndian: loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
+        }
+        var prefix: UInt64 = 0
+        for index in 0..<8 { prefix = prefix << 8 | (index < range.count ? UInt64(self[range.lowerBound + index]) : 0) }
+        return prefix
+    }
+
+    /// Negative, zero or positive, as the bytes of the left range sort before, like or behind those of the right one.
+    fileprivate func compare(_ left: Range<Int>, _ right: Range<Int>) -> Int {
+        var index = 0
+        let common = Swift.min(left.count, right.count)
+        while index + 8 <= common {
+            let leftWord = loadUnaligned(fromByteOffset: left.lowerBound + index, as: UInt64.self).bigEndian
+            let rightWord = loadUnaligned(fromByteOffset: right.lowerBound + index, as: UInt64.self).bigEndian
+            if leftWord != rightWord { return leftWord < rightWord ? -1 : 1 }
+            index += 8
+        }
+        while index < common {
+            let difference = Int(self[left.lowerBound + index]) - Int(self[right.lowerBound + index])
+            if difference != 0 { return difference }
+            index += 1
+        }
+        return left.count - right.count
+    }
+}

@@ -1,0 +1,172 @@
+// The disk of the machine. One system call per method, and every failure with its call, path and errno.
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The file system of this machine.
+public final class PosixFileSystem: FileSystem {
+    public init() {}
+
+    public func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File {
+        let flags: Int32
+        switch mode {
+        case .read: flags = O_RDONLY | O_CLOEXEC
+        case .append: flags = O_RDWR | O_APPEND | O_CLOEXEC
+        case .create: flags = O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC
+        }
+        return PosixFile(try openDescriptor(path, flags), path)
+    }
+
+    public func exists(_ path: String) throws(EmbeddedError) -> Bool {
+        if access(path, F_OK) == 0 { return true }
+        if errno == ENOENT { return false }
+        throw failure("access", path)
+    }
+
+    public func list(_ directory: String) throws(EmbeddedError) -> [String] {
+        guard let stream = opendir(directory) else { throw failure("opendir", directory) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                String(cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    public func createDirectory(_ path: String) throws(EmbeddedError) {
+        if mkdir(path, 0o755) != 0 && errno != EEXIST { throw failure("mkdir", path) }
+    }
+
+    public func remove(_ path: String) throws(EmbeddedError) {
+        if unlink(path) != 0 { throw failure("unlink", path) }
+    }
+
+    public func rename(_ path: String, to newPath: String) throws(EmbeddedError) {
+        if Self.systemRename(path, newPath) != 0 { throw failure("rename", newPath) }
+    }
+
+    public func syncDirectory(_ path: String) throws(EmbeddedError) {
+        let descriptor = try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { close(descriptor) }
+        if fsync(descriptor) != 0 { throw failure("fsync", path) }
+    }
+
+    public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
+        let path = directory + "/lock"
+        let descriptor = try openDescriptor(path, O_RDWR | O_CREAT | O_CLOEXEC)
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            let isTaken = errno == EWOULDBLOCK
+            let owner = PosixFile(descriptor, path)
+            guard isTaken else { throw failure("flock", path) }
+            let pid = String(decoding: try owner.read(at: 0, count: 20), as: UTF8.self)
+            throw .inUse(directory: directory, pid: pid.isEmpty ? "(unknown)" : pid)
+        }
+        let file = PosixFile(descriptor, path)
+        try file.truncate(to: 0)
+        let pid = Array(String(getpid()).utf8)
+        if pwrite(descriptor, pid, pid.count, 0) != pid.count { throw failure("pwrite", path) }
+        return PosixLock(file)
+    }
+
+    private static func systemRename(_ path: String, _ newPath: String) -> Int32 {
+        renameat(AT_FDCWD, path, AT_FDCWD, newPath)
+    }
+}
+
+private func openDescriptor(_ path: String, _ flags: Int32) throws(EmbeddedError) -> Int32 {
+    let descriptor = open(path, flags, 0o644)
+    if descriptor < 0 { throw failure("open", path) }
+    return descriptor
+}
+
+private func failure(_ call: String, _ path: String) -> EmbeddedError {
+    let code = errno
+    return code == ENOSPC || code == EDQUOT ? .diskFull(path: path) : .system(call: call, path: path, code: code)
+}
+
+/// Looked up by name: the headers that Swift imports leave it out, because it is Linux' own.
+private let systemFallocate: (@convention(c) (CInt, CInt, off_t, off_t) -> CInt)? = {
+    guard let symbol = dlsym(dlopen(nil, RTLD_NOW), "fallocate") else { return nil }
+    return unsafeBitCast(symbol, to: (@convention(c) (CInt, CInt, off_t, off_t) -> CInt).self)
+}()
+
+/// Used by one lane at a time; the calls themselves share no state but the descriptor.
+private final class PosixFile: File {
+    let descriptor: Int32
+    let path: String
+
+    init(_ descriptor: Int32, _ path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    func append(_ bytes: [UInt8]) throws(EmbeddedError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer -> Int in
+                guard let base = buffer.baseAddress else { return 0 }
+                return write(descriptor, base + written, buffer.count - written)
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw failure("write", path)
+            }
+            written += count
+        }
+    }
+
+    func sync() throws(EmbeddedError) {
+        if fdatasync(descriptor) != 0 { throw failure("fdatasync", path) }
+    }
+
+    func reserve(_ bytes: Int) throws(EmbeddedError) {
+        let keepSize: CInt = 1  // FALLOC_FL_KEEP_SIZE
+        guard let fallocate = systemFallocate else { return }
+        if fallocate(descriptor, keepSize, 0, off_t(bytes)) == 0 { return }
+        // A file system without reservations: running out of space then shows up at a write.
+        if errno != EOPNOTSUPP { throw failure("fallocate", path) }
+    }
+
+    func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8] {
+        let wanted = max(0, min(count, try size() - offset))
+        var code: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
+            while filled < wanted, let base = buffer.baseAddress {
+                let count = pread(descriptor, base + filled, wanted - filled, off_t(offset + filled))
+                if count == 0 { break }
+                if count > 0 { filled += count; continue }
+                if errno == EINTR { continue }
+                code = errno
+                break
+            }
+        }
+        if code != 0 { throw .system(call: "pread", path: path, code: code) }
+        return bytes
+    }
+
+    func truncate(to size: Int) throws(EmbeddedError) {
+        if ftruncate(descriptor, off_t(size)) != 0 { throw failure("ftruncate", path) }
+    }
+
+    func size() throws(EmbeddedError) -> Int {
+        var status = stat()
+        if fstat(descriptor, &status) != 0 { throw failure("fstat", path) }
+        return Int(status.st_size)
+    }
+}
+
+private final class PosixLock: DirectoryLock {
+    private let file: PosixFile
+
+    init(_ file: PosixFile) { self.file = file }
+
+    func release() { flock(file.descriptor, LOCK_UN) }
+}

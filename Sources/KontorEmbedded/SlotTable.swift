@@ -1,0 +1,167 @@
+// The records in memory: a hash table with open addressing over slots that never move, so that growing copies eight bytes
+// a record and no turn waits for it.
+
+import KontorCore
+
+/// One record in memory, or the knowledge that it does not exist.
+struct Slot {
+    let key: RecordKey
+    /// nil: it does not exist.
+    var record: Record?
+    /// The group's version, if this is its head; 0: no version of its own (``Version/absent``).
+    var version: UInt64 = 0
+    /// The last frame that has it; 0: as the table has it.
+    var sequence: UInt64 = 0
+    let hash: UInt32
+    /// Its bucket of open work, and where it is there; -1: nowhere.
+    var openBucket: Int16 = -1
+    var openPosition: Int32 = -1
+    /// It differs from what was handed to the journal.
+    var isDirty = false
+    /// The journal or the table has it, or may have it: its removal must be written.
+    var existsBelow: Bool
+    /// A read of the table is under way, and nothing is known yet.
+    var isLoading = false
+    /// It was used since eviction last looked.
+    var isUsed = true
+    var isFree = false
+}
+
+/// Finds slots by group and member. An index stays valid until its slot is removed.
+final class SlotTable {
+    private struct Entry {
+        var hash: UInt32
+        /// Index + 1; 0: empty.
+        var slot: UInt32
+    }
+
+    private static let chunkBits = 12
+    private static let chunkSlots = 1 << chunkBits
+
+    private var entries: UnsafeMutablePointer<Entry>
+    private var mask: Int
+    private var chunks: [UnsafeMutablePointer<Slot>] = []
+    private var free: [UInt32] = []
+    /// Slots that were ever used: the indices are below this.
+    private(set) var indexEnd = 0
+    private(set) var count = 0
+
+    /// - Parameter expected: how many slots fit before the table grows.
+    init(expected: Int) {
+        var capacity = 1 << 10
+        while capacity < expected * 2 { capacity *= 2 }
+        entries = Self.makeEntries(capacity)
+        mask = capacity - 1
+    }
+
+    deinit {
+        for index in 0..<indexEnd { pointer(UInt32(index)).deinitialize(count: 1) }
+        for chunk in chunks { chunk.deallocate() }
+        entries.deallocate()
+    }
+
+    @inline(__always)
+    func pointer(_ index: UInt32) -> UnsafeMutablePointer<Slot> {
+        chunks[Int(index) >> Self.chunkBits] + (Int(index) & (Self.chunkSlots - 1))
+    }
+
+    func find(_ group: GroupKey, _ member: Member) -> UInt32? {
+        let hash = Self.hash(group, member)
+        var position = Int(hash) & mask
+        while true {
+            let entry = entries[position]
+            if entry.slot == 0 { return nil }
+            if entry.hash == hash {
+                let slot = pointer(entry.slot - 1)
+                if slot.pointee.key.group == group && slot.pointee.key.member == member { return entry.slot - 1 }
+            }
+            position = (position + 1) & mask
+        }
+    }
+
+    /// Adds a record that is not there yet.
+    func insert(_ key: RecordKey, _ record: Record?, existsBelow: Bool) -> UInt32 {
+        let hash = Self.hash(key.group, key.member)
+        if count * 2 > mask { grow() }
+        let index = takeIndex()
+        pointer(index).initialize(to: Slot(key: key, record: record, hash: hash, existsBelow: existsBelow))
+        link(Entry(hash: hash, slot: index + 1))
+        count += 1
+        return index
+    }
+
+    func remove(_ index: UInt32) {
+        let slot = pointer(index)
+        unlink(slot.pointee.hash, index)
+        let hash = slot.pointee.hash
+        slot.deinitialize(count: 1)
+        slot.initialize(to: Self.freeSlot(hash))
+        free.append(index)
+        count -= 1
+    }
+
+    // MARK: Inside
+
+    private func takeIndex() -> UInt32 {
+        if let index = free.popLast() {
+            pointer(index).deinitialize(count: 1)
+            return index
+        }
+        if indexEnd == chunks.count << Self.chunkBits { chunks.append(.allocate(capacity: Self.chunkSlots)) }
+        indexEnd += 1
+        return UInt32(indexEnd - 1)
+    }
+
+    private static func freeSlot(_ hash: UInt32) -> Slot {
+        var slot = Slot(key: RecordKey(GroupKey(.item, Identifier(number: 0)), .head), hash: hash, existsBelow: false)
+        slot.isFree = true
+        return slot
+    }
+
+    private static func makeEntries(_ capacity: Int) -> UnsafeMutablePointer<Entry> {
+        let entries = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
+        entries.initialize(repeating: Entry(hash: 0, slot: 0), count: capacity)
+        return entries
+    }
+
+    private func link(_ entry: Entry) {
+        var position = Int(entry.hash) & mask
+        while entries[position].slot != 0 { position = (position + 1) & mask }
+        entries[position] = entry
+    }
+
+    /// Takes an entry out and moves those behind it forward, so that no search ends too early (Knuth, vol. 3, 6.4 R).
+    private func unlink(_ hash: UInt32, _ index: UInt32) {
+        var hole = Int(hash) & mask
+        while entries[hole].slot != index + 1 { hole = (hole + 1) & mask }
+        var position = hole
+        while true {
+            position = (position + 1) & mask
+            let entry = entries[position]
+            if entry.slot == 0 { break }
+            let home = Int(entry.hash) & mask
+            if (position - home) & mask >= (position - hole) & mask {
+                entries[hole] = entry
+                hole = position
+            }
+        }
+        entries[hole] = Entry(hash: 0, slot: 0)
+    }
+
+    private func grow() {
+        let old = entries
+        let oldCapacity = mask + 1
+        entries = Self.makeEntries(oldCapacity * 2)
+        mask = oldCapacity * 2 - 1
+        for position in 0..<oldCapacity where old[position].slot != 0 { link(old[position]) }
+        old.deallocate()
+    }
+
+    /// Keyed with a random number per process (`Hasher`), so that nobody can choose ids that collide.
+    private static func hash(_ group: GroupKey, _ member: Member) -> UInt32 {
+        var hasher = Hasher()
+        hasher.combine(group)
+        hasher.combine(member)
+        return UInt32(truncatingIfNeeded: hasher.finalize())
+    }
+}

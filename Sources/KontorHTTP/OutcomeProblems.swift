@@ -1,0 +1,185 @@
+// From a failed outcome to its problem: the status tells programs what has happened, the detail tells people what to do.
+// "Nothing was changed" is a promise (P2), and stands only where the status is a 4xx.
+
+import KontorCore
+import KontorService
+
+enum OutcomeProblems {
+    static func problem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
+        guard let account = request.account else { return initProblem(outcome, of: request) }
+        switch outcome {
+        case .unknownAccount: return unknown(account, request)
+        case .insufficient(let balance): return insufficient(account, wanted: request.amount, left: balance, request)
+        case .contended: return contended(account, request)
+        case .overLimit:
+            return Problem(
+                .overLimit, "The balance or lifetime total of \(account) would pass its bound. Nothing was changed.",
+                request.ids)
+        case .alreadyPaidDirectly:
+            return Problem(
+                .paidDirectly,
+                "\(account) already made a direct payment for this order. Nothing was changed; cancel that one first.",
+                request.ids)
+        case .noDirectPayment:
+            return Problem(
+                .noDirectPayment, "\(account) never made a direct payment for this order. There is nothing to cancel.",
+                request.ids)
+        case .hasHolds: return openSaga(account)
+        case .done, .account, .payment, .accountExists, .anomaly: return bug(request)
+        }
+    }
+
+    /// `batch_init` is about many accounts; the engine says which one has holds in ``ShopAnswer/hasOpenSaga(_:)``.
+    private static func initProblem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
+        switch (outcome, request) {
+        case (.overLimit, .initItems), (.overLimit, .initUsers):
+            return Problem(
+                .overLimit, "The lifetime total of an account would pass its bound. Use other ids or a smaller amount.")
+        default: return bug(request)
+        }
+    }
+
+    static func problem(_ outcome: OrderOutcome, of request: ShopRequest) -> Problem {
+        if case .initOrders = request, outcome == .overLimit {
+            return Problem(.overLimit, "Two items of this price cost more than an order may. Use a smaller price.")
+        }
+        guard let order = request.order else { return bug(request) }
+        switch outcome {
+        case .unknownOrder:
+            return Problem(.unknownOrder, "There is no order \(order). Create it first.", request.ids)
+        case .unknownItem:
+            return Problem(.itemNotInOrder, "This item is not in order \(order). Nothing was changed.", request.ids)
+        case .alreadyPaid:
+            return Problem(.orderPaid, "Order \(order) is paid and can no longer be changed.", request.ids)
+        case .isCheckingOut:
+            return Problem(
+                .orderCheckingOut,
+                "Order \(order) is being checked out. Nothing was changed; wait for the checkout, then try again.",
+                request.ids)
+        case .isRemoved:
+            return Problem(.orderRemoved, "Order \(order) was removed. Create another one.", request.ids)
+        case .isEmpty:
+            return Problem(.orderEmpty, "Order \(order) has no items. Add one, then check out again.", request.ids)
+        case .overLimit:
+            return Problem(
+                .overLimit,
+                "Order \(order) would have more than \(Limits.orderLines) lines, or cost or contain more than the bound. "
+                    + "Nothing was changed.", request.ids)
+        case .done, .order, .begun, .running, .decided, .stale, .orderExists: return bug(request)
+        }
+    }
+
+    static func problem(_ reason: AbortReason, of request: ShopRequest) -> Problem {
+        switch reason {
+        case .insufficient(let account, let wanted, let left):
+            return insufficient(account, wanted: wanted, left: left, request)
+        case .unknownAccount(let account): return unknown(account, request)
+        case .contended(let account): return contended(account, request)
+        case .unreachable(let account):
+            return Problem(
+                .unavailable, "The ledger of \(account) could not be reached in time. All is undone; check out again.",
+                request.ids + [account])
+        case .anomaly(let account, let anomaly):
+            return Problem(
+                .anomaly,
+                "The ledger of \(account) refused a step of this checkout (\(anomaly)), which only a delayed or lost "
+                    + "message explains. All is undone; check out again.", request.ids + [account])
+        }
+    }
+
+    static func paidByCheckout(_ request: ShopRequest) -> Problem {
+        Problem(.paidByCheckout, "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.", request.ids)
+    }
+
+    static func openSaga(_ key: GroupKey) -> Problem {
+        Problem(.openSaga, "A checkout that concerns \(key) is running. Wait for its end, then try again.", [key])
+    }
+
+    static func unavailable(_ trouble: StoreTrouble, _ request: ShopRequest) -> Problem {
+        let why: String
+        switch trouble {
+        case .diskFull: why = "The disk is full"
+        case .unreachable: why = "The store cannot be reached"
+        }
+        if request.isRead { return Problem(.readUnavailable, "\(why). Try again in a moment.", request.ids) }
+        return Problem(.unavailable, "\(why). Nothing was changed; send the request again in a moment.", request.ids)
+    }
+
+    static func unknown(_ request: ShopRequest) -> Problem {
+        if request.isRead {
+            return Problem(.readUnavailable, "This could not be read within the deadline. Try again.", request.ids)
+        }
+        return Problem(
+            .outcomeUnknown,
+            "The outcome is not known within the deadline: it may have happened, or may still. "
+                + "Look before you repeat what is not idempotent; a checkout can always be repeated, and then tells.",
+            request.ids)
+    }
+
+    static func bug(_ request: ShopRequest) -> Problem {
+        Problem(.bug, "The service made a mistake: this request cannot have the outcome that it got. Please report it.", request.ids)
+    }
+
+    private static func unknown(_ account: GroupKey, _ request: ShopRequest) -> Problem {
+        let kind: Problem.Kind = account.kind == .item ? .unknownItem : .unknownUser
+        return Problem(kind, "There is no \(account). Nothing was changed; create it first.", request.ids + [account])
+    }
+
+    private static func contended(_ account: GroupKey, _ request: ShopRequest) -> Problem {
+        Problem(
+            .contended,
+            "Checkouts that are not decided yet hold a part of \(account), and did not end in time. "
+                + "Nothing was changed; try again.", request.ids + [account])
+    }
+
+    private static func insufficient(
+        _ account: GroupKey, wanted: Amount, left: Amount, _ request: ShopRequest
+    ) -> Problem {
+        if account.kind == .item {
+            return Problem(
+                .outOfStock,
+                "\(wanted.raw) units of \(account) are wanted and \(left.raw) are left. "
+                    + "Nothing was changed; add stock, then try again.", request.ids + [account])
+        }
+        return Problem(
+            .outOfCredit,
+            "\(wanted.moneyText) is wanted of \(account) and its credit is \(left.moneyText). "
+                + "Nothing was changed; add funds, then try again.", request.ids + [account])
+    }
+}
+
+extension ShopRequest {
+    /// What the request names, for the extension members of a problem.
+    var ids: [GroupKey] {
+        switch self {
+        case .createItem, .createUser, .initItems, .initUsers, .initOrders: return []
+        case .ledger(let command):
+            if case .payDirectly(let order, _) = command.operation { return [GroupKey(.order, order), command.account] }
+            return [command.account]
+        case .cancelPayment(let user, let order), .paymentStatus(let user, let order):
+            return [GroupKey(.order, order), GroupKey(.user, user)]
+        case .createOrder(let user): return [GroupKey(.user, user)]
+        case .addItem(let order, let item, _): return [GroupKey(.order, order), GroupKey(.item, item)]
+        case .order(let command):
+            if case .removeItem(let item) = command.operation {
+                return [GroupKey(.order, command.order), GroupKey(.item, item)]
+            }
+            return [GroupKey(.order, command.order)]
+        case .checkout(let order): return [GroupKey(.order, order)]
+        }
+    }
+
+    /// The account that a ledger's outcome is about.
+    fileprivate var account: GroupKey? { ids.first { $0.kind != .order } }
+
+    fileprivate var order: Identifier? { ids.first { $0.kind == .order }?.id }
+
+    /// What a withdrawal wanted.
+    fileprivate var amount: Amount {
+        guard case .ledger(let command) = self else { return .zero }
+        switch command.operation {
+        case .withdraw(let amount), .payDirectly(_, let amount): return amount
+        default: return .zero
+        }
+    }
+}

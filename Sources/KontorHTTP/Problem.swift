@@ -1,0 +1,181 @@
+// Problem details (RFC 9457): what a client is told when it does not get what it asked for.
+// Which outcome of the shop becomes which problem is in OutcomeProblems.
+
+import KontorCore
+
+/// A problem with its stable type, a sentence for a person, and the ids concerned.
+public struct Problem: Error, Hashable, Sendable {
+    /// The stable types. The raw value is the end of the type's URI, `/problems/out-of-stock`.
+    public enum Kind: String, CaseIterable, Sendable {
+        case malformedHTTP = "malformed-http"
+        case malformedRequest = "malformed-request"
+        case overLimit = "over-limit"
+
+        case unknownRoute = "unknown-route"
+        case unknownItem = "unknown-item"
+        case unknownUser = "unknown-user"
+        case unknownOrder = "unknown-order"
+        case itemNotInOrder = "item-not-in-order"
+        case noDirectPayment = "no-direct-payment"
+
+        case wrongMethod = "wrong-method"
+        case requestTimeout = "request-timeout"
+
+        case outOfStock = "out-of-stock"
+        case outOfCredit = "out-of-credit"
+        case contended
+        case orderPaid = "order-paid"
+        case orderCheckingOut = "order-checking-out"
+        case orderRemoved = "order-removed"
+        case orderEmpty = "order-empty"
+        case paidDirectly = "already-paid-directly"
+        case paidByCheckout = "paid-by-checkout"
+        case openSaga = "open-saga"
+        case anomaly
+
+        case bodyTooLarge = "body-too-large"
+        case pathTooLong = "path-too-long"
+        case headersTooLarge = "headers-too-large"
+
+        case unavailable
+        case overloaded
+        case readUnavailable = "read-unavailable"
+        case notReady = "not-ready"
+        case outcomeUnknown = "outcome-unknown"
+        case bug
+
+        public var status: Int {
+            switch self {
+            case .malformedHTTP, .malformedRequest, .overLimit: return 400
+            case .unknownRoute, .unknownItem, .unknownUser, .unknownOrder, .itemNotInOrder, .noDirectPayment: return 404
+            case .wrongMethod: return 405
+            case .requestTimeout: return 408
+            case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
+                .paidDirectly, .paidByCheckout, .openSaga, .anomaly:
+                return 409
+            case .bodyTooLarge: return 413
+            case .pathTooLong: return 414
+            case .unavailable: return 424
+            case .overloaded: return 429
+            case .headersTooLarge: return 431
+            case .bug: return 500
+            case .readUnavailable, .notReady: return 503
+            case .outcomeUnknown: return 504
+            }
+        }
+
+        /// When to come back, if waiting helps.
+        public var retryAfterSeconds: Int? {
+            switch self {
+            case .contended, .openSaga, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
+            default: return nil
+            }
+        }
+
+        /// The same for every problem of the type.
+        public var title: String {
+            switch self {
+            case .malformedHTTP: return "Malformed HTTP"
+            case .malformedRequest: return "Malformed request"
+            case .overLimit: return "Over a limit"
+            case .unknownRoute: return "Unknown route"
+            case .unknownItem: return "Unknown item"
+            case .unknownUser: return "Unknown user"
+            case .unknownOrder: return "Unknown order"
+            case .itemNotInOrder: return "Item not in the order"
+            case .noDirectPayment: return "No direct payment"
+            case .wrongMethod: return "Wrong method"
+            case .requestTimeout: return "Request too slow"
+            case .outOfStock: return "Out of stock"
+            case .outOfCredit: return "Out of credit"
+            case .contended: return "Contended"
+            case .orderPaid: return "Order is paid"
+            case .orderCheckingOut: return "Order is being checked out"
+            case .orderRemoved: return "Order is removed"
+            case .orderEmpty: return "Order is empty"
+            case .paidDirectly: return "Already paid directly"
+            case .paidByCheckout: return "Paid by a checkout"
+            case .openSaga: return "Checkout is running"
+            case .anomaly: return "Refused by a ledger"
+            case .bodyTooLarge: return "Body too large"
+            case .pathTooLong: return "Path too long"
+            case .headersTooLarge: return "Headers too large"
+            case .unavailable: return "Not available"
+            case .overloaded: return "Overloaded"
+            case .readUnavailable: return "Cannot be read now"
+            case .notReady: return "Not ready"
+            case .outcomeUnknown: return "Outcome unknown"
+            case .bug: return "Internal error"
+            }
+        }
+    }
+
+    public let kind: Kind
+    /// What happened, to which order, item or user, and what to do.
+    public let detail: String
+    /// Shown as `order_id`, `item_id` and `user_id`; at most one of each.
+    public let ids: [GroupKey]
+    /// For a wrong method: the right ones.
+    public let allowed: MethodSet
+
+    public init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = []) {
+        self.kind = kind
+        self.detail = detail
+        self.ids = ids
+        self.allowed = allowed
+    }
+
+    var json: [UInt8] {
+        var json = JSONWriter(capacity: 320)
+        json.raw(#"{"type":"#)
+        json.string("/problems/" + kind.rawValue)
+        json.raw(#","title":"#)
+        json.string(kind.title)
+        json.raw(#","status":"#)
+        json.number(Int64(kind.status))
+        json.raw(#","detail":"#)
+        json.string(detail)
+        for (position, key) in ids.enumerated() where !ids[..<position].contains(where: { $0.kind == key.kind }) {
+            switch key.kind {
+            case .order: json.raw(#","order_id":"#)
+            case .item: json.raw(#","item_id":"#)
+            case .user: json.raw(#","user_id":"#)
+            }
+            json.id(key.id)
+        }
+        json.raw("}")
+        return json.bytes
+    }
+}
+
+// MARK: Problems that HTTP itself has
+
+extension Problem {
+    static let unknownRoute = Problem(.unknownRoute, "There is no such path. Look at the list of routes in the documentation.")
+    static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
+    static let notTaken = Problem(
+        .overloaded, "There is too much to do, or the service is shutting down. Nothing was begun; send it again later.")
+    static let tooManyConnections = Problem(
+        .overloaded, "There are too many open connections. Nothing was read; connect again later.")
+    static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
+    static let malformedHTTP = Problem(.malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
+    static let slowRequest = Problem(.requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
+    static let pathTooLong = Problem(
+        .pathTooLong, "The path is longer than \(HTTPLimits.pathBytes) bytes. Nothing was begun.")
+    static let headersTooLarge = Problem(
+        .headersTooLarge,
+        "The headers have more than \(HTTPLimits.headerBytes) bytes or \(HTTPLimits.headerFields) fields. Nothing was begun.")
+    static let bodyTooLarge = Problem(
+        .bodyTooLarge, "The body has more than \(HTTPLimits.bodyBytes) bytes. Nothing was begun; no route needs a body.")
+
+    static func wrongMethod(allowed: MethodSet) -> Problem {
+        Problem(.wrongMethod, "This path exists, but not with this method. Use \(allowed.allowText).", allowed: allowed)
+    }
+
+    /// - Parameter value: what was received, to be shown in part; nil if that does not help.
+    static func malformed(_ what: String, echoing value: String?) -> Problem {
+        guard let value else { return Problem(.malformedRequest, what) }
+        let shown = value.prefix(HTTPLimits.echoedCharacters)
+        return Problem(.malformedRequest, "\(what): \(shown)\(shown.count < value.count ? "..." : "")")
+    }
+}

@@ -1,0 +1,65 @@
+// What a request's headers say that matters here, in one pass. Connection, Transfer-Encoding and framing are the decoder's.
+
+import KontorCore
+import NIOHTTP1
+
+/// The few headers that a request is served by. `Idempotency-Key` will be read here.
+struct RequestHeaders {
+    private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
+    /// The body's declared length; 0 if none is declared.
+    private(set) var contentLength = 0
+    private(set) var hasBody = false
+    /// The client sends its body only when asked to.
+    private(set) var expectsContinue = false
+    /// The decoder stops behind a request that wants another protocol, so its connection has no next request.
+    private(set) var wantsUpgrade = false
+    /// A header that makes sense to HTTP and none to the shop: its answer needs no end of the connection.
+    private(set) var problem: Problem?
+
+    /// - Throws: a problem behind which the connection is of no use.
+    init(of head: HTTPRequestHead) throws(Problem) {
+        var totalBytes = 0
+        var hostCount = 0
+        for (name, value) in head.headers {
+            let nameBytes = name.utf8.count
+            totalBytes += nameBytes + value.utf8.count
+            switch nameBytes {
+            case 4 where Self.equal(name, "host"): hostCount += 1
+            case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
+            case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
+            case 14 where Self.equal(name, "content-length"): 
+                contentLength = Int(value) ?? Int.max
+                hasBody = contentLength > 0
+            case 17 where Self.equal(name, "transfer-encoding"): hasBody = true
+            case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(value)
+            default: break
+            }
+        }
+        if totalBytes > HTTPLimits.headerBytes { throw .headersTooLarge }
+        let needsHost = head.version.minor >= 1
+        if hostCount > 1 || (needsHost && hostCount == 0) {
+            throw Problem(.malformedHTTP, "An HTTP/1.1 request has exactly one Host header; this one has \(hostCount).")
+        }
+    }
+
+    private mutating func readTimeout(_ value: String) {
+        let isPlain = value.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+        if isPlain, value.utf8.count <= 18, let milliseconds = Int64(value), milliseconds > 0 {
+            timeoutMilliseconds = min(milliseconds, Limits.longestDeadlineMilliseconds)
+        } else {
+            problem = .malformed("Request-Timeout-Ms is not a positive number of milliseconds", echoing: value)
+        }
+    }
+
+    /// Compares with a lowercase text, ignoring the case of ASCII letters.
+    private static func equal(_ text: String, _ lowercase: StaticString) -> Bool {
+        guard text.utf8.count == lowercase.utf8CodeUnitCount else { return false }
+        var expected = lowercase.utf8Start
+        for byte in text.utf8 {
+            let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+            if (isUpper ? byte | 0x20 : byte) != expected.pointee { return false }
+            expected += 1
+        }
+        return true
+    }
+}

@@ -1,0 +1,92 @@
+// A response, and its bytes. One buffer holds status line, headers and body, so that an answer is one write.
+
+import NIOCore
+
+/// An answer before it is bytes.
+struct Response: Hashable, Sendable {
+    let status: Int
+    let contentType: String
+    let body: [UInt8]
+    var retryAfterSeconds: Int?
+    var allowed: MethodSet = []
+
+    init(status: Int, contentType: String, body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    init(_ problem: Problem) {
+        status = problem.kind.status
+        contentType = "application/problem+json"
+        body = problem.json
+        retryAfterSeconds = problem.kind.retryAfterSeconds
+        allowed = problem.allowed
+    }
+
+    init(_ page: OperatorPage) {
+        self.init(status: page.status, contentType: page.contentType, body: Array(page.body.utf8))
+    }
+
+    /// A 200.
+    static func json(_ body: [UInt8]) -> Response {
+        Response(status: 200, contentType: "application/json", body: body)
+    }
+
+    static func json(_ body: String) -> Response { json(Array(body.utf8)) }
+
+    /// Made once: in an overload it is the answer that must not cost anything.
+    static let notTaken = Response(.notTaken)
+
+    /// Said about the connection's future.
+    enum Persistence {
+        /// HTTP/1.1 keeps connections open without a word.
+        case kept
+        /// HTTP/1.0 must be told.
+        case keptExplicitly
+        case closed
+    }
+
+    /// - Parameter isHead: the request was a HEAD; it gets the same head as a GET, and no body.
+    func write(into buffer: inout ByteBuffer, persistence: Persistence, isHead: Bool) {
+        if let line = Self.statusLine(status) {
+            buffer.writeStaticString(line)
+        } else {
+            buffer.writeString("HTTP/1.1 \(status) Status\r\n")
+        }
+        buffer.writeStaticString("content-type: ")
+        buffer.writeString(contentType)
+        buffer.writeStaticString("\r\ncontent-length: ")
+        buffer.writeString(String(body.count))
+        switch persistence {
+        case .kept: break
+        case .keptExplicitly: buffer.writeStaticString("\r\nconnection: keep-alive")
+        case .closed: buffer.writeStaticString("\r\nconnection: close")
+        }
+        if let retryAfterSeconds { buffer.writeString("\r\nretry-after: \(retryAfterSeconds)") }
+        if !allowed.isEmpty { buffer.writeString("\r\nallow: \(allowed.allowText)") }
+        buffer.writeStaticString("\r\n\r\n")
+        if !isHead { buffer.writeBytes(body) }
+    }
+
+    private static func statusLine(_ status: Int) -> StaticString? {
+        switch status {
+        case 200: return "HTTP/1.1 200 OK\r\n"
+        case 400: return "HTTP/1.1 400 Bad Request\r\n"
+        case 404: return "HTTP/1.1 404 Not Found\r\n"
+        case 405: return "HTTP/1.1 405 Method Not Allowed\r\n"
+        case 408: return "HTTP/1.1 408 Request Timeout\r\n"
+        case 409: return "HTTP/1.1 409 Conflict\r\n"
+        case 413: return "HTTP/1.1 413 Content Too Large\r\n"
+        case 414: return "HTTP/1.1 414 URI Too Long\r\n"
+        case 422: return "HTTP/1.1 422 Unprocessable Content\r\n"
+        case 424: return "HTTP/1.1 424 Failed Dependency\r\n"
+        case 429: return "HTTP/1.1 429 Too Many Requests\r\n"
+        case 431: return "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+        case 500: return "HTTP/1.1 500 Internal Server Error\r\n"
+        case 503: return "HTTP/1.1 503 Service Unavailable\r\n"
+        case 504: return "HTTP/1.1 504 Gateway Timeout\r\n"
+        default: return nil
+        }
+    }
+}

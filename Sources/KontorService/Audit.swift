@@ -1,0 +1,175 @@
+// The proof that nothing was created or lost. It reads records as of one cut, and shares no rule with the code that wrote
+// them: only sums.
+
+import KontorCore
+
+/// Adds up all records of a shop and names what does not balance.
+///
+/// Feed it every record of one consistent cut with ``add(_:_:)``, in any order, then call ``finish()``. Memory: one entry per
+/// account, and one per open saga.
+public struct Audit {
+    /// Sums that must agree for one account.
+    private struct Tally {
+        var account: Account?
+        var held = Amount.zero
+        /// Captured by sagas that have not finished.
+        var capturedByOpen = Amount.zero
+        /// By paid orders, whose captures may still be on their way if the saga is open.
+        var owedByPaid = Amount.zero
+        var directPayments = Amount.zero
+    }
+
+    private var tallies: [GroupKey: Tally] = [:]
+    private var sagas: [SagaID: SagaRecord] = [:]
+    private var checkingOut: [(id: Identifier, order: Order)] = []
+    /// By account and saga.
+    private var holds: [RecordKey: Hold] = [:]
+    private var report = AuditReport()
+
+    public init() {}
+
+    public mutating func add(_ key: RecordKey, _ record: Record) {
+        switch (key.member, record) {
+        case (.head, .account(let account)):
+            tallies[key.group, default: Tally()].account = account
+            check(account, key.group)
+        case (.head, .order(let order)):
+            report.orders += 1
+            if order.status == .paid { addPaid(order) }
+            if order.status == .checkingOut { checkingOut.append((key.group.id, order)) }
+            checkTotal(order, key.group)
+        case (.receipt, .order(let order)): addPaid(order)
+        case (.payment, .payment(let payment)):
+            tallies[key.group, default: Tally()].directPayments += payment.amount + payment.earlier
+        case (.saga, .saga(let saga)):
+            sagas[saga.id] = saga
+        case (.hold, .hold(let hold)):
+            holds[key] = hold
+        default:
+            report.add(.misplacedRecord, "\(key.group)", "a record of the wrong kind lies at \(key.member)")
+        }
+    }
+
+    /// Compares the sums.
+    public mutating func finish() -> AuditReport {
+        report.openSagas = sagas.count
+        for (key, hold) in holds {
+            if case .hold(let saga) = key.member { check(hold, of: saga, on: key.group) }
+        }
+        for (id, order) in checkingOut {
+            let saga = SagaID(order: id, incarnation: order.incarnation, attempt: order.attempt)
+            if sagas[saga] == nil {
+                report.add(.lockWithoutSaga, "order \(id)", "it is locked for checkout, but no saga is open")
+            }
+        }
+        for saga in sagas.values where saga.phase == .committed { addUncaptured(of: saga) }
+        let inOrder = tallies.sorted { ($0.key.kind.rawValue, $0.key.id) < ($1.key.kind.rawValue, $1.key.id) }
+        for (account, tally) in inOrder { compare(account, tally) }
+        return report
+    }
+}
+
+extension Audit {
+    private mutating func addPaid(_ order: Order) {
+        report.paidOrders += 1
+        for line in order.lines { tallies[GroupKey(.item, line.item), default: Tally()].owedByPaid += line.units }
+        if order.total > .zero { tallies[GroupKey(.user, order.user), default: Tally()].owedByPaid += order.total }
+    }
+
+    private mutating func check(_ account: Account, _ group: GroupKey) {
+        report.accounts += 1
+        let expected = account.deposited - account.withdrawn - account.captured
+        if account.balance != expected {
+            report.add(
+                .wrongBalance, "\(group)",
+                "its balance is \(account.balance.raw), but put in - withdrawn - captured is \(expected.raw)")
+        }
+        if account.held < .zero || account.held > account.balance {
+            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held of a balance of \(account.balance.raw)")
+        }
+    }
+
+    private mutating func checkTotal(_ order: Order, _ group: GroupKey) {
+        var total = Amount.zero
+        for line in order.lines { total += Amount(line.units.raw * line.price.raw) }
+        if total != order.total {
+            report.add(.wrongTotal, "\(group)", "its lines cost \(total.raw), its total is \(order.total.raw)")
+        }
+    }
+
+    private mutating func check(_ hold: Hold, of id: SagaID, on account: GroupKey) {
+        let saga = sagas[id]
+        switch hold.state {
+        case .held:
+            tallies[account, default: Tally()].held += hold.amount
+            if saga == nil {
+                report.add(.lockWithoutSaga, "\(account)", "saga \(id) holds a part of it, but is not open")
+            }
+        case .captured:
+            if let saga, saga.phase != .committed {
+                report.add(.capturedUndecided, "\(account)", "saga \(id) captured it without a commit")
+            }
+        case .released:
+            if saga?.phase == .committed {
+                report.add(.releasedCommitted, "\(account)", "saga \(id) is committed, but released it")
+            }
+        }
+    }
+
+    /// A committed saga that is still open may not have captured all of its legs yet.
+    private mutating func addUncaptured(of saga: SagaRecord) {
+        for leg in saga.legs {
+            switch holds[RecordKey(leg.account, .hold(saga.id))]?.state {
+            case .held: tallies[leg.account, default: Tally()].capturedByOpen += leg.amount
+            case .captured, .released: break
+            case nil:
+                report.add(.committedWithoutHold, "\(leg.account)", "saga \(saga.id) is committed, but its hold is gone")
+            }
+        }
+    }
+
+    private mutating func compare(_ group: GroupKey, _ tally: Tally) {
+        guard let account = tally.account else {
+            if tally.owedByPaid > .zero || tally.directPayments > .zero {
+                report.add(.missingAccount, "\(group)", "paid orders need it, but it does not exist")
+            }
+            return
+        }
+        if account.held != tally.held {
+            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held.raw)")
+        }
+        let expected = tally.owedByPaid + tally.directPayments - tally.capturedByOpen
+        if account.captured != expected {
+            report.add(
+                .wrongCaptured, "\(group)",
+                "\(account.captured.raw) was captured, but paid orders and direct payments add up to \(expected.raw)")
+        }
+    }
+}
+
+/// The outcome of an audit.
+public struct AuditReport: Hashable, Sendable {
+    public enum Finding: String, Sendable {
+        case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
+        case committedWithoutHold, missingAccount, misplacedRecord
+    }
+
+    public struct Culprit: Hashable, Sendable {
+        public let finding: Finding
+        /// The account or order.
+        public let subject: String
+        public let detail: String
+    }
+
+    public var accounts = 0
+    public var orders = 0
+    public var paidOrders = 0
+    public var openSagas = 0
+    public var culprits: [Culprit] = []
+
+    public var isClean: Bool { culprits.isEmpty }
+
+    mutating func add(_ finding: Finding, _ subject: String, _ detail: String) {
+        culprits.append(Culprit(finding: finding, subject: subject, detail: detail))
+    }
+}

@@ -1,0 +1,175 @@
+// The shop's serial domain in production: one thread that takes requests and completions from any other, runs the shop, and
+// ends each turn by letting the store sync what the turn wrote.
+
+import DequeModule
+import Foundation
+import KontorCore
+
+/// What the thread needs of a store besides ``RecordStore``: to know when a turn ends, and when time goes on.
+public protocol TurnedStore: RecordStore {
+    /// The turn is over: hand what it committed to the disk, if the disk is idle.
+    func flush()
+    /// Called every `Limits.tickMilliseconds` or so, with monotonic milliseconds.
+    func tick(now: Int64)
+    /// Records committed and not yet durable.
+    var unsyncedRecords: Int { get }
+    /// Set once nothing more becomes durable: the process must end, and a restart shows what is there.
+    var failure: DurabilityFailure? { get }
+}
+
+/// Runs a ``Shop`` on a thread of its own.
+///
+/// `@unchecked Sendable`: everything that other threads touch is guarded by `condition`; the shop and its store are touched by the
+/// shop's thread alone, which ``start(_:)`` begins.
+public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
+    private struct Arrival {
+        let request: ShopRequest
+        let deadline: Int64
+        let caller: any Caller
+    }
+
+    private let sink: any AnswerSink
+    private let clock: any ShopClock
+    private let condition = NSCondition()
+    private var arrivals = Deque<Arrival>()
+    private var completions: [() -> Void] = []
+    private var inFlight = 0
+    private var isSleeping = false
+    private var isAccepting = false
+    private var isEnded = false
+
+    public init(sink: any AnswerSink, clock: any ShopClock) {
+        self.sink = sink
+        self.clock = clock
+    }
+
+    // MARK: From any thread
+
+    public func submit(_ request: ShopRequest, deadline: Int64, caller: any Caller) -> Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        guard isAccepting, inFlight < Limits.requestsInFlight else { return false }
+        inFlight += 1
+        arrivals.append(Arrival(request: request, deadline: deadline, caller: caller))
+        wakeIfSleeping()
+        return true
+    }
+
+    /// Runs `work` on the shop's thread: the completion of something that another thread did.
+    public func post(_ work: @escaping () -> Void) {
+        condition.lock()
+        completions.append(work)
+        wakeIfSleeping()
+        condition.unlock()
+    }
+
+    /// From now on requests are taken (or, before a shutdown, no longer).
+    public func accept(_ isOpen: Bool) {
+        condition.lock()
+        isAccepting = isOpen
+        condition.unlock()
+    }
+
+    /// Waits until every request that was taken is answered, at most for `seconds`.
+    public func drain(seconds: Double) {
+        let end = Date(timeIntervalSinceNow: seconds)
+        condition.lock()
+        while inFlight > 0, condition.wait(until: end) {}
+        condition.unlock()
+    }
+
+    /// Ends the thread after its present turn.
+    public func end() {
+        post { [self] in isEnded = true }
+    }
+
+    private func wakeIfSleeping() {
+        if isSleeping { condition.broadcast() }
+    }
+
+    // MARK: On the shop's thread
+
+    public func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
+        sink.deliver(answers)
+        condition.lock()
+        inFlight -= answers.count
+        if inFlight == 0 { condition.broadcast() }
+        condition.unlock()
+    }
+
+    /// Starts the thread. From here on it alone uses the shop and the store.
+    ///
+    /// - Parameters:
+    ///   - begin: runs first on the thread.
+    ///   - failed: called once on the thread, after its answers are out, when the store has failed.
+    public func start(
+        _ shop: Shop, _ store: any TurnedStore, begin: @escaping () -> Void,
+        failed: @escaping (DurabilityFailure) -> Void
+    ) {
+        let handover = Handover(shop: shop, store: store, begin: begin, failed: failed)
+        let thread = Thread { [self] in
+            handover.begin()
+            run(handover.shop, handover.store, handover.failed)
+        }
+        thread.name = "shop"
+        thread.start()
+    }
+
+    private func run(_ shop: Shop, _ store: any TurnedStore, _ failed: (DurabilityFailure) -> Void) {
+        var nextTick = clock.monotonicMilliseconds
+        while !isEnded {
+            let isFull = store.unsyncedRecords >= Limits.unsyncedRecords
+            let (requests, finished) = take(requests: !isFull)
+            for completion in finished { completion() }
+            for arrival in requests {
+                shop.handle(arrival.request, deadline: arrival.deadline, caller: arrival.caller)
+            }
+            let now = clock.monotonicMilliseconds
+            if now >= nextTick {
+                nextTick = now + Limits.tickMilliseconds
+                shop.tick()
+                store.tick(now: now)
+            }
+            shop.endTurn()
+            store.flush()
+            if let failure = store.failure {
+                accept(false)
+                return failed(failure)
+            }
+        }
+    }
+
+    /// What has arrived; sleeps while there is nothing, at most until the next tick.
+    private func take(requests wantsRequests: Bool) -> (requests: [Arrival], completions: [() -> Void]) {
+        condition.lock()
+        defer { condition.unlock() }
+        if completions.isEmpty && !(wantsRequests && !arrivals.isEmpty) {
+            isSleeping = true
+            _ = condition.wait(until: Date(timeIntervalSinceNow: Double(Limits.tickMilliseconds) / 1000))
+            isSleeping = false
+        }
+        let finished = completions
+        completions = []
+        guard wantsRequests else { return ([], finished) }
+        let requests = Array(arrivals.prefix(Limits.requestsPerTurn))
+        arrivals.removeFirst(requests.count)
+        return (requests, finished)
+    }
+}
+
+/// `@unchecked Sendable`: it leaves the starting thread for good, and only the new one uses what it carries.
+private final class Handover: @unchecked Sendable {
+    let shop: Shop
+    let store: any TurnedStore
+    let begin: () -> Void
+    let failed: (DurabilityFailure) -> Void
+
+    init(
+        shop: Shop, store: any TurnedStore, begin: @escaping () -> Void, failed: @escaping (DurabilityFailure) -> Void
+    ) {
+        self.shop = shop
+        self.store = store
+        self.begin = begin
+        self.failed = failed
+    }
+}

@@ -1,0 +1,42 @@
+// Lanes that stand still until they are stepped: blocking work takes exactly as long as a test or the simulator says.
+
+import DequeModule
+import KontorEmbedded
+
+/// Queues the works of each lane; a step runs the first one of a lane and its continuation.
+public final class ManualLanes: Lanes {
+    private var queues: [Deque<() -> Void>] = Lane.allCases.map { _ in [] }
+
+    public init() {}
+
+    public func perform<Value: Sendable>(
+        on lane: Lane, _ work: @escaping @Sendable () -> Value, then: @escaping (Value) -> Void
+    ) {
+        queues[lane.rawValue].append { then(work()) }
+    }
+
+    /// Whether a lane has work.
+    public func isBusy(_ lane: Lane) -> Bool { !queues[lane.rawValue].isEmpty }
+
+    /// Lanes that have work.
+    public var busy: [Lane] { Lane.allCases.filter(isBusy) }
+
+    /// Runs the first work of a lane.
+    /// - Returns: false if there was none.
+    @discardableResult
+    public func step(_ lane: Lane) -> Bool {
+        guard let work = queues[lane.rawValue].popFirst() else { return false }
+        work()
+        return true
+    }
+
+    /// Runs all work, and what comes of it, one lane after the other.
+    public func runAll() {
+        while let lane = busy.first { step(lane) }
+    }
+
+    /// Forgets all work: the process is dead.
+    public func drop() {
+        for index in queues.indices { queues[index].removeAll() }
+    }
+}

@@ -1,0 +1,69 @@
+// The simplest store: dictionaries. What it does is what the port says, so that other stores can be compared with it.
+
+import KontorCore
+import KontorService
+
+/// Keeps records in memory, and nothing beyond the process. Everything completes before the call returns.
+public final class MemoryStore: RecordStore {
+    /// Set it to see what the shop does when its store takes no new work.
+    public var admission: StoreTrouble?
+
+    private var records: [RecordKey: Record] = [:]
+    private var versions: [GroupKey: Version] = [:]
+    private let writer: UInt64
+    private var counter: UInt64 = 0
+    private static let scanPage = 1_000
+
+    /// - Parameter writer: the nonce of this store's versions.
+    public init(writer: UInt64 = 1) { self.writer = writer }
+
+    public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+        let groups = touches.map { touch in
+            LoadedGroup(
+                version: versions[touch.group] ?? .absent, head: records[RecordKey(touch.group, .head)],
+                member: touch.member.flatMap { records[RecordKey(touch.group, $0)] })
+        }
+        completion(.success(groups))
+    }
+
+    public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        let outcomes = changes.map { change in
+            guard versions[change.group] ?? .absent == change.expected else { return CommitOutcome.conflict }
+            for (member, record) in change.writes { records[RecordKey(change.group, member)] = record }
+            counter += 1
+            versions[change.group] = Version(writer: writer, counter: counter)
+            return .committed
+        }
+        completion(outcomes)
+    }
+
+    public func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+    ) {
+        let start = cursor.map(Self.bytes)
+        let found = records.filter { key, _ in
+            key.group.kind == kind && key.member.isOpenWork && Partition.of(key.group.id) == partition
+        }
+        let page = found.map { (bytes: Self.bytes($0.key), key: $0.key, record: $0.value) }
+            .filter { entry in start.map { $0.lexicographicallyPrecedes(entry.bytes) } ?? true }
+            .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+            .prefix(Self.scanPage)
+        completion(.success(page.map { ($0.key, $0.record) }))
+    }
+
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { completion(.success(())) }
+
+    /// Every record, in the order of the keys' bytes.
+    public func forEach(_ body: (RecordKey, Record) throws -> Void) rethrows {
+        let sorted = records.map { (bytes: Self.bytes($0.key), key: $0.key, record: $0.value) }
+            .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        for entry in sorted { try body(entry.key, entry.record) }
+    }
+
+    private static func bytes(_ key: RecordKey) -> [UInt8] {
+        var writer = ByteWriter()
+        key.encode(into: &writer)
+        return writer.bytes
+    }
+}

@@ -1,0 +1,242 @@
+// A disk in memory that behaves as badly as real ones may: it forgets what was not synced, tears what was being written,
+// fails a sync, and runs full. Names and contents become durable separately.
+
+import KontorEmbedded
+import KontorService
+
+/// A file system whose crashes, failures and size a test chooses.
+///
+/// Confined to the simulator's thread, in spite of its type.
+public final class SimulatedDisk: FileSystem, @unchecked Sendable {
+    fileprivate final class Inode {
+        /// As the process sees it, and as a power cut leaves it.
+        var content: [UInt8] = []
+        var durable: [UInt8] = []
+        var reserved = 0
+        var room: Int { max(reserved, content.count) }
+    }
+
+    private enum NameChange {
+        case link(String, Inode)
+        case unlink(String)
+        case rename(String, String)
+    }
+
+    private var names: [String: Inode] = [:]
+    private var durableNames: [String: Inode] = [:]
+    private var pendingNames: [NameChange] = []
+    private var lockedDirectories: Set<String> = []
+    /// Rises with each crash: files that were opened before belong to a dead process.
+    fileprivate var life = 0
+
+    /// Bytes that fit, reservations included.
+    public var capacityBytes = Int.max
+    /// The call that changes something and is to fail, counted from 0, and with it all calls behind it: the process is dead.
+    public var deathStep: Int?
+    /// Calls so far that changed something.
+    public private(set) var steps = 0
+    /// All syncs fail from now on.
+    public var failsSyncs = false
+    /// Appends fail as on a full disk, in spite of reservations.
+    public var failsAppends = false
+    public private(set) var syncCalls = 0
+
+    public init() {}
+
+    // MARK: What happens to it
+
+    /// The process dies; the machine lives. Nothing that was written is lost.
+    public func kill() {
+        life += 1
+        deathStep = nil
+        lockedDirectories = []
+    }
+
+    /// The power goes. Of what was not synced, any part is left, or bytes that nobody wrote.
+    public func crash(_ random: any RandomSource) {
+        kill()
+        let kept = Int(random.next() % UInt64(pendingNames.count + 1))
+        for change in pendingNames.prefix(kept) { Self.apply(change, to: &durableNames) }
+        pendingNames = []
+        names = durableNames
+        for inode in names.sorted(by: { $0.key < $1.key }).map(\.value) {
+            inode.content = Self.torn(inode, random)
+            inode.durable = inode.content
+        }
+    }
+
+    private static func torn(_ inode: Inode, _ random: any RandomSource) -> [UInt8] {
+        guard inode.content.count > inode.durable.count else {
+            return random.next() % 2 == 0 ? inode.content : inode.durable
+        }
+        let unsynced = inode.content.count - inode.durable.count
+        var content = Array(inode.content.prefix(inode.durable.count + Int(random.next() % UInt64(unsynced + 1))))
+        let kept = content.count - inode.durable.count
+        if kept > 0 && random.next() % 2 == 0 {
+            // The size was written, and the data of some of its pages was not.
+            for index in (content.count - 1 - Int(random.next() % UInt64(kept)))..<content.count { content[index] = 0 }
+        }
+        return content
+    }
+
+    /// The bytes of a file, to be damaged.
+    public func content(_ path: String) -> [UInt8]? { names[path]?.content }
+
+    /// Replaces a file's bytes, durably: what damage does.
+    public func overwrite(_ path: String, _ bytes: [UInt8]) {
+        names[path]?.content = bytes
+        names[path]?.durable = bytes
+    }
+
+    /// All files, sorted.
+    public var paths: [String] { names.keys.sorted() }
+
+    // MARK: FileSystem
+
+    public func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File {
+        if mode == .create {
+            try step()
+            let inode = Inode()
+            change(.link(path, inode))
+            return SimulatedFile(self, inode, path)
+        }
+        guard let inode = names[path] else { throw .system(call: "open", path: path, code: 2) }
+        return SimulatedFile(self, inode, path)
+    }
+
+    public func exists(_ path: String) throws(EmbeddedError) -> Bool { names[path] != nil }
+
+    public func list(_ directory: String) throws(EmbeddedError) -> [String] {
+        names.keys.filter { Self.directory($0) == directory }.map { String($0.dropFirst(directory.utf8.count + 1)) }
+    }
+
+    public func createDirectory(_ path: String) throws(EmbeddedError) {}
+
+    public func remove(_ path: String) throws(EmbeddedError) {
+        try step()
+        change(.unlink(path))
+    }
+
+    public func rename(_ path: String, to newPath: String) throws(EmbeddedError) {
+        try step()
+        change(.rename(path, newPath))
+    }
+
+    public func syncDirectory(_ path: String) throws(EmbeddedError) {
+        try step()
+        // Stronger than asked for: changes of names become durable in their order, whatever directory they are in.
+        for change in pendingNames { Self.apply(change, to: &durableNames) }
+        pendingNames = []
+    }
+
+    public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
+        guard lockedDirectories.insert(directory).inserted else { throw .inUse(directory: directory, pid: "1") }
+        return SimulatedLock(self, directory)
+    }
+
+    fileprivate func unlock(_ directory: String, life: Int) {
+        if life == self.life { lockedDirectories.remove(directory) }
+    }
+
+    // MARK: Inside
+
+    private func change(_ change: NameChange) {
+        Self.apply(change, to: &names)
+        pendingNames.append(change)
+    }
+
+    private static func apply(_ change: NameChange, to names: inout [String: Inode]) {
+        switch change {
+        case .link(let path, let inode): names[path] = inode
+        case .unlink(let path): names[path] = nil
+        case .rename(let path, let newPath): names[newPath] = names.removeValue(forKey: path)
+        }
+    }
+
+    private static func directory(_ path: String) -> Substring {
+        path.lastIndex(of: "/").map { path[..<$0] } ?? ""
+    }
+
+    fileprivate func step() throws(EmbeddedError) {
+        defer { steps += 1 }
+        if let deathStep, steps >= deathStep { throw .system(call: "(dead)", path: "", code: 4) }
+    }
+
+    fileprivate func sync(_ inode: Inode, _ path: String) throws(EmbeddedError) {
+        try step()
+        syncCalls += 1
+        // As in Linux: after the failure the pages count as clean, and a second sync would say yes.
+        if failsSyncs { throw .system(call: "fdatasync", path: path, code: 5) }
+        inode.durable = inode.content
+    }
+
+    /// Lets a file have `room` bytes, if the disk has them.
+    fileprivate func grow(_ inode: Inode, to room: Int, _ path: String) throws(EmbeddedError) {
+        guard room > inode.room else { return }
+        let used = names.values.reduce(0) { $0 + $1.room }
+        if used - inode.room > capacityBytes - room { throw .diskFull(path: path) }
+    }
+}
+
+private final class SimulatedFile: File, @unchecked Sendable {
+    private let disk: SimulatedDisk
+    private let inode: SimulatedDisk.Inode
+    private let path: String
+    private let life: Int
+
+    init(_ disk: SimulatedDisk, _ inode: SimulatedDisk.Inode, _ path: String) {
+        self.disk = disk
+        self.inode = inode
+        self.path = path
+        life = disk.life
+    }
+
+    private func step() throws(EmbeddedError) {
+        if life != disk.life { throw .system(call: "(dead)", path: path, code: 9) }
+        try disk.step()
+    }
+
+    func append(_ bytes: [UInt8]) throws(EmbeddedError) {
+        try step()
+        if disk.failsAppends { throw .diskFull(path: path) }
+        try disk.grow(inode, to: inode.content.count + bytes.count, path)
+        inode.content += bytes
+    }
+
+    func sync() throws(EmbeddedError) {
+        if life != disk.life { throw .system(call: "(dead)", path: path, code: 9) }
+        try disk.sync(inode, path)
+    }
+
+    func reserve(_ bytes: Int) throws(EmbeddedError) {
+        try step()
+        try disk.grow(inode, to: bytes, path)
+        inode.reserved = max(inode.reserved, bytes)
+    }
+
+    func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8] {
+        let start = min(offset, inode.content.count)
+        return Array(inode.content[start..<min(inode.content.count, start + count)])
+    }
+
+    func truncate(to size: Int) throws(EmbeddedError) {
+        try step()
+        inode.content = Array(inode.content.prefix(size))
+    }
+
+    func size() throws(EmbeddedError) -> Int { inode.content.count }
+}
+
+private final class SimulatedLock: DirectoryLock, @unchecked Sendable {
+    private let disk: SimulatedDisk
+    private let directory: String
+    private let life: Int
+
+    init(_ disk: SimulatedDisk, _ directory: String) {
+        self.disk = disk
+        self.directory = directory
+        life = disk.life
+    }
+
+    func release() { disk.unlock(directory, life: life) }
+}

@@ -1,0 +1,72 @@
+// The folded table in memory, for simulations of the embedded store: what SQLite promises, without SQLite.
+
+import KontorEmbedded
+
+/// A table that outlives the store on it. What was applied is durable; until a checkpoint it lies in a write-ahead log, which
+/// ``loseLog()`` takes away as a flipped bit in SQLite's own log does.
+///
+/// Confined to the simulator's thread, in spite of its type.
+public final class SimulatedTable: FoldedTable, @unchecked Sendable {
+    private struct Content {
+        var records: [[UInt8]: [UInt8]] = [:]
+        var openWork: [[UInt8]: [UInt8]] = [:]
+        var position: UInt64 = 0
+    }
+
+    private var store: UInt64?
+    private var current = Content()
+    private var checkpointed = Content()
+    /// A reader of another process is in the way.
+    public var isBusy = false
+    /// The disk has no room for a slice.
+    public var isFull = false
+    public private(set) var slicesApplied = 0
+
+    public init() {}
+
+    /// Opens this table, whatever the directory is called.
+    public var opener: TableOpener {
+        TableOpener(
+            open: { [self] _ throws(EmbeddedError) in store == nil ? nil : self },
+            create: { [self] _, storeID throws(EmbeddedError) in
+                store = storeID
+                return self
+            })
+    }
+
+    /// Records that are here, in both tables.
+    public var count: Int { current.records.count + current.openWork.count }
+
+    /// The write-ahead log is gone; what the last checkpoint had is left.
+    public func loseLog() { current = checkpointed }
+
+    public func storeID() throws(EmbeddedError) -> UInt64 { store ?? 0 }
+    public func position() throws(EmbeddedError) -> UInt64 { current.position }
+
+    public func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?] { keys.map { current.records[$0] } }
+
+    public func forEachOpenWork(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
+        for (key, value) in current.openWork.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            try body(key, value)
+        }
+    }
+
+    public func apply(_ slice: FoldSlice) throws(EmbeddedError) {
+        if isFull { throw .diskFull(path: "table") }
+        for change in slice.changes {
+            let key = Array(slice.bytes[change.key])
+            let value = change.value.map { Array(slice.bytes[$0]) }
+            if change.isOpenWork { current.openWork[key] = value } else { current.records[key] = value }
+        }
+        current.position = slice.through
+        slicesApplied += 1
+    }
+
+    public func checkpoint() throws(EmbeddedError) -> Bool {
+        if isBusy { return false }
+        checkpointed = current
+        return true
+    }
+
+    public func close() {}
+}

@@ -1,0 +1,121 @@
+// Puts the shop together: the only file that names the concrete store, listener and threads.
+
+import Foundation
+import KontorEmbedded
+import KontorHTTP
+import KontorService
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A running shop with its two listeners.
+final class Server {
+    let port: Int
+    let internalPort: Int
+    private let group: MultiThreadedEventLoopGroup
+    private let listeners: [HTTPListener]
+    private let thread: ShopThread
+    private let store: EmbeddedStore
+    private let lanes: ThreadLanes
+    private let logger: Logger
+
+    private init(
+        group: MultiThreadedEventLoopGroup, listeners: [HTTPListener], thread: ShopThread, store: EmbeddedStore,
+        lanes: ThreadLanes, logger: Logger
+    ) {
+        port = listeners[0].port
+        internalPort = listeners[1].port
+        self.group = group
+        self.listeners = listeners
+        self.thread = thread
+        self.store = store
+        self.lanes = lanes
+        self.logger = logger
+    }
+
+    /// Opens the store, recovers, and listens. Throws what an operator must read.
+    static func start(
+        host: String, port: Int, internalPort: Int, directory: String, logger: Logger
+    ) throws -> Server {
+        let clock = SystemClock()
+        let random = SystemRandom()
+        let thread = ShopThread(sink: HTTPAnswerSink(), clock: clock)
+        let lanes = ThreadLanes { work in thread.post(work) }
+        let store = try EmbeddedStore.open(directory, lanes: lanes, random: random)
+        let report = store.startReport
+        logger.info(
+            "The store is open",
+            metadata: [
+                "directory": "\(directory)", "replayed": "\(report.recordsReplayed)",
+                "tornBytesCut": "\(report.tornBytesCut)", "milliseconds": "\(report.milliseconds)",
+            ])
+
+        // One loop is faster than two on two cores: see docs/decisions/0002-http-layer.md.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let readiness = Readiness()
+        let service = HTTPService(
+            shop: thread, isReady: { readiness.isReady }, monotonicMilliseconds: { clock.monotonicMilliseconds })
+        let operators = HTTPService(
+            shop: nil, pages: ["/audit": { try auditPage(of: directory) }], isReady: { readiness.isReady },
+            monotonicMilliseconds: { clock.monotonicMilliseconds })
+        let listeners = [
+            try HTTPListener.bind(host: host, port: port, group: group, service: service).wait(),
+            try HTTPListener.bind(host: "127.0.0.1", port: internalPort, group: group, service: operators).wait(),
+        ]
+
+        let log = LoggedEvents(logger)
+        let shop = Shop(store: store, clock: clock, random: random, log: log, sink: thread)
+        thread.start(shop, store) {
+            shop.recover { result in
+                switch result {
+                case .success(let report):
+                    logger.info(
+                        "Recovered",
+                        metadata: ["sagas": "\(report.sagasResumed)", "orphans": "\(report.orphansSettled)"])
+                    thread.accept(true)
+                    readiness.isReady = true
+                case .failure(let trouble):
+                    logger.critical("Recovery cannot read the store", metadata: ["reason": "\(trouble)"])
+                    exit(1)
+                }
+            }
+        } failed: { failure in
+            logger.critical(
+                "The disk failed. Kontor ends; a restart shows what is durable", metadata: ["reason": "\(failure.reason)"])
+            // The answers (504) are with the event loops: let them out, then end without another word to the disk.
+            for listener in listeners { try? listener.shutdown(withinMilliseconds: 500).wait() }
+            exit(74)
+        }
+        return Server(
+            group: group, listeners: listeners, thread: thread, store: store, lanes: lanes, logger: logger)
+    }
+
+    /// Answers what is in flight, folds the journal into the table, and gives the directory back.
+    func stop() {
+        for listener in listeners {
+            do { try listener.shutdown(withinMilliseconds: Self.drainMilliseconds).wait() } catch {
+                logger.warning("A listener did not close", metadata: ["reason": "\(error)"])
+            }
+        }
+        thread.accept(false)
+        thread.drain(seconds: Double(Self.drainMilliseconds) / 1000)
+        let closed = DispatchSemaphore(value: 0)
+        thread.post { [store] in store.close { _ in closed.signal() } }
+        closed.wait()
+        thread.end()
+        lanes.stop()
+    }
+
+    /// Longer than the longest deadline that a request can have.
+    private static let drainMilliseconds: Int64 = 31_000
+}
+
+/// Whether requests can be served; read on event loops, set on the shop's thread.
+private final class Readiness: Sendable {
+    private let flag = Atomic(false)
+    var isReady: Bool {
+        get { flag.load(ordering: .acquiring) }
+        set { flag.store(newValue, ordering: .releasing) }
+    }
+}

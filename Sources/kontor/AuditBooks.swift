@@ -1,0 +1,62 @@
+// `kontor audit` and the page /audit: the books of one consistent cut, whether or not the shop is running.
+
+import ArgumentParser
+import Foundation
+import KontorEmbedded
+import KontorHTTP
+import KontorService
+
+struct AuditBooks: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit",
+        abstract: "Proves that nothing was created or lost, or names the accounts and orders where it was.",
+        discussion: "Reads only, also while the shop runs. Exit status 1 if the books do not balance.")
+
+    @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
+    var data: String?
+
+    func run() throws {
+        let directory = Setting.text(data, "data", default: "kontor-data")
+        let report: AuditReport
+        do {
+            report = try audit(directory)
+        } catch {
+            FileHandle.standardError.write(Data("kontor: the store in \(directory) cannot be read: \(error)\n".utf8))
+            throw ExitCode(2)
+        }
+        print(
+            """
+            \(report.accounts) accounts, \(report.orders) orders (\(report.paidOrders) paid), \
+            \(report.openSagas) open checkouts
+            """)
+        for culprit in report.culprits { print("\(culprit.finding.rawValue): \(culprit.subject): \(culprit.detail)") }
+        print(report.isClean ? "The books balance." : "The books do NOT balance: \(report.culprits.count) findings.")
+        if !report.isClean { throw ExitCode(1) }
+    }
+}
+
+/// Adds up one consistent cut of a store.
+private func audit(_ directory: String) throws -> AuditReport {
+    var audit = Audit()
+    try EmbeddedSnapshot(directory: directory).forEach { key, record in audit.add(key, record) }
+    return audit.finish()
+}
+
+/// The audit as JSON, for the operators' listener.
+func auditPage(of directory: String) throws -> OperatorPage {
+    struct Page: Encodable {
+        struct Culprit: Encodable { let finding, subject, detail: String }
+        let clean: Bool
+        let accounts, orders, paidOrders, openSagas: Int
+        let culprits: [Culprit]
+    }
+    let report = try audit(directory)
+    let page = Page(
+        clean: report.isClean, accounts: report.accounts, orders: report.orders, paidOrders: report.paidOrders,
+        openSagas: report.openSagas,
+        culprits: report.culprits.map {
+            Page.Culprit(finding: $0.finding.rawValue, subject: $0.subject, detail: $0.detail)
+        })
+    let body = String(decoding: try JSONEncoder().encode(page), as: UTF8.self)
+    return OperatorPage(status: report.isClean ? 200 : 500, body: body)
+}

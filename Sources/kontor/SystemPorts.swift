@@ -1,0 +1,38 @@
+// Time, chance and the log as the operating system has them.
+
+import Foundation
+import KontorService
+import Logging
+
+/// `@unchecked Sendable`: it has no state.
+final class SystemClock: ShopClock, @unchecked Sendable {
+    var monotonicMilliseconds: Int64 { milliseconds(CLOCK_MONOTONIC) }
+    var wallMilliseconds: Int64 { milliseconds(CLOCK_REALTIME) }
+
+    private func milliseconds(_ clock: clockid_t) -> Int64 {
+        var now = timespec()
+        clock_gettime(clock, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+}
+
+/// Used by the shop's thread alone.
+final class SystemRandom: RandomSource {
+    private var generator = SystemRandomNumberGenerator()
+    func next() -> UInt64 { generator.next() }
+}
+
+/// Events as log lines.
+final class LoggedEvents: EventLog {
+    private let logger: Logger
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func note(_ event: StaticString, _ details: [String: String]) {
+        logger.info("\(event)", metadata: details.mapValues { .string($0) })
+    }
+
+    func alarm(_ event: StaticString, _ details: [String: String]) {
+        logger.critical("\(event)", metadata: details.mapValues { .string($0) })
+    }
+}

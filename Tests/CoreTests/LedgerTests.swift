@@ -1,0 +1,192 @@
+import Testing
+
+@testable import KontorCore
+
+@Suite("Ledger")
+struct LedgerTests {
+    @Test("two holds on one account do not exclude each other while the balance covers both")
+    func escrow() {
+        var ledger = Ledger(balance: 5)
+        #expect(ledger.do(.hold(saga(1), Amount(3), mayWait: false)) == .done)
+        #expect(ledger.do(.hold(saga(2), Amount(2), mayWait: false)) == .done)
+        #expect(ledger.state?.held == Amount(5))
+        #expect(ledger.state?.balance == Amount(5), "a read shows the committed balance")
+    }
+
+    @Test("insufficient and contended are told apart by the committed balance")
+    func insufficientOrContended() {
+        var ledger = Ledger(balance: 5)
+        #expect(ledger.do(.hold(saga(1), Amount(6), mayWait: false)) == .insufficient(balance: Amount(5)))
+        ledger.do(.hold(saga(1), Amount(4), mayWait: false))
+        #expect(ledger.do(.hold(saga(2), Amount(2), mayWait: false)) == .contended(balance: Amount(5)))
+        #expect(ledger.do(.withdraw(Amount(2))) == .contended(balance: Amount(5)))
+        #expect(ledger.do(.withdraw(Amount(6))) == .insufficient(balance: Amount(5)))
+        ledger.do(.capture(saga(1), Amount(4)))
+        #expect(ledger.do(.hold(saga(2), Amount(2), mayWait: false)) == .insufficient(balance: Amount(1)))
+    }
+
+    @Test("a duplicated hold is found before the amounts: the last unit is not told sold out")
+    func duplicateBeforeAmount() {
+        var ledger = Ledger(balance: 1)
+        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: false)) == .done)
+        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: false)) == .done)
+        #expect(ledger.state?.held == Amount(1))
+        ledger.do(.capture(saga(), Amount(1)))
+        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: false)) == .done)
+        #expect(ledger.state?.balance == .zero)
+    }
+
+    @Test("a duplicate is compared in every field")
+    func duplicateWithOtherAmount() {
+        var ledger = Ledger(balance: 9)
+        ledger.do(.hold(saga(), Amount(1), mayWait: false))
+        #expect(ledger.do(.hold(saga(), Amount(2), mayWait: false)) == .anomaly(.differentAmount))
+        #expect(ledger.do(.capture(saga(), Amount(2))) == .anomaly(.differentAmount))
+        #expect(ledger.do(.release(saga(), Amount(2))) == .anomaly(.differentAmount))
+        #expect(ledger.state?.held == Amount(1))
+    }
+
+    @Test("a release without a hold succeeds and leaves a marker, and the late hold is refused", arguments: [false, true])
+    func emptyRollbackAndHanging(accountExists: Bool) {
+        var ledger = Ledger(balance: accountExists ? 5 : nil)
+        #expect(ledger.do(.release(saga(), Amount(1))) == .done)
+        #expect(ledger.do(.release(saga(), Amount(1))) == .done)
+        if !accountExists { ledger.do(.open(price: .zero)) }
+        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: true)) == .anomaly(.lateHold))
+        #expect(ledger.state?.held == .zero)
+        #expect(ledger.do(.hold(saga(2), Amount(1), mayWait: false)) != .anomaly(.lateHold), "another attempt may hold")
+    }
+
+    @Test("capture after release and release after capture are refused and alarm")
+    func contradictions() {
+        var ledger = Ledger(balance: 5)
+        ledger.do(.hold(saga(1), Amount(1), mayWait: false))
+        ledger.do(.release(saga(1), Amount(1)))
+        #expect(ledger.do(.capture(saga(1), Amount(1))) == .anomaly(.captureAfterRelease))
+        ledger.do(.hold(saga(2), Amount(1), mayWait: false))
+        ledger.do(.capture(saga(2), Amount(1)))
+        #expect(ledger.do(.release(saga(2), Amount(1))) == .anomaly(.releaseAfterCapture))
+        #expect(ledger.state?.balance == Amount(4))
+        #expect(Anomaly.captureAfterRelease.isAlarming && Anomaly.releaseAfterCapture.isAlarming)
+        #expect(!Anomaly.lateHold.isAlarming)
+    }
+
+    @Test("a capture whose hold is nowhere is never silently fine")
+    func captureOfNothing() {
+        var ledger = Ledger(balance: 5)
+        #expect(ledger.do(.capture(saga(), Amount(1))) == .anomaly(.captureWithoutHold))
+        #expect(ledger.state?.balance == Amount(5))
+    }
+
+    @Test("every step may be repeated any number of times, with the same answer and one effect")
+    func everyStepRepeats() {
+        let captured: [LedgerCommand.Operation] = [
+            .hold(saga(1), Amount(2), mayWait: false), .capture(saga(1), Amount(2)), .forget(saga(1)),
+        ]
+        let released: [LedgerCommand.Operation] = [
+            .hold(saga(2), Amount(2), mayWait: false), .release(saga(2), Amount(2)), .forget(saga(2)),
+        ]
+        for (steps, left) in [(captured, 3), (released, 5)] {
+            var ledger = Ledger(balance: 5)
+            for step in steps {
+                for _ in 0..<3 {
+                    #expect(ledger.do(step) == .done)
+                    #expect(ledger.isBalanced)
+                }
+            }
+            #expect(ledger.state?.balance == Amount(Int64(left)))
+            #expect(ledger.records.count == 1, "nothing is left but the account")
+        }
+    }
+
+    @Test("a lock that is still held is not forgotten")
+    func forgetKeepsLocks() {
+        var ledger = Ledger(balance: 5)
+        ledger.do(.hold(saga(), Amount(2), mayWait: false))
+        ledger.do(.forget(saga()))
+        #expect(ledger.do(.capture(saga(), Amount(2))) == .done)
+    }
+
+    @Test("commands to an account that does not exist are refused")
+    func unknownAccount() {
+        var ledger = Ledger()
+        for operation: LedgerCommand.Operation in [
+            .read, .deposit(Amount(1)), .withdraw(Amount(1)), .hold(saga(), Amount(1), mayWait: false),
+            .payDirectly(order: id("o"), Amount(1)), .cancelPayment(order: id("o")), .findPayment(order: id("o")),
+        ] {
+            #expect(ledger.do(operation) == .unknownAccount)
+        }
+        #expect(ledger.records.isEmpty)
+    }
+
+    @Test("a deposit past the bound is refused and changes nothing")
+    func overflow() {
+        var ledger = Ledger(balance: Limits.balance)
+        let before = ledger.records
+        #expect(ledger.do(.deposit(Amount(1))) == .overLimit)
+        #expect(ledger.records == before)
+    }
+
+    @Test("batch_init books the old balance out and the new one in, but not under a lock")
+    func replace() {
+        var ledger = Ledger(balance: 5)
+        ledger.do(.hold(saga(), Amount(2), mayWait: false))
+        #expect(ledger.do(.replace(balance: Amount(9), price: Amount(3))) == .hasHolds)
+        ledger.do(.capture(saga(), Amount(2)))
+        #expect(ledger.do(.replace(balance: Amount(9), price: Amount(3))) == .done)
+        #expect(ledger.state?.balance == Amount(9))
+        #expect(ledger.state?.withdrawn == Amount(3))
+        #expect(ledger.isBalanced)
+    }
+
+    @Test("random commands never unbalance the books", arguments: 1...40)
+    func randomCommands(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var ledger = Ledger(balance: 20)
+        for _ in 0..<400 {
+            let amount = Amount(Int64.random(in: 1...6, using: &random))
+            let saga = saga(UInt32.random(in: 1...8, using: &random))
+            let order = id("o\(Int.random(in: 0..<4, using: &random))")
+            let operations: [LedgerCommand.Operation] = [
+                .deposit(amount), .withdraw(amount), .hold(saga, amount, mayWait: false), .capture(saga, amount),
+                .release(saga, amount), .forget(saga), .payDirectly(order: order, amount),
+                .cancelPayment(order: order), .replace(balance: amount, price: amount), .read,
+            ]
+            ledger.do(operations[Int.random(in: 0..<operations.count, using: &random)])
+            #expect(ledger.isBalanced)
+        }
+    }
+}
+
+@Suite("Direct payments")
+struct DirectPaymentTests {
+    @Test("one payment an order: a second one is refused, a cancelled one is given back once")
+    func payment() {
+        var ledger = Ledger(balance: 10)
+        #expect(ledger.do(.payDirectly(order: id("o"), Amount(4))) == .done)
+        #expect(ledger.do(.payDirectly(order: id("o"), Amount(4))) == .alreadyPaidDirectly)
+        #expect(ledger.do(.findPayment(order: id("o"))) == .payment(isPaid: true))
+        #expect(ledger.do(.cancelPayment(order: id("o"))) == .done)
+        #expect(ledger.do(.cancelPayment(order: id("o"))) == .done)
+        #expect(ledger.state?.balance == Amount(10))
+        #expect(ledger.do(.findPayment(order: id("o"))) == .payment(isPaid: false))
+    }
+
+    @Test("cancelling what was never paid is refused")
+    func noPayment() {
+        var ledger = Ledger(balance: 10)
+        #expect(ledger.do(.cancelPayment(order: id("o"))) == .noDirectPayment)
+    }
+
+    @Test("a payment of the life before batch_init can not be cancelled into the new one")
+    func otherLife() {
+        var ledger = Ledger(balance: 10)
+        ledger.do(.payDirectly(order: id("o"), Amount(4)))
+        ledger.do(.replace(balance: Amount(7), price: .zero))
+        #expect(ledger.do(.cancelPayment(order: id("o"))) == .noDirectPayment)
+        #expect(ledger.do(.findPayment(order: id("o"))) == .payment(isPaid: false))
+        #expect(ledger.do(.payDirectly(order: id("o"), Amount(2))) == .done)
+        #expect(ledger.records[.payment(order: id("o"))].map { "\($0)" }?.contains("earlier: KontorCore.Amount(raw: 4)") == true)
+        #expect(ledger.isBalanced)
+    }
+}

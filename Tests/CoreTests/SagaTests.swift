@@ -1,0 +1,345 @@
+import Testing
+
+@testable import KontorCore
+
+@Suite("Checkout saga")
+struct SagaTests {
+    private let a = GroupKey(.item, id("a"))
+    private let b = GroupKey(.item, id("b"))
+    private let u = GroupKey(.user, id("u"))
+
+    private func enough() -> SagaWorld { SagaWorld(stock: ["a": 3, "b": 3], credit: 500) }
+
+    @Test("a checkout with enough of everything is paid, and answered once")
+    func commits() {
+        var world = enough()
+        world.run()
+        #expect(world.isSoldOnce)
+        #expect(world.answers == [.paid])
+        #expect(world.ledgers.values.allSatisfy { $0.records.count == 1 }, "no marker is left")
+    }
+
+    @Test("each shortage is refused with its reason, and all is undone")
+    func aborts() {
+        var stock = SagaWorld(stock: ["a": 3, "b": 0], credit: 500)
+        stock.run()
+        #expect(stock.answers == [.refused(.insufficient(account: b, wanted: Amount(1), left: .zero))])
+        #expect(stock.isUndone)
+
+        var credit = SagaWorld(stock: ["a": 3, "b": 3], credit: 199)
+        credit.run()
+        #expect(credit.answers == [.refused(.insufficient(account: u, wanted: Amount(200), left: Amount(199)))])
+        #expect(credit.isUndone)
+
+        var unknown = enough()
+        unknown.ledgers[b] = nil
+        unknown.run()
+        #expect(unknown.answers == [.refused(.unknownAccount(b))])
+    }
+
+    @Test("the 200 comes after all captures, the 409 after all releases")
+    func answersComeLast() {
+        var world = enough()
+        while world.answers.isEmpty { world.handle(world.receive(world.messages.removeFirst())) }
+        #expect(world.saga.record.legs.allSatisfy { world.ledgers[$0.account]?.state?.captured == $0.amount })
+
+        var refused = SagaWorld(stock: ["a": 3, "b": 0], credit: 500)
+        while refused.answers.isEmpty { refused.handle(refused.receive(refused.messages.removeFirst())) }
+        #expect(refused.book.state?.status == .open)
+        #expect(refused.ledgers.values.allSatisfy { $0.state?.held == .zero })
+    }
+
+    /// For each message of a checkout: does `disturb` at that message, and expects the same end.
+    private func atEachStep(
+        of make: () -> SagaWorld, _ disturb: (inout SagaWorld, SagaWorld.Message) -> Void, expect: (SagaWorld, Int) -> Void
+    ) {
+        var steps = 0
+        var isPast = false
+        while !isPast {
+            var world = make()
+            var delivered = 0
+            isPast = true
+            while !world.hasEnded && delivered < 10_000 {
+                if world.messages.isEmpty { world.tick(); continue }
+                let message = world.messages.removeFirst()
+                if delivered == steps {
+                    isPast = false
+                    disturb(&world, message)
+                } else {
+                    world.handle(world.receive(message))
+                }
+                delivered += 1
+            }
+            if !isPast { expect(world, steps) }
+            steps += 1
+        }
+        #expect(steps > 8, "a checkout has more messages than that")
+    }
+
+    @Test("each step may be repeated")
+    func repeatEachStep() {
+        atEachStep(of: enough) { world, message in
+            let first = world.receive(message)
+            let second = world.receive(message)
+            world.handle(first)
+            world.handle(second)
+            world.handle(first)
+        } expect: { world, step in
+            #expect(world.isSoldOnce && world.answers == [.paid] && world.alarms.isEmpty, "repeated at \(step)")
+        }
+    }
+
+    @Test("each message may be lost on its way, and each reply on its way back")
+    func loseEachMessage() {
+        for losesReply in [false, true] {
+            atEachStep(of: enough) { world, message in
+                if losesReply { _ = world.receive(message) }
+            } expect: { world, step in
+                #expect(world.isSoldOnce && world.answers == [.paid] && world.alarms.isEmpty, "lost at \(step)")
+            }
+        }
+    }
+
+    @Test("each reply may be unknown, before or after its effect")
+    func unknownAtEachStep() {
+        for hasEffect in [false, true] {
+            atEachStep(of: enough) { world, message in
+                if hasEffect { _ = world.receive(message) }
+                switch message {
+                case .ledger(let leg, let step, let id): world.handle(.replied(leg: leg, step, of: id, .unknown))
+                case .order(let step, let id): world.handle(.orderReplied(to: step, of: id, .unknown))
+                }
+            } expect: { world, step in
+                #expect(world.isSoldOnce && world.answers == [.paid] && world.alarms.isEmpty, "unknown at \(step)")
+            }
+        }
+    }
+
+    @Test("the coordinator may crash at each step, before or after its effect")
+    func crashAtEachStep() {
+        for hasEffect in [false, true] {
+            atEachStep(of: enough) { world, message in
+                if hasEffect { _ = world.receive(message) }
+                world.crash()
+                if world.book.records[.saga] == nil { world.hasEnded = true }
+            } expect: { world, step in
+                #expect(world.isSoldOnce && world.alarms.isEmpty, "crashed at \(step)")
+            }
+        }
+    }
+
+    @Test("each hold may fail, and everything that was held before it is released")
+    func failEachHold() {
+        for broken in [a, b, u] {
+            var world = enough()
+            world.ledgers[broken]?.do(.withdraw(Amount(broken == u ? 500 : 3)))
+            world.run()
+            #expect(world.isUndone, "\(broken)")
+            #expect(world.alarms.isEmpty)
+        }
+    }
+
+    @Test("releases are repeated until they are acknowledged, also long after the deadline")
+    func compensationNeverGivesUp() {
+        var world = SagaWorld(stock: ["a": 3, "b": 0], credit: 500)
+        for _ in 0..<200 {
+            if world.messages.isEmpty { world.tick(); continue }
+            let message = world.messages.removeFirst()
+            if case .ledger(_, .release, _) = message { continue }
+            world.handle(world.receive(message))
+        }
+        #expect(world.now > world.deadline)
+        #expect(world.ledgers[a]?.state?.held == Amount(1))
+        #expect(world.answers.count == 1, "the abort is durable, so the caller is told at the deadline")
+        world.run()
+        #expect(world.isUndone)
+    }
+
+    @Test("after a commit decision nothing but paid is ever answered")
+    func captureNeverGivesUp() {
+        var world = enough()
+        for _ in 0..<200 {
+            if world.messages.isEmpty { world.tick(); continue }
+            let message = world.messages.removeFirst()
+            if case .ledger(_, .capture, _) = message { continue }
+            world.handle(world.receive(message))
+        }
+        #expect(world.now > world.deadline && world.answers.isEmpty)
+        world.run()
+        #expect(world.isSoldOnce && world.answers == [.paid])
+    }
+
+    @Test("a silent participant is given up on at the deadline, and its late hold finds the marker")
+    func lateHold() {
+        var world = enough()
+        var late: SagaWorld.Message?
+        while !world.hasEnded {
+            if world.messages.isEmpty { world.tick(); continue }
+            let message = world.messages.removeFirst()
+            if case .ledger(1, .hold, _) = message { late = message; continue }
+            if case .ledger(1, .release, _) = message, let hold = late {
+                world.handle(world.receive(message))
+                world.handle(world.receive(hold))
+                late = nil
+                continue
+            }
+            world.handle(world.receive(message))
+        }
+        #expect(world.answers == [.refused(.unreachable(account: b))])
+        #expect(world.isUndone && world.alarms.isEmpty)
+    }
+
+    @Test("contended: all is released, and the next attempt waits in lock order until the amount is free")
+    func contendedWaits() {
+        let other = saga(9, order: "other")
+        var world = SagaWorld(stock: ["a": 1, "b": 3], credit: 500)
+        // Somebody else's undecided checkout holds the only unit.
+        world = SagaWorld(stock: ["a": 1, "b": 3], credit: 500)
+        world.ledgers[a]?.do(.hold(other, Amount(1), mayWait: false))
+        world.run(steps: 30)
+        #expect(!world.hasEnded && world.answers.isEmpty, "nobody is refused because of an undecided checkout")
+        #expect(world.saga.record.phase == .holdingInOrder)
+        #expect(world.ledgers[b]?.state?.held == .zero, "what comes later in the lock order is not held meanwhile")
+        world.ledgers[a]?.do(.release(other, Amount(1)))
+        world.run()
+        #expect(world.isSoldOnce && world.answers == [.paid])
+        #expect(world.book.state?.attempt == 2)
+    }
+
+    @Test("contended until the deadline is told as contended, not as sold out")
+    func contendedTooLong() {
+        var world = SagaWorld(stock: ["a": 1, "b": 3], credit: 500)
+        world.ledgers[a]?.do(.hold(saga(9, order: "other"), Amount(1), mayWait: false))
+        world.run()
+        #expect(world.answers == [.refused(.contended(account: a))])
+        #expect(world.book.state?.status == .open)
+    }
+
+    @Test("two coordinators on one saga: one decides, the other follows", arguments: 1...60)
+    func twoCoordinators(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var world = enough()
+        var zombie = CheckoutSaga(world.saga.record, deadline: 0)
+        var zombieMessages: [SagaWorld.Message] = []
+        func collect(_ actions: [CheckoutSaga.Action]) {
+            for action in actions {
+                switch action {
+                case .send(let leg, let step): zombieMessages.append(.ledger(leg: leg, step, zombie.record.id))
+                case .askOrder(let step): zombieMessages.append(.order(step, zombie.record.id))
+                default: break
+                }
+            }
+        }
+        collect(zombie.start(now: 0))
+        collect(zombie.handle(.tick, now: 1))
+        for _ in 0..<500 where !world.hasEnded {
+            if Bool.random(using: &random), !zombieMessages.isEmpty {
+                let message = zombieMessages.remove(at: Int.random(in: 0..<zombieMessages.count, using: &random))
+                collect(zombie.handle(world.receive(message), now: world.now))
+            } else if world.messages.isEmpty {
+                world.tick()
+            } else {
+                let message = world.messages.remove(at: Int.random(in: 0..<world.messages.count, using: &random))
+                world.handle(world.receive(message))
+            }
+        }
+        #expect(world.hasEnded)
+        #expect(world.alarms.isEmpty)
+        let status = world.book.state?.status
+        #expect(status == .paid ? world.isSoldOnce : world.isUndone)
+    }
+
+    @Test("lost, repeated, reordered and crashed at random: sold once or undone, never in between", arguments: 1...300)
+    func chaos(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var world = SagaWorld(
+            stock: ["a": Int64.random(in: 0...2, using: &random), "b": 2], credit: Bool.random(using: &random) ? 500 : 100)
+        var wasAnsweredPaid = false
+        for _ in 0..<3_000 where !world.hasEnded {
+            if world.messages.isEmpty || Int.random(in: 0..<20, using: &random) == 0 { world.tick(after: 300); continue }
+            let message = world.messages.remove(at: Int.random(in: 0..<world.messages.count, using: &random))
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0: break
+            case 1: _ = world.receive(message)
+            case 2: world.messages.append(message); world.handle(world.receive(message))
+            case 3: _ = world.receive(message); world.crash(); world.hasEnded = world.book.records[.saga] == nil
+            default: world.handle(world.receive(message))
+            }
+            wasAnsweredPaid = wasAnsweredPaid || world.answers.contains(.paid)
+        }
+        #expect(world.hasEnded)
+        #expect(world.alarms.isEmpty)
+        #expect(world.book.state?.status == .paid ? world.isSoldOnce : world.isUndone)
+        if wasAnsweredPaid { #expect(world.book.state?.status == .paid) }
+    }
+}
+
+@Suite("Records as bytes")
+struct RecordCodingTests {
+    private var samples: [(RecordKey, Record)] {
+        var order = Order(user: id("u"), incarnation: .max)
+        order.lines = [OrderLine(item: id("a"), units: Amount(3), price: Amount(723))]
+        order.total = Amount(2169)
+        order.status = .checkingOut
+        order.attempt = 70_000
+        let reasons: [AbortReason] = [
+            .insufficient(account: GroupKey(.item, id("a")), wanted: Amount(2), left: .zero),
+            .unknownAccount(GroupKey(.user, id("u"))), .contended(account: GroupKey(.item, id("a"))),
+            .unreachable(account: GroupKey(.user, id("u"))), .anomaly(account: GroupKey(.item, id("a")), .lateHold),
+        ]
+        let phases = [SagaRecord.Phase.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
+        let head = GroupKey(.order, id("o"))
+        var all: [(RecordKey, Record)] = phases.map { phase in
+            (RecordKey(head, .saga), .saga(SagaRecord(id: saga(), legs: order.legs, phase: phase, deadline: -1)))
+        }
+        all.append((RecordKey(head, .head), .order(order)))
+        all.append((RecordKey(head, .receipt(incarnation: 3)), .order(order)))
+        let user = GroupKey(.user, id(String(repeating: "z", count: 64)))
+        var account = Account()
+        account.balance = Amount(Limits.balance)
+        account.deposited = Amount(Limits.lifetimeTotal)
+        account.generation = .max
+        all.append((RecordKey(user, .head), .account(account)))
+        all.append((RecordKey(user, .hold(saga())), .hold(Hold(amount: Amount(1), state: .released))))
+        let payment = DirectPayment(amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9))
+        all.append((RecordKey(user, .payment(order: id("o"))), .payment(payment)))
+        return all
+    }
+
+    @Test("every record and key is read as it was written")
+    func roundTrip() throws {
+        for (key, record) in samples {
+            var writer = ByteWriter()
+            record.encode(into: &writer)
+            #expect(try Record(decoding: writer.bytes[...]) == record)
+            var keyWriter = ByteWriter()
+            key.encode(into: &keyWriter)
+            #expect(try RecordKey(decoding: keyWriter.bytes[...]) == key)
+        }
+    }
+
+    @Test("damaged bytes are refused and never trap")
+    func damaged() {
+        var random = SplitMix(state: 1)
+        for (key, record) in samples {
+            var writer = ByteWriter()
+            record.encode(into: &writer)
+            for end in 0..<writer.bytes.count {
+                #expect(throws: DecodingFailure.self) { try Record(decoding: writer.bytes[..<end]) }
+            }
+            var keyWriter = ByteWriter()
+            key.encode(into: &keyWriter)
+            for _ in 0..<500 {
+                var bytes = Bool.random(using: &random) ? writer.bytes : keyWriter.bytes
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                _ = try? Record(decoding: bytes[...])
+                _ = try? RecordKey(decoding: bytes[...])
+            }
+        }
+    }
+
+    @Test("a newer format is refused by name")
+    func newer() {
+        #expect(throws: DecodingFailure.newerFormat(9)) { try Record(decoding: [9, 1]) }
+    }
+}

@@ -1,0 +1,91 @@
+// A group in memory: applies commands one after the other, as a store would.
+
+@testable import KontorCore
+
+func id(_ text: String) -> Identifier {
+    guard let id = Identifier(text) else { preconditionFailure("A test uses the invalid identifier \(text).") }
+    return id
+}
+
+func saga(_ attempt: UInt32 = 1, order: String = "o") -> SagaID {
+    SagaID(order: id(order), incarnation: 7, attempt: attempt)
+}
+
+/// The committed records of one account.
+struct Ledger {
+    let account: GroupKey
+    var records: [Member: Record] = [:]
+
+    init(balance: Int64? = nil, account: GroupKey = GroupKey(.item, id("i"))) {
+        self.account = account
+        if let balance {
+            self.do(.open(price: Amount(1)))
+            if balance > 0 { self.do(.deposit(Amount(balance))) }
+        }
+    }
+
+    @discardableResult
+    mutating func `do`(_ operation: LedgerCommand.Operation) -> LedgerOutcome {
+        let command = LedgerCommand(account, operation)
+        let touch = LedgerRules.touched(by: command)
+        var draft = GroupDraft(touch.group)
+        draft.add(.head, records[.head])
+        if let member = touch.member { draft.add(member, records[member]) }
+        let outcome = LedgerRules.decide(command, on: &draft)
+        for change in draft.changes { records[change.member] = change.record }
+        return outcome
+    }
+
+    var state: Account? {
+        if case .account(let account)? = records[.head] { account } else { nil }
+    }
+
+    /// `balance == deposited - withdrawn - captured`, and the held amount is that of the holds.
+    var isBalanced: Bool {
+        guard let state else { return true }
+        var held = Amount.zero
+        for case .hold(let hold) in records.values where hold.state == .held { held += hold.amount }
+        return state.balance == state.deposited - state.withdrawn - state.captured && state.held == held
+            && state.held <= state.balance && state.balance >= .zero
+    }
+}
+
+/// The committed records of one order.
+struct OrderBook {
+    let order = id("o")
+    var records: [Member: Record] = [:]
+
+    @discardableResult
+    mutating func `do`(_ operation: OrderCommand.Operation) -> OrderOutcome {
+        let command = OrderCommand(order, operation)
+        let touch = OrderRules.touched(by: command)
+        var draft = GroupDraft(touch.group)
+        draft.add(.head, records[.head])
+        if let member = touch.member { draft.add(member, records[member]) }
+        let outcome = OrderRules.decide(command, on: &draft)
+        for change in draft.changes { records[change.member] = change.record }
+        return outcome
+    }
+
+    /// An order of one user with one unit of each item at a price of 1.00.
+    init(items: [String]) {
+        self.do(.create(Order(user: id("u"), incarnation: 7)))
+        for item in items { self.do(.addItem(OrderLine(item: id(item), units: Amount(1), price: Amount(100)))) }
+    }
+
+    var state: Order? {
+        if case .order(let order)? = records[.head] { order } else { nil }
+    }
+}
+
+/// Numbers that look random and are the same in every run (SplitMix64, Steele et al. 2014).
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,103 @@
+// A listener on an ephemeral port, in front of a shop that answers from a script, with a clock that tests can move.
+
+import KontorCore
+import KontorService
+import NIOCore
+import NIOPosix
+import Synchronization
+
+@testable import KontorHTTP
+
+/// Answers each request with what its script says, or holds it until the test answers.
+final class ScriptedShop: RequestPort {
+    struct Submission: Sendable {
+        let request: ShopRequest
+        let deadline: Int64
+        let caller: any Caller
+    }
+
+    private struct State {
+        var submissions: [Submission] = []
+        var script: @Sendable (ShopRequest) -> ShopAnswer?
+        var isFull = false
+    }
+
+    let sink = HTTPAnswerSink()
+    private let state: Mutex<State>
+
+    /// - Parameter script: nil holds the request back.
+    init(_ script: @escaping @Sendable (ShopRequest) -> ShopAnswer?) { state = Mutex(State(script: script)) }
+
+    var submissions: [Submission] { state.withLock { $0.submissions } }
+
+    func refuseEverything() { state.withLock { $0.isFull = true } }
+
+    func submit(_ request: ShopRequest, deadline: Int64, caller: any Caller) -> Bool {
+        let (isTaken, answer) = state.withLock { state -> (Bool, ShopAnswer?) in
+            if state.isFull { return (false, nil) }
+            state.submissions.append(Submission(request: request, deadline: deadline, caller: caller))
+            return (true, state.script(request))
+        }
+        if let answer { sink.deliver([(caller, answer)]) }
+        return isTaken
+    }
+
+    /// Waits until so many requests have come, and returns them.
+    func waitForSubmissions(_ count: Int) throws -> [Submission] {
+        for _ in 0..<2_000 {
+            let submissions = submissions
+            if submissions.count >= count { return submissions }
+            sleepMilliseconds(2)
+        }
+        throw TestFailure("\(count) requests did not come")
+    }
+}
+
+struct TestFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Real time plus what the test adds to it.
+final class TestClock: Sendable {
+    private let added = Mutex<Int64>(0)
+
+    var monotonicMilliseconds: Int64 { Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) + added.withLock { $0 } }
+
+    func advance(milliseconds: Int64) { added.withLock { $0 += milliseconds } }
+}
+
+struct TestServer {
+    let shop: ScriptedShop
+    let clock: TestClock
+    let listener: HTTPListener
+
+    func client() throws -> RawClient { try RawClient(port: listener.port) }
+
+    /// One request on a connection of its own.
+    func exchange(_ method: String, _ path: String, headers: [String] = []) throws -> RawResponse {
+        let client = try client()
+        return try client.exchange(method, path, headers: headers)
+    }
+}
+
+/// The group outlives its tests: starting threads for each would be most of the work.
+private let testGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+
+func withServer(
+    pages: [String: OperatorRoute] = [:], hasShop: Bool = true, maximumConnections: Int = 1_000, isReady: Bool = true,
+    script: @escaping @Sendable (ShopRequest) -> ShopAnswer? = { _ in .ledger(.done) },
+    _ body: (TestServer) throws -> Void
+) throws {
+    let shop = ScriptedShop(script)
+    let clock = TestClock()
+    let service = HTTPService(
+        shop: hasShop ? shop : nil, pages: pages, maximumConnections: maximumConnections, isReady: { isReady },
+        monotonicMilliseconds: { clock.monotonicMilliseconds })
+    let listener = try HTTPListener.bind(host: "127.0.0.1", port: 0, group: testGroup, service: service).wait()
+    let outcome = Result { try body(TestServer(shop: shop, clock: clock, listener: listener)) }
+    try listener.shutdown(withinMilliseconds: 0).wait()
+    try outcome.get()
+}
+
+func id(_ text: String) -> Identifier { Identifier(text) ?? Identifier(number: 0) }

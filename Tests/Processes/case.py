@@ -1,0 +1,71 @@
+"""What all tests of this folder share: servers that are stopped and removed afterwards, seeds, and logs of failed tests."""
+
+import os
+import random
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from judge import judge
+from server import Server, run_kontor
+
+
+class ServerCase(unittest.IsolatedAsyncioTestCase):
+    """A test with servers of its own. When it fails, what its servers wrote is shown."""
+
+    def run(self, result=None):
+        self._servers = []
+        result = result or self.defaultTestResult()
+        bad_before = len(result.failures) + len(result.errors)
+        with tempfile.TemporaryDirectory(prefix="kontor-test-") as self._scratch:
+            super().run(result)
+            if len(result.failures) + len(result.errors) > bad_before:
+                for server in self._servers:
+                    print(f"\n=== the log of {server.directory}:\n{server.log()}", file=sys.stderr)
+        return result
+
+    def scratch(self, name: str) -> Path:
+        """A path that is removed after the test."""
+        return Path(self._scratch) / name
+
+    def new_server(self, directory=None) -> Server:
+        """A server that was not started yet; on a directory of its own unless one is given."""
+        number = len(self._servers)
+        server = Server(directory or self.scratch(f"data-{number}"), self.scratch(f"log-{number}"))
+        self._servers.append(server)
+        self.addCleanup(server.stop)
+        return server
+
+    async def started_server(self, directory=None) -> Server:
+        server = self.new_server(directory)
+        await server.start()
+        return server
+
+    def seeded_random(self) -> random.Random:
+        """Randomness that KONTOR_SEED reproduces: the choices, not the timing."""
+        seed = int(os.environ.get("KONTOR_SEED") or random.SystemRandom().randrange(1 << 32))
+        print(f"\n{self.id()}: KONTOR_SEED={seed}", file=sys.stderr)
+        return random.Random(seed)
+
+    def report(self, text: str):
+        """Shows a measurement."""
+        print(f"\n    {text}", file=sys.stderr)
+
+    async def assert_clean_audit(self, server: Server):
+        """The server's own proof, asked both ways."""
+        report = await server.audit()
+        self.assertIs(report.get("clean"), True, f"GET /audit: {report}")
+        code, output = await run_kontor("audit", "--data", server.directory)
+        self.assertEqual(code, 0, f"kontor audit: {output}")
+
+    async def assert_judged_well(self, shop, only_recent: bool = False):
+        """The final state agrees with everything that the client remembers."""
+        found = await judge(shop.history, shop.client, only_recent)
+        self.assertEqual(found, [], "\n".join(found[:20]))
+
+    def require(self, tool: str):
+        """Fails, rather than skips: a promise that was not tested is not kept."""
+        if shutil.which(tool) is None:
+            self.fail(f"this test needs {tool}, which is not installed")

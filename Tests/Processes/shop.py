@@ -1,0 +1,179 @@
+"""A shop as its clients see it: every operation of the HTTP contract, written down in a history with its outcome."""
+
+import time
+from decimal import Decimal
+
+from history import Account, Attempt, Counter, Fate, History, Order, Payment, Refusal
+from http_client import Answer, Client, Outcome
+
+# Refusals that may meet a correct request for things that exist. Any other status is a mistake of the server.
+_EXPECTED_REFUSALS = (409, 424, 429)
+
+
+def money(hundredths: int) -> str:
+    """As it is written in a path: `5` or `7.23`."""
+    whole, rest = divmod(hundredths, 100)
+    return f"{whole}.{rest:02}" if rest else str(whole)
+
+
+def hundredths(number) -> int:
+    """From a JSON number; anything finer than hundredths is an error."""
+    value = Decimal(number) * 100
+    if value != int(value):
+        raise AssertionError(f"{number} is no amount of money")
+    return int(value)
+
+
+class Shop:
+    """A client with a memory. Ids are those of the server; amounts of money are hundredths."""
+
+    def __init__(self, client: Client, history: History = None):
+        self.client = client
+        self.history = history or History()
+        # Set when a request was not answered: the server is gone, and a load should end.
+        self.is_cut_off = False
+
+    # Accounts
+
+    async def create_item(self, price: int, stock: int = 0):
+        """The new item's id; None if the outcome is unknown or a refusal."""
+        item = await self._create(f"/stock/item/create/{money(price)}", "item_id")
+        if item is None:
+            return None
+        self.history.accounts[item] = Account(item, is_item=True, price=price)
+        if stock:
+            await self.add_stock(item, stock)
+        return item
+
+    async def create_user(self, credit: int = 0):
+        user = await self._create("/payment/create_user", "user_id")
+        if user is None:
+            return None
+        self.history.accounts[user] = Account(user, is_item=False)
+        if credit:
+            await self.add_funds(user, credit)
+        return user
+
+    async def add_stock(self, item: str, units: int) -> Outcome:
+        return await self._change(item, f"/stock/add/{item}/{units}", units)
+
+    async def subtract_stock(self, item: str, units: int) -> Outcome:
+        return await self._change(item, f"/stock/subtract/{item}/{units}", -units)
+
+    async def add_funds(self, user: str, amount: int) -> Outcome:
+        return await self._change(user, f"/payment/add_funds/{user}/{money(amount)}", amount)
+
+    async def pay(self, user: str, order: str, amount: int) -> Outcome:
+        """A direct payment for an order."""
+        payment = self.history.payments.setdefault((user, order), Payment(user, order))
+        return await self._change(user, f"/payment/pay/{user}/{order}/{money(amount)}", -amount, payment)
+
+    async def cancel(self, user: str, order: str) -> Outcome:
+        """Takes back the direct payment that was made last."""
+        payment = self.history.payments[user, order]
+        amount = payment.changes[-1].delta
+        return await self._change(user, f"/payment/cancel/{user}/{order}", -amount, payment)
+
+    # Orders
+
+    async def create_order(self, user: str):
+        order = await self._create(f"/orders/create/{user}", "order_id")
+        if order is None:
+            return None
+        self.history.orders[order] = Order(order, user)
+        self.history.recent_orders.add(order)
+        return order
+
+    async def add_item(self, order: str, item: str, units: int) -> Outcome:
+        return await self._change_line(order, item, "POST", f"/orders/addItem/{order}/{item}/{units}", units)
+
+    async def remove_item(self, order: str, item: str) -> Outcome:
+        return await self._change_line(order, item, "DELETE", f"/orders/removeItem/{order}/{item}", -1)
+
+    async def checkout(self, order: str) -> Outcome:
+        started = time.monotonic()
+        path = f"/orders/checkout/{order}"
+        outcome = await self.client.post(path)
+        memory = self.history.orders[order]
+        attempt = Attempt(started, time.monotonic(), self._fate(path, outcome))
+        memory.attempts.append(attempt)
+        self._touch(memory.user, *memory.lines)
+        self.history.recent_orders.add(order)
+        if attempt.fate is Fate.DONE:
+            memory.is_paid = True
+        elif attempt.fate is Fate.REFUSED and isinstance(outcome, Answer):
+            attempt.problem = outcome.problem
+            self._check_refusal_of_paid(memory, attempt)
+            self._remember_refusal(memory, attempt, outcome)
+        return outcome
+
+    async def order_of(self, user: str, units_by_item: dict):
+        """An order with these lines; None if one of the steps was not answered with success."""
+        order = await self.create_order(user)
+        if order is None:
+            return None
+        for item, units in units_by_item.items():
+            if (await self.add_item(order, item, units)).status != 200:
+                return None
+        return order
+
+    # What an outcome means
+
+    def _fate(self, path: str, outcome: Outcome) -> Fate:
+        if not isinstance(outcome, Answer):
+            self.is_cut_off = True
+            return Fate.UNKNOWN if outcome.was_sent else Fate.REFUSED
+        self.history.answers += 1
+        if 200 <= outcome.status < 300:
+            return Fate.DONE
+        if outcome.status == 504:
+            return Fate.UNKNOWN
+        if outcome.status not in _EXPECTED_REFUSALS:
+            self.history.violations.append(f"{path} was answered with {outcome}")
+        return Fate.REFUSED if outcome.status < 500 else Fate.UNKNOWN
+
+    async def _create(self, path: str, key: str):
+        outcome = await self.client.post(path)
+        return outcome.json()[key] if self._fate(path, outcome) is Fate.DONE else None
+
+    async def _change(self, account: str, path: str, delta: int, payment: Payment = None) -> Outcome:
+        started = time.monotonic()
+        outcome = await self.client.post(path)
+        change = self.history.accounts[account].counter.book(started, delta, self._fate(path, outcome))
+        self._touch(account)
+        if payment is not None:
+            payment.changes.append(change)
+            self.history.recent_payments.add((payment.user, payment.order))
+        if change.fate is Fate.REFUSED and isinstance(outcome, Answer):
+            self.history.refusals.append(
+                Refusal(outcome.problem, account, -delta, started, change.ended, waited_since=started))
+        return outcome
+
+    async def _change_line(self, order: str, item: str, method: str, path: str, delta: int) -> Outcome:
+        started = time.monotonic()
+        outcome = await self.client.request(method, path)
+        memory = self.history.orders[order]
+        memory.lines.setdefault(item, Counter()).book(started, delta, self._fate(path, outcome))
+        self.history.recent_orders.add(order)
+        return outcome
+
+    def _touch(self, *accounts):
+        self.history.recent_accounts.update(accounts)
+
+    def _check_refusal_of_paid(self, order: Order, attempt: Attempt):
+        for earlier in order.attempts:
+            if earlier.fate is Fate.DONE and earlier.ended < attempt.started:
+                self.history.violations.append(f"order {order.id} was paid, then refused with {attempt.problem}")
+
+    def _remember_refusal(self, order: Order, attempt: Attempt, answer: Answer):
+        """A refusal after the restart of a server ends what earlier attempts began."""
+        overlapping = [a.started for a in order.attempts if a.fate is Fate.UNKNOWN or a.ended >= attempt.started]
+        if answer.status == 409:
+            for earlier in order.unknown_attempts:
+                if earlier.ended < attempt.started:
+                    earlier.fate = Fate.REFUSED
+        problem = answer.json()
+        account = problem.get("item_id") or problem.get("user_id")
+        wanted = order.units.get(account, 0) if "item_id" in problem else self.history.cost(order)
+        self.history.refusals.append(
+            Refusal(attempt.problem, account, wanted, attempt.started, attempt.ended, min(overlapping)))

@@ -1,0 +1,89 @@
+"""`kill -9` at random moments under a mixed load, with a restart on the same directory each time (P1, P2, P5)."""
+
+import asyncio
+import time
+from collections import Counter
+
+from batch import Batch
+from case import ServerCase
+from market import Market
+from server import run_kontor, until
+from shop import Shop
+
+ROUNDS = 30
+# What design.md promises.
+_FIRST_ANSWER_SECONDS = 2
+_CHECKOUT_ENDS_SECONDS = 5
+
+
+class KillTests(ServerCase):
+    async def test_nothing_is_lost_or_done_twice_when_the_server_is_killed_under_load(self):
+        """30 times: load, kill -9, restart (at times killed again while it recovers), repeat what was not answered, judge."""
+        self.random = self.seeded_random()
+        self.server = await self.started_server()
+        self.shop = Shop(self.server.client())
+        self.market = Market(self.shop, self.random)
+        self.batch = Batch(self.shop.client, items=500, users=500, orders=5_000)
+        self.tally = Counter()
+        self.slowest_start = 0
+        await self.market.open()
+        for number in range(ROUNDS):
+            with self.subTest(round=number):
+                await self._round(with_batch=number % 4 == 3)
+        await self.assert_judged_well(self.shop)
+        self.report(f"slowest first answer {self.slowest_start:.2f} s; {self.shop.history.answers} answers; {dict(self.tally)}")
+
+    async def _round(self, with_batch: bool):
+        await self._load_until_killed(with_batch)
+        for _ in range(self.random.choice((0, 0, 1, 2))):
+            await self._kill_while_it_recovers()
+        await self.server.start()
+        recovered_at = time.monotonic()
+        self.slowest_start = max(self.slowest_start, self.server.seconds_to_first_answer)
+        self.assertLess(self.server.seconds_to_first_answer, _FIRST_ANSWER_SECONDS)
+        if self.random.random() < 0.5:
+            # At once, so that they join what recovery goes on with.
+            await self._repeat_unanswered_checkouts()
+            self.assertLess(time.monotonic() - recovered_at, _CHECKOUT_ENDS_SECONDS, "some repeated checkout ended late")
+        await self.assert_judged_well(self.shop, only_recent=True)
+        await self.assert_clean_audit(self.server)
+        if with_batch:
+            await self._complete_batch()
+
+    async def _load_until_killed(self, with_batch: bool):
+        """The moment of the kill is after some answers (so that the load runs), and then any."""
+        self.market.start()
+        batch = asyncio.create_task(self.batch.initialize()) if with_batch else None
+        wanted = self.shop.history.answers + self.random.randint(1, 1_500)
+        await until(lambda: self.shop.history.answers >= wanted, "the load's progress")
+        await asyncio.sleep(self.random.uniform(0, 0.02))
+        self.server.kill()
+        self.tally["kills"] += 1
+        await self.market.wait()
+        if batch:
+            outcomes = await batch
+            self.tally["batches interrupted"] += any(outcome.status is None for outcome in outcomes)
+        for order in self.shop.history.orders.values():
+            self.tally["unanswered checkouts"] += bool(order.unknown_attempts)
+
+    async def _kill_while_it_recovers(self):
+        """Anywhere between the start of the process and some time after it serves."""
+        self.server.spawn()
+        await asyncio.sleep(self.random.uniform(0, 0.15))
+        self.server.kill()
+        self.tally["kills while recovering"] += 1
+
+    async def _repeat_unanswered_checkouts(self):
+        orders = [order for order in self.shop.history.orders.values() if order.unknown_attempts]
+        outcomes = await asyncio.gather(*(self.shop.checkout(order.id) for order in orders))
+        for order, outcome in zip(orders, outcomes):
+            self.tally[f"repeated: {outcome.status}"] += 1
+            self.assertIn(outcome.status, (200, 409), f"the repeated checkout of {order.id}: {outcome}")
+
+    async def _complete_batch(self):
+        """The same requests, sent again, complete what was begun; its orders can be checked out."""
+        outcomes = await self.batch.initialize()
+        self.assertEqual([outcome.status for outcome in outcomes], [200, 200, 200], list(map(str, outcomes)))
+        self.assertEqual(await self.batch.check_out_some(self.random, 50), [])
+        code, output = await run_kontor("audit", "--data", self.server.directory)
+        self.assertEqual(code, 0, output)

@@ -1,0 +1,171 @@
+// What every store promises, proven for each of them by the same tests.
+
+import KontorCore
+import KontorService
+import Testing
+
+@Suite("The store contract")
+struct StoreContractTests {
+    @Test(arguments: StoreKind.allCases)
+    func `a group that was never written is absent`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        let loaded = try under.load(item(1), .hold(saga(1)))
+        #expect(loaded.version == .absent)
+        #expect(loaded.head == nil)
+        #expect(loaded.member == nil)
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `what was committed is loaded, at once and later`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        #expect(try under.write(item(1), [(.head, account(5)), (.hold(saga(1)), hold(2))]) == .committed)
+        for _ in 0..<2 {
+            let loaded = try under.load(item(1), .hold(saga(1)))
+            #expect(loaded.head == account(5))
+            #expect(loaded.member == hold(2))
+            #expect(loaded.version != .absent)
+            under.settle()
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a commit on a version that is no longer the group's is a conflict and writes nothing`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        let old = try under.load(item(1)).version
+        try under.write(item(1), [(.head, account(5))])
+        under.settle()
+        let stale = GroupChange(group: item(1), expected: old, writes: [(.head, account(9)), (.hold(saga(1)), hold(1))])
+        #expect(try under.commit([stale]) == [.conflict])
+        let loaded = try under.load(item(1), .hold(saga(1)))
+        #expect(loaded.head == account(5))
+        #expect(loaded.member == nil)
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `groups of one call are independent of each other`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        try under.write(item(1), [(.head, account(1))])
+        let fresh = try under.load([Touch(item(1)), Touch(item(2))]).map(\.version)
+        let changes = [
+            GroupChange(group: item(1), expected: .absent, writes: [(.head, account(10))]),
+            GroupChange(group: item(2), expected: fresh[1], writes: [(.head, account(20))]),
+            GroupChange(group: item(2), expected: fresh[1], writes: [(.head, account(21))]),
+            GroupChange(group: item(1), expected: fresh[0], writes: [(.head, account(11))]),
+        ]
+        #expect(try under.commit(changes) == [.conflict, .committed, .conflict, .committed])
+        #expect(try under.load([Touch(item(1)), Touch(item(2))]).map(\.head) == [account(11), account(20)])
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a version is never given out twice`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        var seen: Set<Version> = []
+        for round in 0..<5 {
+            for number in 1...3 {
+                try under.write(item(number), [(.head, account(Int64(round)))])
+                #expect(seen.insert(try under.load(item(number)).version).inserted)
+            }
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a removed record is gone, and the others of its group are there`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        let order = Identifier(number: 3)
+        try under.write(item(1), [(.head, account(5)), (.payment(order: order), payment(1)), (.hold(saga(1)), hold(2))])
+        under.settle()
+        try under.write(item(1), [(.payment(order: order), nil), (.hold(saga(1)), nil)])
+        for _ in 0..<2 {
+            let loaded = try under.load([
+                Touch(item(1), .payment(order: order)), Touch(item(1), .hold(saga(1))),
+            ])
+            #expect(loaded.map(\.member) == [nil, nil])
+            #expect(loaded.map(\.head) == [account(5), account(5)])
+            under.settle()
+        }
+        #expect(try under.scan(.item, Partition.of(item(1).id)).isEmpty)
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a new member can be written without having been loaded`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        try under.write(item(1), [(.head, account(5))])
+        under.settle()
+        try under.write(item(1), [(.receipt(incarnation: 9), account(1))])
+        under.settle()
+        #expect(try under.load(item(1), .receipt(incarnation: 9)).member == account(1))
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `members of a group without a head are kept`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        #expect(try under.write(item(1), [(.hold(saga(1)), hold(2))]) == .committed)
+        under.settle()
+        let loaded = try under.load(item(1), .hold(saga(1)))
+        #expect(loaded.head == nil)
+        #expect(loaded.member == hold(2))
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `one load of many touches answers each in its place, duplicates too`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        for number in 0..<300 where number % 3 != 0 {
+            try under.write(item(number), [(.head, account(Int64(number))), (.hold(saga(1)), hold(1))])
+        }
+        under.settle()
+        let numbers = (0..<900).map { ($0 * 7) % 300 }
+        let loaded = try under.load(numbers.map { Touch(item($0), .hold(saga(1))) })
+        #expect(loaded.count == numbers.count)
+        for (number, group) in zip(numbers, loaded) {
+            #expect(group.head == (number % 3 == 0 ? nil : account(Int64(number))))
+            #expect((group.member == nil) == (number % 3 == 0))
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a scan finds all open work of its kind and partition once, in pages`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        let target = item(1)
+        try under.write(target, [(.head, account(5))] + (0..<2_300).map { (.hold(saga($0)), hold(Int64($0) + 1)) })
+        try under.write(GroupKey(.user, target.id), [(.hold(saga(1)), hold(1))])
+        try under.write(item(2), [(.hold(saga(1)), hold(1))])
+        under.settle()
+        var found: [RecordKey] = []
+        while true {
+            let page = try under.scan(.item, Partition.of(target.id), after: found.last)
+            if page.isEmpty { break }
+            #expect(page.count <= 1_000)
+            found += page.map(\.key)
+        }
+        #expect(found.count == 2_300)
+        #expect(Set(found).count == 2_300)
+        #expect(found.allSatisfy { $0.group == target })
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `a barrier completes, with and without something to wait for`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        try under.barrier()
+        try under.write(item(1), [(.head, account(5))])
+        try under.barrier()
+        try under.barrier()
+        #expect(under.store.admission == nil)
+    }
+
+    @Test(arguments: StoreKind.allCases.filter(\.isEmbedded))
+    func `everything is there after the store was closed and opened`(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        for number in 0..<50 {
+            try under.write(item(number), [(.head, account(Int64(number))), (.hold(saga(number)), hold(1))])
+            if number % 7 == 0 { under.settle() }
+        }
+        try under.write(item(3), [(.hold(saga(3)), nil)])
+        try under.reopen()
+        for number in 0..<50 {
+            let loaded = try under.load(item(number), .hold(saga(number)))
+            #expect(loaded.head == account(Int64(number)))
+            #expect(loaded.member == (number == 3 ? nil : hold(1)))
+        }
+        #expect(try under.load(item(4)).version != .absent)
+    }
+}
