@@ -58,5 +58,21 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
+        .testTarget(
+            name: "HTTPTests",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorHTTP",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        .testTarget(
+            name: "StoreContractTests", dependencies: ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation"]),
+        .testTarget(
+            name: "EmbeddedTests",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
     ]
 )

@@ -58,7 +58,8 @@ public enum Record: Hashable, Sendable {
     case hold(Hold)
     case payment(DirectPayment)
     case order(Order)
-    case saga(SagaRecord)
+    /// Indirect: it is the largest by far, and every copy of a record would carry its size.
+    indirect case saga(SagaRecord)
 }
 
 /// What one command reads: its group's head and at most one more member.
@@ -84,6 +85,8 @@ public protocol Rules {
 }
 
 /// The records of one group while commands are decided on them; it remembers which of them changed.
+///
+/// Nearly every command touches a head and one member, so these two lie in the draft itself and cost no allocation.
 public struct GroupDraft: Sendable {
     private struct Slot: Sendable {
         let member: Member
@@ -92,40 +95,63 @@ public struct GroupDraft: Sendable {
     }
 
     public let key: GroupKey
-    private var slots: [Slot] = []
+    private var first: Slot?
+    private var second: Slot?
+    private var more: [Slot] = []
 
-    public init(_ key: GroupKey) {
-        self.key = key
-        slots.reserveCapacity(2)
-    }
+    public init(_ key: GroupKey) { self.key = key }
 
     /// Adds a record as the store has it (nil: not there). One that is here already keeps its value.
     public mutating func add(_ member: Member, _ record: Record?) {
-        if !contains(member) { slots.append(Slot(member: member, record: record, isChanged: false)) }
+        if !contains(member) { append(Slot(member: member, record: record, isChanged: false)) }
     }
 
-    public func contains(_ member: Member) -> Bool { slots.contains { $0.member == member } }
+    public func contains(_ member: Member) -> Bool {
+        first?.member == member || second?.member == member || more.contains { $0.member == member }
+    }
 
-    /// What must be written, and nothing if no command changed a record.
-    public var changes: [(member: Member, record: Record?)] {
-        var changed: [(member: Member, record: Record?)] = []
-        for slot in slots where slot.isChanged { changed.append((slot.member, slot.record)) }
-        return changed
+    public var hasChanges: Bool {
+        first?.isChanged == true || second?.isChanged == true || more.contains { $0.isChanged }
+    }
+
+    /// Calls `body` with each record that must be written; nil: removed.
+    public func forEachChange(_ body: (Member, Record?) -> Void) {
+        if let first, first.isChanged { body(first.member, first.record) }
+        if let second, second.isChanged { body(second.member, second.record) }
+        for slot in more where slot.isChanged { body(slot.member, slot.record) }
     }
 
     /// Reading a member that was not loaded is a bug, and traps; writing one is fine.
     public subscript(member: Member) -> Record? {
         get {
-            for slot in slots where slot.member == member { return slot.record }
+            if let first, first.member == member { return first.record }
+            if let second, second.member == member { return second.record }
+            for slot in more where slot.member == member { return slot.record }
             preconditionFailure("A rule read a record that its command did not declare in touched(by:).")
         }
         set {
-            for index in slots.indices where slots[index].member == member {
-                slots[index].record = newValue
-                slots[index].isChanged = true
-                return
+            if first?.member == member {
+                first?.record = newValue
+                first?.isChanged = true
+            } else if second?.member == member {
+                second?.record = newValue
+                second?.isChanged = true
+            } else if let index = more.firstIndex(where: { $0.member == member }) {
+                more[index].record = newValue
+                more[index].isChanged = true
+            } else {
+                append(Slot(member: member, record: newValue, isChanged: true))
             }
-            slots.append(Slot(member: member, record: newValue, isChanged: true))
+        }
+    }
+
+    private mutating func append(_ slot: Slot) {
+        if first == nil {
+            first = slot
+        } else if second == nil {
+            second = slot
+        } else {
+            more.append(slot)
         }
     }
 }

@@ -23,11 +23,12 @@ public enum EmbeddedLimits {
     // MARK: Fold
 
     /// The fold starts here, and stops here while the shop is busy: records that change often are folded once.
-    public static let foldStartBytes = 8 << 20
-    /// Journal in one slice, which is one transaction. Memory of the fold is about twice this.
-    public static let foldSliceBytes = 4 << 20
-    /// Changes in one slice: bounds the sort, and how long the table's writer is busy.
-    static let foldSliceChanges = 50_000
+    public static let foldStartBytes = 16 << 20
+    /// Journal in one slice, which is one transaction: random keys touch most pages once per slice, so that slices of 4 MiB
+    /// cost twice as much per record, and of 1 MiB six times. Memory of the fold is about twice this.
+    public static let foldSliceBytes = 16 << 20
+    /// Changes in one slice: bounds the sort, and its memory.
+    static let foldSliceChanges = 300_000
     /// From here the fold no longer gives way to other threads: a replay must stay below about 1.5 s.
     static let urgentFoldBytes = 96 << 20
     /// From here new work is refused: the fold does not keep up, and a restart would take too long.

@@ -20,7 +20,8 @@ struct FoldProgress {
     private(set) var now: Int64 = 0
     private var hasAppended = true
     private var lastAppend: Int64 = 0
-    private var retry: Int64 = .min
+    private var sliceRetry: Int64 = .min
+    private var checkpointRetry: Int64 = .min
 
     init(foldedThrough: UInt64, unfoldedBytes: Int) {
         self.foldedThrough = foldedThrough
@@ -46,22 +47,23 @@ struct FoldProgress {
     }
 
     mutating func checkpointed(_ isDone: Bool) {
-        if isDone { uncheckpointedBytes = 0 } else { retry = now + EmbeddedLimits.idleMilliseconds }
+        if isDone { uncheckpointedBytes = 0 } else { checkpointRetry = now + EmbeddedLimits.idleMilliseconds }
     }
 
     mutating func diskIsFull() {
         isDiskFull = true
-        retry = now + EmbeddedLimits.reserveRetryMilliseconds
+        sliceRetry = now + EmbeddedLimits.reserveRetryMilliseconds
+        checkpointRetry = sliceRetry
     }
 
     func next(_ options: EmbeddedOptions, isClosing: Bool) -> Step? {
         let isQuiet = isClosing || (!hasAppended && now - lastAppend >= EmbeddedLimits.idleMilliseconds)
-        if now < retry { return nil }
-        if uncheckpointedBytes >= options.checkpointBytes { return .checkpoint }
-        if unfoldedBytes >= options.foldStartBytes || (unfoldedBytes > 0 && isQuiet) {
+        let mayCheckpoint = uncheckpointedBytes > 0 && now >= checkpointRetry
+        if mayCheckpoint && uncheckpointedBytes >= options.checkpointBytes { return .checkpoint }
+        if now >= sliceRetry && (unfoldedBytes >= options.foldStartBytes || (unfoldedBytes > 0 && isQuiet)) {
             return .slice(isUrgent: isClosing || unfoldedBytes >= EmbeddedLimits.urgentFoldBytes)
         }
-        return uncheckpointedBytes > 0 && isQuiet ? .checkpoint : nil
+        return mayCheckpoint && isQuiet ? .checkpoint : nil
     }
 }
 
@@ -121,8 +123,8 @@ extension EmbeddedStore {
             self.fold.isBusy = false
             switch result {
             case .success(let isDone):
+                // A reader that is in the way of a closing store is not waited for: the next one checkpoints.
                 self.fold.checkpointed(isDone)
-                if !isDone { self.closing?.isFoldGivenUp = true }
             case .failure(let error): self.foldFailed(error)
             }
             self.advance()

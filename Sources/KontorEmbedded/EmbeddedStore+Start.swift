@@ -98,7 +98,7 @@ private struct Start {
         let began = clock.now
         let found = try findOrCreate(random)
         let position = try found?.position() ?? 0
-        var memory = StartMemory(slots: SlotTable(expected: options.cacheRecords))
+        var memory = StartMemory(slots: SlotTable())
         var report = StartReport()
         if let found { try loadOpenWork(found, &memory) }
         let end = try replay(behind: position, storeID: try found?.storeID(), &memory, &report)

@@ -175,7 +175,7 @@ public final class EmbeddedStore: TurnedStore {
         guard let head = residentSlot(change.group, .head), version(head.pointee.version) == change.expected else {
             return .conflict
         }
-        for (member, record) in change.writes { write(change.group, member, record) }
+        change.draft.forEachChange { member, record in write(change.group, member, record) }
         head.pointee.version = nextVersion()
         return .committed
     }

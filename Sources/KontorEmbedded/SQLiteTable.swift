@@ -17,7 +17,7 @@ public final class SQLiteTable: FoldedTable {
 
     private let path: String
     /// On the fold lanes.
-    private let writer: DatabaseQueue
+    let writer: DatabaseQueue
     /// On the read lane; it cannot write.
     private let reader: DatabaseQueue
 
@@ -73,7 +73,8 @@ public final class SQLiteTable: FoldedTable {
 
     public func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?] {
         try Self.failing(path) {
-            try reader.inDatabase { database in
+            // One transaction: else SQLite takes and gives back its locks for each key.
+            try reader.read { database in
                 // The connection keeps its cached statements.
                 let select = try database.cachedStatement(sql: "SELECT value FROM record WHERE key = ?").sqliteStatement
                 defer { sqlite3_reset(select) }

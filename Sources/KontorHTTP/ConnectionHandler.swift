@@ -1,11 +1,12 @@
-// One connection: takes requests from the decoder, has them answered one at a time and in order, and keeps a client to its bounds.
-// Parsing HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
+// One connection: takes requests from the decoder, has them answered one at a time and in order, and keeps a client to
+// its bounds. Parsing HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
 
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Lives on its channel's event loop. Its state is what is arriving, what waits for its turn, and what is being answered.
+/// Lives on its channel's event loop. Its state is what is arriving, what waits for its turn, and what is being
+/// answered.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
@@ -44,8 +45,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var lingersUntil: Int64?
 
     init(_ table: ConnectionTable) { self.table = table }
-
-    // MARK: The channel's life
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
@@ -97,8 +96,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var isIdle: Bool { current == nil && waiting.isEmpty && arriving == nil }
 }
 
-// MARK: Arriving requests
-
 extension ConnectionHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard intake == .open else { return }
@@ -135,7 +132,8 @@ extension ConnectionHandler {
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
             let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT
             arriving = Exchange(
-                headers.problem.map { .ready(Response($0)) } ?? table.service.target(method: head.method, uri: head.uri),
+                headers.problem.map { .ready(Response($0)) }
+                    ?? table.service.target(method: head.method, uri: head.uri),
                 timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
@@ -178,8 +176,6 @@ extension ConnectionHandler {
     private var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: table.eventLoop) }
 }
 
-// MARK: Answers
-
 extension ConnectionHandler {
     /// Whether an answer to this exchange still matters.
     func awaits(_ exchange: Exchange) -> Bool { current === exchange }
@@ -213,8 +209,7 @@ extension ConnectionHandler {
         case .shop(let request):
             let now = table.service.monotonicMilliseconds()
             deadline = request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
-            let isTaken = table.service.shop?.submit(request, deadline: deadline, caller: exchange) ?? false
-            if !isTaken { answer(exchange, with: .notTaken) }
+            table.submit(exchange, request, deadline: deadline)
         }
     }
 
@@ -246,8 +241,8 @@ extension ConnectionHandler {
         context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: written)
     }
 
-    /// A connection that is closed with unread input is reset, and its client may never see the answer. So after a refusal only
-    /// the output is closed, and the client's end awaited for a while.
+    /// A connection that is closed with unread input is reset, and its client may never see the answer. So after a
+    /// refusal only the output is closed, and the client's end awaited for a while.
     private func closeWritten() {
         guard let context else { return }
         if intake == .discarding && place != nil {
@@ -267,15 +262,14 @@ extension ConnectionHandler {
     }
 }
 
-// MARK: Slow clients, late answers
-
 extension ConnectionHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         unwritableSince = context.channel.isWritable ? nil : table.now
         if unwritableSince == nil { pump() }
     }
 
-    /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection waiting.
+    /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection
+    /// waiting.
     func sweep(now: Int64) {
         if let unwritableSince, now - unwritableSince > HTTPLimits.unreadAnswerMilliseconds { return abort() }
         if let lingersUntil {

@@ -1,5 +1,7 @@
-// The open connections of one event loop: counting them, sweeping over them for deadlines and slow clients, draining them.
+// The open connections of one event loop: counting them, sweeping over them for deadlines and slow clients, draining
+// them.
 
+import KontorService
 import NIOCore
 
 /// Lives on one event loop and is used only there.
@@ -17,6 +19,8 @@ final class ConnectionTable {
     private var drained: EventLoopPromise<Void>?
     private var drainEnd: Scheduled<Void>?
     private var scratch = ByteBuffer()
+    /// The requests of this turn of the event loop.
+    private var outbox: [(exchange: Exchange, request: ShopRequest, deadline: Int64)] = []
 
     init(service: HTTPService, maximumConnections: Int, eventLoop: any EventLoop) {
         self.service = service
@@ -54,6 +58,29 @@ final class ConnectionTable {
         return scratch
     }
 
+    /// Hands a request to the shop at the end of this turn of the event loop, together with the turn's others: the
+    /// shop's thread is woken once, and finds a batch.
+    func submit(_ exchange: Exchange, _ request: ShopRequest, deadline: Int64) {
+        outbox.append((exchange, request, deadline))
+        guard outbox.count == 1 else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { bound.value.submitOutbox() }
+    }
+
+    private func submitOutbox() {
+        var requests: [(exchange: Exchange, request: ShopRequest, deadline: Int64)] = []
+        swap(&requests, &outbox)
+        for (exchange, request, deadline) in requests {
+            let connection = exchange.connection.value
+            // Nobody waits any more: not begun.
+            guard connection.awaits(exchange) else { continue }
+            let isTaken = service.shop?.submit(request, deadline: deadline, caller: exchange) ?? false
+            if !isTaken { connection.complete(exchange, with: .notTaken) }
+        }
+        requests.removeAll(keepingCapacity: true)
+        if outbox.isEmpty { swap(&requests, &outbox) }
+    }
+
     private func startSweeping() {
         now = service.monotonicMilliseconds()
         let period = TimeAmount.milliseconds(HTTPLimits.sweepMilliseconds)
@@ -67,9 +94,8 @@ final class ConnectionTable {
         for connection in connections { connection.sweep(now: now) }
     }
 
-    // MARK: Draining
-
-    /// Closes idle connections at once, the others after their next answer, and all that is left at the end of the time.
+    /// Closes idle connections at once, the others after their next answer, and all that is left at the end of the
+    /// time.
     func drain(withinMilliseconds milliseconds: Int64) -> EventLoopFuture<Void> {
         if let drained { return drained.futureResult }
         let promise = eventLoop.makePromise(of: Void.self)

@@ -3,8 +3,8 @@
 import KontorService
 import NIOCore
 
-/// One request on its way. It is the shop's caller: a new object for each request, so that an answer which comes late, or twice,
-/// can never be taken for that of the connection's next request.
+/// One request on its way. It is the shop's caller: a new object for each request, so that an answer which comes late,
+/// or twice, can never be taken for that of the connection's next request.
 final class Exchange: Caller {
     let target: HTTPService.Target
     let timeoutMilliseconds: Int64

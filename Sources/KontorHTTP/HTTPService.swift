@@ -17,8 +17,8 @@ public struct OperatorPage: Hashable, Sendable {
     }
 }
 
-/// Computes a page. It runs on a thread pool and may block. If it throws, the answer is a 500 that does not tell the error: whoever
-/// gives the route logs it.
+/// Computes a page. It runs on a thread pool and may block. If it throws, the answer is a 500 that does not tell the
+/// error: whoever gives the route logs it.
 public typealias OperatorRoute = @Sendable () throws -> OperatorPage
 
 /// What one listener serves, and the little that it needs for that.

@@ -1,5 +1,5 @@
-// From a failed outcome to its problem: the status tells programs what has happened, the detail tells people what to do.
-// "Nothing was changed" is a promise (P2), and stands only where the status is a 4xx.
+// From a failed outcome to its problem: the status tells programs what has happened, the detail tells people what to
+// do. "Nothing was changed" is a promise (P2), and stands only where the status is a 4xx.
 
 import KontorCore
 import KontorService
@@ -63,7 +63,7 @@ enum OutcomeProblems {
         case .overLimit:
             return Problem(
                 .overLimit,
-                "Order \(order) would have more than \(Limits.orderLines) lines, or cost or contain more than the bound. "
+                "Order \(order) would have more than \(Limits.orderLines) lines, or cost or contain too much. "
                     + "Nothing was changed.", request.ids)
         case .done, .order, .begun, .running, .decided, .stale, .orderExists: return bug(request)
         }
@@ -88,7 +88,9 @@ enum OutcomeProblems {
     }
 
     static func paidByCheckout(_ request: ShopRequest) -> Problem {
-        Problem(.paidByCheckout, "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.", request.ids)
+        Problem(
+            .paidByCheckout, "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.",
+            request.ids)
     }
 
     static func openSaga(_ key: GroupKey) -> Problem {
@@ -117,7 +119,9 @@ enum OutcomeProblems {
     }
 
     static func bug(_ request: ShopRequest) -> Problem {
-        Problem(.bug, "The service made a mistake: this request cannot have the outcome that it got. Please report it.", request.ids)
+        Problem(
+            .bug, "The service made a mistake: this request cannot have the outcome that it got. Please report it.",
+            request.ids)
     }
 
     private static func unknown(_ account: GroupKey, _ request: ShopRequest) -> Problem {
@@ -154,7 +158,9 @@ extension ShopRequest {
         switch self {
         case .createItem, .createUser, .initItems, .initUsers, .initOrders: return []
         case .ledger(let command):
-            if case .payDirectly(let order, _) = command.operation { return [GroupKey(.order, order), command.account] }
+            if case .payDirectly(let order, _) = command.operation {
+                return [GroupKey(.order, order), command.account]
+            }
             return [command.account]
         case .cancelPayment(let user, let order), .paymentStatus(let user, let order):
             return [GroupKey(.order, order), GroupKey(.user, user)]

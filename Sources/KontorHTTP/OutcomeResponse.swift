@@ -1,4 +1,5 @@
-// The edge: from what the shop was asked and what it answered to a response. Success is written here, failure in OutcomeProblems.
+// The edge: from what the shop was asked and what it answered to a response. Success is written here, failure in
+// OutcomeProblems.
 
 import KontorCore
 import KontorService

@@ -148,25 +148,28 @@ public struct Problem: Error, Hashable, Sendable {
     }
 }
 
-// MARK: Problems that HTTP itself has
-
 extension Problem {
-    static let unknownRoute = Problem(.unknownRoute, "There is no such path. Look at the list of routes in the documentation.")
+    static let unknownRoute = Problem(
+        .unknownRoute, "There is no such path. The documentation lists those that there are.")
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
     static let notTaken = Problem(
-        .overloaded, "There is too much to do, or the service is shutting down. Nothing was begun; send it again later.")
+        .overloaded, "There is too much to do, or the service shuts down. Nothing was begun; send it again later.")
     static let tooManyConnections = Problem(
         .overloaded, "There are too many open connections. Nothing was read; connect again later.")
     static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
-    static let malformedHTTP = Problem(.malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
-    static let slowRequest = Problem(.requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
+    static let malformedHTTP = Problem(
+        .malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
+    static let slowRequest = Problem(
+        .requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
     static let pathTooLong = Problem(
         .pathTooLong, "The path is longer than \(HTTPLimits.pathBytes) bytes. Nothing was begun.")
     static let headersTooLarge = Problem(
         .headersTooLarge,
-        "The headers have more than \(HTTPLimits.headerBytes) bytes or \(HTTPLimits.headerFields) fields. Nothing was begun.")
+        "The headers have more than \(HTTPLimits.headerBytes) bytes or \(HTTPLimits.headerFields) fields. "
+            + "Nothing was begun.")
     static let bodyTooLarge = Problem(
-        .bodyTooLarge, "The body has more than \(HTTPLimits.bodyBytes) bytes. Nothing was begun; no route needs a body.")
+        .bodyTooLarge, "The body has more than \(HTTPLimits.bodyBytes) bytes. Nothing was begun, and no route needs it."
+    )
 
     static func wrongMethod(allowed: MethodSet) -> Problem {
         Problem(.wrongMethod, "This path exists, but not with this method. Use \(allowed.allowText).", allowed: allowed)

@@ -1,4 +1,5 @@
-// What a request's headers say that matters here, in one pass. Connection, Transfer-Encoding and framing are the decoder's.
+// What a request's headers say that matters here, in one pass. Connection, Transfer-Encoding and framing are the
+// decoder's.
 
 import KontorCore
 import NIOHTTP1
@@ -27,7 +28,7 @@ struct RequestHeaders {
             case 4 where Self.equal(name, "host"): hostCount += 1
             case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
-            case 14 where Self.equal(name, "content-length"): 
+            case 14 where Self.equal(name, "content-length"):
                 contentLength = Int(value) ?? Int.max
                 hasBody = contentLength > 0
             case 17 where Self.equal(name, "transfer-encoding"): hasBody = true

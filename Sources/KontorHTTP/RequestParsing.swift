@@ -1,4 +1,5 @@
-// Reads the arguments of a route: ids, units, money and counts. Every refusal says which value it is about, and what is accepted.
+// Reads the arguments of a route: ids, units, money and counts. Every refusal says which value it is about, and what is
+// accepted.
 
 import KontorCore
 import KontorService
@@ -50,7 +51,8 @@ extension PathSegments {
     func identifier(_ kind: GroupKey.Kind, _ index: Int) throws(Problem) -> Identifier {
         if let id = Identifier(self[index]) { return id }
         throw .malformed(
-            "The \(kind) id is not 1 to \(Limits.identifierBytes) characters of A-Z a-z 0-9 _ . ~ -", echoing: self[index])
+            "The \(kind) id is not 1 to \(Limits.identifierBytes) characters of A-Z a-z 0-9 _ . ~ -",
+            echoing: self[index])
     }
 
     func group(_ kind: GroupKey.Kind, _ index: Int) throws(Problem) -> GroupKey {
@@ -59,7 +61,8 @@ extension PathSegments {
 
     func units(_ index: Int) throws(Problem) -> Amount {
         if let amount = Amount.units(self[index]) { return amount }
-        throw .malformed("The number of units is not an integer from 1 to \(Limits.unitsPerRequest)", echoing: self[index])
+        throw .malformed(
+            "The number of units is not an integer from 1 to \(Limits.unitsPerRequest)", echoing: self[index])
     }
 
     func unitsOrNone(_ index: Int) throws(Problem) -> Amount {
@@ -70,7 +73,8 @@ extension PathSegments {
     /// Zero is accepted: something may cost nothing.
     func money(_ index: Int) throws(Problem) -> Amount {
         if let amount = Amount.money(self[index]) { return amount }
-        throw .malformed("The amount of money is not a number from 0 to \(Limits.moneyHundredths / 100)", echoing: self[index])
+        throw .malformed(
+            "The amount of money is not a number from 0 to \(Limits.moneyHundredths / 100)", echoing: self[index])
     }
 
     func positiveMoney(_ index: Int) throws(Problem) -> Amount {
@@ -88,7 +92,8 @@ extension PathSegments {
     /// How many items or users a `batch_init` of orders picks from.
     func candidates(_ name: String, _ index: Int) throws(Problem) -> Int {
         if let count = wholeNumber(index, in: 1...Limits.unitsPerRequest) { return Int(count) }
-        throw .malformed("The number of \(name) is not an integer from 1 to \(Limits.unitsPerRequest)", echoing: self[index])
+        throw .malformed(
+            "The number of \(name) is not an integer from 1 to \(Limits.unitsPerRequest)", echoing: self[index])
     }
 
     private func wholeNumber(_ index: Int, in bounds: ClosedRange<Int64>) -> Int64? {

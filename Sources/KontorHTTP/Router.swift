@@ -1,5 +1,5 @@
-// The table of routes: from a method and a request target to what the shop is asked, or to a problem. Pure, and without Foundation.
-// How the segments of a path become ids and amounts is in RequestParsing.
+// The table of routes: from a method and a request target to what the shop is asked, or to a problem. Pure, and without
+// Foundation. How the segments of a path become ids and amounts is in RequestParsing.
 
 import KontorService
 import NIOHTTP1

@@ -3,16 +3,30 @@
 
 import DequeModule
 
-/// Steps that wait to run on the shop's serial domain.
+/// Something that can have a turn on the shop's serial domain.
+protocol Turning: AnyObject {
+    func turn()
+}
+
+/// Who waits for a turn, on the shop's serial domain.
 public final class Agenda {
-    private var steps = Deque<() -> Void>()
+    private var waiting = Deque<any Turning>()
 
     public init() {}
 
-    func add(_ step: @escaping () -> Void) { steps.append(step) }
+    func add(_ work: any Turning) { waiting.append(work) }
 
-    /// Runs steps, and those that they add, until none is left.
+    /// Adds work that is done once.
+    func add(_ work: @escaping () -> Void) { waiting.append(Once(work)) }
+
+    /// Gives turns to all that wait, and to those whom they add, until nobody is left.
     public func runUntilQuiet() {
-        while let step = steps.popFirst() { step() }
+        while let next = waiting.popFirst() { next.turn() }
+    }
+
+    private final class Once: Turning {
+        private let work: () -> Void
+        init(_ work: @escaping () -> Void) { self.work = work }
+        func turn() { work() }
     }
 }

@@ -53,7 +53,7 @@ final class CheckoutCoordinator {
         let now = clock.monotonicMilliseconds
         let margin = min(Limits.deadlineMarginMilliseconds, max(0, deadline - now) / 4)
         let wallDeadline = clock.wallMilliseconds + max(0, deadline - now - margin)
-        orders.submit(OrderCommand(order, .begin(deadline: wallDeadline))) { [unowned self] reply in
+        orders.submit(OrderCommand(order, .begin(deadline: wallDeadline))) { [self] reply in
             switch reply {
             case .decided(.begun(let record)), .decided(.running(let record)):
                 drive(record, caller: callback)
@@ -105,7 +105,7 @@ final class CheckoutCoordinator {
                 let message = message(leg, step, of: record, for: present)
                 if record.legs[leg].account.kind == .item { toStock.append(message) } else { toPayment.append(message) }
             case .askOrder(let step):
-                orders.submit(OrderCommand(record.id.order, step.operation(record.id))) { [unowned self] reply in
+                orders.submit(OrderCommand(record.id.order, step.operation(record.id))) { [self] reply in
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
                 }
             case .answer(let result):
@@ -148,7 +148,7 @@ final class CheckoutCoordinator {
         case .release: operation = .release(record.id, target.amount)
         }
         return ParticipantMessage(command: LedgerCommand(target.account, operation), deadline: record.deadline) {
-            [unowned self] reply in
+            [self] reply in
             handle(.replied(leg: leg, step, of: record.id, reply), for: present)
         }
     }

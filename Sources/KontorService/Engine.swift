@@ -5,10 +5,19 @@ import DequeModule
 import KontorCore
 
 /// Decides commands of one kind over one store.
-public final class Engine<R: Rules> {
+///
+/// The arrays of a batch are kept and used again: a checkout is a dozen batches of one to three commands, and its time
+/// would go into allocating them.
+public final class Engine<R: Rules>: Turning {
     private struct Entry {
         let command: R.Command
         let reply: (Reply<R.Outcome>) -> Void
+    }
+
+    private struct Decision {
+        let outcome: R.Outcome
+        /// Which of the batch's drafts it is on.
+        let draft: Int
     }
 
     private let store: any RecordStore
@@ -16,7 +25,15 @@ public final class Engine<R: Rules> {
     private var mailbox = Deque<Entry>()
     /// A batch is between load and commit, or a turn is on the agenda.
     private var isBusy = false
-    private lazy var turn: () -> Void = { [unowned self] in self.runBatch() }
+
+    private var batch: [Entry] = []
+    private var touches: [Touch] = []
+    private var drafts: [GroupDraft] = []
+    private var versions: [Version] = []
+    private var decisions: [Decision] = []
+    private var indices: [GroupKey: Int] = [:]
+    private lazy var loaded: (Result<[LoadedGroup], StoreTrouble>) -> Void = { [unowned self] in didLoad($0) }
+    private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
     public init(store: any RecordStore, agenda: Agenda) {
         self.store = store
@@ -35,88 +52,102 @@ public final class Engine<R: Rules> {
     private func scheduleTurn() {
         guard !isBusy, !mailbox.isEmpty else { return }
         isBusy = true
-        agenda.add(turn)
+        agenda.add(self)
     }
 
-    private func runBatch() {
-        let count = min(mailbox.count, Limits.engineBatchCommands)
-        let batch = Array(mailbox.prefix(count))
-        mailbox.removeFirst(count)
-        let touches = batch.map { R.touched(by: $0.command) }
-        store.load(touches) { [unowned self] loaded in
-            switch loaded {
-            case .success(let groups):
-                decide(batch, touches, groups)
-            case .failure(let trouble):
-                for entry in batch { entry.reply(.refused(trouble)) }
-                finishBatch()
+    func turn() {
+        while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
+            batch.append(entry)
+            touches.append(R.touched(by: entry.command))
+        }
+        store.load(touches, completion: loaded)
+    }
+
+    private func didLoad(_ result: Result<[LoadedGroup], StoreTrouble>) {
+        switch result {
+        case .failure(let trouble):
+            for entry in batch { entry.reply(.refused(trouble)) }
+            endBatch()
+        case .success(let groups):
+            for (index, entry) in batch.enumerated() {
+                let draft = draft(for: touches[index], loaded: groups[index])
+                decisions.append(Decision(outcome: R.decide(entry.command, on: &drafts[draft]), draft: draft))
             }
+            commit()
         }
     }
 
-    private func decide(_ batch: [Entry], _ touches: [Touch], _ loaded: [LoadedGroup]) {
-        var drafts: [GroupDraft] = []
-        var versions: [Version] = []
-        var indexOfGroup: [GroupKey: Int] = [:]
-        var outcomes: [(draft: Int, outcome: R.Outcome)] = []
-        outcomes.reserveCapacity(batch.count)
-        for (position, entry) in batch.enumerated() {
-            let touch = touches[position]
-            let index: Int
-            if batch.count > 1, let known = indexOfGroup[touch.group] {
-                index = known
-            } else {
-                index = drafts.count
-                drafts.append(GroupDraft(touch.group))
-                versions.append(loaded[position].version)
-                drafts[index].add(.head, loaded[position].head)
-                if batch.count > 1 { indexOfGroup[touch.group] = index }
-            }
-            if let member = touch.member { drafts[index].add(member, loaded[position].member) }
-            outcomes.append((index, R.decide(entry.command, on: &drafts[index])))
+    /// The draft of the touched group, with all that the command reads.
+    private func draft(for touch: Touch, loaded: LoadedGroup) -> Int {
+        let index: Int
+        if let known = indexOfDraft(of: touch.group) {
+            index = known
+        } else {
+            index = drafts.count
+            drafts.append(GroupDraft(touch.group))
+            drafts[index].add(.head, loaded.head)
+            versions.append(loaded.version)
+            if batch.count > Self.searchedBatch { indices[touch.group] = index }
         }
-        commit(batch, outcomes, drafts, versions)
+        if let member = touch.member { drafts[index].add(member, loaded.member) }
+        return index
     }
 
-    private func commit(
-        _ batch: [Entry], _ outcomes: [(draft: Int, outcome: R.Outcome)], _ drafts: [GroupDraft], _ versions: [Version]
-    ) {
+    private func indexOfDraft(of group: GroupKey) -> Int? {
+        batch.count > Self.searchedBatch ? indices[group] : drafts.firstIndex { $0.key == group }
+    }
+
+    /// Up to this many commands a search is faster than a dictionary.
+    private static var searchedBatch: Int { 8 }
+
+    private func commit() {
         var changes: [GroupChange] = []
-        var changeOfDraft = Array(repeating: -1, count: drafts.count)
-        for (index, draft) in drafts.enumerated() {
-            let writes = draft.changes
-            if writes.isEmpty { continue }
-            changeOfDraft[index] = changes.count
-            changes.append(GroupChange(group: draft.key, expected: versions[index], writes: writes))
+        for (index, draft) in drafts.enumerated() where draft.hasChanges {
+            changes.append(GroupChange(expected: versions[index], draft: draft))
         }
         if changes.isEmpty {
-            for (entry, decided) in zip(batch, outcomes) { entry.reply(.decided(decided.outcome)) }
-            return finishBatch()
-        }
-        store.commit(changes) { [unowned self] results in
-            reply(to: batch, outcomes) { draft in
-                changeOfDraft[draft] < 0 ? .committed : results[changeOfDraft[draft]]
-            }
+            replyToAll { .decided($0.outcome) }
+        } else {
+            store.commit(changes, completion: committed)
         }
     }
 
-    private func reply(
-        to batch: [Entry], _ outcomes: [(draft: Int, outcome: R.Outcome)], result: (Int) -> CommitOutcome
-    ) {
+    private func didCommit(_ results: [CommitOutcome]) {
+        if results.allSatisfy({ $0 == .committed }) { return replyToAll { .decided($0.outcome) } }
+        // What was not changed by this batch is committed as it is; the others have their results in the drafts' order.
+        var remaining = results[...]
+        let ofDraft = drafts.map { $0.hasChanges ? remaining.removeFirst() : .committed }
         var again: [Entry] = []
-        for (entry, decided) in zip(batch, outcomes) {
-            switch result(decided.draft) {
-            case .committed: entry.reply(.decided(decided.outcome))
-            case .conflict: again.append(entry)
-            case .refused(let trouble): entry.reply(.refused(trouble))
-            case .unknown: entry.reply(.unknown)
+        for (index, decision) in decisions.enumerated() where ofDraft[decision.draft] == .conflict {
+            again.append(batch[index])
+        }
+        replyToAll { decision in
+            switch ofDraft[decision.draft] {
+            case .committed: return .decided(decision.outcome)
+            case .refused(let trouble): return .refused(trouble)
+            case .unknown: return .unknown
+            case .conflict: return nil
             }
         }
         for entry in again.reversed() { mailbox.prepend(entry) }
-        finishBatch()
+        scheduleTurn()
     }
 
-    private func finishBatch() {
+    /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
+    private func replyToAll(_ reply: (Decision) -> Reply<R.Outcome>?) {
+        for (index, entry) in batch.enumerated() {
+            if let reply = reply(decisions[index]) { entry.reply(reply) }
+        }
+        endBatch()
+    }
+
+    private func endBatch() {
+        batch.removeAll(keepingCapacity: true)
+        touches.removeAll(keepingCapacity: true)
+        drafts.removeAll(keepingCapacity: true)
+        versions.removeAll(keepingCapacity: true)
+        decisions.removeAll(keepingCapacity: true)
+        if !indices.isEmpty { indices.removeAll(keepingCapacity: true) }
         isBusy = false
         scheduleTurn()
     }

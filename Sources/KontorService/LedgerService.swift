@@ -17,18 +17,23 @@ public final class LedgerService: Participant {
 
     public func send(_ messages: [ParticipantMessage]) {
         for message in messages {
-            let left = max(0, message.deadline - clock.wallMilliseconds)
-            submit(message.command, deadline: clock.monotonicMilliseconds + left, reply: message.reply)
+            submit(message.command, reply: message.reply) { [clock] in
+                clock.monotonicMilliseconds + message.deadline - clock.wallMilliseconds
+            }
         }
     }
 
     /// Decides a command. A withdrawal or payment that is contended is answered when it is granted, refused for good, or when
     /// its deadline (monotonic milliseconds) comes; a hold that may wait is answered at once, and again then.
-    func submit(_ command: LedgerCommand, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
-        if case .release(let saga, _) = command.operation { waiters.remove(saga, from: command.account) }
-        engine.submit(command) { [unowned self] decision in
+    func submit(
+        _ command: LedgerCommand, reply: @escaping (LedgerReply) -> Void, deadline: @escaping () -> Int64 = { 0 }
+    ) {
+        if waiters.count > 0, case .release(let saga, _) = command.operation {
+            waiters.remove(saga, from: command.account)
+        }
+        engine.submit(command) { [self] decision in
             if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
-                waiters.add(Waiters.Waiter(command: command, deadline: deadline, reply: reply))
+                waiters.add(Waiters.Waiter(command: command, deadline: deadline(), reply: reply))
                 if command.saga != nil { reply(decision) }
             } else {
                 reply(decision)
@@ -52,7 +57,7 @@ public final class LedgerService: Participant {
     /// Decides the first waiter's command again, and the next one's if that was the end of its waiting.
     private func probe(_ account: GroupKey) {
         guard let waiter = waiters.takeFirst(of: account) else { return }
-        engine.submit(waiter.command) { [unowned self] decision in
+        engine.submit(waiter.command) { [self] decision in
             if case .decided(.contended) = decision {
                 waiters.putBack(waiter)
                 waiters.endProbe(of: account)

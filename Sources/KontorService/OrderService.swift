@@ -32,7 +32,7 @@ public final class OrderService {
 
     /// Creates an empty order for a user who exists.
     func create(for user: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
-        read(GroupKey(.user, user), from: payment, deadline: deadline, answer: answer) { [unowned self] _ in
+        read(GroupKey(.user, user), from: payment, deadline: deadline, answer: answer) { [self] _ in
             let id = Identifier(randomBits: random.next(), random.next())
             let order = Order(user: user, incarnation: random.next())
             engine.submit(OrderCommand(id, .create(order))) { reply in
@@ -45,7 +45,7 @@ public final class OrderService {
     func addItem(
         _ item: Identifier, units: Amount, to order: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
     ) {
-        read(GroupKey(.item, item), from: stock, deadline: deadline, answer: answer) { [unowned self] account in
+        read(GroupKey(.item, item), from: stock, deadline: deadline, answer: answer) { [self] account in
             let line = OrderLine(item: item, units: units, price: account.price)
             engine.submit(OrderCommand(order, .addItem(line))) { answer($0.answer) }
         }

@@ -36,16 +36,16 @@ public struct LoadedGroup: Sendable {
     }
 }
 
-/// Records of one group to be written (nil: removed) if the group still has the version that was read.
+/// The changed records of one group, to be written if the group still has the version that was read.
 public struct GroupChange: Sendable {
-    public let group: GroupKey
     public let expected: Version
-    public let writes: [(member: Member, record: Record?)]
+    public let draft: GroupDraft
 
-    public init(group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)]) {
-        self.group = group
+    public var group: GroupKey { draft.key }
+
+    public init(expected: Version, draft: GroupDraft) {
         self.expected = expected
-        self.writes = writes
+        self.draft = draft
     }
 }
 

@@ -78,9 +78,9 @@ final class Recovery {
             let end: LedgerCommand.Operation =
                 isCommitted
                 ? .capture(orphan.saga, orphan.hold.amount) : .release(orphan.saga, orphan.hold.amount)
-            ledger.submit(LedgerCommand(orphan.account, end), deadline: 0) { _ in }
+            ledger.submit(LedgerCommand(orphan.account, end)) { _ in }
         }
-        ledger.submit(LedgerCommand(orphan.account, .forget(orphan.saga)), deadline: 0) { [self] _ in finishOne() }
+        ledger.submit(LedgerCommand(orphan.account, .forget(orphan.saga))) { [self] _ in finishOne() }
     }
 
     private func finishOne() {

@@ -53,7 +53,7 @@ public final class Shop {
 
     /// Begins a request, and all that can follow from it without waiting.
     public func handle(_ request: ShopRequest, deadline: Int64, caller: any Caller) {
-        let answer: (ShopAnswer) -> Void = { [unowned self] in outbox.append((caller, $0)) }
+        let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
         if let refusal = refusal(of: request) {
             answer(refusal)
         } else {
@@ -94,7 +94,7 @@ public final class Shop {
         case .createItem(let price): open(.item, price: price, answer: answer)
         case .createUser: open(.user, price: .zero, answer: answer)
         case .ledger(let command):
-            parts.ledger(command.account.kind).submit(command, deadline: deadline) { answer($0.answer) }
+            parts.ledger(command.account.kind).submit(command, reply: { answer($0.answer) }, deadline: { deadline })
         case .cancelPayment(let user, let order): cancelPayment(user: user, order: order, answer: answer)
         case .paymentStatus(let user, let order): paymentStatus(user: user, order: order, answer: answer)
         case .initItems(let count, let stock, let price):
@@ -117,7 +117,7 @@ public final class Shop {
 
     private func open(_ kind: GroupKey.Kind, price: Amount, answer: @escaping (ShopAnswer) -> Void) {
         let id = Identifier(randomBits: random.next(), random.next())
-        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price)), deadline: 0) { reply in
+        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price))) { reply in
             if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
         }
     }
@@ -128,7 +128,7 @@ public final class Shop {
         let ledger = parts.ledger(kind)
         BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda) { number, reply in
             let account = GroupKey(kind, Identifier(number: number))
-            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price)), deadline: 0) {
+            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price))) {
                 reply($0.initStep)
             }
         } completion: { answer($0) }
@@ -140,7 +140,7 @@ public final class Shop {
 extension Shop {
     private func cancelPayment(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
         let command = LedgerCommand(GroupKey(.user, user), .cancelPayment(order: order))
-        parts.payment.submit(command, deadline: 0) { [unowned self] reply in
+        parts.payment.submit(command) { [self] reply in
             guard reply == .decided(.noDirectPayment) else { return answer(reply.answer) }
             isPaidByCheckout(order, user: user, answer: answer) { isPaid in
                 answer(isPaid ? .paidByCheckout : reply.answer)
@@ -150,7 +150,7 @@ extension Shop {
 
     private func paymentStatus(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
         let command = LedgerCommand(GroupKey(.user, user), .findPayment(order: order))
-        parts.payment.submit(command, deadline: 0) { [unowned self] reply in
+        parts.payment.submit(command) { [self] reply in
             guard reply == .decided(.payment(isPaid: false)) else { return answer(reply.answer) }
             isPaidByCheckout(order, user: user, answer: answer) { isPaid in
                 answer(.ledger(.payment(isPaid: isPaid)))

@@ -29,7 +29,7 @@ public final class MemoryStore: RecordStore {
     public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
         let outcomes = changes.map { change in
             guard versions[change.group] ?? .absent == change.expected else { return CommitOutcome.conflict }
-            for (member, record) in change.writes { records[RecordKey(change.group, member)] = record }
+            change.draft.forEachChange { member, record in records[RecordKey(change.group, member)] = record }
             counter += 1
             versions[change.group] = Version(writer: writer, counter: counter)
             return .committed

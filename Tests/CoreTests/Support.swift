@@ -32,7 +32,7 @@ struct Ledger {
         draft.add(.head, records[.head])
         if let member = touch.member { draft.add(member, records[member]) }
         let outcome = LedgerRules.decide(command, on: &draft)
-        for change in draft.changes { records[change.member] = change.record }
+        draft.forEachChange { member, record in records[member] = record }
         return outcome
     }
 
@@ -63,7 +63,7 @@ struct OrderBook {
         draft.add(.head, records[.head])
         if let member = touch.member { draft.add(member, records[member]) }
         let outcome = OrderRules.decide(command, on: &draft)
-        for change in draft.changes { records[change.member] = change.record }
+        draft.forEachChange { member, record in records[member] = record }
         return outcome
     }
 

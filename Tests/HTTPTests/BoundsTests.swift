@@ -79,10 +79,12 @@ import Testing
     }
 
     @Test(arguments: [
-        "garbage\r\n\r\n", "GET\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/2.0\r\n\r\n",
+        "garbage\r\n\r\n", "GET\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}", "GET / HTTP/9.9\r\n\r\n",
+        "GET / HTTP/2.0\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n", "GET / HTTP/1.1\r\n: x\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -97,7 +99,7 @@ import Testing
     }
 
     @Test func `garbage behind a good request does not cost that one its answer`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let client = try server.client()
             client.sendRequest("POST", "/orders/checkout/o")
             client.send("garbage\r\n\r\n")
@@ -136,7 +138,7 @@ import Testing
     }
 
     @Test func `an idle connection is closed without a word, a busy one is not`() throws {
-        try withServer(script: { $0 == .createUser ? .created(id("u")) : nil }) { (server) throws in
+        try withServer(script: Script { $0 == .createUser ? .created(id("u")) : nil }) { (server) throws in
             let idle = try server.client()
             #expect(try idle.exchange("POST", "/payment/create_user").status == 200)
             let busy = try server.client()
@@ -156,7 +158,7 @@ import Testing
             OrderLine(item: id(String(repeating: "x", count: 60) + String($0)), units: Amount(1), price: .zero)
         }
         let answer = ShopAnswer.order(.order(big))
-        try withServer(script: { _ in answer }) { (server) throws in
+        try withServer(script: Script { _ in answer }) { (server) throws in
             let client = try server.client()
             let asked = 3_000
             client.send(String(repeating: "GET /orders/find/o HTTP/1.1\r\nHost: h\r\n\r\n", count: asked))
@@ -175,7 +177,7 @@ import Testing
     }
 
     @Test func `1,000 random requests never crash the server: each is answered or closed`() throws {
-        try withServer(script: { _ in .unknown }) { (server) throws in
+        try withServer(script: Script { _ in .unknown }) { (server) throws in
             var random = SplitMix(state: 20_240_607)
             for _ in 0..<1_000 {
                 let client = try server.client()
@@ -204,10 +206,14 @@ private struct SplitMix: RandomNumberGenerator {
     }
 
     private static let pieces = [
-        "GET ", "POST ", "DELETE ", "HEAD ", "CONNECT ", "OPTIONS ", "/", "*", "/stock/find/", "/orders/checkout/", "%", "%2f",
-        "/payment/pay/u/", "x", "-1", "9999999999999999999", "?a=b", "#", " HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r", "\r\n\r\n",
-        "Host: h\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "Upgrade: h2c\r\n",
-        "Connection: Upgrade\r\n", "Expect: 100-continue\r\n", "Request-Timeout-Ms: 5\r\n", ": ", "\u{0}", "é", "5\r\nhello\r\n",
+        "GET ", "POST ", "DELETE ", "HEAD ", "CONNECT ", "OPTIONS ", "/", "*", "/stock/find/", "/orders/checkout/", "%",
+        "%2f",
+        "/payment/pay/u/", "x", "-1", "9999999999999999999", "?a=b", "#", " HTTP/1.1", " HTTP/1.0", "\r\n", "\n", "\r",
+        "\r\n\r\n",
+        "Host: h\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n",
+        "Upgrade: h2c\r\n",
+        "Connection: Upgrade\r\n", "Expect: 100-continue\r\n", "Request-Timeout-Ms: 5\r\n", ": ", "\u{0}", "é",
+        "5\r\nhello\r\n",
         "0\r\n\r\n", "GET /stock/find/x HTTP/1.1\r\nHost: h\r\n\r\n", "POST /orders/checkout/o HTTP/1.1\r\nHost: h\r\n",
     ]
 
@@ -215,7 +221,9 @@ private struct SplitMix: RandomNumberGenerator {
         var bytes: [UInt8] = []
         for _ in 0..<Int.random(in: 1...12, using: &self) {
             if Int.random(in: 0..<10, using: &self) == 0 {
-                for _ in 0..<Int.random(in: 1...300, using: &self) { bytes.append(UInt8.random(in: 0...255, using: &self)) }
+                for _ in 0..<Int.random(in: 1...300, using: &self) {
+                    bytes.append(UInt8.random(in: 0...255, using: &self))
+                }
             } else {
                 bytes += Array((Self.pieces.randomElement(using: &self) ?? "").utf8)
             }

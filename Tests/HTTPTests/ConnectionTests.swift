@@ -16,7 +16,7 @@ import Testing
 
 @Suite struct ConnectionTests {
     @Test func `a request reaches the shop with its deadline, and its answer the client`() throws {
-        try withServer(script: { _ in .checkout(.paid) }) { (server) throws in
+        try withServer(script: Script { _ in .checkout(.paid) }) { (server) throws in
             let before = server.clock.monotonicMilliseconds
             let response = try server.exchange("POST", "/orders/checkout/o")
             #expect(response.status == 200)
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func `pipelined requests are answered in order`() throws {
-        try withServer(script: echoStock) { (server) throws in
+        try withServer(script: Script(echoStock)) { (server) throws in
             let client = try server.client()
             let paths = (0..<200).map { $0 % 7 == 3 ? "/nothing" : "/stock/find/\($0)" }
             client.send(paths.map { "GET \($0) HTTP/1.1\r\nHost: h\r\n\r\n" }.joined())
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func `of pipelined requests only one is with the shop, and few are held`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let client = try server.client()
             client.send(String(repeating: "POST /orders/checkout/o HTTP/1.1\r\nHost: h\r\n\r\n", count: 500))
             for number in 0..<500 {
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `more requests than are held, sent before hanging up, end in a 429`() throws {
-        try withServer(script: { $0.isRead ? .ledger(.unknownAccount) : nil }) { (server) throws in
+        try withServer(script: Script { $0.isRead ? .ledger(.unknownAccount) : nil }) { (server) throws in
             let client = try server.client()
             client.sendRequest("POST", "/orders/checkout/o")
             client.send(String(repeating: "GET /stock/find/1 HTTP/1.1\r\nHost: h\r\n\r\n", count: 1_400))
@@ -84,7 +84,8 @@ import Testing
         try withServer { (server) throws in
             let client = try server.client()
             for body in ["{}", "", String(repeating: "x", count: HTTPLimits.bodyBytes)] {
-                client.sendRequest("POST", "/stock/add/x/1", headers: ["Content-Length: \(body.utf8.count)"], body: body)
+                client.sendRequest(
+                    "POST", "/stock/add/x/1", headers: ["Content-Length: \(body.utf8.count)"], body: body)
                 #expect(try client.readResponse().status == 200)
             }
             let chunks = "5\r\nGET /\r\n0\r\n\r\n"
@@ -106,7 +107,7 @@ import Testing
     }
 
     @Test func `100 Continue does not overtake an earlier answer`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let client = try server.client()
             client.sendRequest("POST", "/orders/checkout/o")
             client.sendRequest("POST", "/stock/add/x/1", headers: ["Expect: 100-continue", "Content-Length: 2"])
@@ -119,7 +120,7 @@ import Testing
     }
 
     @Test func `HEAD gets the head of a GET`() throws {
-        try withServer(script: echoStock) { (server) throws in
+        try withServer(script: Script(echoStock)) { (server) throws in
             let client = try server.client()
             let head = try client.exchange("HEAD", "/stock/find/7")
             #expect(head.status == 200)
@@ -162,7 +163,7 @@ import Testing
     }
 
     @Test func `a client that closes its side still gets its answers`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let client = try server.client()
             client.sendRequest("POST", "/orders/checkout/o")
             client.sendRequest("POST", "/orders/checkout/p")
@@ -222,21 +223,23 @@ import Testing
     }
 
     @Test func `batch_init has no deadline`() throws {
-        try withServer(script: { _ in .initialized }) { (server) throws in
+        try withServer(script: Script { _ in .initialized }) { (server) throws in
             #expect(try server.exchange("POST", "/payment/batch_init/10/5").status == 200)
             #expect(server.shop.submissions.first?.deadline == .max)
         }
     }
 
     @Test func `a late answer after a 504 is ignored, and the next request gets its own`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let client = try server.client()
             let late = try client.exchange("POST", "/orders/checkout/o", headers: ["Request-Timeout-Ms: 60"])
             #expect(late.status == 504)
             client.sendRequest("POST", "/orders/checkout/p")
             let submissions = try server.shop.waitForSubmissions(2)
             server.shop.sink.deliver([(submissions[0].caller, .checkout(.paid))])
-            server.shop.sink.deliver([(submissions[1].caller, .order(.isEmpty)), (submissions[1].caller, .checkout(.paid))])
+            server.shop.sink.deliver([
+                (submissions[1].caller, .order(.isEmpty)), (submissions[1].caller, .checkout(.paid)),
+            ])
             let own = try client.readResponse()
             #expect(own.status == 409)
             #expect(own.body.contains(#""order_id":"p""#))
@@ -246,7 +249,7 @@ import Testing
     }
 
     @Test func `a read that is not answered in time is a 503`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let response = try server.exchange("GET", "/stock/find/x", headers: ["Request-Timeout-Ms: 60"])
             #expect(response.status == 503)
             #expect(response.headers["retry-after"] == "1")
@@ -254,7 +257,7 @@ import Testing
     }
 
     @Test func `an answer for a connection that is gone does no harm`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             var client: RawClient? = try server.client()
             client?.sendRequest("POST", "/orders/checkout/o")
             let submission = try server.shop.waitForSubmissions(1)[0]

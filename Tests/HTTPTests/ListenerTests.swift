@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `shutting down lets the requests in flight end, and closes the rest`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let idle = try server.client()
             #expect(try idle.exchange("GET", "/health/live").status == 200)
             let busy = try server.client()
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func `shutting down does not wait longer than it may`() throws {
-        try withServer(script: { _ in nil }) { (server) throws in
+        try withServer(script: Script { _ in nil }) { (server) throws in
             let busy = try server.client()
             busy.sendRequest("POST", "/orders/checkout/o")
             _ = try server.shop.waitForSubmissions(1)

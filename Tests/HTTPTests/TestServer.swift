@@ -8,6 +8,12 @@ import Synchronization
 
 @testable import KontorHTTP
 
+/// What a shop answers; nil holds the request back until the test answers.
+struct Script: Sendable {
+    let answer: @Sendable (ShopRequest) -> ShopAnswer?
+    init(_ answer: @escaping @Sendable (ShopRequest) -> ShopAnswer?) { self.answer = answer }
+}
+
 /// Answers each request with what its script says, or holds it until the test answers.
 final class ScriptedShop: RequestPort {
     struct Submission: Sendable {
@@ -18,15 +24,14 @@ final class ScriptedShop: RequestPort {
 
     private struct State {
         var submissions: [Submission] = []
-        var script: @Sendable (ShopRequest) -> ShopAnswer?
+        let script: Script
         var isFull = false
     }
 
     let sink = HTTPAnswerSink()
     private let state: Mutex<State>
 
-    /// - Parameter script: nil holds the request back.
-    init(_ script: @escaping @Sendable (ShopRequest) -> ShopAnswer?) { state = Mutex(State(script: script)) }
+    init(_ script: Script) { state = Mutex(State(script: script)) }
 
     var submissions: [Submission] { state.withLock { $0.submissions } }
 
@@ -36,7 +41,7 @@ final class ScriptedShop: RequestPort {
         let (isTaken, answer) = state.withLock { state -> (Bool, ShopAnswer?) in
             if state.isFull { return (false, nil) }
             state.submissions.append(Submission(request: request, deadline: deadline, caller: caller))
-            return (true, state.script(request))
+            return (true, state.script.answer(request))
         }
         if let answer { sink.deliver([(caller, answer)]) }
         return isTaken
@@ -86,7 +91,7 @@ private let testGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
 func withServer(
     pages: [String: OperatorRoute] = [:], hasShop: Bool = true, maximumConnections: Int = 1_000, isReady: Bool = true,
-    script: @escaping @Sendable (ShopRequest) -> ShopAnswer? = { _ in .ledger(.done) },
+    script: Script = Script { _ in .ledger(.done) },
     _ body: (TestServer) throws -> Void
 ) throws {
     let shop = ScriptedShop(script)

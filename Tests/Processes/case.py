@@ -1,5 +1,6 @@
 """What all tests of this folder share: servers that are stopped and removed afterwards, seeds, and logs of failed tests."""
 
+import asyncio
 import os
 import random
 import shutil
@@ -25,6 +26,10 @@ class ServerCase(unittest.IsolatedAsyncioTestCase):
                 for server in self._servers:
                     print(f"\n=== the log of {server.directory}:\n{server.log()}", file=sys.stderr)
         return result
+
+    async def asyncSetUp(self):
+        # unittest turns it on, and it makes the load several times slower.
+        asyncio.get_running_loop().set_debug(False)
 
     def scratch(self, name: str) -> Path:
         """A path that is removed after the test."""

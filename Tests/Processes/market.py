@@ -7,9 +7,12 @@ distinct powers of two, and each has one change on its way, so that the judge ca
 import asyncio
 
 from http_client import Answer
+from server import until
 from shop import Shop
 
 _ABUNDANT = 1_000_000
+# Most checkouts that are sent at once just before a crash, so that some of them are half done.
+_BURST = 100
 
 
 class Market:
@@ -20,6 +23,7 @@ class Market:
         self._random = random
         self._is_stopped = False
         self._refused_orders = []
+        self._prepared_orders = []
         self._tasks = []
 
     async def open(self):
@@ -46,8 +50,18 @@ class Market:
         clients += [self._restocks(1 << power) for power in range(4)]
         clients += [self._edits(item) for item in self._items[:4]]
         clients += [self._pays_directly(user) for user in self._payers]
+        clients += [self._prepares() for _ in range(4)]
         clients += [self._creates()]
         self._tasks = [asyncio.create_task(client) for client in clients]
+
+    async def run_to_any_moment(self, most_answers: int):
+        """Starts the load and returns after some answers, in the midst of a burst of checkouts. The load goes on."""
+        self.start()
+        wanted = self.shop.history.answers + self._random.randint(1, most_answers)
+        await until(lambda: self.shop.history.answers >= wanted or self.shop.is_cut_off, "the load's progress")
+        orders, self._prepared_orders = self._prepared_orders, []
+        self._tasks += [asyncio.create_task(self.shop.checkout(order)) for order in orders]
+        await asyncio.sleep(self._random.uniform(0, 0.03))
 
     def stop(self):
         """Lets each client finish what it is doing."""
@@ -97,6 +111,17 @@ class Market:
                 await self.shop.order_of(user, {self._random.choice(self._items): 1})
                 for _ in range(self._random.randint(1, 4))]
             await asyncio.gather(*(self._check_out(order) for order in orders if order))
+
+    async def _prepares(self):
+        """Makes orders that are checked out later, all at once: of plenty, of one item, of what is scarce."""
+        while self._goes_on:
+            if len(self._prepared_orders) >= _BURST:
+                await asyncio.sleep(0.01)
+                continue
+            items = self._random.choice((self._items, [self._hot_item], self._scarce_items))
+            order = await self.shop.order_of(self._random.choice(self._rich_users), {self._random.choice(items): 1})
+            if order:
+                self._prepared_orders.append(order)
 
     async def _restocks(self, power):
         """Adds a little of what is scarce, and sometimes takes some away."""

@@ -140,3 +140,11 @@ func hold(_ units: Int64) -> Record { .hold(Hold(amount: Amount(units), state: .
 func payment(_ units: Int64) -> Record {
     .payment(DirectPayment(amount: Amount(units), isCancelled: false, generation: 0, earlier: .zero))
 }
+
+extension GroupChange {
+    init(group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)]) {
+        var draft = GroupDraft(group)
+        for (member, record) in writes { draft[member] = record }
+        self.init(expected: expected, draft: draft)
+    }
+}

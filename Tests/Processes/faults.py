@@ -1,0 +1,106 @@
+"""Disks that misbehave: system calls that fail or take long (strace), file systems that are small (tmpfs), and power cuts
+(an ext4 image whose file system is shut down without writing its log). All of it needs root."""
+
+import contextlib
+import fcntl
+import os
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+from server import until
+
+# linux/fs/ext4/ext4.h: EXT4_IOC_SHUTDOWN and its flags.
+_EXT4_IOC_SHUTDOWN = 0x8004587D
+SHUTDOWN_WITH_FLUSH = 0
+SHUTDOWN_WITH_LOG_FLUSH = 1
+SHUTDOWN_WITHOUT_FLUSH = 2
+
+SYNC_CALLS = "fsync,fdatasync"
+
+
+@contextlib.asynccontextmanager
+async def injected(pid: int, fault: str):
+    """While the block runs, every sync of process `pid` has this fault, in strace's words, such as `error=EIO`."""
+    with tempfile.NamedTemporaryFile() as log:
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-qq", "-e", f"trace={SYNC_CALLS}", "-e", f"inject={SYNC_CALLS}:{fault}",
+             "-o", log.name, "-p", str(pid)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            await until(lambda: _is_traced(pid, tracer), "strace's attaching to all threads")
+            yield
+        finally:
+            tracer.terminate()
+            tracer.communicate(timeout=60)
+
+
+def _is_traced(pid: int, tracer: subprocess.Popen) -> bool:
+    if tracer.poll() is not None:
+        raise AssertionError(f"strace cannot attach: {tracer.communicate()[1].decode()}")
+    threads = list(Path(f"/proc/{pid}/task").iterdir())
+    return all(f"TracerPid:\t{tracer.pid}" in (thread / "status").read_text() for thread in threads)
+
+
+def _run(*command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))} failed (these tests need root): {done.stderr}")
+
+
+class SmallDisk:
+    """A tmpfs of so many bytes, and ballast that fills it."""
+
+    def __init__(self, path: Path, size: int):
+        self.path = path
+        self._ballast = path / "ballast"
+        path.mkdir()
+        _run("mount", "-t", "tmpfs", "-o", f"size={size}", "kontor-test", path)
+
+    def fill(self):
+        """Leaves no free block. May be called again when others have freed some."""
+        with open(self._ballast, "ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self):
+        self._ballast.unlink()
+
+    def remove(self):
+        _run("umount", self.path)
+
+
+class FragileDisk:
+    """An ext4 file system in an image, whose power can be cut."""
+
+    def __init__(self, directory: Path, size: int):
+        directory.mkdir()
+        self._image = directory / "image"
+        self.path = directory / "mounted"
+        self.path.mkdir()
+        with open(self._image, "wb") as file:
+            file.truncate(size)
+        _run("mkfs.ext4", "-q", self._image)
+        self._mount()
+
+    def _mount(self):
+        _run("mount", "-o", "loop", self._image, self.path)
+
+    def cut_power(self, flag: int):
+        """From now on nothing reaches the image; whatever was not synced is lost."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, _EXT4_IOC_SHUTDOWN, struct.pack("I", flag))
+        finally:
+            os.close(descriptor)
+
+    def power_up(self):
+        """What a boot does: forgets the cache, mounts, and replays the file system's log."""
+        _run("umount", self.path)
+        self._mount()
+
+    def remove(self):
+        """Unmounts, if it is mounted."""
+        if os.path.ismount(self.path):
+            _run("umount", self.path)

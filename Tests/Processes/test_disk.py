@@ -1,0 +1,188 @@
+"""Disks that fail, are slow, or are full (P2: acknowledged is durable, and what is not known is said as such)."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from case import ServerCase
+from faults import SmallDisk, injected
+from market import Market
+from server import until
+from shop import Shop
+
+_SYNC_SECONDS = 0.5
+_SLOW = f"delay_enter={int(_SYNC_SECONDS * 1_000_000)}"
+
+
+class FailingSyncTests(ServerCase):
+    async def test_a_failed_sync_is_answered_with_504_and_ends_the_process(self):
+        """The batch of the failed sync gets 504, nobody gets a 2xx after it, and the exit code is not 0."""
+        self.require("strace")
+        server = await self.started_server()
+        shop = Shop(server.client())
+        item, user = await shop.create_item(100, 1_000), await shop.create_user(100_000)
+        orders = [await shop.order_of(user, {item: 1}) for _ in range(20)]
+        async with injected(server.pid, "error=EIO"):
+            outcomes = await asyncio.gather(*(shop.checkout(order) for order in orders))
+            code = await server.wait_for_exit()
+        self.assertNotEqual(code, 0)
+        self.assertEqual({outcome.status for outcome in outcomes} - {504, None}, set(), list(map(str, outcomes)))
+        self.assertIn(504, {outcome.status for outcome in outcomes}, "nobody was told that the outcome is not known")
+        self.assertIn("sync", server.log())
+        await server.start()
+        await self.assert_judged_well(shop)
+        await self.assert_clean_audit(server)
+
+    async def test_after_a_sync_that_fails_under_load_the_restart_is_clean(self):
+        """Five times, at the 1st to 40th sync from some moment on."""
+        self.require("strace")
+        random = self.seeded_random()
+        server = await self.started_server()
+        shop = Shop(server.client())
+        market = Market(shop, random)
+        await market.open()
+        for _ in range(5):
+            async with injected(server.pid, f"error=EIO:when={random.randint(1, 40)}+"):
+                market.start()
+                code = await server.wait_for_exit()
+            await market.wait()
+            self.assertNotEqual(code, 0)
+            await server.start()
+            await self.assert_judged_well(shop, only_recent=True)
+            await self.assert_clean_audit(server)
+
+
+class SlowSyncTests(ServerCase):
+    async def test_slow_syncs_make_answers_late_and_not_wrong(self):
+        """A mixed load for some seconds while every sync takes 0.2 s: no server error, no 504, and the books match."""
+        self.require("strace")
+        server = await self.started_server()
+        shop = Shop(server.client())
+        market = Market(shop, self.seeded_random())
+        await market.open()
+        async with injected(server.pid, "delay_enter=200000"):
+            market.start()
+            answers = shop.history.answers
+            await until(lambda: shop.history.answers > answers + 400, "400 answers")
+            market.stop()
+            await market.wait()
+        self.assertFalse(shop.is_cut_off, "a request was not answered")
+        unknown = [order.id for order in shop.history.orders.values() if order.unknown_attempts]
+        self.assertEqual(unknown, [], "these checkouts were answered with 504")
+        await self.assert_judged_well(shop)
+        await self.assert_clean_audit(server)
+
+    async def test_no_answer_comes_before_its_sync(self):
+        """Neither that of a write nor that of a read which has seen the write."""
+        self.require("strace")
+        server = await self.started_server()
+        shop = Shop(server.client())
+        item, user = await shop.create_item(100, 1_000), await shop.create_user(100_000)
+        order = await shop.order_of(user, {item: 1})
+        async with injected(server.pid, _SLOW):
+            started = time.monotonic()
+            checkout = asyncio.create_task(shop.checkout(order))
+            while not checkout.done():
+                read = await shop.client.get(f"/stock/find/{item}")
+                if read.json()["stock"] == 999:
+                    self.assertGreaterEqual(time.monotonic() - started, _SYNC_SECONDS, "a read told what was not durable")
+            self.assertEqual((await checkout).status, 200)
+            self.assertGreaterEqual(time.monotonic() - started, _SYNC_SECONDS, "a checkout was answered before its sync")
+        await self.assert_judged_well(shop)
+
+    async def test_a_kill_during_a_slow_sync_leaves_all_or_nothing(self):
+        """Three times: checkouts and adds wait for their sync, the process is killed, and none of them was answered."""
+        self.require("strace")
+        server = await self.started_server()
+        shop = Shop(server.client())
+        item, user = await shop.create_item(100, 1_000), await shop.create_user(100_000)
+        for _ in range(3):
+            orders = [await shop.order_of(user, {item: 1}) for _ in range(10)]
+            async with injected(server.pid, "delay_enter=3000000"):
+                writes = [asyncio.create_task(shop.checkout(order)) for order in orders]
+                writes.append(asyncio.create_task(shop.add_stock(item, 500)))
+                await until(lambda: self._has_unsynced_bytes(server), "the journal's write")
+                server.kill()
+                outcomes = await asyncio.gather(*writes)
+            self.assertEqual({outcome.status for outcome in outcomes}, {None}, "answered before the sync")
+            await server.start()
+            await self.assert_judged_well(shop)
+            await self.assert_clean_audit(server)
+
+    @staticmethod
+    def _has_unsynced_bytes(server) -> bool:
+        """A thread of the server is stopped on its way into a sync."""
+        stats = []
+        for thread in Path(f"/proc/{server.pid}/task").iterdir():
+            stats.append((thread / "stat").read_text().rsplit(")", 1)[1].split()[0])
+        return "t" in stats
+
+
+class FullDiskTests(ServerCase):
+    async def asyncSetUp(self):
+        await super().asyncSetUp()
+        self.disk = SmallDisk(self.scratch("disk"), 180 << 20)
+        self.addCleanup(self.disk.remove)
+        self.server = await self.started_server(self.disk.path / "data")
+        self.shop = Shop(self.server.client())
+        self.market = Market(self.shop, self.seeded_random())
+        await self.market.open()
+
+    async def test_a_full_disk_refuses_writes_and_serves_reads_until_there_is_room(self):
+        """Writes get 424 without effect, reads 200; when there is room again, writes work again."""
+        self.disk.fill()
+        await self._load_until_refused()
+        await self._assert_only_reads_are_served()
+        self.assertTrue(self.server.is_running)
+        await self.assert_judged_well(self.shop)
+        self.disk.free()
+        await self._until_writes_work()
+        await self._load_for_a_while()
+
+    async def test_a_server_that_was_killed_on_a_full_disk_starts_on_it(self):
+        """It serves reads, and writes too once there is room."""
+        self.disk.fill()
+        await self._load_until_refused()
+        self.server.kill()
+        self.disk.fill()
+        await self.server.start()
+        self.disk.fill()
+        await self._assert_only_reads_are_served()
+        self.disk.free()
+        await self._until_writes_work()
+        await self._load_for_a_while()
+
+    async def _load_until_refused(self):
+        self.market.start()
+
+        async def is_refused():
+            return (await self.shop.client.post("/payment/create_user")).status == 424
+
+        await until(is_refused, "424 for a write on a full disk")
+        self.market.stop()
+        await self.market.wait()
+        self.assertFalse(self.shop.is_cut_off, "a request was not answered")
+
+    async def _assert_only_reads_are_served(self):
+        item = next(iter(self.shop.history.accounts))
+        read = await self.shop.client.get(f"/stock/find/{item}")
+        self.assertEqual(read.status, 200, str(read))
+        for outcome in (await self.shop.add_stock(item, 1), await self.shop.client.post("/payment/create_user")):
+            self.assertEqual(outcome.status, 424, str(outcome))
+            self.assertIn("retry-after", outcome.headers)
+
+    async def _until_writes_work(self):
+        async def is_accepted():
+            return (await self.shop.client.post("/payment/create_user")).status == 200
+
+        await until(is_accepted, "writes after there is room again", seconds=5)
+
+    async def _load_for_a_while(self):
+        """Then the books are judged."""
+        answers = self.shop.history.answers
+        self.market.start()
+        await until(lambda: self.shop.history.answers > answers + 1_000, "1,000 answers")
+        self.market.stop()
+        await self.market.wait()
+        await self.assert_judged_well(self.shop)
+        await self.assert_clean_audit(self.server)
