@@ -42,12 +42,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         // A store in memory, and a simulated disk for the embedded one: links no NIO.
-        .target(
-            name: "KontorSimulation",
-            dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded",
-                .product(name: "DequeModule", package: "swift-collections"),
-            ]),
+        .target(name: "KontorSimulation", dependencies: ["KontorCore", "KontorService", "KontorEmbedded"]),
         .executableTarget(
             name: "kontor",
             dependencies: [
@@ -58,6 +53,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
+        .testTarget(name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation"]),
+        .testTarget(name: "TidyTests"),
         .testTarget(
             name: "HTTPTests",
             dependencies: [

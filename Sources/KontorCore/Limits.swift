@@ -50,7 +50,7 @@ public enum Limits {
     /// Requests accepted and not answered: about a second of work at full speed.
     public static let requestsInFlight = 20_000
     /// Requests that one turn of the shop takes: its answers wait for all of them, and then for one sync.
-    public static let requestsPerTurn = 128
+    public static let requestsPerTurn = 16
     /// Records committed and not durable, past which no more requests are taken: bounds a frame, and the wait for its sync.
     public static let unsyncedRecords = 50_000
 }

@@ -1,10 +1,7 @@
 // A look at a store from outside, while a server owns it or not: for audits and backups. Takes no lock on the directory,
 // writes no file of the store, and sees one moment of it.
 
-import GRDB
 import KontorCore
-// GRDB has a Record too.
-import enum KontorCore.Record
 
 /// Reads all records of a directory as of one moment.
 ///
@@ -25,16 +22,13 @@ public struct EmbeddedSnapshot {
     public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
         let path = SQLiteTable.path(directory)
         guard try files.exists(path) else { throw EmbeddedError.table("there is no store in \(directory)") }
-        let connection = try SQLiteTable.failing(path) {
-            try DatabaseQueue(path: path, configuration: SQLiteTable.configuration(isReadOnly: true))
-        }
-        try SQLiteTable.failing(path) { try SQLiteTable.checkFormat(connection, path) }
+        let table = try SQLiteView.Source(path)
         for attempt in 1... {
             // A segment that the owner deletes between the look at the directory and its opening looks like a gap.
-            let isDone = try connection.read { database in
+            let isDone = try table.read { view in
                 do {
-                    let tail = try readTail(database)
-                    try merge(tail, database, body)
+                    let tail = try readTail(view)
+                    try merge(tail, view, body)
                     return true
                 } catch let error as TailFailure {
                     if attempt == EmbeddedLimits.snapshotAttempts { throw error.reason }
@@ -50,9 +44,9 @@ public struct EmbeddedSnapshot {
     }
 
     /// What the journal has behind the position of this transaction: the last value of each key, sorted.
-    private func readTail(_ database: Database) throws -> [(key: [UInt8], value: [UInt8]?)] {
-        let position = try SQLiteTable.meta("position", database)
-        let storeID = try SQLiteTable.meta("store", database)
+    private func readTail(_ view: SQLiteView) throws -> [(key: [UInt8], value: [UInt8]?)] {
+        let position = try view.meta("position")
+        let storeID = try view.meta("store")
         var tail: [[UInt8]: [UInt8]?] = [:]
         do throws(EmbeddedError) {
             let reader = JournalReader(files: files, paths: JournalPaths(directory))
@@ -73,11 +67,10 @@ public struct EmbeddedSnapshot {
 
     /// The table's records in order, each replaced, left out or joined by what the tail says.
     private func merge(
-        _ tail: [(key: [UInt8], value: [UInt8]?)], _ database: Database, _ body: (RecordKey, Record) throws -> Void
+        _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, Record) throws -> Void
     ) throws {
         var next = 0
-        let sql = "SELECT key, value FROM record UNION ALL SELECT key, value FROM open_work ORDER BY key"
-        try SQLiteTable.forEach(database, sql: sql) { key, value in
+        try view.forEach { key, value in
             while next < tail.count, tail[next].key.lexicographicallyPrecedes(key) {
                 try Self.give(tail[next].key, tail[next].value, body)
                 next += 1

@@ -63,7 +63,9 @@ extension EmbeddedStore {
         }
         durability.nextSequence += 1
         durability.inFlight = Durability.InFlight(sequence: sequence, records: changes.count, waiters: waiters)
-        lanes.perform(on: .journal) { [writer] in writer.append(changes, sequence: sequence) } then: { result in
+        lanes.perform(on: .journal) { [writer] in
+            writer.append(changes, sequence: sequence)
+        } then: { result in
             self.appended(result)
         }
     }
@@ -124,7 +126,9 @@ extension EmbeddedStore {
     func reserveSpace() {
         guard !durability.isReserving, durability.failure == nil else { return }
         durability.isReserving = true
-        lanes.perform(on: .journal) { [writer] in writer.reserve() } then: { isReserved in
+        lanes.perform(on: .journal) { [writer] in
+            writer.reserve()
+        } then: { isReserved in
             self.durability.isReserving = false
             self.durability.isSpaceReserved = isReserved
             self.updateAdmission()

@@ -103,7 +103,9 @@ extension EmbeddedStore {
     private func foldSlice(on lane: Lane) {
         fold.isBusy = true
         let through = durability.syncedSequence
-        lanes.perform(on: lane) { [folder] in folder.foldSlice(through: through) } then: { result in
+        lanes.perform(on: lane) { [folder] in
+            folder.foldSlice(through: through)
+        } then: { result in
             self.fold.isBusy = false
             switch result {
             case .success(let report):
@@ -119,7 +121,9 @@ extension EmbeddedStore {
 
     private func checkpoint() {
         fold.isBusy = true
-        lanes.perform(on: closing == nil ? .fold : .urgentFold) { [folder] in folder.checkpoint() } then: { result in
+        lanes.perform(on: closing == nil ? .fold : .urgentFold) { [folder] in
+            folder.checkpoint()
+        } then: { result in
             self.fold.isBusy = false
             switch result {
             case .success(let isDone):
@@ -161,8 +165,13 @@ extension EmbeddedStore {
     private func release() {
         guard closing?.isReleasing == false else { return }
         closing?.isReleasing = true
-        lanes.perform(on: .journal) {} then: {
-            self.lanes.perform(on: .read) { [table = self.table] in table.close() } then: { self.released(.success(())) }
+        lanes.perform(on: .journal) {
+        } then: {
+            self.lanes.perform(on: .read) { [table = self.table] in
+                table.close()
+            } then: {
+                self.released(.success(()))
+            }
         }
     }
 

@@ -113,10 +113,13 @@ public final class EmbeddedStore: TurnedStore {
             }
         }
         let keys = missing
-        lanes.perform(on: .read) { [table] in Self.read(keys, from: table) } then: { result in
+        lanes.perform(on: .read) { [table] in
+            Self.read(keys, from: table)
+        } then: { result in
             switch result {
             case .success(let records):
                 for (key, record) in zip(keys, records) { self.fill(key, record) }
+                self.fruitlessVisits = 0
                 self.load(touches, completion: completion)
             case .failure(let error):
                 for key in keys { self.abandon(key) }
@@ -172,10 +175,13 @@ public final class EmbeddedStore: TurnedStore {
         if let failure = durability.failure { return .refused(.unreachable(failure.reason)) }
         if closing != nil { return .refused(.unreachable("the store is closing")) }
         // Whoever decided has loaded the head. If it was evicted since, its version is gone too: load again.
-        guard let head = residentSlot(change.group, .head), version(head.pointee.version) == change.expected else {
-            return .conflict
+        let group = change.group
+        guard let index = slots.find(group, .head) else { return .conflict }
+        let head = slots.pointer(index)
+        guard !head.pointee.isLoading, version(head.pointee.version) == change.expected else { return .conflict }
+        change.draft.forEachChange { member, record in
+            if member == .head { set(index, record) } else { write(group, member, record) }
         }
-        change.draft.forEachChange { member, record in write(change.group, member, record) }
         head.pointee.version = nextVersion()
         return .committed
     }
@@ -190,10 +196,14 @@ public final class EmbeddedStore: TurnedStore {
             // Open work that is not in memory does not exist; of anything else that was not loaded nothing is known.
             index = slots.insert(RecordKey(group, member), nil, existsBelow: !isOpenWork)
         }
-        let slot = slots.pointer(index)
-        if isOpenWork && (slot.pointee.record == nil) != (record == nil) {
+        if isOpenWork && (slots.pointer(index).pointee.record == nil) != (record == nil) {
             if record == nil { openWork.remove(index, in: slots) } else { openWork.add(index, in: slots) }
         }
+        set(index, record)
+    }
+
+    private func set(_ index: UInt32, _ record: Record?) {
+        let slot = slots.pointer(index)
         slot.pointee.record = record
         slot.pointee.isLoading = false
         slot.pointee.isUsed = true

@@ -15,6 +15,7 @@ public protocol File: AnyObject, Sendable {
     func size() throws(EmbeddedError) -> Int
 }
 
+/// How a file is opened.
 public enum FileMode: Sendable {
     case read
     /// The file is there; bytes are appended.

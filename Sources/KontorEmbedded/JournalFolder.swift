@@ -19,7 +19,8 @@ final class JournalFolder: @unchecked Sendable {
     private var file: (any File)?
 
     init(
-        files: any FileSystem, paths: JournalPaths, table: any FoldedTable, from position: JournalPosition, sliceBytes: Int
+        files: any FileSystem, paths: JournalPaths, table: any FoldedTable, from position: JournalPosition,
+        sliceBytes: Int
     ) {
         self.files = files
         self.paths = paths
@@ -111,7 +112,8 @@ final class JournalFolder: @unchecked Sendable {
         return bytes.withUnsafeBytes { buffer in
             for frame in frames {
                 _ = JournalFrame.forEachChange(in: buffer, payload: frame.payload) { change in
-                    entries.append(SortEntry(prefix: buffer.prefix(of: change.key), order: entries.count, change: change))
+                    entries.append(
+                        SortEntry(prefix: buffer.prefix(of: change.key), order: entries.count, change: change))
                 }
             }
             entries.sort { left, right in

@@ -160,7 +160,8 @@ enum JournalFrame {
     private static func checksum(_ bytes: UnsafeRawBufferPointer, at offset: Int, payloadBytes: Int) -> UInt32 {
         let sequence = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[offset + 8..<offset + 16]))
         let payload = offset + headerBytes
-        return CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[payload..<payload + payloadBytes]), seed: sequence)
+        return CRC32C.checksum(
+            UnsafeRawBufferPointer(rebasing: bytes[payload..<payload + payloadBytes]), seed: sequence)
     }
 }
 

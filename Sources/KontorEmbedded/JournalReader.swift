@@ -41,7 +41,8 @@ struct JournalReader {
         let all = try paths.segments(files)
         guard let first = all.last(where: { $0 <= position + 1 }) ?? all.first else { return nil }
         if first > position + 1 {
-            throw .damage(file: paths.segment(first), offset: 0, reason: "the frames from \(position + 1) on are missing")
+            throw .damage(
+                file: paths.segment(first), offset: 0, reason: "the frames from \(position + 1) on are missing")
         }
         let segments = all.filter { $0 >= first }
         var scan = Scan(storeID: storeID, sequence: first, position: position)
@@ -58,7 +59,9 @@ struct JournalReader {
                 file: paths.segment(scan.segment), offset: scan.goodBytes,
                 reason: "the journal ends at frame \(scan.sequence - 1), and the table has \(position) already")
         }
-        let start = scan.start ?? JournalPosition(
+        let start =
+            scan.start
+            ?? JournalPosition(
                 segment: scan.segment, offset: max(scan.goodBytes, SegmentHeader.bytes), sequence: scan.sequence)
         return JournalEnd(
             storeID: scan.storeID ?? 0, lastSequence: scan.sequence - 1, segment: scan.segment,

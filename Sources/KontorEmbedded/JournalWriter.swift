@@ -26,7 +26,8 @@ final class JournalWriter: @unchecked Sendable {
 
     /// - Parameter end: where the journal ends; its last segment is continued.
     init(
-        files: any FileSystem, paths: JournalPaths, storeID: UInt64, end: (segment: UInt64, bytes: Int), segmentBytes: Int
+        files: any FileSystem, paths: JournalPaths, storeID: UInt64, end: (segment: UInt64, bytes: Int),
+        segmentBytes: Int
     ) throws(EmbeddedError) {
         self.files = files
         self.paths = paths
@@ -55,6 +56,7 @@ final class JournalWriter: @unchecked Sendable {
     /// Reserves the rest of the current segment, and the next one's file. May be tried again.
     /// - Returns: false if there is no room.
     func reserve() -> Bool {
+        if failure != nil { return false }
         do throws(EmbeddedError) {
             let room = segmentBytes + EmbeddedLimits.lastFrameBytes
             if !isReserved { try file.reserve(room) }

@@ -1,9 +1,9 @@
 // The disk of the machine. One system call per method, and every failure with its call, path and errno.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// The file system of this machine.
@@ -142,10 +142,12 @@ private final class PosixFile: File {
             while filled < wanted, let base = buffer.baseAddress {
                 let count = pread(descriptor, base + filled, wanted - filled, off_t(offset + filled))
                 if count == 0 { break }
-                if count > 0 { filled += count; continue }
-                if errno == EINTR { continue }
-                code = errno
-                break
+                if count > 0 {
+                    filled += count
+                } else if errno != EINTR {
+                    code = errno
+                    break
+                }
             }
         }
         if code != 0 { throw .system(call: "pread", path: path, code: code) }

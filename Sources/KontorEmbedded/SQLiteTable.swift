@@ -152,7 +152,7 @@ public final class SQLiteTable: FoldedTable {
 // MARK: Connections
 
 extension SQLiteTable {
-    static func configuration(isReadOnly: Bool) -> Configuration {
+    fileprivate static func configuration(isReadOnly: Bool) -> Configuration {
         var configuration = Configuration()
         configuration.readonly = isReadOnly
         configuration.busyMode = .timeout(Double(EmbeddedLimits.busyMilliseconds) / 1_000)
@@ -172,19 +172,21 @@ extension SQLiteTable {
             try database.execute(sql: "PRAGMA synchronous = FULL")
             let isFull = try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2
             let isWAL = try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal"
-            if !isFull || !isWAL { throw EmbeddedError.table("SQLite does not take synchronous = FULL and WAL on \(path)") }
+            if !isFull || !isWAL {
+                throw EmbeddedError.table("SQLite does not take synchronous = FULL and WAL on \(path)")
+            }
         }
         return writer
     }
 
-    static func checkFormat(_ connection: DatabaseQueue, _ path: String) throws {
+    fileprivate static func checkFormat(_ connection: DatabaseQueue, _ path: String) throws {
         let version = try connection.inDatabase { try meta("format", $0) }
         if version > UInt64(formatVersion) {
             throw EmbeddedError.newerFormat(file: path, version: UInt32(truncatingIfNeeded: version))
         }
     }
 
-    static func meta(_ name: String, _ database: Database) throws -> UInt64 {
+    fileprivate static func meta(_ name: String, _ database: Database) throws -> UInt64 {
         let sql = "SELECT value FROM meta WHERE name = ?"
         guard let value = try Int64.fetchOne(database, sql: sql, arguments: [name]) else {
             throw EmbeddedError.table("meta has no \(name)")
@@ -192,7 +194,7 @@ extension SQLiteTable {
         return UInt64(bitPattern: value)
     }
 
-    static func forEach(
+    fileprivate static func forEach(
         _ database: Database, sql: String, _ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void
     ) throws {
         let statement = try database.makeStatement(sql: sql)
@@ -223,8 +225,40 @@ extension SQLiteTable {
     }
 }
 
+/// The table as one transaction sees it.
+struct SQLiteView {
+    fileprivate let database: Database
+
+    /// A connection of its own to somebody's table, which cannot write.
+    struct Source {
+        private let connection: DatabaseQueue
+
+        init(_ path: String) throws(EmbeddedError) {
+            connection = try SQLiteTable.failing(path) {
+                let connection = try DatabaseQueue(path: path, configuration: SQLiteTable.configuration(isReadOnly: true))
+                try SQLiteTable.checkFormat(connection, path)
+                return connection
+            }
+        }
+
+        func read<Value>(_ body: (SQLiteView) throws -> Value) throws -> Value {
+            try connection.read { try body(SQLiteView(database: $0)) }
+        }
+    }
+
+    func meta(_ name: String) throws -> UInt64 { try SQLiteTable.meta(name, database) }
+
+    /// All records, open work among them, in the order of their keys.
+    func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
+        let sql = "SELECT key, value FROM record UNION ALL SELECT key, value FROM open_work ORDER BY key"
+        try SQLiteTable.forEach(database, sql: sql, body)
+    }
+}
+
 private func check(_ code: CInt, _ database: Database) throws {
-    if code != SQLITE_OK { throw DatabaseError(resultCode: ResultCode(rawValue: code), message: database.lastErrorMessage) }
+    if code != SQLITE_OK {
+        throw DatabaseError(resultCode: ResultCode(rawValue: code), message: database.lastErrorMessage)
+    }
 }
 
 /// Binds bytes without copying them: they must stay until the statement is reset.

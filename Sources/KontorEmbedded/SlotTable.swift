@@ -190,21 +190,25 @@ private struct KeyHash {
 
     @inline(__always)
     mutating func mix(_ id: Identifier) {
-        var text = id.text
-        text.withUTF8 { bytes in
-            let raw = UnsafeRawBufferPointer(bytes)
-            var position = 0
-            while position + 8 <= raw.count {
-                mix(raw.loadUnaligned(fromByteOffset: position, as: UInt64.self))
-                position += 8
-            }
-            // The length tells ids apart whose last bytes are alike.
-            var rest = UInt64(raw.count)
-            while position < raw.count {
-                rest = rest << 8 | UInt64(raw[position])
-                position += 1
-            }
-            mix(rest)
+        var hash = self
+        let isDone: Void? = id.text.utf8.withContiguousStorageIfAvailable { hash.mix(UnsafeRawBufferPointer($0)) }
+        if isDone == nil { Array(id.text.utf8).withUnsafeBytes { hash.mix($0) } }
+        self = hash
+    }
+
+    @inline(__always)
+    private mutating func mix(_ bytes: UnsafeRawBufferPointer) {
+        var position = 0
+        while position + 8 <= bytes.count {
+            mix(bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+            position += 8
         }
+        // The length tells ids apart whose last bytes are alike.
+        var rest = UInt64(bytes.count)
+        while position < bytes.count {
+            rest = rest << 8 | UInt64(bytes[position])
+            position += 1
+        }
+        mix(rest)
     }
 }

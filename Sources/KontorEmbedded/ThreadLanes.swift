@@ -1,12 +1,12 @@
 // Lanes in production: one thread each. Results are posted to the thread that owns the store.
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
 import DequeModule
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
 
 /// One thread per lane. The fold's thread gives way to all others.
 public final class ThreadLanes: Lanes {
@@ -44,6 +44,7 @@ public final class ThreadLanes: Lanes {
     private static let foldNiceness: Int32 = 10
 }
 
+/// A value that a lane carries from the serial domain and back without a look at it.
 private struct Carried<Value>: @unchecked Sendable {
     let value: Value
 }
@@ -64,11 +65,13 @@ private final class LaneThread: @unchecked Sendable {
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         let context = Unmanaged.passRetained(self)
-        let code = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<LaneThread>.fromOpaque(argument).takeRetainedValue().run()
-            return nil
-        }, context.toOpaque())
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<LaneThread>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, context.toOpaque())
         precondition(code == 0, "A thread for a lane could not be made: the process has too many.")
     }
 

@@ -3,30 +3,16 @@
 
 import DequeModule
 
-/// Something that can have a turn on the shop's serial domain.
-protocol Turning: AnyObject {
-    func turn()
-}
-
-/// Who waits for a turn, on the shop's serial domain.
+/// Steps that wait to run on the shop's serial domain.
 public final class Agenda {
-    private var waiting = Deque<any Turning>()
+    private var steps = Deque<() -> Void>()
 
     public init() {}
 
-    func add(_ work: any Turning) { waiting.append(work) }
+    func add(_ step: @escaping () -> Void) { steps.append(step) }
 
-    /// Adds work that is done once.
-    func add(_ work: @escaping () -> Void) { waiting.append(Once(work)) }
-
-    /// Gives turns to all that wait, and to those whom they add, until nobody is left.
+    /// Runs steps, and those that they add, until none is left.
     public func runUntilQuiet() {
-        while let next = waiting.popFirst() { next.turn() }
-    }
-
-    private final class Once: Turning {
-        private let work: () -> Void
-        init(_ work: @escaping () -> Void) { self.work = work }
-        func turn() { work() }
+        while let step = steps.popFirst() { step() }
     }
 }

@@ -52,7 +52,10 @@ final class CheckoutCoordinator {
         }
         let now = clock.monotonicMilliseconds
         let margin = min(Limits.deadlineMarginMilliseconds, max(0, deadline - now) / 4)
-        let wallDeadline = clock.wallMilliseconds + max(0, deadline - now - margin)
+        begin(order, deadline: deadline, wallDeadline: clock.wallMilliseconds + max(0, deadline - now - margin), callback)
+    }
+
+    private func begin(_ order: Identifier, deadline: Int64, wallDeadline: Int64, _ callback: @escaping Callback) {
         orders.submit(OrderCommand(order, .begin(deadline: wallDeadline))) { [self] reply in
             switch reply {
             case .decided(.begun(let record)), .decided(.running(let record)):
@@ -63,6 +66,9 @@ final class CheckoutCoordinator {
                 callback(.checkout(.notBegun(refusal)))
             case .refused(let trouble):
                 callback(.unavailable(trouble))
+            case .unknown where clock.monotonicMilliseconds < deadline:
+                // It may have begun, and then nobody else drives it. Asked again, it says that it runs.
+                begin(order, deadline: deadline, wallDeadline: wallDeadline, callback)
             case .unknown:
                 callback(.unknown)
             }

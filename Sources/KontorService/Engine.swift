@@ -8,7 +8,7 @@ import KontorCore
 ///
 /// The arrays of a batch are kept and used again: a checkout is a dozen batches of one to three commands, and its time
 /// would go into allocating them.
-public final class Engine<R: Rules>: Turning {
+public final class Engine<R: Rules> {
     private struct Entry {
         let command: R.Command
         let reply: (Reply<R.Outcome>) -> Void
@@ -32,6 +32,8 @@ public final class Engine<R: Rules>: Turning {
     private var versions: [Version] = []
     private var decisions: [Decision] = []
     private var indices: [GroupKey: Int] = [:]
+    // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
+    private lazy var turn: () -> Void = { [unowned self] in runBatch() }
     private lazy var loaded: (Result<[LoadedGroup], StoreTrouble>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
@@ -52,10 +54,10 @@ public final class Engine<R: Rules>: Turning {
     private func scheduleTurn() {
         guard !isBusy, !mailbox.isEmpty else { return }
         isBusy = true
-        agenda.add(self)
+        agenda.add(turn)
     }
 
-    func turn() {
+    private func runBatch() {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
             batch.append(entry)
             touches.append(R.touched(by: entry.command))

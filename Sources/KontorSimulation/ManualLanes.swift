@@ -1,11 +1,10 @@
 // Lanes that stand still until they are stepped: blocking work takes exactly as long as a test or the simulator says.
 
-import DequeModule
 import KontorEmbedded
 
 /// Queues the works of each lane; a step runs the first one of a lane and its continuation.
 public final class ManualLanes: Lanes {
-    private var queues: [Deque<() -> Void>] = Lane.allCases.map { _ in [] }
+    private var queues: [[() -> Void]] = Lane.allCases.map { _ in [] }
 
     public init() {}
 
@@ -25,7 +24,8 @@ public final class ManualLanes: Lanes {
     /// - Returns: false if there was none.
     @discardableResult
     public func step(_ lane: Lane) -> Bool {
-        guard let work = queues[lane.rawValue].popFirst() else { return false }
+        guard isBusy(lane) else { return false }
+        let work = queues[lane.rawValue].removeFirst()
         work()
         return true
     }

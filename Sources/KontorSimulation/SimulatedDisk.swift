@@ -178,6 +178,7 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     }
 }
 
+/// Confined like its disk.
 private final class SimulatedFile: File, @unchecked Sendable {
     private let disk: SimulatedDisk
     private let inode: SimulatedDisk.Inode
@@ -227,6 +228,7 @@ private final class SimulatedFile: File, @unchecked Sendable {
     func size() throws(EmbeddedError) -> Int { inode.content.count }
 }
 
+/// Confined like its disk.
 private final class SimulatedLock: DirectoryLock, @unchecked Sendable {
     private let disk: SimulatedDisk
     private let directory: String

@@ -20,6 +20,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public var isBusy = false
     /// The disk has no room for a slice.
     public var isFull = false
+    /// Reads fail.
+    public var failsReads = false
     public private(set) var slicesApplied = 0
 
     public init() {}
@@ -43,7 +45,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public func storeID() throws(EmbeddedError) -> UInt64 { store ?? 0 }
     public func position() throws(EmbeddedError) -> UInt64 { current.position }
 
-    public func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?] { keys.map { current.records[$0] } }
+    public func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?] {
+        if failsReads { throw .table("the simulated table does not read") }
+        return keys.map { current.records[$0] }
+    }
 
     public func forEachOpenWork(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
         for (key, value) in current.openWork.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {

@@ -105,6 +105,24 @@ struct DurabilityTests {
         }
     }
 
+    @Test("the journal itself writes nothing after its first failure")
+    func writerStops() throws {
+        let world = try World()
+        let change = JournalChange(key: RecordKey(item(1), .head), record: account(1))
+        world.disk.failsSyncs = true
+        guard case .failure = world.store.writer.append([change], sequence: 1) else {
+            Issue.record("the sync did not fail")
+            return
+        }
+        world.disk.failsSyncs = false
+        let steps = world.disk.steps
+        guard case .failure = world.store.writer.append([change], sequence: 1), !world.store.writer.reserve() else {
+            Issue.record("it went on")
+            return
+        }
+        #expect(world.disk.steps == steps)
+    }
+
     @Test("a write that fails for lack of space fails its barriers, although room was reserved")
     func failedWrite() throws {
         let world = try World()

@@ -49,6 +49,18 @@ struct FoldTests {
         #expect(world.store.residentRecords <= 5)
     }
 
+    @Test("what is synced and not folded is never evicted, however many cold records come in")
+    func unfoldedStays() throws {
+        let world = try World { options, _ in options.cacheRecords = 5 }
+        for number in 1...30 { try world.batch(number) }
+        for number in 100...200 {
+            #expect(try world.load(item(number)).head == nil)
+            world.store.flush()
+        }
+        #expect(try world.heads(Array(1...30)) == (1...30).map { account(Int64($0)) })
+        #expect(world.store.residentRecords < 40)
+    }
+
     @Test("open work is never evicted and never read from the table")
     func openWorkStays() throws {
         let world = try small(cacheRecords: 0)
@@ -115,6 +127,17 @@ struct FoldTests {
         #expect(answers.value == [account(1), nil, account(1), account(1), nil, account(1)])
     }
 
+    @Test("a read of the table that fails is said so, and can be repeated")
+    func failedRead() throws {
+        let world = try small(cacheRecords: 0)
+        try world.batch(1)
+        world.rest()
+        world.table.failsReads = true
+        #expect(throws: StoreTrouble.self) { try world.load(item(1)) }
+        world.table.failsReads = false
+        #expect(try world.load(item(1)).head == account(1))
+    }
+
     @Test("the fold never moves what is not synced")
     func onlySynced() throws {
         let world = try small()
@@ -178,7 +201,10 @@ struct FoldTests {
     @Test("a slice keeps the last value of each key")
     func lastWins() throws {
         let world = try World()
-        for round in 1...20 { try world.write(item(1), [(.head, account(Int64(round)))]); world.sync() }
+        for round in 1...20 {
+            try world.write(item(1), [(.head, account(Int64(round)))])
+            world.sync()
+        }
         world.rest()
         #expect(world.table.slicesApplied == 1)
         try world.restart()

@@ -152,8 +152,6 @@ struct JournalTests {
     @Test("a segment of another store is refused")
     func foreignSegment() throws {
         let (world, path, _) = try filled()
-        let other = try World()
-        other.disk.kill()
         world.disk.overwrite(path, SegmentHeader(storeID: 99, firstSequence: 1).encoded())
         guard case .damage(path, 0, _)? = damage(world) else {
             Issue.record("not noticed")
@@ -182,9 +180,10 @@ struct JournalTests {
     func lostTable() throws {
         let (world, _, _) = try filled()
         world.rest()
+        world.disk.kill()
         let store = try EmbeddedStore.open(
-            "/data", options: world.options, lanes: ManualLanes(), random: SeededRandom(seed: 3),
-            files: { world.disk.kill(); return world.disk }(), tables: SimulatedTable().opener)
+            "/data", options: world.options, lanes: ManualLanes(), random: SeededRandom(seed: 3), files: world.disk,
+            tables: SimulatedTable().opener)
         #expect(store.startReport.recordsReplayed == 10)
     }
 

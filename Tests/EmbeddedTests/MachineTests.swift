@@ -3,12 +3,13 @@
 import Foundation
 import GRDB
 import KontorCore
-// GRDB has a Record too.
-import enum KontorCore.Record
 import KontorService
 import KontorSimulation
 import Synchronization
 import Testing
+
+// GRDB has a Record too.
+import enum KontorCore.Record
 
 @testable import KontorEmbedded
 
@@ -108,7 +109,10 @@ final class MachineTests {
         try EmbeddedSnapshot(directory: directory).forEach { _, record in
             if isFirst {
                 isFirst = false
-                for number in 0..<50 { self.write(store, item(number), [(.head, account(100))]); self.sync(store) }
+                for number in 0..<50 {
+                    self.write(store, item(number), [(.head, account(100))])
+                    self.sync(store)
+                }
                 self.fold(store)
             }
             if case .account(let account) = record { sum += account.balance.raw }
@@ -156,7 +160,13 @@ final class MachineTests {
         let threads = ThreadLanes { posted.add($0) }
         let box = Box<[Int]>()
         box.value = []
-        for number in 0..<1_000 { threads.perform(on: .fold) { number } then: { box.value?.append($0) } }
+        for number in 0..<1_000 {
+            threads.perform(on: .fold) {
+                number
+            } then: {
+                box.value?.append($0)
+            }
+        }
         threads.stop()
         posted.runAll()
         #expect(box.value == Array(0..<1_000))

@@ -27,7 +27,8 @@ final class World {
         _ disk: SimulatedDisk, _ table: SimulatedTable, _ lanes: ManualLanes, _ options: EmbeddedOptions, seed: UInt64
     ) throws(EmbeddedError) -> EmbeddedStore {
         try EmbeddedStore.open(
-            directory, options: options, lanes: lanes, random: SeededRandom(seed: seed), files: disk, tables: table.opener)
+            directory, options: options, lanes: lanes, random: SeededRandom(seed: seed), files: disk,
+            tables: table.opener)
     }
 
     /// Opens the directory again; what the process before had in its lanes never happens.

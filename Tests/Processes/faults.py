@@ -43,6 +43,12 @@ def _is_traced(pid: int, tracer: subprocess.Popen) -> bool:
     return all(f"TracerPid:\t{tracer.pid}" in (thread / "status").read_text() for thread in threads)
 
 
+def is_held_in_sync(pid: int) -> bool:
+    """Whether strace delays one of the process's threads now."""
+    stats = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return any(stat.rsplit(")", 1)[1].split()[0] == "t" for stat in stats)
+
+
 def _run(*command):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:

@@ -1,6 +1,6 @@
 """A mixed load: many kinds of clients at once, which meet at scarce stock, scarce credit and shared orders.
 
-Each client goes on until its server is gone or the load is stopped. The amounts of clients that share an account are
+Each client goes on until an outcome is unknown (mostly because the server is gone) or the load is stopped. The amounts of clients that share an account are
 distinct powers of two, and each has one change on its way, so that the judge can tell which of them happened.
 """
 
@@ -42,7 +42,7 @@ class Market:
     def start(self):
         """Starts all clients; `wait` returns when they have ended."""
         self._is_stopped = False
-        self.shop.is_cut_off = False
+        self.shop.has_unknown = False
         clients = [self._buys(self._items, 3) for _ in range(4)]
         clients += [self._buys([self._hot_item], 1) for _ in range(4)]
         clients += [self._fights_for_stock() for _ in range(8)]
@@ -58,7 +58,7 @@ class Market:
         """Starts the load and returns after some answers, in the midst of a burst of checkouts. The load goes on."""
         self.start()
         wanted = self.shop.history.answers + self._random.randint(1, most_answers)
-        await until(lambda: self.shop.history.answers >= wanted or self.shop.is_cut_off, "the load's progress")
+        await until(lambda: self.shop.history.answers >= wanted or self.shop.has_unknown, "the load's progress")
         orders, self._prepared_orders = self._prepared_orders, []
         self._tasks += [asyncio.create_task(self.shop.checkout(order)) for order in orders]
         await asyncio.sleep(self._random.uniform(0, 0.03))
@@ -72,7 +72,7 @@ class Market:
 
     @property
     def _goes_on(self) -> bool:
-        return not self._is_stopped and not self.shop.is_cut_off
+        return not self._is_stopped and not self.shop.has_unknown
 
     async def _check_out(self, order):
         """Mostly once, sometimes twice at a time, sometimes again afterwards."""

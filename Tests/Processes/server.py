@@ -63,6 +63,7 @@ class Server:
     def __init__(self, directory, log_path):
         self.directory = Path(directory)
         self.log_path = Path(log_path)
+        self.host = "127.0.0.1"
         self.port = free_port()
         self.internal_port = free_port()
         self.process = None
@@ -74,7 +75,7 @@ class Server:
     def spawn(self):
         """Starts the process without waiting for it."""
         self.spawn_with(
-            ["--host", "127.0.0.1", "--port", self.port, "--internal-port", self.internal_port,
+            ["--host", self.host, "--port", self.port, "--internal-port", self.internal_port,
              "--data", self.directory])
 
     def spawn_with(self, arguments, environment=None):
@@ -95,7 +96,7 @@ class Server:
 
     async def wait_until_ready(self):
         """Waits for the first good answer to a read, and remembers how long it took since the start of the process."""
-        client = Client(self.port, connections=1)
+        client = self.client(connections=1)
 
         async def is_ready():
             if self.process.poll() is not None:
@@ -152,7 +153,7 @@ class Server:
     # Asking it
 
     def client(self, connections: int = 64) -> Client:
-        return Client(self.port, connections)
+        return Client(self.port, connections, self.host)
 
     async def audit(self) -> dict:
         """What the running server says about its own books."""

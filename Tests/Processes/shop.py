@@ -4,9 +4,9 @@ import time
 from decimal import Decimal
 
 from history import Account, Attempt, Counter, Fate, History, Order, Payment, Refusal
-from http_client import Answer, Client, Outcome
+from http_client import Answer, Client, Outcome, Unanswered
 
-# Refusals that may meet a correct request for things that exist. Any other status is a mistake of the server.
+# Refusals that may meet a correct request for things that exist.
 _EXPECTED_REFUSALS = (409, 424, 429)
 
 
@@ -30,8 +30,8 @@ class Shop:
     def __init__(self, client: Client, history: History = None):
         self.client = client
         self.history = history or History()
-        # Set when a request was not answered: the server is gone, and a load should end.
-        self.is_cut_off = False
+        # Set by the first outcome that is unknown: a load should end, so that the judge has few of them to decide.
+        self.has_unknown = False
 
     # Accounts
 
@@ -120,17 +120,18 @@ class Shop:
     # What an outcome means
 
     def _fate(self, path: str, outcome: Outcome) -> Fate:
-        if not isinstance(outcome, Answer):
-            self.is_cut_off = True
-            return Fate.UNKNOWN if outcome.was_sent else Fate.REFUSED
-        self.history.answers += 1
-        if 200 <= outcome.status < 300:
-            return Fate.DONE
-        if outcome.status == 504:
-            return Fate.UNKNOWN
-        if outcome.status not in _EXPECTED_REFUSALS:
-            self.history.violations.append(f"{path} was answered with {outcome}")
-        return Fate.REFUSED if outcome.status < 500 else Fate.UNKNOWN
+        """Anything but success, a refusal that may be, and 504 is a mistake of the server."""
+        if isinstance(outcome, Answer):
+            self.history.answers += 1
+            if 200 <= outcome.status < 300:
+                return Fate.DONE
+            if outcome.status not in (*_EXPECTED_REFUSALS, 504):
+                self.history.violations.append(f"{path} was answered with {outcome}")
+            if outcome.status < 500:
+                return Fate.REFUSED
+        self.has_unknown = True
+        is_unsent = isinstance(outcome, Unanswered) and not outcome.was_sent
+        return Fate.REFUSED if is_unsent else Fate.UNKNOWN
 
     async def _create(self, path: str, key: str):
         outcome = await self.client.post(path)
@@ -161,6 +162,9 @@ class Shop:
         self.history.recent_accounts.update(accounts)
 
     def _check_refusal_of_paid(self, order: Order, attempt: Attempt):
+        """Only 429 may meet a paid order: it is said before anybody looks at the order."""
+        if attempt.problem == "overloaded":
+            return
         for earlier in order.attempts:
             if earlier.fate is Fate.DONE and earlier.ended < attempt.started:
                 self.history.violations.append(f"order {order.id} was paid, then refused with {attempt.problem}")

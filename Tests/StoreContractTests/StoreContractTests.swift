@@ -6,8 +6,8 @@ import Testing
 
 @Suite("The store contract")
 struct StoreContractTests {
-    @Test(arguments: StoreKind.allCases)
-    func `a group that was never written is absent`(_ kind: StoreKind) throws {
+    @Test("a group that was never written is absent", arguments: StoreKind.allCases)
+    func absent(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         let loaded = try under.load(item(1), .hold(saga(1)))
         #expect(loaded.version == .absent)
@@ -15,8 +15,8 @@ struct StoreContractTests {
         #expect(loaded.member == nil)
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `what was committed is loaded, at once and later`(_ kind: StoreKind) throws {
+    @Test("what was committed is loaded, at once and later", arguments: StoreKind.allCases)
+    func committed(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         #expect(try under.write(item(1), [(.head, account(5)), (.hold(saga(1)), hold(2))]) == .committed)
         for _ in 0..<2 {
@@ -28,21 +28,24 @@ struct StoreContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `a commit on a version that is no longer the group's is a conflict and writes nothing`(_ kind: StoreKind) throws {
+    @Test(
+        "a commit on a version that is no longer the group's is a conflict and writes nothing",
+        arguments: StoreKind.allCases)
+    func conflict(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         let old = try under.load(item(1)).version
         try under.write(item(1), [(.head, account(5))])
         under.settle()
-        let stale = GroupChange(group: item(1), expected: old, writes: [(.head, account(9)), (.hold(saga(1)), hold(1))])
+        let stale = GroupChange(
+            group: item(1), expected: old, writes: [(.head, account(9)), (.hold(saga(1)), hold(1))])
         #expect(try under.commit([stale]) == [.conflict])
         let loaded = try under.load(item(1), .hold(saga(1)))
         #expect(loaded.head == account(5))
         #expect(loaded.member == nil)
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `groups of one call are independent of each other`(_ kind: StoreKind) throws {
+    @Test("groups of one call are independent of each other", arguments: StoreKind.allCases)
+    func independentGroups(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         try under.write(item(1), [(.head, account(1))])
         let fresh = try under.load([Touch(item(1)), Touch(item(2))]).map(\.version)
@@ -56,8 +59,8 @@ struct StoreContractTests {
         #expect(try under.load([Touch(item(1)), Touch(item(2))]).map(\.head) == [account(11), account(20)])
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `a version is never given out twice`(_ kind: StoreKind) throws {
+    @Test("a version is never given out twice", arguments: StoreKind.allCases)
+    func freshVersions(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         var seen: Set<Version> = []
         for round in 0..<5 {
@@ -68,11 +71,12 @@ struct StoreContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `a removed record is gone, and the others of its group are there`(_ kind: StoreKind) throws {
+    @Test("a removed record is gone, and the others of its group are there", arguments: StoreKind.allCases)
+    func removal(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         let order = Identifier(number: 3)
-        try under.write(item(1), [(.head, account(5)), (.payment(order: order), payment(1)), (.hold(saga(1)), hold(2))])
+        try under.write(
+            item(1), [(.head, account(5)), (.payment(order: order), payment(1)), (.hold(saga(1)), hold(2))])
         under.settle()
         try under.write(item(1), [(.payment(order: order), nil), (.hold(saga(1)), nil)])
         for _ in 0..<2 {
@@ -86,8 +90,8 @@ struct StoreContractTests {
         #expect(try under.scan(.item, Partition.of(item(1).id)).isEmpty)
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `a new member can be written without having been loaded`(_ kind: StoreKind) throws {
+    @Test("a new member can be written without having been loaded", arguments: StoreKind.allCases)
+    func blindWrite(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         try under.write(item(1), [(.head, account(5))])
         under.settle()
@@ -96,8 +100,8 @@ struct StoreContractTests {
         #expect(try under.load(item(1), .receipt(incarnation: 9)).member == account(1))
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `members of a group without a head are kept`(_ kind: StoreKind) throws {
+    @Test("members of a group without a head are kept", arguments: StoreKind.allCases)
+    func headlessGroup(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         #expect(try under.write(item(1), [(.hold(saga(1)), hold(2))]) == .committed)
         under.settle()
@@ -106,8 +110,8 @@ struct StoreContractTests {
         #expect(loaded.member == hold(2))
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `one load of many touches answers each in its place, duplicates too`(_ kind: StoreKind) throws {
+    @Test("one load of many touches answers each in its place, duplicates too", arguments: StoreKind.allCases)
+    func manyTouches(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         for number in 0..<300 where number % 3 != 0 {
             try under.write(item(number), [(.head, account(Int64(number))), (.hold(saga(1)), hold(1))])
@@ -122,8 +126,8 @@ struct StoreContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `a scan finds all open work of its kind and partition once, in pages`(_ kind: StoreKind) throws {
+    @Test("a scan finds all open work of its kind and partition once, in pages", arguments: StoreKind.allCases)
+    func scan(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         let target = item(1)
         try under.write(target, [(.head, account(5))] + (0..<2_300).map { (.hold(saga($0)), hold(Int64($0) + 1)) })
@@ -142,8 +146,8 @@ struct StoreContractTests {
         #expect(found.allSatisfy { $0.group == target })
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `a barrier completes, with and without something to wait for`(_ kind: StoreKind) throws {
+    @Test("a barrier completes, with and without something to wait for", arguments: StoreKind.allCases)
+    func barrier(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         try under.barrier()
         try under.write(item(1), [(.head, account(5))])
@@ -152,8 +156,9 @@ struct StoreContractTests {
         #expect(under.store.admission == nil)
     }
 
-    @Test(arguments: StoreKind.allCases.filter(\.isEmbedded))
-    func `everything is there after the store was closed and opened`(_ kind: StoreKind) throws {
+    @Test(
+        "everything is there after the store was closed and opened", arguments: StoreKind.allCases.filter(\.isEmbedded))
+    func reopen(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         for number in 0..<50 {
             try under.write(item(number), [(.head, account(Int64(number))), (.hold(saga(number)), hold(1))])

@@ -1,0 +1,40 @@
+# Two commands are enough: `make run` starts a shop, `make test` proves it.
+.PHONY: help run build test test-swift test-processes lint format clean
+
+BINARY := .build/release/kontor
+
+help:
+	@echo "make run              build in release mode and serve on http://127.0.0.1:8000"
+	@echo "make test             install what the tests need, and run all of them"
+	@echo "make test-swift       the Swift tests only: rules, saga, services, stores, HTTP, tidiness"
+	@echo "make test-processes   the tests that start, kill and starve the real binary"
+	@echo "make lint             what the formatter would change"
+	@echo "make format           change it"
+	@echo "make clean            remove what was built"
+
+run: build
+	$(BINARY) serve
+
+build:
+	@scripts/need libsqlite3-dev
+	swift build -c release --product kontor
+
+test: lint build test-swift test-processes
+	@echo "All tests passed."
+
+test-swift:
+	@scripts/need libsqlite3-dev
+	swift test
+
+test-processes: build
+	@scripts/need python3 strace e2fsprogs mount
+	cd Tests/Processes && KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest discover -v
+
+lint:
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+format:
+	swift format --in-place --recursive Sources Tests Package.swift
+
+clean:
+	swift package clean

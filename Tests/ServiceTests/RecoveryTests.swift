@@ -1,0 +1,186 @@
+import KontorCore
+import KontorService
+import KontorSimulation
+import Testing
+
+@Suite("Recovery")
+struct RecoveryTests {
+    @Test("killed at any moment, every checkout reaches its end, and every answer stays true", arguments: 1...150)
+    func crashes(seed: UInt64) {
+        let world = World(seed: seed)
+        for item in 0..<3 { world.item("i\(item)", stock: Int64(world.random.below(8))) }
+        for user in 0..<6 { world.user("u\(user)", credit: Int64(100 * world.random.below(5))) }
+        let orders = (0..<16).map { _ in
+            world.order(
+                "u\(world.random.below(6))",
+                (0...world.random.below(3)).map { _ in "i\(world.random.below(3))" })
+        }
+        world.store.unknownPercent = seed % 2 == 0 ? 10 : 0
+        var asked: [(order: Identifier, caller: Request)] = []
+        for _ in 0..<4 {
+            for _ in 0..<10 {
+                let order = orders[world.random.below(orders.count)]
+                asked.append((order, world.ask(.checkout(order: order))))
+                for _ in 0..<world.random.below(12) { world.step() }
+            }
+            world.crashAndRecover()
+        }
+        world.store.unknownPercent = 0
+        world.crashAndRecover()
+        world.settle()
+        for (order, caller) in asked where caller.isPaid { #expect(world.status(order) == .paid) }
+        world.expectClean()
+    }
+
+    @Test("two processes over the same records: each order is paid once or not at all", arguments: 1...60)
+    func twoProcesses(seed: UInt64) {
+        let one = World(seed: seed)
+        let two = World(seed: seed + 1_000, records: one.records, clock: one.clock)
+        one.item("a", stock: 9)
+        for user in 0..<4 { one.user("u\(user)", credit: 300) }
+        let orders = (0..<12).map { one.order("u\($0 % 4)", ["a"]) }
+        var asked: [(order: Identifier, caller: Request)] = []
+        for _ in 0..<40 {
+            let order = orders[one.random.below(orders.count)]
+            let process = one.random.below(2) == 0 ? one : two
+            asked.append((order, process.ask(.checkout(order: order))))
+            for _ in 0..<one.random.below(10) { one.random.below(2) == 0 ? one.step() : two.step() }
+        }
+        for _ in 0..<100_000 where one.shop.openSagas + two.shop.openSagas > 0 || !one.store.isIdle || !two.store.isIdle {
+            one.step()
+            two.step()
+            if one.store.isIdle && two.store.isIdle {
+                one.pass(Limits.tickMilliseconds)
+                two.pass(0)
+            }
+        }
+        let paid = orders.filter { one.status($0) == .paid }.count
+        #expect(paid == 9, "what one process holds is freed or sold, and the other gets the rest")
+        #expect(one.account(.item, "a")?.balance == Amount(Int64(9 - paid)))
+        for (order, caller) in asked where caller.isPaid { #expect(one.status(order) == .paid) }
+        #expect(one.audit().culprits == [])
+        #expect(one.events.alarms + two.events.alarms == [])
+    }
+
+    @Test("an undecided checkout that is found after its deadline is undone")
+    func undecidedPastDeadline() {
+        let world = World(seed: 1)
+        world.item("a", stock: 1)
+        world.user("u", credit: 100)
+        let order = world.order("u", ["a"])
+        let saga = SagaID(order: id("other"), incarnation: 1, attempt: 1)
+        world.run(.ledger(LedgerCommand(GroupKey(.item, id("a")), .hold(saga, Amount(1), mayWait: false))))
+        world.ask(.checkout(order: order))
+        for _ in 0..<60 { world.step() }
+        #expect(world.shop.openSagas == 1)
+        world.clock.monotonicMilliseconds += 60_000
+        world.crashAndRecover()
+        world.settle()
+        #expect(world.status(order) == .open)
+    }
+
+    @Test("a hold whose saga is nowhere is released, one that its order paid is captured")
+    func orphans() {
+        let world = World(seed: 1)
+        world.item("a", stock: 5)
+        world.user("u", credit: 100)
+        let orphan = SagaID(order: id("gone"), incarnation: 1, attempt: 1)
+        world.run(.ledger(LedgerCommand(GroupKey(.item, id("a")), .hold(orphan, Amount(2), mayWait: false))))
+        world.crashAndRecover()
+        world.settle()
+        #expect(world.account(.item, "a")?.held == .zero)
+        #expect(world.account(.item, "a")?.balance == Amount(5))
+        world.expectClean()
+    }
+}
+
+@Suite("batch_init")
+struct BatchInitTests {
+    @Test("it replaces what was there, and the books still balance")
+    func replaces() {
+        let world = World(seed: 1)
+        for _ in 0..<2 {
+            #expect(world.run(.initItems(count: 1_200, stock: Amount(50), price: Amount(100))) == .initialized)
+            #expect(world.run(.initUsers(count: 300, credit: Amount(1_000_000))) == .initialized)
+            #expect(world.run(.initOrders(count: 1_100, items: 10, users: 300, price: Amount(100))) == .initialized)
+            for number in 0..<200 { world.run(.checkout(order: Identifier(number: number * 5))) }
+            #expect(world.audit().paidOrders >= 200)
+            world.expectClean()
+        }
+    }
+
+    @Test("it is refused while one of its records has an open saga, and changes nothing")
+    func refused() {
+        let world = World(seed: 2)
+        world.run(.initItems(count: 10, stock: Amount(5), price: Amount(100)))
+        let saga = SagaID(order: id("x"), incarnation: 1, attempt: 1)
+        let held = GroupKey(.item, Identifier(number: 7))
+        world.run(.ledger(LedgerCommand(held, .hold(saga, Amount(1), mayWait: false))))
+        #expect(world.run(.initItems(count: 10, stock: Amount(9), price: Amount(1))) == .hasOpenSaga(held))
+        #expect(world.account(.item, "0")?.balance == Amount(5))
+        #expect(world.run(.initItems(count: 7, stock: Amount(9), price: Amount(1))) == .initialized, "item 7 is not among them")
+    }
+
+    @Test("repeating one that crashed half-way completes it")
+    func completes() {
+        let world = World(seed: 3)
+        let request = ShopRequest.initOrders(count: 2_000, items: 10, users: 10, price: Amount(100))
+        world.ask(request)
+        for _ in 0..<8 { world.step() }
+        world.crashAndRecover()
+        #expect(world.status(Identifier(number: 1_999)) == nil)
+        #expect(world.run(request) == .initialized)
+        #expect(world.status(Identifier(number: 1_999)) == .open)
+    }
+}
+
+@Suite("Audit")
+struct AuditTests {
+    private func cooked(_ cook: (inout [RecordKey: Record]) -> Void) -> [AuditReport.Finding] {
+        let world = World(seed: 1)
+        world.item("a", stock: 5)
+        world.user("u", credit: 1_000)
+        world.run(.checkout(order: world.order("u", ["a"])))
+        var records: [RecordKey: Record] = [:]
+        world.records.forEach { records[$0] = $1 }
+        cook(&records)
+        var audit = Audit()
+        for (key, record) in records { audit.add(key, record) }
+        return audit.finish().culprits.map(\.finding)
+    }
+
+    private let item = RecordKey(GroupKey(.item, id("a")), .head)
+
+    @Test("honest books are clean")
+    func clean() { #expect(cooked { _ in } == []) }
+
+    @Test("a unit that is sold twice, lost or made up is found, and the account is named")
+    func findings() {
+        #expect(
+            cooked { records in
+                guard case .account(var account)? = records[item] else { return }
+                account.captured += Amount(1)
+                account.balance -= Amount(1)
+                records[item] = .account(account)
+            } == [.wrongCaptured])
+        #expect(
+            cooked { records in
+                guard case .account(var account)? = records[item] else { return }
+                account.balance += Amount(1)
+                records[item] = .account(account)
+            } == [.wrongBalance])
+        #expect(
+            cooked { records in
+                let saga = SagaID(order: id("x"), incarnation: 1, attempt: 1)
+                records[RecordKey(item.group, .hold(saga))] = .hold(Hold(amount: Amount(1), state: .held))
+            }.contains(.lockWithoutSaga))
+        #expect(
+            cooked { records in
+                for (key, record) in records {
+                    guard case .order(var order) = record else { continue }
+                    order.status = .open
+                    records[key] = .order(order)
+                }
+            } == [.wrongCaptured, .wrongCaptured], "sold and charged, but no order was paid")
+    }
+}

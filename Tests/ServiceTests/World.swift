@@ -1,0 +1,211 @@
+// A shop in the test's hands: time stands still until the test moves it, and the store answers when, and as badly as, the
+// test wants.
+
+import KontorCore
+import KontorService
+import KontorSimulation
+import Testing
+
+func id(_ text: String) -> Identifier {
+    guard let id = Identifier(text) else { preconditionFailure("A test uses the invalid identifier \(text).") }
+    return id
+}
+
+final class ManualClock: ShopClock {
+    var monotonicMilliseconds: Int64 = 1_000
+    var wallMilliseconds: Int64 { monotonicMilliseconds + 1_700_000_000_000 }
+}
+
+/// What went wrong, as an operator would see it.
+final class RecordedEvents: EventLog {
+    private(set) var alarms: [String] = []
+    func note(_ event: StaticString, _ details: [String: String]) {}
+    func alarm(_ event: StaticString, _ details: [String: String]) { alarms.append("\(event) \(details)") }
+}
+
+/// A request and its answers; more than one is a bug. `@unchecked Sendable`: tests have one thread.
+final class Request: Caller, @unchecked Sendable {
+    private(set) var answers: [ShopAnswer] = []
+    var answer: ShopAnswer? { answers.count == 1 ? answers[0] : nil }
+    var isPaid: Bool { answer == .checkout(.paid) }
+    func take(_ answer: ShopAnswer) { answers.append(answer) }
+}
+
+final class RecordingSink: AnswerSink {
+    func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
+        for (caller, answer) in answers { (caller as? Request)?.take(answer) }
+    }
+}
+
+/// A store that answers late, in any order between requests, and sometimes does not know whether it committed.
+final class LateStore: RecordStore {
+    private let inner: MemoryStore
+    private let random: SeededRandom
+    private var pending: [() -> Void] = []
+    /// Commits whose outcome is unknown, per hundred.
+    var unknownPercent = 0
+    var admission: StoreTrouble? { inner.admission }
+    var isIdle: Bool { pending.isEmpty }
+
+    init(_ inner: MemoryStore, _ random: SeededRandom) {
+        self.inner = inner
+        self.random = random
+    }
+
+    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+        pending.append { [inner] in inner.load(touches, completion: completion) }
+    }
+
+    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        guard random.below(100) < unknownPercent else {
+            pending.append { [inner] in inner.commit(changes, completion: completion) }
+            return
+        }
+        // It lands before or after the caller hears that nothing is known, or never.
+        let lands: () -> Void = { [inner] in inner.commit(changes) { _ in } }
+        let tells: () -> Void = { completion(changes.map { _ in .unknown }) }
+        switch random.below(3) {
+        case 0: pending.append { lands(); tells() }
+        case 1: pending += [tells, lands]
+        default: pending.append(tells)
+        }
+    }
+
+    func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+    ) {
+        inner.scanOpenWork(kind, partition: partition, after: cursor, completion: completion)
+    }
+
+    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+        pending.append { completion(.success(())) }
+    }
+
+    /// Lets one thing happen.
+    func step() {
+        if !pending.isEmpty { pending.remove(at: random.below(pending.count))() }
+    }
+
+    /// The process that waited for all this is dead. What was on its way may still land.
+    func crash() {
+        let onTheirWay = pending
+        pending = []
+        for landing in onTheirWay where random.below(2) == 0 { landing() }
+        pending = []
+    }
+}
+
+/// One process over the records, and what it takes to run it.
+final class World {
+    let records: MemoryStore
+    let clock: ManualClock
+    let random: SeededRandom
+    let events = RecordedEvents()
+    let store: LateStore
+    private(set) var shop: Shop
+
+    init(seed: UInt64, records: MemoryStore = MemoryStore(), clock: ManualClock = ManualClock()) {
+        self.records = records
+        self.clock = clock
+        random = SeededRandom(seed: seed)
+        store = LateStore(records, random)
+        shop = Shop(store: store, clock: clock, random: random, log: events, sink: RecordingSink())
+    }
+
+    @discardableResult
+    func ask(_ request: ShopRequest, within milliseconds: Int64 = 5_000) -> Request {
+        let caller = Request()
+        shop.handle(request, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
+        shop.endTurn()
+        return caller
+    }
+
+    /// One thing happens, and the shop does what follows from it.
+    func step() {
+        store.step()
+        shop.endTurn()
+    }
+
+    func pass(_ milliseconds: Int64) {
+        clock.monotonicMilliseconds += milliseconds
+        shop.tick()
+        shop.endTurn()
+    }
+
+    /// Runs until nothing is left to do; time goes on only when nothing else can.
+    func settle() {
+        for _ in 0..<200_000 {
+            while !store.isIdle { step() }
+            if shop.openSagas == 0 { return }
+            pass(Limits.tickMilliseconds)
+        }
+        Issue.record("the shop does not come to rest")
+    }
+
+    /// Asks, and lets everything that follows happen.
+    @discardableResult
+    func run(_ request: ShopRequest) -> ShopAnswer? {
+        let caller = ask(request)
+        settle()
+        return caller.answer
+    }
+
+    func crashAndRecover() {
+        store.crash()
+        shop = Shop(store: store, clock: clock, random: random, log: events, sink: RecordingSink())
+        var isRecovered = false
+        shop.recover { _ in isRecovered = true }
+        shop.endTurn()
+        for _ in 0..<100_000 where !isRecovered { step() }
+        #expect(isRecovered)
+    }
+
+    func audit() -> AuditReport {
+        var audit = Audit()
+        records.forEach { key, record in audit.add(key, record) }
+        return audit.finish()
+    }
+
+    /// The books balance, no lock is left, nothing alarmed.
+    func expectClean(_ sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(audit().culprits == [], sourceLocation: sourceLocation)
+        #expect(events.alarms == [], sourceLocation: sourceLocation)
+        var open = 0
+        records.forEach { key, _ in if key.member.isOpenWork { open += 1 } }
+        #expect(open == 0, "holds, markers or sagas are left", sourceLocation: sourceLocation)
+    }
+
+    // MARK: Goods, users, orders
+
+    func item(_ name: String, stock: Int64, price: Int64 = 100) {
+        put(GroupKey(.item, id(name)), balance: stock, price: price)
+    }
+
+    func user(_ name: String, credit: Int64) { put(GroupKey(.user, id(name)), balance: credit, price: 0) }
+
+    private func put(_ account: GroupKey, balance: Int64, price: Int64) {
+        #expect(run(.ledger(LedgerCommand(account, .replace(balance: Amount(balance), price: Amount(price))))) == .ledger(.done))
+    }
+
+    func order(_ user: String, _ items: [String]) -> Identifier {
+        guard case .created(let order)? = run(.createOrder(user: id(user))) else {
+            Issue.record("no order was created")
+            return id("none")
+        }
+        for item in items { run(.addItem(order: order, item: id(item), units: Amount(1))) }
+        return order
+    }
+
+    func account(_ kind: GroupKey.Kind, _ name: String) -> Account? {
+        guard case .ledger(.account(let account))? = run(.ledger(LedgerCommand(GroupKey(kind, id(name)), .read))) else {
+            return nil
+        }
+        return account
+    }
+
+    func status(_ order: Identifier) -> Order.Status? {
+        guard case .order(.order(let order))? = run(.order(OrderCommand(order, .read))) else { return nil }
+        return order.status
+    }
+}
