@@ -18,11 +18,21 @@ SHUTDOWN_WITH_LOG_FLUSH = 1
 SHUTDOWN_WITHOUT_FLUSH = 2
 
 SYNC_CALLS = "fsync,fdatasync"
+# All that changes files.
+CHANGING_CALLS = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "unlink", "renameat", "fallocate", "mkdir")
+
+
+def killed_at(call: str, count: int) -> list:
+    """The words before a command that make it end by SIGKILL when one of its threads begins this system call for the so many-th
+    time. The command keeps its process id."""
+    return ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+            f"inject={call}:signal=KILL:when={count}"]
 
 
 @contextlib.asynccontextmanager
 async def injected(pid: int, fault: str):
-    """While the block runs, every sync of process `pid` has this fault, in strace's words, such as `error=EIO`."""
+    """While the block runs, every sync of process `pid` has this fault, in strace's words, such as `error=EIO`. Each thread
+    counts its calls for itself."""
     with tempfile.NamedTemporaryFile() as log:
         tracer = subprocess.Popen(
             ["strace", "-f", "-qq", "-e", f"trace={SYNC_CALLS}", "-e", f"inject={SYNC_CALLS}:{fault}",

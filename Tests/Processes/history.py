@@ -4,6 +4,7 @@ The history knows accounts (items and users), orders with their lines, and the a
 hundredths. Nothing here talks to a server: `shop.py` writes it down, `judge.py` compares it with what is found.
 """
 
+import collections
 import enum
 import time
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ class Order:
     @property
     def paid_from(self) -> float:
         """The earliest moment at which it can have been paid."""
-        return min(attempt.started for attempt in self.attempts if attempt.fate is not Fate.REFUSED)
+        return min((attempt.started for attempt in self.attempts if attempt.fate is not Fate.REFUSED), default=0.0)
 
     def settle(self, is_paid: bool):
         """Decides the unknown attempts by what was found."""
@@ -164,6 +165,8 @@ class History:
         self.recent_accounts = set()
         self.recent_payments = set()
         self.answers = 0
+        # How often each status or problem was the answer.
+        self.tally = collections.Counter()
 
     def cost(self, order: Order) -> int:
         return sum(units * self.accounts[item].price for item, units in order.units.items())

@@ -72,20 +72,20 @@ class Server:
 
     # Starting
 
-    def spawn(self):
-        """Starts the process without waiting for it."""
+    def spawn(self, prefix=()):
+        """Starts the process without waiting for it; `prefix` is a command that runs it, and becomes it."""
         self.spawn_with(
             ["--host", self.host, "--port", self.port, "--internal-port", self.internal_port,
-             "--data", self.directory])
+             "--data", self.directory], prefix=prefix)
 
-    def spawn_with(self, arguments, environment=None):
+    def spawn_with(self, arguments, environment=None, prefix=()):
         """Starts `kontor serve` with these arguments, and with these variables besides the usual ones."""
         with open(self.log_path, "ab") as log:
             log.write(f"--- started at {time.strftime('%H:%M:%S')}\n".encode())
             log.flush()
             self._started = time.monotonic()
             self.process = subprocess.Popen(
-                [BINARY, "serve", *map(str, arguments)], cwd=REPOSITORY, stdin=subprocess.DEVNULL,
+                [*prefix, BINARY, "serve", *map(str, arguments)], cwd=REPOSITORY, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env={**os.environ, **(environment or {})})
         _living.add(self.process)
 

@@ -123,6 +123,7 @@ class Shop:
         """Anything but success, a refusal that may be, and 504 is a mistake of the server."""
         if isinstance(outcome, Answer):
             self.history.answers += 1
+            self.history.tally[outcome.problem or outcome.status] += 1
             if 200 <= outcome.status < 300:
                 return Fate.DONE
             if outcome.status not in (*_EXPECTED_REFUSALS, 504):
