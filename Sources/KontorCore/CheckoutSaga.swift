@@ -79,6 +79,9 @@ public struct CheckoutSaga: Sendable {
     public mutating func start(now: Int64) -> [Action] {
         legs = Array(repeating: .idle, count: record.legs.count)
         switch record.phase {
+        case .holdingTogether where now >= deadline, .holdingInOrder where now >= deadline:
+            // Found by recovery, and nobody waits for it any more.
+            return ask(.decide(.abort(.unreachable(account: record.legs[0].account))), now: now)
         case .holdingTogether:
             stage = .holding
             return legs.indices.map { send($0, .hold(mayWait: false), now: now) }

@@ -13,6 +13,7 @@ public struct OrderLine: Hashable, Sendable {
     }
 }
 
+/// What a user wants to buy, and where its checkout stands.
 public struct Order: Hashable, Sendable {
     public enum Status: UInt8, Sendable {
         case open = 1

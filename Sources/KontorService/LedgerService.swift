@@ -28,9 +28,8 @@ public final class LedgerService: Participant {
     func submit(
         _ command: LedgerCommand, reply: @escaping (LedgerReply) -> Void, deadline: @escaping () -> Int64 = { 0 }
     ) {
-        if waiters.count > 0, case .release(let saga, _) = command.operation {
-            waiters.remove(saga, from: command.account)
-        }
+        // From here on the saga must not be granted anything: a hold behind its forget would stay for ever.
+        if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
         engine.submit(command) { [self] decision in
             if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
                 waiters.add(Waiters.Waiter(command: command, deadline: deadline(), reply: reply))
@@ -59,10 +58,9 @@ public final class LedgerService: Participant {
         guard let waiter = waiters.takeFirst(of: account) else { return }
         engine.submit(waiter.command) { [self] decision in
             if case .decided(.contended) = decision {
-                waiters.putBack(waiter)
-                waiters.endProbe(of: account)
+                waiters.endProbe(of: account, isContended: true)
             } else {
-                waiters.endProbe(of: account)
+                waiters.endProbe(of: account, isContended: false)
                 waiter.reply(decision)
                 probe(account)
             }

@@ -2,6 +2,7 @@
 
 import KontorCore
 
+/// Orders, their items, and their checkouts. Reads accounts of the ledgers, but changes them only by its sagas.
 public final class OrderService {
     private let engine: Engine<OrderRules>
     private let stock: any Participant

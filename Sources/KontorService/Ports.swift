@@ -49,6 +49,7 @@ public struct GroupChange: Sendable {
     }
 }
 
+/// What became of one group's change.
 public enum CommitOutcome: Hashable, Sendable {
     /// Later loads see it, and nothing that leaves the process can overtake it (see ``RecordStore/barrier(_:)``).
     case committed
@@ -107,6 +108,7 @@ public enum Partition {
 
 // MARK: Participants
 
+/// What a participant replies to one message.
 public typealias LedgerReply = Reply<LedgerOutcome>
 
 /// A ledger as a saga sees it, in this process or far away. Message-shaped: batched, and a reply may come late, be lost, or be
@@ -115,6 +117,7 @@ public protocol Participant: AnyObject {
     func send(_ messages: [ParticipantMessage])
 }
 
+/// One command to one participant, and where its reply goes.
 public struct ParticipantMessage {
     public let command: LedgerCommand
     /// Wall clock, milliseconds since 1970: until when a contended hold waits.
@@ -130,6 +133,7 @@ public struct ParticipantMessage {
 
 // MARK: Time and chance
 
+/// Time. Deadlines within a process are monotonic; those that are stored or sent are wall clock.
 public protocol ShopClock: AnyObject {
     /// Never goes back; its zero has no meaning.
     var monotonicMilliseconds: Int64 { get }
@@ -137,6 +141,7 @@ public protocol ShopClock: AnyObject {
     var wallMilliseconds: Int64 { get }
 }
 
+/// Chance: ids and incarnations are drawn from it.
 public protocol RandomSource: AnyObject {
     func next() -> UInt64
 }

@@ -2,6 +2,7 @@
 
 import KontorCore
 
+/// A request, checked for form and bounds. Whether it makes sense is decided on the records.
 public enum ShopRequest: Hashable, Sendable {
     case createItem(price: Amount)
     case createUser
@@ -38,6 +39,7 @@ public enum ShopRequest: Hashable, Sendable {
     }
 }
 
+/// An answer. Transport turns it into a status and a body.
 public enum ShopAnswer: Hashable, Sendable {
     case created(Identifier)
     case ledger(LedgerOutcome)

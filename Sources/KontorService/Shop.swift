@@ -111,7 +111,9 @@ public final class Shop {
                 parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price) {
                     reply($0.initStep)
                 }
-            } completion: { answer($0) }
+            } completion: {
+                answer($0)
+            }
         }
     }
 
@@ -131,7 +133,9 @@ public final class Shop {
             ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price))) {
                 reply($0.initStep)
             }
-        } completion: { answer($0) }
+        } completion: {
+            answer($0)
+        }
     }
 }
 

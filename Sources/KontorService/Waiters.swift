@@ -15,8 +15,12 @@ struct Waiters {
 
     private struct Queue {
         var waiters = Deque<Waiter>()
-        /// The first one's command is being decided again.
-        var isProbing = false
+        /// The one whose command is being decided again.
+        var probed: Waiter?
+        /// Its saga has ended meanwhile: a hold that it took again would never be given back.
+        var isProbedCancelled = false
+
+        var isUnused: Bool { waiters.isEmpty && probed == nil }
     }
 
     private var queues: [GroupKey: Queue] = [:]
@@ -27,43 +31,47 @@ struct Waiters {
     /// Adds a waiter. A saga that asks again keeps its place, and the new reply replaces the old one.
     mutating func add(_ waiter: Waiter) {
         let account = waiter.command.account
-        if let saga = waiter.command.saga,
-            let place = queues[account]?.waiters.firstIndex(where: { $0.command.saga == saga })
-        {
-            queues[account]?.waiters[place] = waiter
-            return
+        if let saga = waiter.command.saga, let queue = queues[account] {
+            if queue.probed?.command.saga == saga { return }
+            if let place = queue.waiters.firstIndex(where: { $0.command.saga == saga }) {
+                queues[account]?.waiters[place] = waiter
+                return
+            }
         }
         queues[account, default: Queue()].waiters.append(waiter)
         count += 1
     }
 
-    /// Puts back one that was taken and is still contended.
-    mutating func putBack(_ waiter: Waiter) {
-        queues[waiter.command.account, default: Queue()].waiters.prepend(waiter)
-        count += 1
-    }
-
     /// Takes the first waiter of an account to decide its command again; nil while another one of it is being decided.
     mutating func takeFirst(of account: GroupKey) -> Waiter? {
-        guard var queue = queues[account], !queue.isProbing, let first = queue.waiters.popFirst() else { return nil }
-        queue.isProbing = true
+        guard var queue = queues[account], queue.probed == nil, let first = queue.waiters.popFirst() else { return nil }
+        queue.probed = first
+        queue.isProbedCancelled = false
         queues[account] = queue
-        count -= 1
         return first
     }
 
-    mutating func endProbe(of account: GroupKey) {
-        queues[account]?.isProbing = false
-        if queues[account]?.waiters.isEmpty == true { queues[account] = nil }
+    /// The waiter that was taken has its decision; it goes back to its place if it is still contended.
+    mutating func endProbe(of account: GroupKey, isContended: Bool) {
+        guard var queue = queues[account], let probed = queue.probed else { return }
+        queue.probed = nil
+        if isContended && !queue.isProbedCancelled {
+            queue.waiters.prepend(probed)
+        } else {
+            count -= 1
+        }
+        queues[account] = queue.isUnused ? nil : queue
     }
 
-    /// The saga has released the account: it no longer waits.
+    /// The saga gives the account back: it no longer waits.
     mutating func remove(_ saga: SagaID, from account: GroupKey) {
-        guard var queue = queues[account], let place = queue.waiters.firstIndex(where: { $0.command.saga == saga })
-        else { return }
-        queue.waiters.remove(at: place)
-        count -= 1
-        queues[account] = queue.waiters.isEmpty && !queue.isProbing ? nil : queue
+        guard var queue = queues[account] else { return }
+        if queue.probed?.command.saga == saga { queue.isProbedCancelled = true }
+        if let place = queue.waiters.firstIndex(where: { $0.command.saga == saga }) {
+            queue.waiters.remove(at: place)
+            count -= 1
+        }
+        queues[account] = queue.isUnused ? nil : queue
     }
 
     /// Removes those whose deadline has passed, in a stable order.
@@ -73,7 +81,7 @@ struct Waiters {
             guard var queue = queues[account], queue.waiters.contains(where: { $0.deadline <= now }) else { continue }
             expired += queue.waiters.filter { $0.deadline <= now }
             queue.waiters.removeAll { $0.deadline <= now }
-            queues[account] = queue.waiters.isEmpty && !queue.isProbing ? nil : queue
+            queues[account] = queue.isUnused ? nil : queue
         }
         count -= expired.count
         return expired
@@ -91,6 +99,14 @@ extension LedgerCommand {
         switch operation {
         case .hold(let saga, _, _), .capture(let saga, _), .release(let saga, _), .forget(let saga): return saga
         default: return nil
+        }
+    }
+
+    /// Whether it ends its saga's part in the account.
+    var endsHold: Bool {
+        switch operation {
+        case .capture, .release, .forget: return true
+        default: return false
         }
     }
 

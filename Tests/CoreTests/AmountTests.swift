@@ -17,7 +17,10 @@ struct AmountTests {
 
     @Test(
         "what is not money is refused",
-        arguments: ["", ".", "5.", ".5", "-1", "+1", "1e3", "1,5", " 1", "1 ", "NaN", "100000000000.01", "99999999999999999999", "1.2.3"])
+        arguments: [
+            "", ".", "5.", ".5", "-1", "+1", "1e3", "1,5", " 1", "1 ", "NaN", "100000000000.01", "99999999999999999999",
+            "1.2.3",
+        ])
     func notMoney(text: String) { #expect(Amount.money(text) == nil) }
 
     @Test("units are 1 ... 10^9")

@@ -186,7 +186,8 @@ struct DirectPaymentTests {
         #expect(ledger.do(.cancelPayment(order: id("o"))) == .noDirectPayment)
         #expect(ledger.do(.findPayment(order: id("o"))) == .payment(isPaid: false))
         #expect(ledger.do(.payDirectly(order: id("o"), Amount(2))) == .done)
-        #expect(ledger.records[.payment(order: id("o"))].map { "\($0)" }?.contains("earlier: KontorCore.Amount(raw: 4)") == true)
+        #expect(
+            ledger.records[.payment(order: id("o"))].map { "\($0)" }?.contains("earlier: KontorCore.Amount(raw: 4)") == true)
         #expect(ledger.isBalanced)
     }
 }

@@ -46,7 +46,8 @@ struct OrderTests {
     @Test("locks are taken by item id, the user last, and a total of zero takes none on credit")
     func lockOrder() {
         var book = OrderBook(items: ["c", "a", "b", "a"])
-        #expect(book.state?.legs.map { "\($0.account) \($0.amount.raw)" } == ["item a 2", "item b 1", "item c 1", "user u 400"])
+        #expect(
+            book.state?.legs.map { "\($0.account) \($0.amount.raw)" } == ["item a 2", "item b 1", "item c 1", "user u 400"])
         book.do(.replace(Order(user: id("u"), incarnation: 8)))
         book.do(.addItem(OrderLine(item: id("a"), units: Amount(1), price: .zero)))
         #expect(book.state?.legs.map { "\($0.account)" } == ["item a"])
@@ -84,7 +85,9 @@ struct OrderTests {
     @Test("of two decisions the first stands, and both coordinators learn it")
     func decisionIsCompareAndSet() {
         let refusal = AbortReason.contended(account: GroupKey(.item, id("a")))
-        for (first, second) in [(Decision.commit, Decision.abort(refusal)), (.abort(refusal), .commit), (.retryInOrder, .commit)] {
+        for (first, second) in [
+            (Decision.commit, Decision.abort(refusal)), (.abort(refusal), .commit), (.retryInOrder, .commit),
+        ] {
             var book = OrderBook(items: ["a"])
             guard case .begun(let saga) = book.do(.begin(deadline: 1)) else { Issue.record("not begun"); return }
             #expect(book.do(.decide(saga.id, first)) == .decided(first))

@@ -93,7 +93,9 @@ struct SagaWorld {
     /// Delivers messages in order until the saga has ended; time goes on when there is none.
     mutating func run(steps: Int = 1_000) {
         for _ in 0..<steps where !hasEnded {
-            if messages.isEmpty { tick() } else {
+            if messages.isEmpty {
+                tick()
+            } else {
                 let event = receive(messages.removeFirst())
                 handle(event)
             }

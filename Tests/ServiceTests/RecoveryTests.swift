@@ -32,36 +32,6 @@ struct RecoveryTests {
         world.expectClean()
     }
 
-    @Test("two processes over the same records: each order is paid once or not at all", arguments: 1...60)
-    func twoProcesses(seed: UInt64) {
-        let one = World(seed: seed)
-        let two = World(seed: seed + 1_000, records: one.records, clock: one.clock)
-        one.item("a", stock: 9)
-        for user in 0..<4 { one.user("u\(user)", credit: 300) }
-        let orders = (0..<12).map { one.order("u\($0 % 4)", ["a"]) }
-        var asked: [(order: Identifier, caller: Request)] = []
-        for _ in 0..<40 {
-            let order = orders[one.random.below(orders.count)]
-            let process = one.random.below(2) == 0 ? one : two
-            asked.append((order, process.ask(.checkout(order: order))))
-            for _ in 0..<one.random.below(10) { one.random.below(2) == 0 ? one.step() : two.step() }
-        }
-        for _ in 0..<100_000 where one.shop.openSagas + two.shop.openSagas > 0 || !one.store.isIdle || !two.store.isIdle {
-            one.step()
-            two.step()
-            if one.store.isIdle && two.store.isIdle {
-                one.pass(Limits.tickMilliseconds)
-                two.pass(0)
-            }
-        }
-        let paid = orders.filter { one.status($0) == .paid }.count
-        #expect(paid == 9, "what one process holds is freed or sold, and the other gets the rest")
-        #expect(one.account(.item, "a")?.balance == Amount(Int64(9 - paid)))
-        for (order, caller) in asked where caller.isPaid { #expect(one.status(order) == .paid) }
-        #expect(one.audit().culprits == [])
-        #expect(one.events.alarms + two.events.alarms == [])
-    }
-
     @Test("an undecided checkout that is found after its deadline is undone")
     func undecidedPastDeadline() {
         let world = World(seed: 1)
@@ -100,7 +70,7 @@ struct BatchInitTests {
     func replaces() {
         let world = World(seed: 1)
         for _ in 0..<2 {
-            #expect(world.run(.initItems(count: 1_200, stock: Amount(50), price: Amount(100))) == .initialized)
+            #expect(world.run(.initItems(count: 1_200, stock: Amount(500), price: Amount(100))) == .initialized)
             #expect(world.run(.initUsers(count: 300, credit: Amount(1_000_000))) == .initialized)
             #expect(world.run(.initOrders(count: 1_100, items: 10, users: 300, price: Amount(100))) == .initialized)
             for number in 0..<200 { world.run(.checkout(order: Identifier(number: number * 5))) }

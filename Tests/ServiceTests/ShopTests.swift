@@ -206,4 +206,21 @@ struct ContentionTests {
         for _ in 0..<20 { world.pass(50); world.settle() }
         #expect(late.answer == .ledger(.contended(balance: Amount(1))))
     }
+
+    @Test("a saga that asks again while it waits never keeps a lock behind its end", arguments: 1...40)
+    func repeatedWaiting(seed: UInt64) {
+        let world = World(seed: seed)
+        world.item("a", stock: 2)
+        world.user("u", credit: 10_000)
+        let orders = (0..<6).map { _ in world.order("u", ["a"]) }
+        let callers = orders.map { order in world.ask(.checkout(order: order), within: 30_000) }
+        // The store is so slow that everything is sent again and again while it is on its way.
+        for _ in 0..<4_000 where world.shop.openSagas > 0 {
+            if world.random.below(3) == 0 { world.pass(Limits.resendMilliseconds / 2) }
+            world.step()
+        }
+        world.settle()
+        #expect(callers.allSatisfy { $0.answers.count == 1 })
+        world.expectClean()
+    }
 }

@@ -65,7 +65,10 @@ final class LateStore: RecordStore {
         let lands: () -> Void = { [inner] in inner.commit(changes) { _ in } }
         let tells: () -> Void = { completion(changes.map { _ in .unknown }) }
         switch random.below(3) {
-        case 0: pending.append { lands(); tells() }
+        case 0:
+            pending.append {
+                lands(); tells()
+            }
         case 1: pending += [tells, lands]
         default: pending.append(tells)
         }
@@ -185,7 +188,8 @@ final class World {
     func user(_ name: String, credit: Int64) { put(GroupKey(.user, id(name)), balance: credit, price: 0) }
 
     private func put(_ account: GroupKey, balance: Int64, price: Int64) {
-        #expect(run(.ledger(LedgerCommand(account, .replace(balance: Amount(balance), price: Amount(price))))) == .ledger(.done))
+        #expect(
+            run(.ledger(LedgerCommand(account, .replace(balance: Amount(balance), price: Amount(price))))) == .ledger(.done))
     }
 
     func order(_ user: String, _ items: [String]) -> Identifier {
