@@ -59,7 +59,6 @@ public final class Shop {
         } else {
             begin(request, deadline: deadline, answer: answer)
         }
-        parts.agenda.runUntilQuiet()
     }
 
     public func tick() {
