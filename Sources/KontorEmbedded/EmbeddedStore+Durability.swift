@@ -78,6 +78,7 @@ extension EmbeddedStore {
             let slot = slots.pointer(index)
             slot.pointee.isDirty = false
             let exists = slot.pointee.record != nil
+            updateOpenWork(index)
             if exists || slot.pointee.existsBelow {
                 changes.append(JournalChange(key: slot.pointee.key, record: slot.pointee.record))
                 slot.pointee.sequence = sequence

@@ -187,19 +187,10 @@ public final class EmbeddedStore: TurnedStore {
     }
 
     private func write(_ group: GroupKey, _ member: Member, _ record: Record?) {
-        let isOpenWork = member.isOpenWork
-        let index: UInt32
-        if let found = slots.find(group, member) {
-            index = found
-        } else {
-            if isOpenWork && record == nil { return }
-            // Open work that is not in memory does not exist; of anything else that was not loaded nothing is known.
-            index = slots.insert(RecordKey(group, member), nil, existsBelow: !isOpenWork)
-        }
-        if isOpenWork && (slots.pointer(index).pointee.record == nil) != (record == nil) {
-            if record == nil { openWork.remove(index, in: slots) } else { openWork.add(index, in: slots) }
-        }
-        set(index, record)
+        if let found = slots.find(group, member) { return set(found, record) }
+        if member.isOpenWork && record == nil { return }
+        // Open work that is not in memory does not exist; of anything else that was not loaded nothing is known.
+        set(slots.insert(RecordKey(group, member), nil, existsBelow: !member.isOpenWork), record)
     }
 
     private func set(_ index: UInt32, _ record: Record?) {
@@ -219,7 +210,20 @@ public final class EmbeddedStore: TurnedStore {
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
     ) {
+        for index in durability.dirty { updateOpenWork(index) }
         completion(.success(openWork.page(kind, partition, after: cursor, in: slots)))
+    }
+
+    /// Brings the index up to date with a slot. Done when a batch ends, not at each commit: most sagas and holds begin and end
+    /// within one batch, and are never in the index.
+    func updateOpenWork(_ index: UInt32) {
+        let slot = slots.pointer(index)
+        guard slot.pointee.key.member.isOpenWork else { return }
+        if slot.pointee.record == nil {
+            openWork.remove(index, in: slots)
+        } else if slot.pointee.openBucket < 0 {
+            openWork.add(index, in: slots)
+        }
     }
 
     func updateAdmission() {

@@ -35,7 +35,8 @@ final class SlotTable {
         var slot: UInt32
     }
 
-    private static let chunkBits = 12
+    /// Some megabytes a chunk: whole huge pages.
+    private static let chunkBits = 14
     private static let chunkSlots = 1 << chunkBits
 
     private var entries: UnsafeMutablePointer<Entry>
@@ -55,8 +56,8 @@ final class SlotTable {
 
     deinit {
         for index in 0..<indexEnd { pointer(UInt32(index)).deinitialize(count: 1) }
-        for chunk in chunks { chunk.deallocate() }
-        entries.deallocate()
+        for chunk in chunks { chunk.deallocateTable() }
+        entries.deallocateTable()
     }
 
     @inline(__always)
@@ -106,7 +107,7 @@ final class SlotTable {
             pointer(index).deinitialize(count: 1)
             return index
         }
-        if indexEnd == chunks.count << Self.chunkBits { chunks.append(.allocate(capacity: Self.chunkSlots)) }
+        if indexEnd == chunks.count << Self.chunkBits { chunks.append(.allocateTable(capacity: Self.chunkSlots)) }
         indexEnd += 1
         return UInt32(indexEnd - 1)
     }
@@ -118,7 +119,7 @@ final class SlotTable {
     }
 
     private static func makeEntries(_ capacity: Int) -> UnsafeMutablePointer<Entry> {
-        let entries = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
+        let entries = UnsafeMutablePointer<Entry>.allocateTable(capacity: capacity)
         entries.initialize(repeating: Entry(hash: 0, slot: 0), count: capacity)
         return entries
     }
@@ -153,7 +154,7 @@ final class SlotTable {
         entries = Self.makeEntries(oldCapacity * 2)
         mask = oldCapacity * 2 - 1
         for position in 0..<oldCapacity where old[position].slot != 0 { link(old[position]) }
-        old.deallocate()
+        old.deallocateTable()
     }
 
     private static func hash(_ group: GroupKey, _ member: Member) -> UInt32 {
