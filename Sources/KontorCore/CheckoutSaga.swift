@@ -79,9 +79,12 @@ public struct CheckoutSaga: Sendable {
     public mutating func start(now: Int64) -> [Action] {
         legs = Array(repeating: .idle, count: record.legs.count)
         switch record.phase {
-        case .holdingTogether where now >= deadline, .holdingInOrder where now >= deadline:
+        case .holdingTogether where now >= deadline:
             // Found by recovery, and nobody waits for it any more.
             return ask(.decide(.abort(.unreachable(account: record.legs[0].account))), now: now)
+        case .holdingInOrder where now >= deadline:
+            // It only got here because the attempt before met others.
+            return ask(.decide(.abort(.contended(account: record.legs[0].account))), now: now)
         case .holdingTogether:
             stage = .holding
             return legs.indices.map { send($0, .hold(mayWait: false), now: now) }

@@ -47,6 +47,8 @@ public enum Limits {
     public static let waiters = 50_000
     /// Records of one `batch_init` slice: other requests are served between two slices.
     public static let batchInitSlice = 500
+    /// `batch_init`s that run at a time: each writes as fast as the disk takes it.
+    public static let batchInitsAtOnce = 1
     /// Requests accepted and not answered: about a second of work at full speed.
     public static let requestsInFlight = 20_000
     /// Requests that one turn of the shop takes: its answers wait for all of them, and then for one sync.

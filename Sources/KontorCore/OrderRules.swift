@@ -105,6 +105,8 @@ extension OrderRules {
         if order.status == .paid { return .alreadyPaid }
         if let saga = draft.saga { return .running(saga) }
         if order.lines.isEmpty { return .isEmpty }
+        // One is left for a second try in lock order.
+        if order.attempt >= UInt32.max - 1 { return .overLimit }
 
         // From here on it succeeds.
         order.attempt += 1

@@ -89,6 +89,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func abort() { context?.close(promise: nil) }
 
+    /// The time of a shutdown is over: whoever still waits is told that the outcome is not known.
+    func giveUp() {
+        if let current, case .shop(let request) = current.target {
+            complete(current, with: OutcomeResponse.response(to: request, .unknown))
+        } else {
+            abort()
+        }
+    }
+
     func drain() {
         if isIdle || lingersUntil != nil { abort() }
     }

@@ -103,7 +103,7 @@ final class ConnectionTable {
         isDraining = true
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         drainEnd = eventLoop.scheduleTask(in: .milliseconds(milliseconds)) {
-            for connection in bound.value.connections { connection.abort() }
+            for connection in bound.value.connections { connection.giveUp() }
         }
         for connection in connections { connection.drain() }
         endDrainIfEmpty()

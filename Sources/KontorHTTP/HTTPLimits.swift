@@ -41,8 +41,8 @@ public enum HTTPLimits {
 
     /// Connections waiting to be accepted: a whole load test that connects at once.
     public static let backlogConnections: Int32 = 4_096
-    /// Open connections of one listener, unless configured: about 10 KiB each, and below the usual limit of open files.
-    /// Past it: 429.
+    /// Open connections of one listener, unless configured: about 10 KiB each. The command takes fewer where the system
+    /// grants fewer open files. Past it: 429.
     public static let connections = 10_000
     /// How often an event loop looks for deadlines and slow clients: fine enough for a deadline, and nothing to the
     /// processor.

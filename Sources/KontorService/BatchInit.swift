@@ -21,6 +21,9 @@ final class BatchInit {
     private let replace: Replace
     private let completion: (ShopAnswer) -> Void
     private var failure: ShopAnswer?
+    /// From here on a failure is no refusal any more: some records are replaced.
+    private var hasReplaced = false
+    private var hasProgressed = false
     private var next = 0
     private var locked: [Int] = []
     private var pending = 0
@@ -63,11 +66,12 @@ final class BatchInit {
         let slice = locked + Array(next..<last)
         locked = []
         next = last
+        hasProgressed = false
         pending = slice.count
         for number in slice {
             replace(number) { [self] step in
                 switch step {
-                case .done: break
+                case .done: hasProgressed = true
                 case .locked: locked.append(number)
                 case .failed(let answer): failure = answer
                 }
@@ -78,9 +82,14 @@ final class BatchInit {
     }
 
     private func endSlice() {
-        if let failure { return completion(failure) }
+        hasReplaced = hasReplaced || hasProgressed
+        if let failure { return completion(hasReplaced ? .unknown : failure) }
         if next == count && locked.isEmpty { return completion(.initialized) }
-        // The barrier lets others go on: it comes back after the slice is on disk, in a later turn.
+        // The room that is reserved on a full disk is for sagas, not for the rest of this.
+        if let trouble = store.admission { return completion(hasReplaced ? .unknown : .unavailable(trouble)) }
+        // All that is left is locked. Its sagas end in later turns; asking again in this one would keep them from it.
+        guard hasProgressed else { return agenda.addAtTick { self.runSlice() } }
+        // The barrier lets others go on: it comes back after the slice is on disk.
         store.barrier { [self] result in
             switch result {
             case .success: agenda.add { self.runSlice() }

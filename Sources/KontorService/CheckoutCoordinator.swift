@@ -38,6 +38,8 @@ final class CheckoutCoordinator {
     /// Checkouts that have begun here and not ended.
     var openCount: Int { running.count }
 
+    func isRunning(_ order: Identifier) -> Bool { running[order] != nil }
+
     func isRunning(_ saga: SagaID) -> Bool { running[saga.order]?.saga.record.id == saga }
 
     /// Checks an order out, or joins the checkout of it that runs.
@@ -51,8 +53,8 @@ final class CheckoutCoordinator {
             return
         }
         let now = clock.monotonicMilliseconds
-        let margin = min(Limits.deadlineMarginMilliseconds, max(0, deadline - now) / 4)
-        begin(order, deadline: deadline, wallDeadline: clock.wallMilliseconds + max(0, deadline - now - margin), callback)
+        let left = max(0, Deadline.ofWaiting(callersDeadline: deadline, now: now) - now)
+        begin(order, deadline: deadline, wallDeadline: clock.wallMilliseconds + left, callback)
     }
 
     private func begin(_ order: Identifier, deadline: Int64, wallDeadline: Int64, _ callback: @escaping Callback) {

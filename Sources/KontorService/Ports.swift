@@ -148,7 +148,6 @@ public protocol RandomSource: AnyObject {
 
 /// Receives what operators should see. Messages are constant; the data is in `details`.
 public protocol EventLog: AnyObject {
-    func note(_ event: StaticString, _ details: [String: String])
     /// Something that must not happen, happened.
     func alarm(_ event: StaticString, _ details: [String: String])
 }

@@ -65,7 +65,11 @@ final class Recovery {
                 order.status == .paid && order.incarnation == orphan.saga.incarnation
                 && order.attempt == orphan.saga.attempt
         case .decided: isCommitted = false
-        case .refused, .unknown: return finishOne()
+        case .refused, .unknown:
+            shop.log.alarm(
+                "A lock of a finished saga could not be settled, because its order could not be read: restart to try again",
+                ["saga": "\(orphan.saga)", "account": "\(orphan.account)"])
+            return finishOne()
         }
         report.orphansSettled += 1
         if isCommitted == (orphan.hold.state == .released) && orphan.hold.state != .held {

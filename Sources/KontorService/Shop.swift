@@ -21,9 +21,11 @@ public final class Shop {
 
     private let parts: Parts
     private let random: any RandomSource
+    private let clock: any ShopClock
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
+    private var batchInits = 0
 
     public init(
         store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog, sink: any AnswerSink
@@ -35,6 +37,7 @@ public final class Shop {
             store: store, agenda: agenda, stock: stock, payment: payment, clock: clock, random: random, log: log)
         parts = Parts(store: store, agenda: agenda, stock: stock, payment: payment, orders: orders, log: log)
         self.random = random
+        self.clock = clock
         self.sink = sink
     }
 
@@ -54,14 +57,18 @@ public final class Shop {
     /// Begins a request, and all that can follow from it without waiting.
     public func handle(_ request: ShopRequest, deadline: Int64, caller: any Caller) {
         let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
-        if let refusal = refusal(of: request) {
-            answer(refusal)
+        guard let refusal = refusal(of: request) else {
+            return begin(request, deadline: deadline, answer: answer)
+        }
+        if case .checkout(let order) = request {
+            checkoutWithoutBeginning(order, deadline: deadline, refusal: refusal, answer: answer)
         } else {
-            begin(request, deadline: deadline, answer: answer)
+            answer(refusal)
         }
     }
 
     public func tick() {
+        parts.agenda.tick()
         parts.orders.coordinator.tick()
         parts.stock.tick()
         parts.payment.tick()
@@ -85,7 +92,24 @@ public final class Shop {
     private func refusal(of request: ShopRequest) -> ShopAnswer? {
         if !request.isRead, let trouble = parts.store.admission { return .unavailable(trouble) }
         if case .checkout = request, openSagas >= Limits.openSagas { return .overloaded }
+        if !request.hasDeadline, batchInits >= Limits.batchInitsAtOnce { return .overloaded }
         return nil
+    }
+
+    /// There is no room for a new checkout. But this may be the repetition of one that began: then it is told the truth.
+    private func checkoutWithoutBeginning(
+        _ order: Identifier, deadline: Int64, refusal: ShopAnswer, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        if parts.orders.coordinator.isRunning(order) {
+            return parts.orders.checkout(order, deadline: deadline, answer: answer)
+        }
+        parts.orders.submit(OrderCommand(order, .read)) { reply in
+            if case .decided(.order(let order)) = reply, order.status == .paid {
+                answer(.checkout(.paid))
+            } else {
+                answer(refusal)
+            }
+        }
     }
 
     private func begin(_ request: ShopRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
@@ -93,26 +117,24 @@ public final class Shop {
         case .createItem(let price): open(.item, price: price, answer: answer)
         case .createUser: open(.user, price: .zero, answer: answer)
         case .ledger(let command):
-            parts.ledger(command.account.kind).submit(command, reply: { answer($0.answer) }, deadline: { deadline })
+            parts.ledger(command.account.kind).submit(
+                command, reply: { answer($0.answer) },
+                deadline: { [clock] in
+                    Deadline.ofWaiting(callersDeadline: deadline, now: clock.monotonicMilliseconds)
+                })
         case .cancelPayment(let user, let order): cancelPayment(user: user, order: order, answer: answer)
         case .paymentStatus(let user, let order): paymentStatus(user: user, order: order, answer: answer)
         case .initItems(let count, let stock, let price):
             initAccounts(.item, count: count, balance: stock, price: price, answer: answer)
         case .initUsers(let count, let credit):
             initAccounts(.user, count: count, balance: credit, price: .zero, answer: answer)
+        case .initOrders(let count, let items, let users, let price):
+            initOrders(count: count, items: items, users: users, price: price, answer: answer)
         case .createOrder(let user): parts.orders.create(for: user, deadline: deadline, answer: answer)
         case .addItem(let order, let item, let units):
             parts.orders.addItem(item, units: units, to: order, deadline: deadline, answer: answer)
         case .order(let command): parts.orders.submit(command) { answer($0.answer) }
         case .checkout(let order): parts.orders.checkout(order, deadline: deadline, answer: answer)
-        case .initOrders(let count, let items, let users, let price):
-            BatchInit.run(.order, count: count, store: parts.store, agenda: parts.agenda) { [parts] number, reply in
-                parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price) {
-                    reply($0.initStep)
-                }
-            } completion: {
-                answer($0)
-            }
         }
     }
 
@@ -122,18 +144,37 @@ public final class Shop {
             if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
         }
     }
+}
 
+// MARK: batch_init
+
+extension Shop {
     private func initAccounts(
         _ kind: GroupKey.Kind, count: Int, balance: Amount, price: Amount, answer: @escaping (ShopAnswer) -> Void
     ) {
         let ledger = parts.ledger(kind)
-        BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda) { number, reply in
+        runBatchInit(kind, count: count, answer: answer) { number, reply in
             let account = GroupKey(kind, Identifier(number: number))
-            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price))) {
-                reply($0.initStep)
-            }
-        } completion: {
-            answer($0)
+            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price))) { reply($0.initStep) }
+        }
+    }
+
+    private func initOrders(
+        count: Int, items: Int, users: Int, price: Amount, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        guard price.times(Amount(2)) != nil else { return answer(.order(.overLimit)) }
+        runBatchInit(.order, count: count, answer: answer) { [parts] number, reply in
+            parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price) { reply($0.initStep) }
+        }
+    }
+
+    private func runBatchInit(
+        _ kind: GroupKey.Kind, count: Int, answer: @escaping (ShopAnswer) -> Void, replace: @escaping BatchInit.Replace
+    ) {
+        batchInits += 1
+        BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda, replace: replace) { [self] result in
+            batchInits -= 1
+            answer(result)
         }
     }
 }

@@ -20,7 +20,7 @@ public protocol TurnedStore: RecordStore {
 /// Runs a ``Shop`` on a thread of its own.
 ///
 /// `@unchecked Sendable`: everything that other threads touch is guarded by `condition`; the shop and its store are touched by the
-/// shop's thread alone, which ``start(_:)`` begins.
+/// shop's thread alone, which ``start(_:_:begin:failed:)`` begins.
 public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     private struct Arrival {
         let request: ShopRequest

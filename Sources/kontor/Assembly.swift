@@ -54,14 +54,16 @@ final class Server {
         // One loop is faster than two on two cores: see docs/decisions/0002-http-layer.md.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let readiness = Readiness()
+        let connections = min(HTTPLimits.connections, OpenFiles.raiseLimit() - OpenFiles.reserved)
         let service = HTTPService(
-            shop: thread, isReady: { readiness.isReady }, monotonicMilliseconds: { clock.monotonicMilliseconds })
+            shop: thread, maximumConnections: connections, isReady: { readiness.isReady },
+            monotonicMilliseconds: { clock.monotonicMilliseconds })
         let operators = HTTPService(
-            shop: nil, pages: ["/audit": { try auditPage(of: directory) }], isReady: { readiness.isReady },
+            shop: nil, pages: ["/audit": { try auditPage(of: directory) }],
+            maximumConnections: OpenFiles.operatorConnections, isReady: { readiness.isReady },
             monotonicMilliseconds: { clock.monotonicMilliseconds })
         let listeners = [
-            try HTTPListener.bind(host: host, port: port, group: group, service: service).wait(),
-            try HTTPListener.bind(host: "127.0.0.1", port: internalPort, group: group, service: operators).wait(),
+            try listen(host, port, group, service), try listen("127.0.0.1", internalPort, group, operators),
         ]
 
         let log = LoggedEvents(logger)
@@ -91,10 +93,27 @@ final class Server {
             group: group, listeners: listeners, thread: thread, store: store, lanes: lanes, logger: logger)
     }
 
-    /// Answers what is in flight, folds the journal into the table, and gives the directory back.
+    private static func listen(
+        _ host: String, _ port: Int, _ group: MultiThreadedEventLoopGroup, _ service: HTTPService
+    ) throws -> HTTPListener {
+        do {
+            return try HTTPListener.bind(host: host, port: port, group: group, service: service).wait()
+        } catch {
+            throw StartFailure(description: "it cannot listen on \(host):\(port): \(error)")
+        }
+    }
+
+    /// Answers what is in flight, folds the journal into the table, and gives the directory back. If the disk hangs it gives
+    /// up after a while: nothing is lost, the next start only replays more.
     func stop() {
-        for listener in listeners {
-            do { try listener.shutdown(withinMilliseconds: Self.drainMilliseconds).wait() } catch {
+        let deadline = DispatchTime.now() + .seconds(Self.stopSeconds)
+        DispatchQueue.global().asyncAfter(deadline: deadline) { [logger] in
+            logger.critical("The shutdown takes too long. Kontor ends; the next start replays the journal")
+            exit(75)
+        }
+        let closing = listeners.map { $0.shutdown(withinMilliseconds: Self.drainMilliseconds) }
+        for listener in closing {
+            do { try listener.wait() } catch {
                 logger.warning("A listener did not close", metadata: ["reason": "\(error)"])
             }
         }
@@ -109,6 +128,32 @@ final class Server {
 
     /// Longer than the longest deadline that a request can have.
     private static let drainMilliseconds: Int64 = 31_000
+    /// Draining, and then folding what is left.
+    private static let stopSeconds = 60
+}
+
+/// Why the shop did not start, for people.
+struct StartFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Files that the process may have open: each connection is one, and the store must never be without.
+private enum OpenFiles {
+    /// For the store, the listeners and the event loop.
+    static let reserved = 128
+    /// Of the operators' listener.
+    static let operatorConnections = 32
+
+    /// Raises the limit as far as this user may.
+    static func raiseLimit() -> Int {
+        var limit = rlimit()
+        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(files, &limit) == 0 else { return 1_024 }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(files, &limit)
+        getrlimit(files, &limit)
+        return Int(clamping: limit.rlim_cur)
+    }
 }
 
 /// Whether requests can be served; read on event loops, set on the shop's thread.

@@ -30,10 +30,6 @@ final class LoggedEvents: EventLog {
 
     init(_ logger: Logger) { self.logger = logger }
 
-    func note(_ event: StaticString, _ details: [String: String]) {
-        logger.info("\(event)", metadata: details.mapValues { .string($0) })
-    }
-
     func alarm(_ event: StaticString, _ details: [String: String]) {
         logger.critical("\(event)", metadata: details.mapValues { .string($0) })
     }

@@ -65,12 +65,13 @@ import Testing
         }
     }
 
-    @Test func `shutting down does not wait longer than it may`() throws {
+    @Test func `shutting down does not wait longer than it may, and says what it does not know`() throws {
         try withServer(script: Script { _ in nil }) { (server) throws in
             let busy = try server.client()
             busy.sendRequest("POST", "/orders/checkout/o")
             _ = try server.shop.waitForSubmissions(1)
             try server.listener.shutdown(withinMilliseconds: 50).wait()
+            #expect(try busy.readResponse().status == 504)
             #expect(busy.isClosedByServer())
         }
     }

@@ -91,6 +91,72 @@ struct BatchInitTests {
         #expect(world.run(.initItems(count: 7, stock: Amount(9), price: Amount(1))) == .initialized, "item 7 is not among them")
     }
 
+    @Test("a lock that came after the look for locks is waited for, and the shop goes on meanwhile")
+    func waitsForLocks() {
+        let records = MemoryStore()
+        let clock = ManualClock()
+        let shop = Shop(
+            store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents(), sink: RecordingSink())
+        func ask(_ request: ShopRequest) -> Request {
+            let caller = Request()
+            shop.handle(request, deadline: .max, caller: caller)
+            return caller
+        }
+        let initialize = ShopRequest.initItems(count: 600, stock: Amount(5), price: Amount(100))
+        _ = ask(initialize)
+        shop.endTurn()
+        // The first partition is looked at before the hold is decided.
+        guard let number = (0..<600).first(where: { Partition.of(Identifier(number: $0)) == 0 }) else {
+            Issue.record("no item lies in the first partition")
+            return
+        }
+        let item = GroupKey(.item, Identifier(number: number))
+        let saga = SagaID(order: id("x"), incarnation: 1, attempt: 1)
+        let again = ask(initialize)
+        _ = ask(.ledger(LedgerCommand(item, .hold(saga, Amount(1), mayWait: false))))
+        shop.endTurn()
+        #expect(again.answers.isEmpty)
+        #expect(ask(initialize).answers.isEmpty)
+        shop.endTurn()
+        shop.tick()
+        shop.endTurn()
+        #expect(again.answers.isEmpty)
+        _ = ask(.ledger(LedgerCommand(item, .release(saga, Amount(1)))))
+        shop.endTurn()
+        shop.tick()
+        shop.endTurn()
+        #expect(again.answer == .initialized)
+    }
+
+    @Test("one at a time: a second one is refused at once")
+    func oneAtATime() {
+        let world = World(seed: 4)
+        let first = world.ask(.initUsers(count: 1_000, credit: Amount(5)))
+        let second = world.ask(.initUsers(count: 1_000, credit: Amount(5)))
+        world.settle()
+        #expect(first.answer == .initialized)
+        #expect(second.answer == .overloaded)
+        #expect(world.run(.initUsers(count: 10, credit: Amount(5))) == .initialized)
+    }
+
+    @Test("once a record is replaced, trouble is told as unknown and not as refused")
+    func noRefusalAfterEffect() {
+        let world = World(seed: 5)
+        let running = world.ask(.initOrders(count: 2_000, items: 10, users: 10, price: Amount(100)))
+        while world.status(Identifier(number: 0)) == nil { world.step() }
+        world.records.admission = .diskFull
+        world.settle()
+        #expect(running.answer == .unknown || running.answer == .initialized)
+        #expect(world.run(.initUsers(count: 10, credit: Amount(5))) == .unavailable(.diskFull))
+    }
+
+    @Test("orders that would cost more than the bound are refused")
+    func overLimit() {
+        let world = World(seed: 6)
+        let price = Amount(Limits.moneyHundredths)
+        #expect(world.run(.initOrders(count: 1, items: 1, users: 1, price: price)) == .order(.overLimit))
+    }
+
     @Test("repeating one that crashed half-way completes it")
     func completes() {
         let world = World(seed: 3)

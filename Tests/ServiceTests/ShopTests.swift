@@ -107,6 +107,19 @@ struct ShopTests {
         world.expectClean()
     }
 
+    @Test("on a full disk a paid order still says that it is paid")
+    func fullDiskTellsTheTruth() {
+        let world = World(seed: 6)
+        world.item("a", stock: 5)
+        world.user("u", credit: 1_000)
+        let paid = world.order("u", ["a"])
+        let open = world.order("u", ["a"])
+        world.run(.checkout(order: paid))
+        world.records.admission = .diskFull
+        #expect(world.run(.checkout(order: paid)) == .checkout(.paid))
+        #expect(world.run(.checkout(order: open)) == .unavailable(.diskFull))
+    }
+
     @Test("a full disk refuses what has not begun, and ends what has")
     func fullDisk() {
         let world = World(seed: 5)
@@ -201,9 +214,12 @@ struct ContentionTests {
         world.run(.ledger(LedgerCommand(item, .deposit(Amount(1)))))
         let other = SagaID(order: id("other"), incarnation: 1, attempt: 2)
         world.run(.ledger(LedgerCommand(item, .hold(other, Amount(1), mayWait: false))))
-        let late = world.ask(.ledger(LedgerCommand(item, .withdraw(Amount(1)))), within: 300)
+        let late = world.ask(.ledger(LedgerCommand(item, .withdraw(Amount(1)))), within: 2_000)
         world.settle()
-        for _ in 0..<20 { world.pass(50); world.settle() }
+        for _ in 0..<38 {
+            world.pass(50)
+            world.settle()
+        }
         #expect(late.answer == .ledger(.contended(balance: Amount(1))))
     }
 

@@ -19,7 +19,6 @@ final class ManualClock: ShopClock {
 /// What went wrong, as an operator would see it.
 final class RecordedEvents: EventLog {
     private(set) var alarms: [String] = []
-    func note(_ event: StaticString, _ details: [String: String]) {}
     func alarm(_ event: StaticString, _ details: [String: String]) { alarms.append("\(event) \(details)") }
 }
 
