@@ -1,5 +1,11 @@
 // The one error type of this layer: what the disk, the journal or the table said, with the place where it happened.
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// Why the embedded store cannot start, or cannot go on.
 public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
     /// No room (ENOSPC, EDQUOT, SQLITE_FULL). Told apart, because it can go away.
@@ -23,6 +29,16 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
         case .newerFormat(let file, let version): "\(file) has format \(version), written by a newer kontor"
         case .inUse(let directory, let pid): "\(directory) is in use by process \(pid)"
         case .table(let message): "the table failed: \(message)"
+        }
+    }
+}
+
+extension EmbeddedError {
+    /// Whether it goes away by itself: what the system has not now, it may have again.
+    var passes: Bool {
+        switch self {
+        case .diskFull, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true
+        case .system, .damage, .newerFormat, .inUse, .table: false
         }
     }
 }

@@ -125,7 +125,8 @@ extension EmbeddedStore {
 
     /// Makes and reserves the next segment, and what is left of the current one.
     func reserveSpace() {
-        guard !durability.isReserving, durability.failure == nil else { return }
+        // Once the store closes, the directory may soon be another process's.
+        guard !durability.isReserving, durability.failure == nil, closing == nil else { return }
         durability.isReserving = true
         lanes.perform(on: .journal) { [writer] in
             writer.reserve()

@@ -47,7 +47,12 @@ struct FoldProgress {
     }
 
     mutating func checkpointed(_ isDone: Bool) {
-        if isDone { uncheckpointedBytes = 0 } else { checkpointRetry = now + EmbeddedLimits.idleMilliseconds }
+        if isDone {
+            uncheckpointedBytes = 0
+            isDiskFull = false
+        } else {
+            checkpointRetry = now + EmbeddedLimits.idleMilliseconds
+        }
     }
 
     mutating func diskIsFull() {
@@ -131,14 +136,15 @@ extension EmbeddedStore {
                 self.fold.checkpointed(isDone)
             case .failure(let error): self.foldFailed(error)
             }
+            self.updateAdmission()
             self.advance()
         }
     }
 
-    /// A full disk passes. Anything else (a damaged journal, a table that does not write) does not: the journal has everything,
+    /// A full disk passes, and so does a want of descriptors or memory. Anything else (a damaged journal, a table that does not write) does not: the journal has everything,
     /// and the next start says what is wrong.
     private func foldFailed(_ error: EmbeddedError) {
-        if case .diskFull = error {
+        if error.passes {
             fold.diskIsFull()
             closing?.isFoldGivenUp = true
         } else {

@@ -68,9 +68,10 @@ public final class PosixFileSystem: FileSystem {
             throw .inUse(directory: directory, pid: pid.isEmpty ? "(unknown)" : pid)
         }
         let file = PosixFile(descriptor, path)
+        // The pid is a courtesy to whoever is refused: on a full disk there is none.
         try file.truncate(to: 0)
         let pid = Array(String(getpid()).utf8)
-        if pwrite(descriptor, pid, pid.count, 0) != pid.count { throw failure("pwrite", path) }
+        _ = pwrite(descriptor, pid, pid.count, 0)
         return PosixLock(file)
     }
 

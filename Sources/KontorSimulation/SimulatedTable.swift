@@ -69,6 +69,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
 
     public func checkpoint() throws(EmbeddedError) -> Bool {
         if isBusy { return false }
+        if isFull { throw .diskFull(path: "table") }
         checkpointed = current
         return true
     }

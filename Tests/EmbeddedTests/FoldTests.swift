@@ -198,6 +198,23 @@ struct FoldTests {
         #expect(try world.table.position() == 10)
     }
 
+    @Test("a checkpoint that found no room is tried again, and new work is taken again after it")
+    func checkpointFull() throws {
+        let world = try small()
+        for number in 1...3 { try world.batch(number) }
+        // Everything is folded, and only the checkpoint is left.
+        world.table.isBusy = true
+        world.rest()
+        #expect(try world.table.position() == 3)
+        world.table.isBusy = false
+        world.table.isFull = true
+        world.rest()
+        #expect(world.store.admission == .diskFull)
+        world.table.isFull = false
+        world.rest()
+        #expect(world.store.admission == nil)
+    }
+
     @Test("a slice keeps the last value of each key")
     func lastWins() throws {
         let world = try World()
