@@ -21,11 +21,13 @@ class Batch:
         self._orders = orders
         self._sold = Counter()
         self._charged = Counter()
+        self._checked_out = set()
 
     async def initialize(self) -> list:
         """Sends the three requests, one after the other; returns their outcomes, at most one of them unanswered."""
         self._sold.clear()
         self._charged.clear()
+        self._checked_out.clear()
         outcomes = []
         for path in (
             f"/stock/batch_init/{self._items}/{STOCK}/{PRICE}",
@@ -39,7 +41,8 @@ class Batch:
 
     async def check_out_some(self, random, count: int) -> list:
         """Checks out random orders, and compares what these bought with what is left. Returns all violations."""
-        chosen = random.sample(range(self._orders), min(count, self._orders))
+        chosen = [order for order in random.sample(range(self._orders), count) if order not in self._checked_out]
+        self._checked_out.update(chosen)
         violations = []
         for order, answer in zip(chosen, await self._get(f"/orders/find/{order}" for order in chosen)):
             violations += self._order_violations(order, answer)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from server import until
+from server import thread_files, thread_states, until
 
 # linux/fs/ext4/ext4.h: EXT4_IOC_SHUTDOWN and its flags.
 _EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -25,38 +25,45 @@ CHANGING_CALLS = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "unlin
 def killed_at(call: str, count: int) -> list:
     """The words before a command that make it end by SIGKILL when one of its threads begins this system call for the so many-th
     time. The command keeps its process id."""
-    return ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+    return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
             f"inject={call}:signal=KILL:when={count}"]
 
 
 @contextlib.asynccontextmanager
-async def injected(pid: int, fault: str):
-    """While the block runs, every sync of process `pid` has this fault, in strace's words, such as `error=EIO`. Each thread
-    counts its calls for itself."""
+async def injected(pid: int, fault: str, calls: str = SYNC_CALLS):
+    """While the block runs, these calls of process `pid` have this fault, in strace's words, such as `error=EIO:when=3`, where
+    each thread counts for itself. All system calls of the process are slow meanwhile."""
     with tempfile.NamedTemporaryFile() as log:
         tracer = subprocess.Popen(
-            ["strace", "-f", "-qq", "-e", f"trace={SYNC_CALLS}", "-e", f"inject={SYNC_CALLS}:{fault}",
+            ["strace", "-f", "-qq", "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}",
              "-o", log.name, "-p", str(pid)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             await until(lambda: _is_traced(pid, tracer), "strace's attaching to all threads")
             yield
         finally:
-            tracer.terminate()
-            tracer.communicate(timeout=60)
+            _end(tracer)
+
+
+def _end(tracer: subprocess.Popen):
+    """Asks strace to let go of the process. It can wait for ever when that is just dying, and then is killed."""
+    tracer.terminate()
+    try:
+        tracer.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        tracer.kill()
+        tracer.communicate()
 
 
 def _is_traced(pid: int, tracer: subprocess.Popen) -> bool:
     if tracer.poll() is not None:
         raise AssertionError(f"strace cannot attach: {tracer.communicate()[1].decode()}")
-    threads = list(Path(f"/proc/{pid}/task").iterdir())
-    return all(f"TracerPid:\t{tracer.pid}" in (thread / "status").read_text() for thread in threads)
+    return all(f"TracerPid:\t{tracer.pid}" in text for text in thread_files(pid, "status"))
 
 
 def is_held_in_sync(pid: int) -> bool:
     """Whether strace delays one of the process's threads now."""
-    stats = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
-    return any(stat.rsplit(")", 1)[1].split()[0] == "t" for stat in stats)
+    return "t" in thread_states(pid)
 
 
 def _run(*command):

@@ -1,7 +1,8 @@
 """A mixed load: many kinds of clients at once, which meet at scarce stock, scarce credit and shared orders.
 
-Each client goes on until an outcome is unknown (mostly because the server is gone) or the load is stopped. The amounts of clients that share an account are
-distinct powers of two, and each has one change on its way, so that the judge can tell which of them happened.
+Each client goes on until an outcome is unknown (mostly because the server is gone) or the load is stopped. The amounts
+of clients that share an account are distinct powers of two, and each has one change on its way, so that the judge can
+tell which of them happened.
 """
 
 import asyncio

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import contextlib
 import json
 import os
 import random
@@ -55,6 +56,20 @@ async def until(condition, what: str, seconds: float = PATIENCE_SECONDS):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen within {seconds} s")
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def thread_files(pid: int, name: str) -> list:
+    """This file of proc(5) of each thread that lives."""
+    texts = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            texts.append((thread / name).read_text())
+    return texts
+
+
+def thread_states(pid: int) -> list:
+    """The state of each thread, in the letters of proc(5)."""
+    return [text.rsplit(")", 1)[1].split()[0] for text in thread_files(pid, "stat")]
 
 
 class Server:
@@ -133,6 +148,11 @@ class Server:
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
+
+    async def freeze(self):
+        """SIGSTOP, and waits until no thread can do anything any more, except to end a system call that it is in."""
+        self.signal(signal.SIGSTOP)
+        await until(lambda: set(thread_states(self.pid)) <= set("TD"), "the stop of all threads")
 
     def wait(self) -> int:
         """Waits for the end of the process and returns its exit code."""

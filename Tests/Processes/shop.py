@@ -90,10 +90,12 @@ class Shop:
     async def remove_item(self, order: str, item: str) -> Outcome:
         return await self._change_line(order, item, "DELETE", f"/orders/removeItem/{order}/{item}", -1)
 
-    async def checkout(self, order: str) -> Outcome:
+    async def checkout(self, order: str, timeout_milliseconds: int = None) -> Outcome:
+        """With the usual deadline, or one of its own."""
         started = time.monotonic()
         path = f"/orders/checkout/{order}"
-        outcome = await self.client.post(path)
+        headers = {"Request-Timeout-Ms": timeout_milliseconds} if timeout_milliseconds else None
+        outcome = await self.client.request("POST", path, headers)
         memory = self.history.orders[order]
         attempt = Attempt(started, time.monotonic(), self._fate(path, outcome))
         memory.attempts.append(attempt)

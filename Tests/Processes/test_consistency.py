@@ -38,7 +38,8 @@ class ConsistencyTests(ServerCase):
         """All at once; the places of those that succeeded. The others must have been refused for want of something."""
         answers = await asyncio.gather(*(self.client.post(f"/orders/checkout/{order}") for order in orders))
         for answer in answers:
-            self.assertIn((answer.status, answer.problem), ((200, None), (409, "out-of-stock"), (409, "out-of-credit")), str(answer))
+            said = (answer.status, answer.problem)
+            self.assertIn(said, ((200, None), (409, "out-of-stock"), (409, "out-of-credit")), str(answer))
         return [place for place, answer in enumerate(answers) if answer.status == 200]
 
     async def assert_state_agrees(self, orders: list, paid: list):

@@ -6,9 +6,13 @@ import shutil
 
 from batch import Batch
 from case import ServerCase
-from faults import CHANGING_CALLS, killed_at
+from faults import CHANGING_CALLS, injected, killed_at
 from server import until
 from shop import Shop
+
+
+# More than a start makes of any of them.
+_MOST_CALLS = 200
 
 
 class StartTests(ServerCase):
@@ -65,19 +69,21 @@ class StartTests(ServerCase):
         """Counts up, for each call, until the start comes through."""
         crashes = {}
         for call in CHANGING_CALLS:
-            crashes[call] = 0
-            while True:
+            for count in range(1, _MOST_CALLS):
                 prepare()
-                self.server.spawn(killed_at(call, crashes[call] + 1))
+                self.server.spawn(killed_at(call, count))
                 is_through = await self._starts_or_dies()
                 self.server.kill()
-                with self.subTest(call=call, count=crashes[call] + 1):
+                try:
                     await restart()
+                except AssertionError as error:
+                    self.fail(f"after a crash at {call} number {count}: {error}")
                 self.server.kill()
                 if is_through:
+                    crashes[call] = count - 1
                     break
-                crashes[call] += 1
         self.report(f"crashes while it started: {crashes}")
+        self.assertEqual(list(crashes), list(CHANGING_CALLS), "with the others it never came through")
         self.assertGreater(sum(crashes.values()), 20)
 
     async def _starts_or_dies(self) -> bool:
@@ -94,32 +100,60 @@ class StartTests(ServerCase):
             client.close()
 
 
-class FoldTests(ServerCase):
-    async def test_a_crash_at_any_step_of_the_fold_loses_nothing(self):
-        """A `batch_init` of 60 MB makes the journal rotate, fold, checkpoint and drop a segment. Each of these calls is killed at
-        some count of it; then the same `batch_init` completes."""
+class BackgroundTests(ServerCase):
+    """The steps that a running server takes by itself, on a full segment of the journal."""
+
+    async def asyncSetUp(self):
+        await super().asyncSetUp()
         self.require("strace")
-        random = self.seeded_random()
-        server = await self.started_server()
-        batch = Batch(server.client(), items=20_000, users=20_000, orders=300_000)
-        crashes = []
-        for call, most in (
-            ("pwrite64", 2_000), ("fdatasync", 40), ("ftruncate", 1), ("renameat", 1), ("unlink", 1), ("fallocate", 1),
-        ):
-            count = random.randint(1, most)
-            server.signal()
-            await server.wait_for_exit()
-            server.spawn(killed_at(call, count))
-            await server.wait_until_ready()
-            outcomes = await batch.initialize()
-            if all(outcome.status == 200 for outcome in outcomes):
-                # Later steps come when the shop is quiet, and when it ends.
-                server.signal()
-            await server.wait_for_exit()
-            crashes.append(f"{call} {count}: {len(outcomes)} {server.process.returncode}")
-            await server.start()
-            outcomes = await batch.initialize()
-            self.assertEqual([outcome.status for outcome in outcomes], [200, 200, 200], list(map(str, outcomes)))
-            self.assertEqual(await batch.check_out_some(random, 50), [])
-            await self.assert_clean_audit(server)
-        self.report(f"killed at {'; '.join(crashes)}")
+        self.random = self.seeded_random()
+        self.server = await self.started_server()
+        self.batch = Batch(self.server.client(), items=20_000, users=20_000, orders=100_000)
+        await self._initialize()
+
+    async def test_a_crash_at_any_step_of_a_rotation_loses_nothing(self):
+        """The current segment is nearly full; the process is killed while it begins the next one."""
+        for call in ("renameat", "fsync", "fallocate"):
+            await self._fill_segment()
+            last = self._segments()[-1]
+            async with injected(self.server.pid, "signal=KILL", calls=call):
+                while (await self._replace_items()).status == 200:
+                    self.assertLess(last.stat().st_size, 80 << 20, f"no {call} in the midst of a rotation")
+                self.assertEqual(await self.server.wait_for_exit(), -9)
+            await self.server.start()
+            await self._initialize()
+            await self._assert_all_is_there()
+
+    async def test_a_crash_at_any_step_of_the_fold_loses_nothing(self):
+        """All that is in the journal was acknowledged; the process is killed while it moves that to the table to end."""
+        crashes = {}
+        await self._fill_segment()
+        for call, most in (("pwrite64", 2_000), ("pwrite64", 2_000), ("fdatasync", 4), ("ftruncate", 1), ("unlink", 1)):
+            await self._initialize()
+            count = self.random.randint(1, most)
+            async with injected(self.server.pid, f"signal=KILL:when={count}", calls=call):
+                self.server.signal()
+                crashes[call, count] = await self.server.wait_for_exit()
+            await self.server.start()
+            await self._assert_all_is_there()
+        self.report(f"exit codes by call and count: {crashes}")
+        self.assertIn(-9, crashes.values())
+
+    async def _initialize(self):
+        outcomes = await self.batch.initialize()
+        self.assertEqual([outcome.status for outcome in outcomes], [200, 200, 200], list(map(str, outcomes)))
+
+    async def _assert_all_is_there(self):
+        self.assertEqual(await self.batch.check_out_some(self.random, 100), [])
+        await self.assert_clean_audit(self.server)
+
+    def _segments(self) -> list:
+        return sorted((self.server.directory / "journal").glob("*.journal"))
+
+    async def _fill_segment(self):
+        """To a little less than the 64 MiB at which the next one begins."""
+        while self._segments()[-1].stat().st_size < 62 << 20:
+            self.assertEqual((await self._replace_items()).status, 200)
+
+    async def _replace_items(self):
+        return await self.server.client(connections=1).post("/stock/batch_init/20000/1000/2")

@@ -25,7 +25,7 @@ class ScriptedClient:
     def __init__(self):
         self.answers = {}
 
-    async def request(self, method: str, path: str) -> Answer:
+    async def request(self, method: str, path: str, headers: dict = None) -> Answer:
         return self.answers.get(path, answer(200, {}))
 
     async def get(self, path: str) -> Answer:

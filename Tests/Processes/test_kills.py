@@ -1,12 +1,14 @@
 """`kill -9` at random moments under a mixed load, with a restart on the same directory each time (P1, P2, P5)."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
 
 from batch import Batch
 from case import ServerCase
+from faults import injected
 from market import Market
 from server import run_kontor
 from shop import Shop
@@ -19,7 +21,9 @@ _CHECKOUT_ENDS_SECONDS = 5
 
 class KillTests(ServerCase):
     async def test_nothing_is_lost_or_done_twice_when_the_server_is_killed_under_load(self):
-        """30 times (or KONTOR_KILLS): load, kill -9, restart (at times killed again while it recovers), repeat what was not answered, judge."""
+        """30 times (or KONTOR_KILLS): load, kill -9, restart (at times killed again while it recovers), repeat what was not
+        answered, judge."""
+        self.require("strace")
         self.random = self.seeded_random()
         self.server = await self.started_server()
         self.shop = Shop(self.server.client())
@@ -30,15 +34,16 @@ class KillTests(ServerCase):
         await self.market.open()
         try:
             for number in range(ROUNDS):
-                await self._round(with_batch=number % 4 == 3)
+                await self._round(with_batch=number % 4 == 3, with_slow_syncs=number % 4 == 1)
             await self.assert_judged_well(self.shop)
         finally:
             self.report(
                 f"slowest first answer {self.slowest_start:.2f} s; {dict(self.tally)}; "
                 f"{self.shop.history.answers} answers: {dict(self.shop.history.tally)}")
 
-    async def _round(self, with_batch: bool):
-        await self._load_until_killed(with_batch)
+    async def _round(self, with_batch: bool, with_slow_syncs: bool):
+        async with self._syncs(with_slow_syncs):
+            await self._load_until_killed(with_batch)
         for _ in range(self.random.choice((0, 0, 1, 2))):
             await self._kill_while_it_recovers()
         await self.server.start()
@@ -53,6 +58,10 @@ class KillTests(ServerCase):
         await self.assert_clean_audit(self.server)
         if with_batch:
             await self._complete_batch()
+
+    def _syncs(self, are_slow: bool):
+        """With slow ones, much more is done and not answered when the process is killed."""
+        return injected(self.server.pid, "delay_enter=30000") if are_slow else contextlib.nullcontext()
 
     async def _load_until_killed(self, with_batch: bool):
         batch = asyncio.create_task(self.batch.initialize()) if with_batch else None
