@@ -96,7 +96,7 @@ extension EmbeddedStore {
     /// Begins the fold's next step, if there is one and none is running.
     func advance() {
         guard !fold.isBusy, durability.failure == nil else { return }
-        if let closing, !closing.isDrained { return }
+        if let closing, !closing.isDrained || closing.isReleasing { return }
         let isGivenUp = closing?.isFoldGivenUp ?? false
         switch isGivenUp ? nil : fold.next(options, isClosing: closing != nil) {
         case .slice(let isUrgent)?: foldSlice(on: isUrgent ? .urgentFold : .fold)
