@@ -12,6 +12,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -22,7 +23,11 @@ let package = Package(
         // Engine, saga coordinator, recovery, and the ports that they need.
         .target(
             name: "KontorService",
-            dependencies: ["KontorCore", .product(name: "DequeModule", package: "swift-collections")]),
+            dependencies: [
+                "KontorCore",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         // One machine's store: our journal, and SQLite for the folded table.
         .target(
             name: "KontorEmbedded",

@@ -64,16 +64,37 @@ public struct CheckoutSaga: Sendable {
     public private(set) var record: SagaRecord
     /// Monotonic milliseconds: when it gives up if it is undecided.
     public let deadline: Int64
+    /// Monotonic milliseconds.
+    private var begun: Int64
     private var stage = Stage.holding
     private var legs: [LegState]
+    private var traces: [LegTrace]
     private var hasAnswered = false
 
-    /// - Parameter record: as stored: new, or found by recovery in any phase.
-    public init(_ record: SagaRecord, deadline: Int64) {
+    /// - Parameters:
+    ///   - record: as stored: new, or found by recovery in any phase.
+    ///   - begun: when its attempt began, on the monotonic clock.
+    public init(_ record: SagaRecord, begun: Int64, deadline: Int64) {
         self.record = record
+        self.begun = begun
         self.deadline = deadline
         legs = Array(repeating: .idle, count: record.legs.count)
+        traces = Array(repeating: LegTrace(), count: record.legs.count)
     }
+
+    /// How its legs went so far. After a crash only what came after it is known.
+    public func trace(now: Int64) -> SagaTrace { SagaTrace(after: elapsed(now), legs: traces) }
+
+    /// When an unanswered message for a leg is sent again, monotonic milliseconds; nil: nothing is waited for.
+    public func nextRetry(ofLeg leg: Int) -> Int64? {
+        guard stage == .holding || stage == .settling else { return nil }
+        switch legs[leg] {
+        case .asked(let since), .contended(let since): return since + Limits.resendMilliseconds
+        case .idle, .held, .settled: return nil
+        }
+    }
+
+    private func elapsed(_ now: Int64) -> UInt32 { UInt32(clamping: now - begun) }
 
     /// The first actions, by the phase in which the saga is.
     public mutating func start(now: Int64) -> [Action] {
@@ -121,14 +142,19 @@ extension CheckoutSaga {
         switch outcome {
         case .done:
             legs[leg] = .held
+            note(.held, leg, now)
         case .contended:
             legs[leg] = .contended(since: now)
+            note(.contended, leg, now)
         case .insufficient(let balance):
+            note(.refused, leg, now)
             let wanted = record.legs[leg].amount
             return ask(.decide(.abort(.insufficient(account: account, wanted: wanted, left: balance))), now: now)
         case .unknownAccount:
+            note(.refused, leg, now)
             return ask(.decide(.abort(.unknownAccount(account))), now: now)
         case .anomaly(let anomaly):
+            note(.refused, leg, now)
             // A late hold: another coordinator released this attempt. The order knows what was decided.
             let alarms: [Action] = anomaly.isAlarming ? [.alarm(leg: leg, anomaly)] : []
             return alarms + ask(.decide(.abort(.anomaly(account: account, anomaly))), now: now)
@@ -136,6 +162,11 @@ extension CheckoutSaga {
             return []
         }
         return holdNext(now: now)
+    }
+
+    private mutating func note(_ hold: LegTrace.Hold, _ leg: Int, _ now: Int64) {
+        traces[leg].hold = hold
+        traces[leg].holdAfter = elapsed(now)
     }
 
     private mutating func holdNext(now: Int64) -> [Action] {
@@ -183,6 +214,8 @@ extension CheckoutSaga {
         case (.beginAgain, .begun(let next)), (.beginAgain, .running(let next)):
             let old = record.id
             record = next
+            begun = now
+            traces = Array(repeating: LegTrace(), count: next.legs.count)
             return [.forget(old)] + start(now: now)
         case (.finish, .done), (.finish, .stale):
             return end(result: record.phase.result)
@@ -224,6 +257,7 @@ extension CheckoutSaga {
         if case .anomaly(let anomaly) = outcome { return [.alarm(leg: leg, anomaly)] }
         guard outcome == .done else { return [] }
         legs[leg] = .settled
+        traces[leg].settledAfter = elapsed(now)
         guard legs.allSatisfy({ $0 == .settled }) else { return [] }
         switch record.phase {
         case .committed: return answer(.paid) + ask(.finish, now: now)
@@ -270,6 +304,7 @@ extension CheckoutSaga {
 
     private mutating func send(_ leg: Int, _ step: Step, now: Int64) -> Action {
         legs[leg] = .asked(since: now)
+        if case .hold = step, traces[leg].hold == .notAsked { note(.silent, leg, now) }
         return .send(leg: leg, step)
     }
 }

@@ -20,6 +20,8 @@ public struct LedgerCommand: Hashable, Sendable {
         case release(SagaID, Amount)
         /// The saga has finished: no message of it can arrive any more, its hold or marker may go.
         case forget(SagaID)
+        /// Changes nothing, so that a key can be kept for what was done elsewhere.
+        case keepKey
     }
 
     /// An item or a user.

@@ -7,7 +7,7 @@ public enum LedgerRules: Rules {
     public static func touched(by command: LedgerCommand) -> Touch {
         let group = command.account
         switch command.operation {
-        case .read, .open, .replace, .deposit, .withdraw:
+        case .read, .open, .replace, .deposit, .withdraw, .keepKey:
             return Touch(group)
         case .payDirectly(let order, _), .cancelPayment(let order), .findPayment(let order):
             return Touch(group, .payment(order: order))
@@ -30,8 +30,13 @@ public enum LedgerRules: Rules {
         case .payDirectly(let order, let amount): return payDirectly(for: order, amount, on: &draft)
         case .cancelPayment(let order): return cancelPayment(for: order, on: &draft)
         case .findPayment(let order): return findPayment(for: order, on: draft)
+        case .keepKey:
+            draft.touchHead()
+            return .done
         }
     }
+
+    public static func isComplete(_ outcome: LedgerOutcome) -> Bool { outcome == .done }
 }
 
 // MARK: Holds

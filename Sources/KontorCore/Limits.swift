@@ -18,6 +18,8 @@ public enum Limits {
     public static let moneyFractionDigits = 40
     /// Most lines of an order: one checkout holds a lock per line, and one record carries them all.
     public static let orderLines = 256
+    /// Longest `Idempotency-Key`: what the HTTP contract promises.
+    public static let idempotencyKeyBytes = 255
     /// Most accounts or orders in one `batch_init`: ten times what the public clients send.
     public static let batchInitRecords = 1_000_000
 
@@ -36,6 +38,18 @@ public enum Limits {
 
     /// How often waiters look again on their own: only another process can free an amount without waking them.
     public static let probeMilliseconds: Int64 = 100
+
+    // MARK: What is remembered
+
+    /// How long a key is kept, unless configured: a client that repeats after a day starts anew.
+    public static let keyRetentionMilliseconds: Int64 = 24 * 3_600_000
+    /// How long a key of the gateway is kept: its retries end within a request's deadline.
+    public static let gatewayKeyRetentionMilliseconds: Int64 = 120_000
+    /// Keys kept at a time, unless configured: a day of a hundred keyed writes a second, about 3 GB on disk. At the bound new keyed
+    /// writes are refused, and none is dropped early.
+    public static let keptKeys = 10_000_000
+    /// Attempts of an order that its history has: enough to see what keeps going wrong; the oldest go first.
+    public static let rememberedAttempts = 8
 
     // MARK: Work in progress
 

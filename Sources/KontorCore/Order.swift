@@ -33,6 +33,8 @@ public struct Order: Hashable, Sendable {
     public var lines: [OrderLine] = []
     /// Money, of all lines.
     public var total = Amount.zero
+    /// The latest attempts to check it out, oldest first.
+    public var history: [Attempt] = []
 
     public init(user: Identifier, incarnation: UInt64) {
         self.user = user
@@ -89,14 +91,20 @@ public struct SagaRecord: Hashable, Sendable {
     /// In lock order.
     public let legs: [Leg]
     public var phase: Phase
+    /// Wall clock, milliseconds since 1970.
+    public let begun: Int64
     /// Wall clock, milliseconds since 1970: when an undecided checkout gives up.
     public let deadline: Int64
+    /// The key of the request that began it: kept with the decision to commit.
+    public let claim: KeyClaim?
 
-    public init(id: SagaID, legs: [Leg], phase: Phase, deadline: Int64) {
+    public init(id: SagaID, legs: [Leg], phase: Phase, begun: Int64, deadline: Int64, claim: KeyClaim? = nil) {
         self.id = id
         self.legs = legs
         self.phase = phase
+        self.begun = begun
         self.deadline = deadline
+        self.claim = claim
     }
 }
 
@@ -124,6 +132,8 @@ public enum Decision: Hashable, Sendable {
 public struct OrderCommand: Hashable, Sendable {
     public enum Operation: Hashable, Sendable {
         case read
+        /// Reads also a removed order, with its saga.
+        case inspect
         case create(Order)
         /// `batch_init`: the order begins a new life. A paid one leaves its receipt.
         case replace(Order)
@@ -131,13 +141,15 @@ public struct OrderCommand: Hashable, Sendable {
         /// Takes one unit off the line that was added last.
         case removeItem(Identifier)
         case remove
-        /// Locks the order and stores its saga.
-        case begin(deadline: Int64)
-        case decide(SagaID, Decision)
+        /// Locks the order and stores its saga. `now`: wall clock, as the deadline.
+        case begin(now: Int64, deadline: Int64, KeyClaim?)
+        case decide(SagaID, Decision, SagaTrace)
         /// After `retryInOrder`, once all is released: the next attempt.
-        case beginAgain(SagaID)
+        case beginAgain(SagaID, SagaTrace)
         /// Ends the saga and gives the order's lock back.
-        case finish(SagaID)
+        case finish(SagaID, SagaTrace)
+        /// Changes nothing, so that a key can be kept for what was done elsewhere.
+        case keepKey
     }
 
     public let order: Identifier
@@ -153,6 +165,7 @@ public struct OrderCommand: Hashable, Sendable {
 public enum OrderOutcome: Hashable, Sendable {
     case done
     case order(Order)
+    case inspected(Order, SagaRecord?)
     /// The saga runs: begun now.
     case begun(SagaRecord)
     /// The saga runs since before: join it.

@@ -9,17 +9,25 @@ public enum OrderRules: Rules {
     public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
         switch command.operation {
         case .read: return read(draft)
+        case .inspect: return draft.order.map { .inspected($0, draft.saga) } ?? .unknownOrder
         case .create(let order): return create(order, on: &draft)
         case .replace(let order): return replace(with: order, on: &draft)
         case .addItem(let line): return addItem(line, on: &draft)
         case .removeItem(let item): return removeItem(item, on: &draft)
         case .remove: return remove(on: &draft)
-        case .begin(let deadline): return begin(deadline: deadline, on: &draft)
-        case .decide(let saga, let decision): return decide(decision, saga, on: &draft)
-        case .beginAgain(let saga): return beginAgain(saga, on: &draft)
-        case .finish(let saga): return finish(saga, on: &draft)
+        case .begin(let now, let deadline, let claim):
+            return begin(now: now, deadline: deadline, claim, on: &draft)
+        case .decide(let saga, let decision, let trace): return decide(decision, saga, trace, on: &draft)
+        case .beginAgain(let saga, let trace): return beginAgain(saga, trace, on: &draft)
+        case .finish(let saga, let trace): return finish(saga, trace, on: &draft)
+        case .keepKey:
+            draft.touchHead()
+            return .done
         }
     }
+
+    /// A begin is only the first step of a write; its saga keeps the key when it commits.
+    public static func isComplete(_ outcome: OrderOutcome) -> Bool { outcome == .done }
 }
 
 // MARK: Items
@@ -100,7 +108,9 @@ extension OrderRules {
 // MARK: The saga's steps
 
 extension OrderRules {
-    private static func begin(deadline: Int64, on draft: inout GroupDraft) -> OrderOutcome {
+    private static func begin(
+        now: Int64, deadline: Int64, _ claim: KeyClaim?, on draft: inout GroupDraft
+    ) -> OrderOutcome {
         guard var order = draft.order, order.status != .removed else { return .unknownOrder }
         if order.status == .paid { return .alreadyPaid }
         if let saga = draft.saga { return .running(saga) }
@@ -111,16 +121,19 @@ extension OrderRules {
         // From here on it succeeds.
         order.attempt += 1
         order.status = .checkingOut
+        order.remember(Attempt(number: order.attempt, begun: now))
         let saga = SagaRecord(
             id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),
-            legs: order.legs, phase: .holdingTogether, deadline: deadline)
+            legs: order.legs, phase: .holdingTogether, begun: now, deadline: deadline, claim: claim)
         draft.order = order
         draft.saga = saga
         return .begun(saga)
     }
 
     /// The compare-and-set: of several coordinators of one saga the first one's decision stands, and the others learn it.
-    private static func decide(_ decision: Decision, _ id: SagaID, on draft: inout GroupDraft) -> OrderOutcome {
+    private static func decide(
+        _ decision: Decision, _ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft
+    ) -> OrderOutcome {
         guard var order = draft.order else { return .unknownOrder }
         guard var saga = draft.saga, saga.id == id else { return .stale(order.status) }
         switch saga.phase {
@@ -134,16 +147,24 @@ extension OrderRules {
         switch decision {
         case .commit:
             order.status = .paid
-            draft.order = order
             saga.phase = .committed
+            if let claim = saga.claim { draft.keep(claim) }
         case .abort(let reason): saga.phase = .aborted(reason)
         case .retryInOrder: saga.phase = .retrying
         }
+        order.note(id.attempt) { attempt in
+            attempt.decision = decision
+            attempt.decidedAfter = trace.after
+            attempt.traces = trace.legs
+            // What an order that failed wanted may be changed behind it.
+            if case .abort = decision { attempt.legs = saga.legs }
+        }
+        draft.order = order
         draft.saga = saga
         return .decided(decision)
     }
 
-    private static func beginAgain(_ id: SagaID, on draft: inout GroupDraft) -> OrderOutcome {
+    private static func beginAgain(_ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft) -> OrderOutcome {
         guard var order = draft.order else { return .unknownOrder }
         guard let saga = draft.saga, saga.id == id, saga.phase == .retrying else {
             // A replay of this command, or another coordinator was faster: follow the saga that runs now.
@@ -151,27 +172,40 @@ extension OrderRules {
         }
 
         // From here on it succeeds.
+        order.noteEnd(of: id.attempt, trace)
         order.attempt += 1
+        let now = saga.begun + Int64(trace.after)
+        order.remember(Attempt(number: order.attempt, begun: now))
         let next = SagaRecord(
             id: SagaID(order: id.order, incarnation: id.incarnation, attempt: order.attempt),
-            legs: saga.legs, phase: .holdingInOrder, deadline: saga.deadline)
+            legs: saga.legs, phase: .holdingInOrder, begun: now, deadline: saga.deadline, claim: saga.claim)
         draft.order = order
         draft.saga = next
         return .begun(next)
     }
 
-    private static func finish(_ id: SagaID, on draft: inout GroupDraft) -> OrderOutcome {
+    private static func finish(_ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft) -> OrderOutcome {
         guard var order = draft.order else { return .unknownOrder }
         guard let saga = draft.saga, saga.id == id else { return .stale(order.status) }
         switch saga.phase {
         case .committed: break
-        case .aborted:
-            order.status = .open
-            draft.order = order
+        case .aborted: order.status = .open
         case .holdingTogether, .holdingInOrder, .retrying:
             preconditionFailure("Saga \(id) was to be finished before it was decided.")
         }
+        order.noteEnd(of: id.attempt, trace)
+        draft.order = order
         draft.saga = nil
         return .done
+    }
+}
+
+extension Order {
+    /// All locks of the attempt are given back.
+    fileprivate mutating func noteEnd(of number: UInt32, _ trace: SagaTrace) {
+        note(number) { attempt in
+            attempt.traces = trace.legs
+            attempt.finishedAfter = trace.after
+        }
     }
 }

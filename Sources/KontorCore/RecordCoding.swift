@@ -1,8 +1,8 @@
 // Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
 
 extension Record {
-    /// The format that this release writes.
-    static let formatVersion: UInt8 = 1
+    /// The format that this release writes. 1 had no idempotency keys, no history of orders, and no begin in sagas.
+    static let formatVersion: UInt8 = 2
 
     private enum Tag {
         static let account: UInt8 = 1
@@ -10,6 +10,7 @@ extension Record {
         static let payment: UInt8 = 3
         static let order: UInt8 = 4
         static let saga: UInt8 = 5
+        static let key: UInt8 = 6
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -34,7 +35,19 @@ extension Record {
         case .saga(let saga):
             writer.byte(Tag.saga)
             saga.encode(into: &writer)
+        case .key(let kept):
+            writer.byte(Tag.key)
+            writer.fixed(kept.expires)
+            writer.blob(kept.request)
         }
+    }
+
+    /// When the encoded record of an expiring member expires: wall clock, milliseconds since 1970. A store needs to know that
+    /// without a look at the rest. nil: these bytes do not expire.
+    public static func expiry(inEncoded bytes: ArraySlice<UInt8>) -> Int64? {
+        var reader = ByteReader(bytes)
+        guard (try? reader.byte()) != nil, (try? reader.byte()) == Tag.key else { return nil }
+        return try? reader.fixed(Int64.self)
     }
 
     public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
@@ -50,8 +63,11 @@ extension Record {
                 DirectPayment(
                     amount: try reader.amount(), isCancelled: try reader.byte() == 1, generation: try reader.uint32(),
                     earlier: try reader.amount()))
-        case Tag.order: self = .order(try Order(from: &reader))
-        case Tag.saga: self = .saga(try SagaRecord(from: &reader))
+        case Tag.order: self = .order(try Order(from: &reader, version))
+        case Tag.saga: self = .saga(try SagaRecord(from: &reader, version))
+        case Tag.key:
+            let expires = try reader.fixed(Int64.self)
+            self = .key(KeptKey(request: Array(try reader.blob()), expires: expires))
         default: throw .invalid("record tag \(tag)")
         }
         guard reader.isAtEnd else { throw .invalid("bytes behind a record") }
@@ -65,6 +81,7 @@ extension RecordKey {
         static let hold: UInt8 = 3
         static let payment: UInt8 = 4
         static let receipt: UInt8 = 5
+        static let key: UInt8 = 6
     }
 
     /// The key's bytes. Keys of one kind, and within it of one group, lie side by side when sorted.
@@ -83,6 +100,9 @@ extension RecordKey {
         case .receipt(let incarnation):
             writer.byte(Tag.receipt)
             writer.fixed(incarnation)
+        case .key(let key):
+            writer.byte(Tag.key)
+            writer.text(key.text)
         }
     }
 
@@ -97,6 +117,7 @@ extension RecordKey {
         case Tag.hold: member = .hold(try reader.sagaID())
         case Tag.payment: member = .payment(order: try reader.identifier())
         case Tag.receipt: member = .receipt(incarnation: try reader.fixed(UInt64.self))
+        case Tag.key: member = .key(try reader.idempotencyKey())
         default: throw .invalid("member tag \(tag)")
         }
         guard reader.isAtEnd else { throw .invalid("bytes behind a key") }
@@ -135,9 +156,11 @@ extension Order {
             writer.amount(line.units)
             writer.amount(line.price)
         }
+        writer.varint(UInt64(history.count))
+        for attempt in history { attempt.encode(into: &writer) }
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
         self.init(user: try reader.identifier(), incarnation: try reader.fixed(UInt64.self))
         attempt = try reader.uint32()
         status = try reader.raw(Status.self)
@@ -146,6 +169,10 @@ extension Order {
             lines.append(
                 OrderLine(item: try reader.identifier(), units: try reader.amount(), price: try reader.amount()))
         }
+        guard version >= 2 else { return }
+        for _ in 0..<(try reader.count(atMost: Limits.rememberedAttempts)) {
+            history.append(try Attempt(from: &reader))
+        }
     }
 }
 
@@ -153,11 +180,10 @@ extension SagaRecord {
     fileprivate func encode(into writer: inout ByteWriter) {
         writer.sagaID(id)
         writer.fixed(deadline)
-        writer.varint(UInt64(legs.count))
-        for leg in legs {
-            writer.groupKey(leg.account)
-            writer.amount(leg.amount)
-        }
+        writer.fixed(begun)
+        writer.byte(claim == nil ? 0 : 1)
+        claim?.encode(into: &writer)
+        writer.legs(legs)
         switch phase {
         case .holdingTogether: writer.byte(1)
         case .holdingInOrder: writer.byte(2)
@@ -169,13 +195,13 @@ extension SagaRecord {
         }
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
         let id = try reader.sagaID()
         let deadline = try reader.fixed(Int64.self)
-        var legs: [Leg] = []
-        for _ in 0..<(try reader.count(atMost: Limits.orderLines + 1)) {
-            legs.append(Leg(account: try reader.groupKey(), amount: try reader.amount()))
-        }
+        let begun = version >= 2 ? try reader.fixed(Int64.self) : deadline - Limits.deadlineMilliseconds
+        let isKeyed = version >= 2 ? try reader.byte() == 1 : false
+        let claim = isKeyed ? try KeyClaim(from: &reader) : nil
+        let legs = try reader.legs()
         let phase: Phase
         switch try reader.byte() {
         case 1: phase = .holdingTogether
@@ -185,12 +211,25 @@ extension SagaRecord {
         case 5: phase = .aborted(try AbortReason(from: &reader))
         default: throw .invalid("saga phase")
         }
-        self.init(id: id, legs: legs, phase: phase, deadline: deadline)
+        self.init(id: id, legs: legs, phase: phase, begun: begun, deadline: deadline, claim: claim)
+    }
+}
+
+extension KeyClaim {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.text(key.text)
+        writer.blob(request)
+        writer.fixed(expires)
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+        self.init(
+            key: try reader.idempotencyKey(), request: Array(try reader.blob()), expires: try reader.fixed(Int64.self))
     }
 }
 
 extension AbortReason {
-    fileprivate func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         switch self {
         case .insufficient(let account, let wanted, let left):
             writer.byte(1)
@@ -213,7 +252,7 @@ extension AbortReason {
         }
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
         let tag = try reader.byte()
         let account = try reader.groupKey()
         switch tag {
@@ -228,6 +267,14 @@ extension AbortReason {
 }
 
 extension ByteWriter {
+    mutating func legs(_ legs: [Leg]) {
+        varint(UInt64(legs.count))
+        for leg in legs {
+            groupKey(leg.account)
+            amount(leg.amount)
+        }
+    }
+
     fileprivate mutating func amount(_ amount: Amount) { varint(UInt64(bitPattern: amount.raw)) }
 
     fileprivate mutating func groupKey(_ key: GroupKey) {
@@ -243,20 +290,28 @@ extension ByteWriter {
 }
 
 extension ByteReader {
+    mutating func legs() throws(DecodingFailure) -> [Leg] {
+        var legs: [Leg] = []
+        for _ in 0..<(try count(atMost: Limits.orderLines + 1)) {
+            legs.append(Leg(account: try groupKey(), amount: try amount()))
+        }
+        return legs
+    }
+
     fileprivate mutating func amount() throws(DecodingFailure) -> Amount { Amount(Int64(bitPattern: try varint())) }
 
-    fileprivate mutating func uint32() throws(DecodingFailure) -> UInt32 {
+    mutating func uint32() throws(DecodingFailure) -> UInt32 {
         guard let value = UInt32(exactly: try varint()) else { throw .invalid("a 32-bit number") }
         return value
     }
 
-    fileprivate mutating func count(atMost bound: Int) throws(DecodingFailure) -> Int {
+    mutating func count(atMost bound: Int) throws(DecodingFailure) -> Int {
         let count = try varint()
         guard count <= UInt64(bound) else { throw .invalid("a count of \(count)") }
         return Int(count)
     }
 
-    fileprivate mutating func raw<Value: RawRepresentable>(
+    mutating func raw<Value: RawRepresentable>(
         _ type: Value.Type
     ) throws(DecodingFailure) -> Value where Value.RawValue == UInt8 {
         guard let value = Value(rawValue: try byte()) else { throw .invalid("\(type)") }
@@ -266,6 +321,11 @@ extension ByteReader {
     fileprivate mutating func identifier() throws(DecodingFailure) -> Identifier {
         guard let id = Identifier(try text()) else { throw .invalid("an identifier") }
         return id
+    }
+
+    fileprivate mutating func idempotencyKey() throws(DecodingFailure) -> IdempotencyKey {
+        guard let key = IdempotencyKey(try text()) else { throw .invalid("an idempotency key") }
+        return key
     }
 
     fileprivate mutating func groupKey() throws(DecodingFailure) -> GroupKey {

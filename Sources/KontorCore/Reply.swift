@@ -3,6 +3,8 @@
 /// A reply to one command.
 public enum Reply<Outcome: Hashable & Sendable>: Hashable, Sendable {
     case decided(Outcome)
+    /// Not decided, because of its idempotency key.
+    case keyed(KeyVerdict)
     /// It had no effect and will have none.
     case refused(StoreTrouble)
     /// It may have had its effect, or may still have it. Repeat it: every command of a saga is idempotent.

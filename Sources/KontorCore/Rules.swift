@@ -29,6 +29,8 @@ public enum Member: Hashable, Sendable {
     case hold(SagaID)
     /// A user's direct payment for an order.
     case payment(order: Identifier)
+    /// A client's idempotency key, kept with the effect of its write. The only member that expires.
+    case key(IdempotencyKey)
     /// A paid order that `batch_init` replaced, by its incarnation: kept so that the books still balance.
     case receipt(incarnation: UInt64)
 
@@ -36,8 +38,13 @@ public enum Member: Hashable, Sendable {
     public var isOpenWork: Bool {
         switch self {
         case .saga, .hold: return true
-        case .head, .payment, .receipt: return false
+        case .head, .payment, .receipt, .key: return false
         }
+    }
+
+    /// Whether its record has an expiry, after which the store removes it in its own time.
+    public var isExpiring: Bool {
+        if case .key = self { true } else { false }
     }
 }
 
@@ -60,6 +67,7 @@ public enum Record: Hashable, Sendable {
     case order(Order)
     /// Indirect: it is the largest by far, and every copy of a record would carry its size.
     indirect case saga(SagaRecord)
+    case key(KeptKey)
 }
 
 /// What one command reads: its group's head and at most one more member.
@@ -82,6 +90,8 @@ public protocol Rules {
     static func touched(by command: Command) -> Touch
     /// Decides the command and writes its effect into the draft. Has no other effect.
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
+    /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is kept.
+    static func isComplete(_ outcome: Outcome) -> Bool
 }
 
 /// The records of one group while commands are decided on them; it remembers which of them changed.
@@ -98,6 +108,8 @@ public struct GroupDraft: Sendable {
     private var first: Slot?
     private var second: Slot?
     private var more: [Slot] = []
+    /// How often a record was written.
+    private(set) var writes = 0
 
     public init(_ key: GroupKey) { self.key = key }
 
@@ -130,6 +142,7 @@ public struct GroupDraft: Sendable {
             preconditionFailure("A rule read a record that its command did not declare in touched(by:).")
         }
         set {
+            writes += 1
             if first?.member == member {
                 first?.record = newValue
                 first?.isChanged = true
@@ -157,6 +170,9 @@ public struct GroupDraft: Sendable {
 }
 
 extension GroupDraft {
+    /// Counts as a change of the group, and leaves its head as it is.
+    mutating func touchHead() { self[.head] = self[.head] }
+
     var account: Account? {
         get { if case .account(let account)? = self[.head] { account } else { nil } }
         set { self[.head] = newValue.map { .account($0) } }

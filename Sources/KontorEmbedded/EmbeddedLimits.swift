@@ -38,6 +38,14 @@ public enum EmbeddedLimits {
     /// Folded journal between two checkpoints: bounds the table's write-ahead log, and the segments that wait for deletion.
     public static let checkpointBytes = 64 << 20
 
+    /// Expired records that one transaction of the table removes: some hundred milliseconds on the fold's lane.
+    static let expireSlice = 10_000
+    /// How often the table is asked for expired records: far below what any record is kept for.
+    static let expireMilliseconds: Int64 = 1_000
+    /// What an expired record weighs in the table's write-ahead log, roughly: it dirties a page of its own in the worst case, and
+    /// shares it with many in the usual one.
+    static let expiredRecordBytes = 256
+
     // MARK: Table
 
     /// SQLite's page cache, KiB, of the writer and of the reader.

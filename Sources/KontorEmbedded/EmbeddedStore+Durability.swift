@@ -81,6 +81,7 @@ extension EmbeddedStore {
             updateOpenWork(index)
             if exists || slot.pointee.existsBelow {
                 changes.append(JournalChange(key: slot.pointee.key, record: slot.pointee.record))
+                if slot.pointee.key.member.isExpiring { expiring.appended() }
                 slot.pointee.sequence = sequence
                 slot.pointee.existsBelow = exists
             }

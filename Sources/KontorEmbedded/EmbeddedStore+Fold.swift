@@ -46,6 +46,8 @@ struct FoldProgress {
         isDiskFull = false
     }
 
+    mutating func expired(_ records: Int) { uncheckpointedBytes += records * EmbeddedLimits.expiredRecordBytes }
+
     mutating func checkpointed(_ isDone: Bool) {
         if isDone {
             uncheckpointedBytes = 0
@@ -84,7 +86,10 @@ struct Closing {
 
 extension EmbeddedStore {
     /// Drives what happens by time. To be called about every 25 ms.
-    public func tick(now: Int64) {
+    ///
+    /// - Parameter wall: wall clock, milliseconds since 1970: what expired by then may go.
+    public func tick(now: Int64, wall: Int64 = 0) {
+        self.wall = wall
         fold.tick(now)
         if !durability.isSpaceReserved && now >= durability.reserveRetry {
             durability.reserveRetry = now + EmbeddedLimits.reserveRetryMilliseconds
@@ -101,7 +106,8 @@ extension EmbeddedStore {
         switch isGivenUp ? nil : fold.next(options, isClosing: closing != nil) {
         case .slice(let isUrgent)?: foldSlice(on: isUrgent ? .urgentFold : .fold)
         case .checkpoint?: checkpoint()
-        case nil: if closing != nil { release() }
+        case nil where closing != nil: release()
+        case nil: if expiring.isDue(fold.now) { expire() }
         }
     }
 
@@ -115,6 +121,7 @@ extension EmbeddedStore {
             switch result {
             case .success(let report):
                 self.fold.folded(report)
+                self.expiring.folded(report)
                 self.fruitlessVisits = 0
                 self.evict()
             case .failure(let error): self.foldFailed(error)
@@ -143,7 +150,7 @@ extension EmbeddedStore {
 
     /// A full disk passes, and so does a want of descriptors or memory. Anything else (a damaged journal, a table that does not write) does not: the journal has everything,
     /// and the next start says what is wrong.
-    private func foldFailed(_ error: EmbeddedError) {
+    func foldFailed(_ error: EmbeddedError) {
         if error.passes {
             fold.diskIsFull()
             closing?.isFoldGivenUp = true

@@ -11,6 +11,8 @@ public struct StartReport: Sendable, Equatable {
     /// Of a frame that was being written when the process ended; it was never acknowledged.
     public var tornBytesCut = 0
     public var openWorkRecords = 0
+    /// Of the records replayed: idempotency keys.
+    public var expiringReplayed = 0
     public var milliseconds = 0
 }
 
@@ -26,6 +28,7 @@ extension EmbeddedStore {
         let nonce: UInt64
         let lastSequence: UInt64
         let foldedThrough: UInt64
+        let expiring: ExpiringRecords
         let isSpaceReserved: Bool
         let report: StartReport
     }
@@ -116,6 +119,7 @@ private struct Start {
         return EmbeddedStore.Parts(
             options: options, lanes: lanes, table: table, writer: writer, folder: folder, lock: lock, memory: memory,
             nonce: random.next() | 1, lastSequence: end.lastSequence, foldedThrough: position,
+            expiring: ExpiringRecords(inTable: try table.expiringCount(), inJournal: report.expiringReplayed),
             isSpaceReserved: writer.reserve(), report: report)
     }
 
@@ -154,6 +158,7 @@ private struct Start {
         let end = try reader.read(behind: position, storeID: storeID) { frame, bytes, path throws(EmbeddedError) in
             try frame.forEachChange(in: bytes, path) { key, record in
                 memory.put(key, record, sequence: frame.sequence)
+                if key.member.isExpiring { report.expiringReplayed += 1 }
                 report.recordsReplayed += 1
             }
             report.bytesReplayed += frame.end - frame.start

@@ -31,6 +31,9 @@ public final class EmbeddedStore: TurnedStore {
 
     var durability = Durability()
     var fold: FoldProgress
+    var expiring: ExpiringRecords
+    /// At the last tick: wall clock, milliseconds since 1970.
+    var wall: Int64 = 0
     var evictionHand = 0
     var fruitlessVisits = 0
     var closing: Closing?
@@ -51,6 +54,7 @@ public final class EmbeddedStore: TurnedStore {
         durability.nextSequence = parts.lastSequence + 1
         durability.syncedSequence = parts.lastSequence
         fold = FoldProgress(foldedThrough: parts.foldedThrough, unfoldedBytes: parts.report.bytesReplayed)
+        expiring = parts.expiring
         durability.isSpaceReserved = parts.isSpaceReserved
         updateAdmission()
     }
@@ -133,8 +137,8 @@ public final class EmbeddedStore: TurnedStore {
     ) -> Result<[Record?], EmbeddedError> {
         do throws(EmbeddedError) {
             if keys.isEmpty { return .success([]) }
-            let encoded = keys.map { $0.encoded }
-            let order = encoded.indices.sorted { encoded[$0].lexicographicallyPrecedes(encoded[$1]) }
+            let encoded = keys.map { TableKey($0) }
+            let order = encoded.indices.sorted { encoded[$0].bytes.lexicographicallyPrecedes(encoded[$1].bytes) }
             let values = try table.read(order.map { encoded[$0] })
             var records = [Record?](repeating: nil, count: keys.count)
             for (place, value) in zip(order, values) {

@@ -1,12 +1,38 @@
 // The port to the table: where records are that have left the journal.
 
+import KontorCore
+
+/// Where in the table a record lies.
+public enum TableArea: UInt8, Sendable, CaseIterable {
+    case record = 0
+    /// Apart, so that a start finds it without a search.
+    case openWork = 2
+    /// Apart, so that what has expired is found by its time.
+    case expiring = 4
+
+    init(_ member: Member) {
+        self = member.isOpenWork ? .openWork : member.isExpiring ? .expiring : .record
+    }
+}
+
+/// The full name of a record in the table.
+public struct TableKey: Hashable, Sendable {
+    public let area: TableArea
+    public let bytes: [UInt8]
+
+    init(_ key: RecordKey) {
+        area = TableArea(key.member)
+        bytes = key.encoded
+    }
+}
+
 /// Changes of several frames, each key once, sorted by key: one transaction of the table.
 public struct FoldSlice: Sendable {
     public struct Change: Sendable {
         public let key: Range<Int>
         /// nil: removed.
         public let value: Range<Int>?
-        public let isOpenWork: Bool
+        public let area: TableArea
     }
 
     /// What the ranges of the changes refer to.
@@ -18,7 +44,7 @@ public struct FoldSlice: Sendable {
 
 /// Records by key, and the journal's sequence up to which they are contained.
 ///
-/// `apply` and `checkpoint` are called on the fold lanes, one at a time; `read` on the read lane; the rest before the store
+/// `apply`, `expire` and `checkpoint` are called on the fold lanes, one at a time; `read` on the read lane; the rest before the store
 /// starts, or after it ended.
 public protocol FoldedTable: AnyObject, Sendable {
     /// The store that the table belongs to.
@@ -26,10 +52,15 @@ public protocol FoldedTable: AnyObject, Sendable {
     /// The last frame whose changes are here.
     func position() throws(EmbeddedError) -> UInt64
     /// The values of these keys, in their order; nil where there is none. Never sees a part of a slice.
-    func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?]
+    func read(_ keys: [TableKey]) throws(EmbeddedError) -> [[UInt8]?]
     func forEachOpenWork(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws
     /// Writes a slice and its position in one transaction. A crash keeps all of it or nothing.
     func apply(_ slice: FoldSlice) throws(EmbeddedError)
+    /// Removes records whose expiry is not after `now` (wall clock, milliseconds), those of the oldest first.
+    /// - Returns: how many, at most `bound`.
+    func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> Int
+    /// Records in the expiring area.
+    func expiringCount() throws(EmbeddedError) -> Int
     /// Makes all that was applied independent of the write-ahead log, and syncs it. Only then may the journal that it came
     /// from go.
     /// - Returns: false if a reader is in the way: try again later.

@@ -9,6 +9,10 @@ final class JournalFolder: @unchecked Sendable {
         let through: UInt64
         let journalBytes: Int
         let changes: Int
+        /// Changes of expiring records, as the journal had them.
+        let expiringChanges: Int
+        /// Expiring records in the table now.
+        let expiringRecords: Int
     }
 
     private let files: any FileSystem
@@ -43,7 +47,20 @@ final class JournalFolder: @unchecked Sendable {
             try table.apply(slice)
             position.offset += last.end
             position.sequence = last.sequence + 1
-            return .success(Report(through: last.sequence, journalBytes: last.end, changes: slice.changes.count))
+            return .success(
+                Report(
+                    through: last.sequence, journalBytes: last.end, changes: slice.changes.count,
+                    expiringChanges: countExpiring(frames, bytes), expiringRecords: try table.expiringCount()))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Removes a slice of the records that have expired.
+    func expire(now: Int64) -> Result<(removed: Int, left: Int), EmbeddedError> {
+        do throws(EmbeddedError) {
+            let removed = try table.expire(now: now, atMost: EmbeddedLimits.expireSlice)
+            return .success((removed, try table.expiringCount()))
         } catch {
             return .failure(error)
         }
@@ -106,6 +123,18 @@ final class JournalFolder: @unchecked Sendable {
         return frames
     }
 
+    private func countExpiring(_ frames: [JournalFrame.Found], _ bytes: [UInt8]) -> Int {
+        var count = 0
+        bytes.withUnsafeBytes { buffer in
+            for frame in frames {
+                _ = JournalFrame.forEachChange(in: buffer, payload: frame.payload) { change in
+                    if change.area == .expiring { count += 1 }
+                }
+            }
+        }
+        return count
+    }
+
     /// Sorts the changes by key and keeps the last of each.
     private func coalesce(_ frames: [JournalFrame.Found], _ bytes: [UInt8]) -> [FoldSlice.Change] {
         var entries: [SortEntry] = []
@@ -130,7 +159,7 @@ final class JournalFolder: @unchecked Sendable {
                     continue
                 }
                 let change = entry.change
-                changes.append(FoldSlice.Change(key: change.key, value: change.value, isOpenWork: change.isOpenWork))
+                changes.append(FoldSlice.Change(key: change.key, value: change.value, area: change.area))
             }
             return changes
         }

@@ -54,13 +54,13 @@ struct SegmentHeader: Equatable {
 
 /// A frame: magic, payload length, sequence, checksum of sequence and payload, payload.
 ///
-/// The payload is a count and, per change: flags, key length (2 bytes), value length (4 bytes), key, value.
+/// The payload is a count and, per change: flags (present, area of the table), key length (2 bytes), value length (4 bytes), key, value.
 enum JournalFrame {
     static let headerBytes = 20
     /// Not a sequence that ids, which are printable, can produce.
     private static let magic: UInt32 = 0xF5A1_4B01
     private static let isPresent: UInt8 = 1
-    private static let isOpenWork: UInt8 = 2
+    private static let area: UInt8 = 6
 
     static func encoded(_ changes: [JournalChange], sequence: UInt64) -> [UInt8] {
         var writer = ByteWriter()
@@ -71,7 +71,7 @@ enum JournalFrame {
         writer.fixed(UInt32(0))
         writer.fixed(UInt32(changes.count))
         for change in changes {
-            writer.byte((change.record == nil ? 0 : isPresent) | (change.key.member.isOpenWork ? isOpenWork : 0))
+            writer.byte((change.record == nil ? 0 : isPresent) | TableArea(change.key.member).rawValue)
             let lengths = writer.bytes.count
             writer.fixed(UInt16(0))
             writer.fixed(UInt32(0))
@@ -132,7 +132,7 @@ enum JournalFrame {
         let key: Range<Int>
         /// nil: removed.
         let value: Range<Int>?
-        let isOpenWork: Bool
+        let area: TableArea
     }
 
     /// Calls `body` for each change of a payload, with ranges of `bytes`.
@@ -146,12 +146,13 @@ enum JournalFrame {
         while rest > 0 {
             guard payload.upperBound - position >= 7 else { return false }
             let flags = bytes[position]
+            guard let area = TableArea(rawValue: flags & area) else { return false }
             let keyStart = position + 7
             let valueStart = keyStart + Int(bytes.little(UInt16.self, at: position + 1))
             position = valueStart + Int(bytes.little(UInt32.self, at: position + 3))
             guard position <= payload.upperBound else { return false }
             let value = flags & isPresent == 0 ? nil : valueStart..<position
-            try body(RawChange(key: keyStart..<valueStart, value: value, isOpenWork: flags & isOpenWork != 0))
+            try body(RawChange(key: keyStart..<valueStart, value: value, area: area))
             rest -= 1
         }
         return position == payload.upperBound

@@ -4,9 +4,10 @@
 import GRDB
 import GRDBSQLite
 
-/// DIR/table.sqlite: two tables of key and value (open work apart, so that a start finds it without a search), and `meta`.
+/// DIR/table.sqlite: three tables of key and value, one an area, and `meta`.
 public final class SQLiteTable: FoldedTable {
-    static let formatVersion: Int64 = 1
+    /// 1 had no expiring records.
+    static let formatVersion: Int64 = 2
 
     /// How the embedded store opens its table.
     public static let opener = TableOpener(
@@ -15,7 +16,7 @@ public final class SQLiteTable: FoldedTable {
 
     static func path(_ directory: String) -> String { directory + "/table.sqlite" }
 
-    private let path: String
+    let path: String
     /// On the fold lanes.
     let writer: DatabaseQueue
     /// On the read lane; it cannot write.
@@ -34,6 +35,7 @@ public final class SQLiteTable: FoldedTable {
             let hasTables = try writer.inDatabase { try $0.tableExists("meta") }
             guard hasTables else { return nil }
             try checkFormat(writer, path)
+            try writer.inDatabase { try upgrade($0) }
             return try SQLiteTable(path: path, writer: writer)
         }
     }
@@ -44,11 +46,12 @@ public final class SQLiteTable: FoldedTable {
             let writer = try openWriter(path)
             try writer.inDatabase { database in
                 try database.inTransaction(.immediate) {
-                    try database.execute(sql: schema)
+                    try database.execute(sql: schema + expiringSchema)
                     let insert = "INSERT INTO meta(name, value) VALUES (?, ?)"
                     try database.execute(sql: insert, arguments: ["format", formatVersion])
                     try database.execute(sql: insert, arguments: ["store", Int64(bitPattern: storeID)])
                     try database.execute(sql: insert, arguments: ["position", 0])
+                    try database.execute(sql: insert, arguments: ["expiring", 0])
                     return .commit
                 }
             }
@@ -62,6 +65,23 @@ public final class SQLiteTable: FoldedTable {
         CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         """
 
+    /// New rows expire last, so the index grows at its end and shrinks at its beginning.
+    private static let expiringSchema = """
+        CREATE TABLE expiring(key BLOB PRIMARY KEY, value BLOB NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE INDEX expiring_by_time ON expiring(expires);
+        """
+
+    /// Brings a table of an older release to this one's format.
+    private static func upgrade(_ database: Database) throws {
+        guard try meta("format", database) < 2 else { return }
+        try database.inTransaction(.immediate) {
+            try database.execute(sql: expiringSchema)
+            try database.execute(sql: "INSERT INTO meta(name, value) VALUES ('expiring', 0)")
+            try database.execute(sql: "UPDATE meta SET value = ? WHERE name = 'format'", arguments: [formatVersion])
+            return .commit
+        }
+    }
+
     // MARK: FoldedTable
 
     public func storeID() throws(EmbeddedError) -> UInt64 { try meta("store") }
@@ -71,20 +91,23 @@ public final class SQLiteTable: FoldedTable {
         try Self.failing(path) { try writer.inDatabase { try Self.meta(name, $0) } }
     }
 
-    public func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?] {
+    public func read(_ keys: [TableKey]) throws(EmbeddedError) -> [[UInt8]?] {
         try Self.failing(path) {
             // One transaction: else SQLite takes and gives back its locks for each key.
             try reader.read { database in
                 // The connection keeps its cached statements.
-                let select = try database.cachedStatement(sql: "SELECT value FROM record WHERE key = ?").sqliteStatement
-                defer { sqlite3_reset(select) }
+                let selects = try TableArea.allCases.map { area in
+                    try database.cachedStatement(sql: "SELECT value FROM \(area.table) WHERE key = ?").sqliteStatement
+                }
+                defer { for select in selects { sqlite3_reset(select) } }
                 return try keys.map { key in
+                    let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : 2]
                     sqlite3_reset(select)
-                    try key.withUnsafeBytes { try check(bind(select, 1, $0[...]), database) }
+                    try key.bytes.withUnsafeBytes { try SQLiteCall.check(SQLiteCall.bind(select, 1, $0[...]), database) }
                     let code = sqlite3_step(select)
                     if code == SQLITE_DONE { return nil }
-                    if code != SQLITE_ROW { try check(code, database) }
-                    return column(select, 0)
+                    if code != SQLITE_ROW { try SQLiteCall.check(code, database) }
+                    return SQLiteCall.column(select, 0)
                 }
             }
         }
@@ -98,8 +121,9 @@ public final class SQLiteTable: FoldedTable {
         try Self.failing(path) {
             try writer.inDatabase { database in
                 try database.inTransaction(.immediate) {
-                    try Self.write(slice, to: "record", isOpenWork: false, database)
-                    try Self.write(slice, to: "open_work", isOpenWork: true, database)
+                    try Self.write(slice, to: .record, database)
+                    try Self.write(slice, to: .openWork, database)
+                    try Self.writeExpiring(slice, database)
                     let update = try database.cachedStatement(sql: "UPDATE meta SET value = ? WHERE name = 'position'")
                     try update.execute(arguments: [Int64(bitPattern: slice.through)])
                     return .commit
@@ -124,7 +148,8 @@ public final class SQLiteTable: FoldedTable {
         try? writer.close()
     }
 
-    private static func write(_ slice: FoldSlice, to table: String, isOpenWork: Bool, _ database: Database) throws {
+    private static func write(_ slice: FoldSlice, to area: TableArea, _ database: Database) throws {
+        let table = area.table
         let upsert = try database.cachedStatement(
             sql: "INSERT INTO \(table)(key, value) VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2"
         ).sqliteStatement
@@ -137,12 +162,12 @@ public final class SQLiteTable: FoldedTable {
             }
         }
         try slice.bytes.withUnsafeBytes { bytes in
-            for change in slice.changes where change.isOpenWork == isOpenWork {
+            for change in slice.changes where change.area == area {
                 let statement = change.value == nil ? delete : upsert
-                try check(bind(statement, 1, bytes[change.key]), database)
-                if let value = change.value { try check(bind(statement, 2, bytes[value]), database) }
+                try SQLiteCall.check(SQLiteCall.bind(statement, 1, bytes[change.key]), database)
+                if let value = change.value { try SQLiteCall.check(SQLiteCall.bind(statement, 2, bytes[value]), database) }
                 let code = sqlite3_step(statement)
-                if code != SQLITE_DONE { try check(code, database) }
+                if code != SQLITE_DONE { try SQLiteCall.check(code, database) }
                 sqlite3_reset(statement)
             }
         }
@@ -186,7 +211,7 @@ extension SQLiteTable {
         }
     }
 
-    fileprivate static func meta(_ name: String, _ database: Database) throws -> UInt64 {
+    static func meta(_ name: String, _ database: Database) throws -> UInt64 {
         let sql = "SELECT value FROM meta WHERE name = ?"
         guard let value = try Int64.fetchOne(database, sql: sql, arguments: [name]) else {
             throw EmbeddedError.table("meta has no \(name)")
@@ -205,8 +230,8 @@ extension SQLiteTable {
             while true {
                 let code = sqlite3_step(select)
                 if code == SQLITE_DONE { return }
-                if code != SQLITE_ROW { try check(code, database) }
-                try body(column(select, 0), column(select, 1))
+                if code != SQLITE_ROW { try SQLiteCall.check(code, database) }
+                try body(SQLiteCall.column(select, 0), SQLiteCall.column(select, 1))
             }
         }
     }
@@ -250,25 +275,19 @@ struct SQLiteView {
 
     /// All records, open work among them, in the order of their keys.
     func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
-        let sql = "SELECT key, value FROM record UNION ALL SELECT key, value FROM open_work ORDER BY key"
+        // A table that an older release made, and that no `serve` has opened since, has no expiring records.
+        let areas = try TableArea.allCases.filter { try database.tableExists($0.table) }
+        let sql = areas.map { "SELECT key, value FROM \($0.table)" }.joined(separator: " UNION ALL ") + " ORDER BY key"
         try SQLiteTable.forEach(database, sql: sql, body)
     }
 }
 
-private func check(_ code: CInt, _ database: Database) throws {
-    if code != SQLITE_OK {
-        throw DatabaseError(resultCode: ResultCode(rawValue: code), message: database.lastErrorMessage)
+extension TableArea {
+    var table: String {
+        switch self {
+        case .record: return "record"
+        case .openWork: return "open_work"
+        case .expiring: return "expiring"
+        }
     }
-}
-
-/// Binds bytes without copying them: they must stay until the statement is reset.
-private func bind(_ statement: OpaquePointer, _ index: CInt, _ bytes: Slice<UnsafeRawBufferPointer>) -> CInt {
-    let rebased = UnsafeRawBufferPointer(rebasing: bytes)
-    return sqlite3_bind_blob(statement, index, rebased.baseAddress, CInt(rebased.count), nil)
-}
-
-private func column(_ statement: OpaquePointer, _ index: CInt) -> [UInt8] {
-    let count = Int(sqlite3_column_bytes(statement, index))
-    guard let base = sqlite3_column_blob(statement, index) else { return [] }
-    return [UInt8](UnsafeRawBufferPointer(start: base, count: count))
 }

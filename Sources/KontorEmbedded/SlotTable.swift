@@ -169,6 +169,7 @@ final class SlotTable {
             hash.mix(saga.incarnation &+ UInt64(saga.attempt))
         case .payment(let order): hash.mix(order)
         case .receipt(let incarnation): hash.mix(incarnation)
+        case .key(let key): hash.mix(key.text)
         }
         return hash.value
     }
@@ -190,10 +191,13 @@ private struct KeyHash {
     }
 
     @inline(__always)
-    mutating func mix(_ id: Identifier) {
+    mutating func mix(_ id: Identifier) { mix(id.text) }
+
+    @inline(__always)
+    mutating func mix(_ text: String) {
         var hash = self
-        let isDone: Void? = id.text.utf8.withContiguousStorageIfAvailable { hash.mix(UnsafeRawBufferPointer($0)) }
-        if isDone == nil { Array(id.text.utf8).withUnsafeBytes { hash.mix($0) } }
+        let isDone: Void? = text.utf8.withContiguousStorageIfAvailable { hash.mix(UnsafeRawBufferPointer($0)) }
+        if isDone == nil { Array(text.utf8).withUnsafeBytes { hash.mix($0) } }
         self = hash
     }
 

@@ -143,7 +143,7 @@ extension ConnectionHandler {
             arriving = Exchange(
                 headers.problem.map { .ready(Response($0)) }
                     ?? table.service.target(method: head.method, uri: head.uri),
-                timeoutMilliseconds: headers.timeoutMilliseconds,
+                key: headers.key, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             bodyBytes = 0

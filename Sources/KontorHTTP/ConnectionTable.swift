@@ -74,7 +74,7 @@ final class ConnectionTable {
             let connection = exchange.connection.value
             // Nobody waits any more: not begun.
             guard connection.awaits(exchange) else { continue }
-            let isTaken = service.shop?.submit(request, deadline: deadline, caller: exchange) ?? false
+            let isTaken = service.shop?.submit(request, key: exchange.key, deadline: deadline, caller: exchange) ?? false
             if !isTaken { connection.complete(exchange, with: .notTaken) }
         }
         requests.removeAll(keepingCapacity: true)

@@ -1,5 +1,6 @@
 // One request and the way back to its connection, and the sink through which the shop's answers find that way.
 
+import KontorCore
 import KontorService
 import NIOCore
 
@@ -7,16 +8,18 @@ import NIOCore
 /// or twice, can never be taken for that of the connection's next request.
 final class Exchange: Caller {
     let target: HTTPService.Target
+    let key: IdempotencyKey?
     let timeoutMilliseconds: Int64
     let persistence: Response.Persistence
     let isHead: Bool
     let connection: NIOLoopBound<ConnectionHandler>
 
     init(
-        _ target: HTTPService.Target, timeoutMilliseconds: Int64 = 0, persistence: Response.Persistence, isHead: Bool,
-        connection: NIOLoopBound<ConnectionHandler>
+        _ target: HTTPService.Target, key: IdempotencyKey? = nil, timeoutMilliseconds: Int64 = 0,
+        persistence: Response.Persistence, isHead: Bool, connection: NIOLoopBound<ConnectionHandler>
     ) {
         self.target = target
+        self.key = key
         self.timeoutMilliseconds = timeoutMilliseconds
         self.persistence = persistence
         self.isHead = isHead

@@ -65,7 +65,7 @@ enum OutcomeProblems {
                 .overLimit,
                 "Order \(order) would have more than \(Limits.orderLines) lines, or cost or contain too much. "
                     + "Nothing was changed.", request.ids)
-        case .done, .order, .begun, .running, .decided, .stale, .orderExists: return bug(request)
+        case .done, .order, .inspected, .begun, .running, .decided, .stale, .orderExists: return bug(request)
         }
     }
 
@@ -84,6 +84,27 @@ enum OutcomeProblems {
                 .anomaly,
                 "The ledger of \(account) refused a step of this checkout (\(anomaly)), which only a delayed or lost "
                     + "message explains. All is undone; check out again.", request.ids + [account])
+        }
+    }
+
+    static func problem(_ verdict: KeyVerdict, of request: ShopRequest) -> Problem {
+        switch verdict {
+        case .usedForAnother:
+            return Problem(
+                .keyReused,
+                "This Idempotency-Key was used with another request here. Nothing was changed; use a new key for a new "
+                    + "request.", request.ids)
+        case .running:
+            return Problem(
+                .keyInUse,
+                "The first request with this Idempotency-Key still runs. This one changed nothing; send it again to get "
+                    + "the answer of the first.", request.ids)
+        case .noRoom:
+            return Problem(
+                .keysFull,
+                "No more idempotency keys can be kept until older ones expire. Nothing was changed; send it again later, "
+                    + "or without a key.", request.ids)
+        case .replayed: return bug(request)
         }
     }
 
@@ -171,7 +192,7 @@ extension ShopRequest {
                 return [GroupKey(.order, command.order), GroupKey(.item, item)]
             }
             return [GroupKey(.order, command.order)]
-        case .checkout(let order): return [GroupKey(.order, order)]
+        case .checkout(let order), .explain(let order): return [GroupKey(.order, order)]
         }
     }
 

@@ -15,6 +15,12 @@ enum OutcomeResponse {
         case .checkout(.paid): return paid(request)
         case .checkout(.notBegun(let outcome)): return order(outcome, of: request)
         case .checkout(.refused(let reason)): return Response(OutcomeProblems.problem(reason, of: request))
+        case .explanation(let explanation): return .json(ExplainPage(explanation).json)
+        case .replayed(let answer):
+            var response = response(to: request, answer)
+            response.isReplay = true
+            return response
+        case .keyed(let verdict): return Response(OutcomeProblems.problem(verdict, of: request))
         case .paidByCheckout: return Response(OutcomeProblems.paidByCheckout(request))
         case .hasOpenSaga(let key): return Response(OutcomeProblems.openSaga(key))
         case .unavailable(let trouble): return Response(OutcomeProblems.unavailable(trouble, request))

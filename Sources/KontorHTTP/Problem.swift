@@ -32,6 +32,8 @@ public struct Problem: Error, Hashable, Sendable {
         case paidByCheckout = "paid-by-checkout"
         case openSaga = "open-saga"
         case anomaly
+        case keyInUse = "idempotency-key-in-use"
+        case keyReused = "idempotency-key-reused"
 
         case bodyTooLarge = "body-too-large"
         case pathTooLong = "path-too-long"
@@ -39,6 +41,7 @@ public struct Problem: Error, Hashable, Sendable {
 
         case unavailable
         case overloaded
+        case keysFull = "idempotency-keys-full"
         case readUnavailable = "read-unavailable"
         case notReady = "not-ready"
         case outcomeUnknown = "outcome-unknown"
@@ -51,12 +54,13 @@ public struct Problem: Error, Hashable, Sendable {
             case .wrongMethod: return 405
             case .requestTimeout: return 408
             case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
-                .paidDirectly, .paidByCheckout, .openSaga, .anomaly:
+                .paidDirectly, .paidByCheckout, .openSaga, .anomaly, .keyInUse:
                 return 409
             case .bodyTooLarge: return 413
             case .pathTooLong: return 414
+            case .keyReused: return 422
             case .unavailable: return 424
-            case .overloaded: return 429
+            case .overloaded, .keysFull: return 429
             case .headersTooLarge: return 431
             case .bug: return 500
             case .readUnavailable, .notReady: return 503
@@ -67,7 +71,8 @@ public struct Problem: Error, Hashable, Sendable {
         /// When to come back, if waiting helps.
         public var retryAfterSeconds: Int? {
             switch self {
-            case .contended, .openSaga, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
+            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
+            case .keysFull: return 60
             default: return nil
             }
         }
@@ -97,6 +102,9 @@ public struct Problem: Error, Hashable, Sendable {
             case .paidByCheckout: return "Paid by a checkout"
             case .openSaga: return "Checkout is running"
             case .anomaly: return "Refused by a ledger"
+            case .keyInUse: return "Idempotency key in use"
+            case .keyReused: return "Idempotency key reused"
+            case .keysFull: return "Too many idempotency keys"
             case .bodyTooLarge: return "Body too large"
             case .pathTooLong: return "Path too long"
             case .headersTooLarge: return "Headers too large"

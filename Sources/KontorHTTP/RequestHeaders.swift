@@ -4,8 +4,9 @@
 import KontorCore
 import NIOHTTP1
 
-/// The few headers that a request is served by. `Idempotency-Key` will be read here.
+/// The few headers that a request is served by.
 struct RequestHeaders {
+    private(set) var key: IdempotencyKey?
     private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
@@ -16,6 +17,7 @@ struct RequestHeaders {
     private(set) var wantsUpgrade = false
     /// A header that makes sense to HTTP and none to the shop: its answer needs no end of the connection.
     private(set) var problem: Problem?
+    private var keyCount = 0
 
     /// - Throws: a problem behind which the connection is of no use.
     init(of head: HTTPRequestHead) throws(Problem) {
@@ -31,6 +33,7 @@ struct RequestHeaders {
             case 14 where Self.equal(name, "content-length"):
                 contentLength = Int(value) ?? Int.max
                 hasBody = contentLength > 0
+            case 15 where Self.equal(name, "idempotency-key"): readKey(value, head.method)
             case 17 where Self.equal(name, "transfer-encoding"): hasBody = true
             case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(value)
             default: break
@@ -52,6 +55,20 @@ struct RequestHeaders {
         }
     }
 
+    /// A key is a string in quotes (RFC 8941), or the same characters without them. A read has no use for it.
+    private mutating func readKey(_ value: String, _ method: HTTPMethod) {
+        guard method == .POST || method == .DELETE else { return }
+        keyCount += 1
+        key = IdempotencyKey(headerValue: value)
+        if keyCount > 1 {
+            problem = .malformed("There is more than one Idempotency-Key", echoing: nil)
+        } else if key == nil {
+            problem = .malformed(
+                "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare",
+                echoing: value)
+        }
+    }
+
     /// Compares with a lowercase text, ignoring the case of ASCII letters.
     private static func equal(_ text: String, _ lowercase: StaticString) -> Bool {
         guard text.utf8.count == lowercase.utf8CodeUnitCount else { return false }
@@ -62,5 +79,32 @@ struct RequestHeaders {
             expected += 1
         }
         return true
+    }
+}
+
+extension IdempotencyKey {
+    /// Takes `"key"` with the escapes of RFC 8941 (`\"`, `\\`), or a bare `key` without quotes in it.
+    init?(headerValue value: String) {
+        let quote = UInt8(ascii: "\"")
+        guard value.utf8.first == quote else {
+            if value.utf8.contains(quote) { return nil }
+            self.init(value)
+            return
+        }
+        var text: [UInt8] = []
+        var rest = value.utf8.dropFirst().makeIterator()
+        while let byte = rest.next() {
+            switch byte {
+            case quote:
+                guard rest.next() == nil else { return nil }
+                self.init(String(decoding: text, as: UTF8.self))
+                return
+            case UInt8(ascii: "\\"):
+                guard let escaped = rest.next(), escaped == quote || escaped == byte else { return nil }
+                text.append(escaped)
+            default: text.append(byte)
+            }
+        }
+        return nil
     }
 }

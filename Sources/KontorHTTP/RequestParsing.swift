@@ -38,6 +38,7 @@ extension Endpoint {
         case .removeOrder: return .order(OrderCommand(try path.identifier(.order, 2), .remove))
         case .findOrder: return .order(OrderCommand(try path.identifier(.order, 2), .read))
         case .checkout: return .checkout(order: try path.identifier(.order, 2))
+        case .explainOrder: return .explain(order: try path.identifier(.order, 2))
         case .initOrders:
             return .initOrders(
                 count: try path.records(2), items: try path.candidates("items", 3),

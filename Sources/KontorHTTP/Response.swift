@@ -9,6 +9,8 @@ struct Response: Hashable, Sendable {
     let body: [UInt8]
     var retryAfterSeconds: Int?
     var allowed: MethodSet = []
+    /// The request had its effect before, under its idempotency key.
+    var isReplay = false
 
     init(status: Int, contentType: String, body: [UInt8]) {
         self.status = status
@@ -64,6 +66,7 @@ struct Response: Hashable, Sendable {
         case .closed: buffer.writeStaticString("\r\nconnection: close")
         }
         if let retryAfterSeconds { buffer.writeString("\r\nretry-after: \(retryAfterSeconds)") }
+        if isReplay { buffer.writeStaticString("\r\nidempotent-replayed: true") }
         if !allowed.isEmpty { buffer.writeString("\r\nallow: \(allowed.allowText)") }
         buffer.writeStaticString("\r\n\r\n")
         if !isHead { buffer.writeBytes(body) }

@@ -67,16 +67,16 @@ public struct MethodSet: OptionSet, Hashable, Sendable {
     }
 }
 
-/// The routes, one case each. `/orders/explain` and `/openapi.json` get their cases here.
+/// The routes, one case each.
 enum Endpoint: CaseIterable {
     case createItem, findItem, addStock, subtractStock, initItems
     case createUser, findUser, addFunds, pay, payForOrder, cancelPayment, paymentStatus, initUsers
-    case createOrder, addItem, addOneItem, removeItem, removeOrder, findOrder, checkout, initOrders
+    case createOrder, addItem, addOneItem, removeItem, removeOrder, findOrder, checkout, explainOrder, initOrders
     case live, ready
 
     var methods: MethodSet {
         switch self {
-        case .findItem, .findUser, .findOrder, .live, .ready: return .get
+        case .findItem, .findUser, .findOrder, .explainOrder, .live, .ready: return .get
         case .paymentStatus: return [.get, .post]
         case .removeItem, .removeOrder: return .delete
         case .createItem, .addStock, .subtractStock, .initItems, .createUser, .addFunds, .pay, .payForOrder,
@@ -103,6 +103,7 @@ enum Endpoint: CaseIterable {
         case ("addItem", 3): return .addItem
         case ("addItem", 2): return .addOneItem
         case ("create", 1): return .createOrder
+        case ("explain", 1): return .explainOrder
         case ("removeItem", 2): return .removeItem
         case ("remove", 1): return .removeOrder
         case ("batch_init", 4): return .initOrders

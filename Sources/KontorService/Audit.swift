@@ -45,6 +45,7 @@ public struct Audit {
             sagas[saga.id] = saga
         case (.hold, .hold(let hold)):
             holds[key] = hold
+        case (.key, .key): break
         default:
             report.add(.misplacedRecord, "\(key.group)", "a record of the wrong kind lies at \(key.member)")
         }

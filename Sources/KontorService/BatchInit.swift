@@ -105,7 +105,7 @@ extension Record {
         switch self {
         case .saga: return true
         case .hold(let hold): return hold.state == .held
-        case .account, .payment, .order: return false
+        case .account, .payment, .order, .key: return false
         }
     }
 }
@@ -118,7 +118,7 @@ extension Reply<LedgerOutcome> {
         case .decided(.hasHolds): return .locked
         case .decided(let outcome): return .failed(.ledger(outcome))
         case .refused(let trouble): return .failed(.unavailable(trouble))
-        case .unknown: return .failed(.unknown)
+        case .unknown, .keyed: return .failed(.unknown)
         }
     }
 }
@@ -131,7 +131,7 @@ extension Reply<OrderOutcome> {
         case .decided(.isCheckingOut): return .locked
         case .decided(let outcome): return .failed(.order(outcome))
         case .refused(let trouble): return .failed(.unavailable(trouble))
-        case .unknown: return .failed(.unknown)
+        case .unknown, .keyed: return .failed(.unknown)
         }
     }
 }

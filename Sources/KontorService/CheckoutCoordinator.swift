@@ -47,18 +47,23 @@ final class CheckoutCoordinator {
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
     ///   - callback: gets the result once it stands; ``ShopAnswer/unknown`` if another process ended the saga.
-    func checkout(_ order: Identifier, deadline: Int64, callback: @escaping Callback) {
-        if let present = running[order] {
+    func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
+        // Under a key the order is asked in any case: the key may belong to another request.
+        if keyed == nil, let present = running[order] {
             present.callers.append(callback)
             return
         }
         let now = clock.monotonicMilliseconds
         let left = max(0, Deadline.ofWaiting(callersDeadline: deadline, now: now) - now)
-        begin(order, deadline: deadline, wallDeadline: clock.wallMilliseconds + left, callback)
+        let wall = clock.wallMilliseconds
+        let command = OrderCommand(order, .begin(now: wall, deadline: wall + left, keyed?.claim))
+        begin(command, keyed, deadline: deadline, callback)
     }
 
-    private func begin(_ order: Identifier, deadline: Int64, wallDeadline: Int64, _ callback: @escaping Callback) {
-        orders.submit(OrderCommand(order, .begin(deadline: wallDeadline))) { [self] reply in
+    private func begin(
+        _ command: OrderCommand, _ keyed: KeyedWrite?, deadline: Int64, _ callback: @escaping Callback
+    ) {
+        orders.submit(command, keyed: keyed) { [self] reply in
             switch reply {
             case .decided(.begun(let record)), .decided(.running(let record)):
                 drive(record, caller: callback)
@@ -68,9 +73,11 @@ final class CheckoutCoordinator {
                 callback(.checkout(.notBegun(refusal)))
             case .refused(let trouble):
                 callback(.unavailable(trouble))
+            case .keyed(let verdict):
+                callback(.keyed(verdict))
             case .unknown where clock.monotonicMilliseconds < deadline:
                 // It may have begun, and then nobody else drives it. Asked again, it says that it runs.
-                begin(order, deadline: deadline, wallDeadline: wallDeadline, callback)
+                begin(command, keyed, deadline: deadline, callback)
             case .unknown:
                 callback(.unknown)
             }
@@ -84,10 +91,23 @@ final class CheckoutCoordinator {
             return
         }
         let now = clock.monotonicMilliseconds
-        let left = min(record.deadline - clock.wallMilliseconds, Limits.longestDeadlineMilliseconds)
-        let present = Running(CheckoutSaga(record, deadline: now + left), callers: caller.map { [$0] } ?? [])
+        let wall = clock.wallMilliseconds
+        let left = min(record.deadline - wall, Limits.longestDeadlineMilliseconds)
+        let saga = CheckoutSaga(record, begun: now - max(0, wall - record.begun), deadline: now + left)
+        let present = Running(saga, callers: caller.map { [$0] } ?? [])
         running[record.id.order] = present
         perform(present.saga.start(now: now), for: present)
+    }
+
+    /// How the order's checkout in this process goes, if one runs: its trace, and when each leg is asked again (wall clock).
+    func progress(of order: Identifier) -> (saga: SagaID, trace: SagaTrace, retries: [Int64?])? {
+        guard let present = running[order] else { return nil }
+        let now = clock.monotonicMilliseconds
+        let wallOffset = clock.wallMilliseconds - now
+        let retries = present.saga.record.legs.indices.map { leg in
+            present.saga.nextRetry(ofLeg: leg).map { $0 + wallOffset }
+        }
+        return (present.saga.record.id, present.saga.trace(now: now), retries)
     }
 
     /// Looks at deadlines and repeats what was not answered.
@@ -113,7 +133,8 @@ final class CheckoutCoordinator {
                 let message = message(leg, step, of: record, for: present)
                 if record.legs[leg].account.kind == .item { toStock.append(message) } else { toPayment.append(message) }
             case .askOrder(let step):
-                orders.submit(OrderCommand(record.id.order, step.operation(record.id))) { [self] reply in
+                let trace = present.saga.trace(now: clock.monotonicMilliseconds)
+                orders.submit(OrderCommand(record.id.order, step.operation(record.id, trace))) { [self] reply in
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
                 }
             case .answer(let result):
@@ -172,11 +193,11 @@ final class CheckoutCoordinator {
 }
 
 extension CheckoutSaga.OrderStep {
-    fileprivate func operation(_ saga: SagaID) -> OrderCommand.Operation {
+    fileprivate func operation(_ saga: SagaID, _ trace: SagaTrace) -> OrderCommand.Operation {
         switch self {
-        case .decide(let decision): return .decide(saga, decision)
-        case .beginAgain: return .beginAgain(saga)
-        case .finish: return .finish(saga)
+        case .decide(let decision): return .decide(saga, decision, trace)
+        case .beginAgain: return .beginAgain(saga, trace)
+        case .finish: return .finish(saga, trace)
         }
     }
 }

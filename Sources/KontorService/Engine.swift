@@ -11,11 +11,12 @@ import KontorCore
 public final class Engine<R: Rules> {
     private struct Entry {
         let command: R.Command
+        let keyed: KeyedWrite?
         let reply: (Reply<R.Outcome>) -> Void
     }
 
     private struct Decision {
-        let outcome: R.Outcome
+        let reply: Reply<R.Outcome>
         /// Which of the batch's drafts it is on.
         let draft: Int
     }
@@ -45,9 +46,13 @@ public final class Engine<R: Rules> {
     /// Decides `command` after all that were submitted before it. A command that meets another writer is decided again on
     /// what that one wrote.
     ///
-    /// - Parameter reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
-    public func submit(_ command: R.Command, reply: @escaping (Reply<R.Outcome>) -> Void) {
-        mailbox.append(Entry(command: command, reply: reply))
+    /// - Parameters:
+    ///   - keyed: the command's idempotency key, kept with its effect.
+    ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
+    public func submit(
+        _ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void
+    ) {
+        mailbox.append(Entry(command: command, keyed: keyed, reply: reply))
         scheduleTurn()
     }
 
@@ -60,7 +65,10 @@ public final class Engine<R: Rules> {
     private func runBatch() {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
             batch.append(entry)
-            touches.append(R.touched(by: entry.command))
+            let touch = R.touched(by: entry.command)
+            touches.append(touch)
+            // Behind the command's own: if the two are read at different moments, the version is the older one's.
+            if let keyed = entry.keyed { touches.append(Touch(touch.group, .key(keyed.claim.key))) }
         }
         store.load(touches, completion: loaded)
     }
@@ -71,9 +79,19 @@ public final class Engine<R: Rules> {
             for entry in batch { entry.reply(.refused(trouble)) }
             endBatch()
         case .success(let groups):
-            for (index, entry) in batch.enumerated() {
-                let draft = draft(for: touches[index], loaded: groups[index])
-                decisions.append(Decision(outcome: R.decide(entry.command, on: &drafts[draft]), draft: draft))
+            var next = 0
+            for entry in batch {
+                let draft = draft(for: touches[next], loaded: groups[next])
+                next += 1
+                let reply: Reply<R.Outcome>
+                if let keyed = entry.keyed {
+                    drafts[draft].add(.key(keyed.claim.key), groups[next].member)
+                    next += 1
+                    reply = R.decide(entry.command, keyed, on: &drafts[draft])
+                } else {
+                    reply = .decided(R.decide(entry.command, on: &drafts[draft]))
+                }
+                decisions.append(Decision(reply: reply, draft: draft))
             }
             commit()
         }
@@ -108,14 +126,14 @@ public final class Engine<R: Rules> {
             changes.append(GroupChange(expected: versions[index], draft: draft))
         }
         if changes.isEmpty {
-            replyToAll { .decided($0.outcome) }
+            replyToAll { $0.reply }
         } else {
             store.commit(changes, completion: committed)
         }
     }
 
     private func didCommit(_ results: [CommitOutcome]) {
-        if results.allSatisfy({ $0 == .committed }) { return replyToAll { .decided($0.outcome) } }
+        if results.allSatisfy({ $0 == .committed }) { return replyToAll { $0.reply } }
         // What was not changed by this batch is committed as it is; the others have their results in the drafts' order.
         var remaining = results[...]
         let ofDraft = drafts.map { $0.hasChanges ? remaining.removeFirst() : .committed }
@@ -125,7 +143,7 @@ public final class Engine<R: Rules> {
         }
         replyToAll { decision in
             switch ofDraft[decision.draft] {
-            case .committed: return .decided(decision.outcome)
+            case .committed: return decision.reply
             case .refused(let trouble): return .refused(trouble)
             case .unknown: return .unknown
             case .conflict: return nil

@@ -26,13 +26,14 @@ public final class LedgerService: Participant {
     /// Decides a command. A withdrawal or payment that is contended is answered when it is granted, refused for good, or when
     /// its deadline (monotonic milliseconds) comes; a hold that may wait is answered at once, and again then.
     func submit(
-        _ command: LedgerCommand, reply: @escaping (LedgerReply) -> Void, deadline: @escaping () -> Int64 = { 0 }
+        _ command: LedgerCommand, keyed: KeyedWrite? = nil, reply: @escaping (LedgerReply) -> Void,
+        deadline: @escaping () -> Int64 = { 0 }
     ) {
         // From here on the saga must not be granted anything: a hold behind its forget would stay for ever.
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
-        engine.submit(command) { [self] decision in
+        engine.submit(command, keyed: keyed) { [self] decision in
             if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
-                waiters.add(Waiters.Waiter(command: command, deadline: deadline(), reply: reply))
+                waiters.add(Waiters.Waiter(command: command, keyed: keyed, deadline: deadline(), reply: reply))
                 if command.saga != nil { reply(decision) }
             } else {
                 reply(decision)
@@ -48,7 +49,7 @@ public final class LedgerService: Participant {
         lastProbe = now
         for waiter in waiters.removeExpired(now: now) where waiter.command.saga == nil {
             // Not granted in time. The command is decided once more, so that the refusal tells the present balance.
-            engine.submit(waiter.command, reply: waiter.reply)
+            engine.submit(waiter.command, keyed: waiter.keyed, reply: waiter.reply)
         }
         for account in waiters.accounts { probe(account) }
     }
@@ -56,7 +57,7 @@ public final class LedgerService: Participant {
     /// Decides the first waiter's command again, and the next one's if that was the end of its waiting.
     private func probe(_ account: GroupKey) {
         guard let waiter = waiters.takeFirst(of: account) else { return }
-        engine.submit(waiter.command) { [self] decision in
+        engine.submit(waiter.command, keyed: waiter.keyed) { [self] decision in
             if case .decided(.contended) = decision {
                 waiters.endProbe(of: account, isContended: true)
             } else {

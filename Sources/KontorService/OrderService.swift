@@ -5,8 +5,8 @@ import KontorCore
 /// Orders, their items, and their checkouts. Reads accounts of the ledgers, but changes them only by its sagas.
 public final class OrderService {
     private let engine: Engine<OrderRules>
-    private let stock: any Participant
-    private let payment: any Participant
+    let stock: any Participant
+    let payment: any Participant
     private let clock: any ShopClock
     private let random: any RandomSource
     let coordinator: CheckoutCoordinator
@@ -23,20 +23,26 @@ public final class OrderService {
         coordinator = CheckoutCoordinator(orders: engine, stock: stock, payment: payment, clock: clock, log: log)
     }
 
-    func submit(_ command: OrderCommand, reply: @escaping (Reply<OrderOutcome>) -> Void) {
-        engine.submit(command, reply: reply)
+    func submit(
+        _ command: OrderCommand, keyed: KeyedWrite? = nil, reply: @escaping (Reply<OrderOutcome>) -> Void
+    ) {
+        engine.submit(command, keyed: keyed, reply: reply)
     }
 
-    func checkout(_ order: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
-        coordinator.checkout(order, deadline: deadline, callback: answer)
+    func checkout(
+        _ order: Identifier, keyed: KeyedWrite? = nil, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        coordinator.checkout(order, keyed: keyed, deadline: deadline, callback: answer)
     }
 
     /// Creates an empty order for a user who exists.
-    func create(for user: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+    func create(
+        _ id: Identifier, for user: Identifier, keyed: KeyedWrite?, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void
+    ) {
         read(GroupKey(.user, user), from: payment, deadline: deadline, answer: answer) { [self] _ in
-            let id = Identifier(randomBits: random.next(), random.next())
             let order = Order(user: user, incarnation: random.next())
-            engine.submit(OrderCommand(id, .create(order))) { reply in
+            engine.submit(OrderCommand(id, .create(order)), keyed: keyed) { reply in
                 if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
             }
         }
@@ -44,11 +50,12 @@ public final class OrderService {
 
     /// Adds units of an item at the price that it has now.
     func addItem(
-        _ item: Identifier, units: Amount, to order: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+        _ item: Identifier, units: Amount, to order: Identifier, keyed: KeyedWrite?, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
         read(GroupKey(.item, item), from: stock, deadline: deadline, answer: answer) { [self] account in
             let line = OrderLine(item: item, units: units, price: account.price)
-            engine.submit(OrderCommand(order, .addItem(line))) { answer($0.answer) }
+            engine.submit(OrderCommand(order, .addItem(line)), keyed: keyed) { answer($0.answer) }
         }
     }
 
@@ -70,19 +77,21 @@ public final class OrderService {
 
     private func draw(below bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
 
+    /// A deadline of this process as others understand it.
+    func wallDeadline(_ deadline: Int64) -> Int64 { clock.wallMilliseconds + deadline - clock.monotonicMilliseconds }
+
     /// Reads an account of another service, and goes on only if it is there.
     private func read(
         _ account: GroupKey, from participant: any Participant, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void, then: @escaping (Account) -> Void
     ) {
-        let wallDeadline = clock.wallMilliseconds + deadline - clock.monotonicMilliseconds
-        let message = ParticipantMessage(command: LedgerCommand(account, .read), deadline: wallDeadline) { reply in
+        let message = ParticipantMessage(command: LedgerCommand(account, .read), deadline: wallDeadline(deadline)) { reply in
             switch reply {
             case .decided(.account(let account)): then(account)
             case .decided(let outcome): answer(.ledger(outcome))
             case .refused(let trouble): answer(.unavailable(trouble))
             // A read without an answer changed nothing: the request has not begun.
-            case .unknown: answer(.unavailable(.unreachable("\(account.kind) ledger")))
+            case .unknown, .keyed: answer(.unavailable(.unreachable("\(account.kind) ledger")))
             }
         }
         participant.send([message])
@@ -94,6 +103,7 @@ extension Reply<OrderOutcome> {
         switch self {
         case .decided(let outcome): return .order(outcome)
         case .refused(let trouble): return .unavailable(trouble)
+        case .keyed(let verdict): return .keyed(verdict)
         case .unknown: return .unknown
         }
     }
@@ -104,6 +114,7 @@ extension Reply<LedgerOutcome> {
         switch self {
         case .decided(let outcome): return .ledger(outcome)
         case .refused(let trouble): return .unavailable(trouble)
+        case .keyed(let verdict): return .keyed(verdict)
         case .unknown: return .unknown
         }
     }

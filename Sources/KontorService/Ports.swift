@@ -86,6 +86,9 @@ public protocol RecordStore: AnyObject {
 
     /// Whether new work may begin. Work that has begun always finds room.
     var admission: StoreTrouble? { get }
+
+    /// Records of expiring members (``Member/isExpiring``) that it has, roughly: those that were not removed yet count too.
+    var expiringRecords: Int { get }
 }
 
 /// A write or sync failed: what it covered may or may not be there after a restart.

@@ -65,7 +65,7 @@ final class Recovery {
                 order.status == .paid && order.incarnation == orphan.saga.incarnation
                 && order.attempt == orphan.saga.attempt
         case .decided: isCommitted = false
-        case .refused, .unknown:
+        case .refused, .unknown, .keyed:
             shop.log.alarm(
                 "A lock of a finished saga could not be settled, because its order could not be read: restart to try again",
                 ["saga": "\(orphan.saga)", "account": "\(orphan.account)"])

@@ -17,6 +17,8 @@ public enum ShopRequest: Hashable, Sendable {
     /// `read`, `removeItem` or `remove`.
     case order(OrderCommand)
     case checkout(order: Identifier)
+    /// What happened to an order, and what it lacks.
+    case explain(order: Identifier)
     /// Orders of two random items each, for random users.
     case initOrders(count: Int, items: Int, users: Int, price: Amount)
 
@@ -25,7 +27,7 @@ public enum ShopRequest: Hashable, Sendable {
         switch self {
         case .ledger(let command): return command.operation == .read
         case .order(let command): return command.operation == .read
-        case .paymentStatus: return true
+        case .paymentStatus, .explain: return true
         default: return false
         }
     }
@@ -48,6 +50,11 @@ public enum ShopAnswer: Hashable, Sendable {
     /// A `cancelPayment` for an order that a checkout paid.
     case paidByCheckout
     case initialized
+    indirect case explanation(Explanation)
+    /// The request had this effect before, under its key, and has none now.
+    indirect case replayed(ShopAnswer)
+    /// Nothing was changed, because of the request's key.
+    case keyed(KeyVerdict)
     /// A `batch_init` found an open saga on this account or order, and changed nothing.
     case hasOpenSaga(GroupKey)
     /// No effect, now or later.
@@ -68,7 +75,9 @@ public protocol AnswerSink: AnyObject {
 
 /// The way into the shop from any thread.
 public protocol RequestPort: Sendable {
-    /// - Parameter deadline: on the shop's monotonic clock, in milliseconds.
+    /// - Parameters:
+    ///   - key: the request's `Idempotency-Key`; of no meaning for a read.
+    ///   - deadline: on the shop's monotonic clock, in milliseconds.
     /// - Returns: false if the shop has too much to do (or shuts down): nothing was begun, and no answer will come.
-    func submit(_ request: ShopRequest, deadline: Int64, caller: any Caller) -> Bool
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool
 }

@@ -19,16 +19,20 @@ public final class Shop {
         func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }
     }
 
-    private let parts: Parts
+    let parts: Parts
     private let random: any RandomSource
-    private let clock: any ShopClock
+    let clock: any ShopClock
+    private let keyPolicy: KeyPolicy
+    /// The keyed requests that are not answered yet.
+    private var runningKeys: [KeyScope: [UInt8]] = [:]
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
     private var batchInits = 0
 
     public init(
-        store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog, sink: any AnswerSink
+        store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog, sink: any AnswerSink,
+        keys: KeyPolicy = KeyPolicy()
     ) {
         let agenda = Agenda()
         let stock = LedgerService(store: store, agenda: agenda, clock: clock)
@@ -39,6 +43,7 @@ public final class Shop {
         self.random = random
         self.clock = clock
         self.sink = sink
+        keyPolicy = keys
     }
 
     /// Goes on with all that a crash interrupted. Requests may follow once it has completed.
@@ -55,10 +60,22 @@ public final class Shop {
     public var openSagas: Int { parts.orders.coordinator.openCount }
 
     /// Begins a request, and all that can follow from it without waiting.
-    public func handle(_ request: ShopRequest, deadline: Int64, caller: any Caller) {
+    public func handle(
+        _ request: ShopRequest, key: IdempotencyKey? = nil, deadline: Int64, caller: any Caller
+    ) {
         let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
+        if let key, !request.isRead {
+            handle(request, under: key, deadline: deadline, answer: answer)
+        } else {
+            admit(request, nil, deadline: deadline, answer: answer)
+        }
+    }
+
+    private func admit(
+        _ request: ShopRequest, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
         guard let refusal = refusal(of: request) else {
-            return begin(request, deadline: deadline, answer: answer)
+            return begin(request, keyed, deadline: deadline, answer: answer)
         }
         if case .checkout(let order) = request {
             checkoutWithoutBeginning(order, deadline: deadline, refusal: refusal, answer: answer)
@@ -112,17 +129,20 @@ public final class Shop {
         }
     }
 
-    private func begin(_ request: ShopRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+    private func begin(
+        _ request: ShopRequest, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let write = keyed?.write
         switch request {
-        case .createItem(let price): open(.item, price: price, answer: answer)
-        case .createUser: open(.user, price: .zero, answer: answer)
+        case .createItem(let price): open(.item, price: price, keyed, answer: answer)
+        case .createUser: open(.user, price: .zero, keyed, answer: answer)
         case .ledger(let command):
             parts.ledger(command.account.kind).submit(
-                command, reply: { answer($0.answer) },
+                command, keyed: write, reply: { answer($0.answer) },
                 deadline: { [clock] in
                     Deadline.ofWaiting(callersDeadline: deadline, now: clock.monotonicMilliseconds)
                 })
-        case .cancelPayment(let user, let order): cancelPayment(user: user, order: order, answer: answer)
+        case .cancelPayment(let user, let order): cancelPayment(user: user, order: order, write, answer: answer)
         case .paymentStatus(let user, let order): paymentStatus(user: user, order: order, answer: answer)
         case .initItems(let count, let stock, let price):
             initAccounts(.item, count: count, balance: stock, price: price, answer: answer)
@@ -130,18 +150,92 @@ public final class Shop {
             initAccounts(.user, count: count, balance: credit, price: .zero, answer: answer)
         case .initOrders(let count, let items, let users, let price):
             initOrders(count: count, items: items, users: users, price: price, answer: answer)
-        case .createOrder(let user): parts.orders.create(for: user, deadline: deadline, answer: answer)
+        case .createOrder(let user):
+            parts.orders.create(newID(keyed), for: user, keyed: write, deadline: deadline, answer: answer)
         case .addItem(let order, let item, let units):
-            parts.orders.addItem(item, units: units, to: order, deadline: deadline, answer: answer)
-        case .order(let command): parts.orders.submit(command) { answer($0.answer) }
-        case .checkout(let order): parts.orders.checkout(order, deadline: deadline, answer: answer)
+            parts.orders.addItem(item, units: units, to: order, keyed: write, deadline: deadline, answer: answer)
+        case .order(let command): parts.orders.submit(command, keyed: write) { answer($0.answer) }
+        case .checkout(let order): parts.orders.checkout(order, keyed: write, deadline: deadline, answer: answer)
+        case .explain(let order): parts.orders.explain(order, deadline: deadline, answer: answer)
         }
     }
 
-    private func open(_ kind: GroupKey.Kind, price: Amount, answer: @escaping (ShopAnswer) -> Void) {
-        let id = Identifier(randomBits: random.next(), random.next())
-        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price))) { reply in
+    private func open(
+        _ kind: GroupKey.Kind, price: Amount, _ keyed: KeyedRequest?, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let id = newID(keyed)
+        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price)), keyed: keyed?.write) { reply in
             if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
+        }
+    }
+
+    /// A creation under a key derives its id from it, so that even a repetition after the key's time makes no second one.
+    private func newID(_ keyed: KeyedRequest?) -> Identifier {
+        keyed?.group.id ?? Identifier(randomBits: random.next(), random.next())
+    }
+}
+
+// MARK: Idempotency keys
+
+extension Shop {
+    private func handle(
+        _ request: ShopRequest, under key: IdempotencyKey, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let now = clock.wallMilliseconds
+        let isFull = parts.store.expiringRecords >= keyPolicy.keptKeys
+        let keyed = KeyedRequest(request, key, expires: now + keyPolicy.retention(of: key), now: now, hasRoom: !isFull)
+        let bytes = keyed.write.claim.request
+        if let running = runningKeys[keyed.scope] {
+            if running != bytes { return answer(.keyed(.usedForAnother)) }
+            // A checkout is joined.
+            guard case .checkout = request else { return answer(.keyed(.running)) }
+        }
+        runningKeys[keyed.scope] = bytes
+        let end: (ShopAnswer) -> Void = { [self] result in
+            runningKeys[keyed.scope] = nil
+            answer(result == .keyed(.replayed) ? .replayed(keyed.success) : result)
+        }
+        // Before anything else: a repetition is told the truth also while nothing new may begin.
+        lookUp(keyed) { [self] verdict in
+            guard verdict == .keyed(.noRoom) else { return end(verdict) }
+            admit(request, keyed, deadline: deadline) { [self] result in
+                switch (result, request) {
+                case (.initialized, _): keep(keyed, answer: end)
+                // Made under this key, which has expired since.
+                case (.ledger(.accountExists), _): compareExisting(keyed, answer: end)
+                case (.order(.orderExists), _): end(.keyed(.replayed))
+                default: end(result)
+                }
+            }
+        }
+    }
+
+    /// Answers `keyed(noRoom)` if the key is not known.
+    private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
+        let group = keyed.group
+        if group.kind == .order {
+            parts.orders.submit(OrderCommand(group.id, .inspect), keyed: keyed.lookup) { answer($0.answer) }
+        } else {
+            parts.ledger(group.kind).submit(LedgerCommand(group, .read), keyed: keyed.lookup) { answer($0.answer) }
+        }
+    }
+
+    /// Keeps the key of a `batch_init`, which has no group of its own: in the first of those that it replaced.
+    private func keep(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
+        let group = keyed.group
+        // It is done, whatever becomes of the key.
+        let end: (ShopAnswer) -> Void = { answer($0 == .unknown ? .unknown : .initialized) }
+        if group.kind == .order {
+            parts.orders.submit(OrderCommand(group.id, .keepKey), keyed: keyed.write) { end($0.answer) }
+        } else {
+            parts.ledger(group.kind).submit(LedgerCommand(group, .keepKey), keyed: keyed.write) { end($0.answer) }
+        }
+    }
+
+    private func compareExisting(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
+        parts.ledger(keyed.group.kind).submit(LedgerCommand(keyed.group, .read)) { reply in
+            guard case .decided(.account(let account)) = reply else { return answer(reply.answer) }
+            answer(.keyed(keyed.makes(account) ? .replayed : .usedForAnother))
         }
     }
 }
@@ -182,9 +276,11 @@ extension Shop {
 // MARK: Direct payments: the ledger knows those, and the order knows whether a checkout paid it
 
 extension Shop {
-    private func cancelPayment(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
+    private func cancelPayment(
+        user: Identifier, order: Identifier, _ keyed: KeyedWrite?, answer: @escaping (ShopAnswer) -> Void
+    ) {
         let command = LedgerCommand(GroupKey(.user, user), .cancelPayment(order: order))
-        parts.payment.submit(command) { [self] reply in
+        parts.payment.submit(command, keyed: keyed) { [self] reply in
             guard reply == .decided(.noDirectPayment) else { return answer(reply.answer) }
             isPaidByCheckout(order, user: user, answer: answer) { isPaid in
                 answer(isPaid ? .paidByCheckout : reply.answer)
@@ -209,7 +305,7 @@ extension Shop {
             switch reply {
             case .decided(.order(let order)): then(order.status == .paid && order.user == user)
             case .decided: then(false)
-            case .refused, .unknown: answer(reply.answer)
+            case .refused, .unknown, .keyed: answer(reply.answer)
             }
         }
     }

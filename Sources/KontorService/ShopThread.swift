@@ -9,8 +9,8 @@ import KontorCore
 public protocol TurnedStore: RecordStore {
     /// The turn is over: hand what it committed to the disk, if the disk is idle.
     func flush()
-    /// Called every `Limits.tickMilliseconds` or so, with monotonic milliseconds.
-    func tick(now: Int64)
+    /// Called every `Limits.tickMilliseconds` or so, with the milliseconds of both clocks.
+    func tick(now: Int64, wall: Int64)
     /// Records committed and not yet durable.
     var unsyncedRecords: Int { get }
     /// Set once nothing more becomes durable: the process must end, and a restart shows what is there.
@@ -24,6 +24,7 @@ public protocol TurnedStore: RecordStore {
 public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     private struct Arrival {
         let request: ShopRequest
+        let key: IdempotencyKey?
         let deadline: Int64
         let caller: any Caller
     }
@@ -45,12 +46,12 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
 
     // MARK: From any thread
 
-    public func submit(_ request: ShopRequest, deadline: Int64, caller: any Caller) -> Bool {
+    public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         condition.lock()
         defer { condition.unlock() }
         guard isAccepting, inFlight < Limits.requestsInFlight else { return false }
         inFlight += 1
-        arrivals.append(Arrival(request: request, deadline: deadline, caller: caller))
+        arrivals.append(Arrival(request: request, key: key, deadline: deadline, caller: caller))
         wakeIfSleeping()
         return true
     }
@@ -122,13 +123,13 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
             let (requests, finished) = take(requests: !isFull)
             for completion in finished { completion() }
             for arrival in requests {
-                shop.handle(arrival.request, deadline: arrival.deadline, caller: arrival.caller)
+                shop.handle(arrival.request, key: arrival.key, deadline: arrival.deadline, caller: arrival.caller)
             }
             let now = clock.monotonicMilliseconds
             if now >= nextTick {
                 nextTick = now + Limits.tickMilliseconds
                 shop.tick()
-                store.tick(now: now)
+                store.tick(now: now, wall: clock.wallMilliseconds)
             }
             shop.endTurn()
             store.flush()

@@ -8,6 +8,7 @@ import KontorCore
 struct Waiters {
     struct Waiter {
         let command: LedgerCommand
+        let keyed: KeyedWrite?
         /// Monotonic milliseconds.
         let deadline: Int64
         let reply: (LedgerReply) -> Void
@@ -123,7 +124,7 @@ extension LedgerCommand {
     var canEndWaiting: Bool {
         switch operation {
         case .capture, .release, .deposit, .withdraw, .payDirectly, .cancelPayment, .replace: return true
-        case .read, .open, .findPayment, .hold, .forget: return false
+        case .read, .open, .findPayment, .hold, .forget, .keepKey: return false
         }
     }
 }

@@ -52,6 +52,8 @@ public final class MemoryStore: RecordStore {
         completion(.success(page.map { ($0.key, $0.record) }))
     }
 
+    public var expiringRecords: Int { records.keys.count { $0.member.isExpiring } }
+
     public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { completion(.success(())) }
 
     /// Every record, in the order of the keys' bytes.

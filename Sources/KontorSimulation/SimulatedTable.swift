@@ -1,5 +1,6 @@
 // The folded table in memory, for simulations of the embedded store: what SQLite promises, without SQLite.
 
+import KontorCore
 import KontorEmbedded
 
 /// A table that outlives the store on it. What was applied is durable; until a checkpoint it lies in a write-ahead log, which
@@ -10,6 +11,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     private struct Content {
         var records: [[UInt8]: [UInt8]] = [:]
         var openWork: [[UInt8]: [UInt8]] = [:]
+        var expiring: [[UInt8]: [UInt8]] = [:]
         var position: UInt64 = 0
     }
 
@@ -36,8 +38,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
             })
     }
 
-    /// Records that are here, in both tables.
-    public var count: Int { current.records.count + current.openWork.count }
+    /// Records that are here, in all areas.
+    public var count: Int { current.records.count + current.openWork.count + current.expiring.count }
 
     /// The write-ahead log is gone; what the last checkpoint had is left.
     public func loseLog() { current = checkpointed }
@@ -45,9 +47,9 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public func storeID() throws(EmbeddedError) -> UInt64 { store ?? 0 }
     public func position() throws(EmbeddedError) -> UInt64 { current.position }
 
-    public func read(_ keys: [[UInt8]]) throws(EmbeddedError) -> [[UInt8]?] {
+    public func read(_ keys: [TableKey]) throws(EmbeddedError) -> [[UInt8]?] {
         if failsReads { throw .table("the simulated table does not read") }
-        return keys.map { current.records[$0] }
+        return keys.map { $0.area == .expiring ? current.expiring[$0.bytes] : current.records[$0.bytes] }
     }
 
     public func forEachOpenWork(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
@@ -61,11 +63,24 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         for change in slice.changes {
             let key = Array(slice.bytes[change.key])
             let value = change.value.map { Array(slice.bytes[$0]) }
-            if change.isOpenWork { current.openWork[key] = value } else { current.records[key] = value }
+            switch change.area {
+            case .record: current.records[key] = value
+            case .openWork: current.openWork[key] = value
+            case .expiring: current.expiring[key] = value
+            }
         }
         current.position = slice.through
         slicesApplied += 1
     }
+
+    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> Int {
+        if isFull { throw .diskFull(path: "table") }
+        let expired = current.expiring.filter { (Record.expiry(inEncoded: $0.value[...]) ?? .max) <= now }
+        for key in expired.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(bound) { current.expiring[key] = nil }
+        return min(expired.count, bound)
+    }
+
+    public func expiringCount() throws(EmbeddedError) -> Int { current.expiring.count }
 
     public func checkpoint() throws(EmbeddedError) -> Bool {
         if isBusy { return false }

@@ -219,7 +219,7 @@ struct SagaTests {
     func twoCoordinators(seed: UInt64) {
         var random = SplitMix(state: seed)
         var world = enough()
-        var zombie = CheckoutSaga(world.saga.record, deadline: 0)
+        var zombie = CheckoutSaga(world.saga.record, begun: 0, deadline: 0)
         var zombieMessages: [SagaWorld.Message] = []
         func collect(_ actions: [CheckoutSaga.Action]) {
             for action in actions {
@@ -290,7 +290,7 @@ struct RecordCodingTests {
         let phases = [SagaRecord.Phase.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
         let head = GroupKey(.order, id("o"))
         var all: [(RecordKey, Record)] = phases.map { phase in
-            (RecordKey(head, .saga), .saga(SagaRecord(id: saga(), legs: order.legs, phase: phase, deadline: -1)))
+            (RecordKey(head, .saga), .saga(SagaRecord(id: saga(), legs: order.legs, phase: phase, begun: 0, deadline: -1)))
         }
         all.append((RecordKey(head, .head), .order(order)))
         all.append((RecordKey(head, .receipt(incarnation: 3)), .order(order)))

@@ -32,7 +32,7 @@ struct SagaWorld {
         guard case .begun(let record) = book.do(.begin(deadline: deadline)) else {
             preconditionFailure("The order could not be checked out.")
         }
-        saga = CheckoutSaga(record, deadline: deadline)
+        saga = CheckoutSaga(record, begun: 0, deadline: deadline)
         perform(saga.start(now: now))
     }
 
@@ -66,9 +66,9 @@ struct SagaWorld {
         case .order(let step, let id):
             let operation: OrderCommand.Operation
             switch step {
-            case .decide(let decision): operation = .decide(id, decision)
-            case .beginAgain: operation = .beginAgain(id)
-            case .finish: operation = .finish(id)
+            case .decide(let decision): operation = .decide(id, decision, saga.trace(now: now))
+            case .beginAgain: operation = .beginAgain(id, saga.trace(now: now))
+            case .finish: operation = .finish(id, saga.trace(now: now))
             }
             return .orderReplied(to: step, of: id, .decided(book.do(operation)))
         }
@@ -81,7 +81,7 @@ struct SagaWorld {
         messages = []
         guard case .saga(let record)? = book.records[.saga] else { return }
         hasEnded = false
-        saga = CheckoutSaga(record, deadline: deadline)
+        saga = CheckoutSaga(record, begun: 0, deadline: deadline)
         perform(saga.start(now: now))
     }
 

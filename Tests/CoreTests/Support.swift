@@ -78,6 +78,15 @@ struct OrderBook {
     }
 }
 
+/// Steps of a saga whose history does not matter.
+extension OrderCommand.Operation {
+    private static let noTrace = SagaTrace(after: 0, legs: [])
+
+    static func begin(deadline: Int64) -> Self { .begin(now: 0, deadline: deadline, nil) }
+    static func decide(_ saga: SagaID, _ decision: Decision) -> Self { .decide(saga, decision, noTrace) }
+    static func finish(_ saga: SagaID) -> Self { .finish(saga, noTrace) }
+}
+
 /// Numbers that look random and are the same in every run (SplitMix64, Steele et al. 2014).
 struct SplitMix: RandomNumberGenerator {
     var state: UInt64

@@ -82,7 +82,10 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let withoutEffect = Self.problems.filter { !$0.0.isRead && $0.2 != .outcomeUnknown && $0.2 != .bug }
         #expect(withoutEffect.allSatisfy { (400...499).contains($0.2.status) })
         let retried = Problem.Kind.allCases.filter { $0.retryAfterSeconds != nil }
-        #expect(retried == [.contended, .openSaga, .unavailable, .overloaded, .readUnavailable, .notReady])
+        #expect(
+            retried == [
+                .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .keysFull, .readUnavailable, .notReady,
+            ])
     }
 
     @Test func `successes have the bodies that the public clients read`() {

@@ -18,6 +18,7 @@ struct Script: Sendable {
 final class ScriptedShop: RequestPort {
     struct Submission: Sendable {
         let request: ShopRequest
+        let key: IdempotencyKey?
         let deadline: Int64
         let caller: any Caller
     }
@@ -37,10 +38,10 @@ final class ScriptedShop: RequestPort {
 
     func refuseEverything() { state.withLock { $0.isFull = true } }
 
-    func submit(_ request: ShopRequest, deadline: Int64, caller: any Caller) -> Bool {
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         let (isTaken, answer) = state.withLock { state -> (Bool, ShopAnswer?) in
             if state.isFull { return (false, nil) }
-            state.submissions.append(Submission(request: request, deadline: deadline, caller: caller))
+            state.submissions.append(Submission(request: request, key: key, deadline: deadline, caller: caller))
             return (true, state.script.answer(request))
         }
         if let answer { sink.deliver([(caller, answer)]) }

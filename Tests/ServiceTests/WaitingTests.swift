@@ -11,7 +11,9 @@ struct WaitingTests {
     private func saga(_ name: String) -> SagaID { SagaID(order: id(name), incarnation: 1, attempt: 1) }
 
     private func waiter(_ name: String) -> Waiters.Waiter {
-        Waiters.Waiter(command: LedgerCommand(item, .hold(saga(name), Amount(1), mayWait: true)), deadline: 9) { _ in }
+        Waiters.Waiter(command: LedgerCommand(item, .hold(saga(name), Amount(1), mayWait: true)), keyed: nil, deadline: 9) {
+            _ in
+        }
     }
 
     @Test("a saga that ends while its hold is decided again is not put back")

@@ -44,6 +44,7 @@ final class LateStore: RecordStore {
     /// Commits whose outcome is unknown, per hundred.
     var unknownPercent = 0
     var admission: StoreTrouble? { inner.admission }
+    var expiringRecords: Int { inner.expiringRecords }
     var isIdle: Bool { pending.isEmpty }
 
     init(_ inner: MemoryStore, _ random: SeededRandom) {
@@ -116,9 +117,10 @@ final class World {
     }
 
     @discardableResult
-    func ask(_ request: ShopRequest, within milliseconds: Int64 = 5_000) -> Request {
+    func ask(_ request: ShopRequest, key: String? = nil, within milliseconds: Int64 = 5_000) -> Request {
         let caller = Request()
-        shop.handle(request, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
+        let key = key.flatMap { IdempotencyKey($0) }
+        shop.handle(request, key: key, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
         shop.endTurn()
         return caller
     }

@@ -57,7 +57,7 @@ struct TidyTests {
     @Test(
         "a target imports only what lies below it",
         arguments: [
-            ("KontorService", ["KontorCore", "DequeModule", "Foundation"]),
+            ("KontorService", ["KontorCore", "Crypto", "DequeModule", "Foundation"]),
             ("KontorEmbedded", ["KontorCore", "KontorService", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl"]),
             (
                 "KontorHTTP",

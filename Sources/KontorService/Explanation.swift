@@ -1,0 +1,81 @@
+// What happened to an order, step by step, and what it lacks (P8): gathered from its history, its running saga, and the accounts
+// that it needs.
+
+import KontorCore
+
+/// An order, explained. Transport puts it into words.
+public struct Explanation: Hashable, Sendable {
+    public let id: Identifier
+    /// With its history: the attempt that runs has what is known of it up to now.
+    public let order: Order
+    /// The checkout that runs.
+    public let saga: SagaRecord?
+    /// When each leg of the running checkout is asked again: wall clock, milliseconds since 1970; nil: it is not waited for.
+    public let retries: [Int64?]
+    /// What would keep a checkout from succeeding now. Other checkouts may change that at any moment.
+    public let obstacles: [AbortReason]
+
+    public init(id: Identifier, order: Order, saga: SagaRecord?, retries: [Int64?], obstacles: [AbortReason]) {
+        self.id = id
+        self.order = order
+        self.saga = saga
+        self.retries = retries
+        self.obstacles = obstacles
+    }
+}
+
+extension OrderService {
+    /// Explains an order, also a removed one. Looks at the accounts of an open order as they are now.
+    func explain(_ id: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+        submit(OrderCommand(id, .inspect)) { [self] reply in
+            guard case .decided(.inspected(var order, let saga)) = reply else { return answer(reply.answer) }
+            var retries: [Int64?] = []
+            if let progress = coordinator.progress(of: id), progress.saga == saga?.id {
+                retries = progress.retries
+                if let last = order.history.indices.last, order.history[last].number == progress.saga.attempt {
+                    order.history[last].traces = progress.trace.legs
+                }
+            }
+            let explained = order
+            findObstacles(of: order, deadline: deadline) { obstacles in
+                answer(
+                    .explanation(
+                        Explanation(id: id, order: explained, saga: saga, retries: retries, obstacles: obstacles)))
+            }
+        }
+    }
+
+    private func findObstacles(of order: Order, deadline: Int64, completion: @escaping ([AbortReason]) -> Void) {
+        guard order.status == .open, !order.lines.isEmpty else { return completion([]) }
+        let legs = order.legs
+        guard !legs.isEmpty else { return completion([]) }
+        var found: [AbortReason?] = Array(repeating: nil, count: legs.count)
+        var pending = legs.count
+        let wallDeadline = wallDeadline(deadline)
+        let messages = legs.enumerated().map { index, leg in
+            ParticipantMessage(command: LedgerCommand(leg.account, .read), deadline: wallDeadline) { reply in
+                found[index] = leg.obstacle(reply)
+                pending -= 1
+                if pending == 0 { completion(found.compactMap { $0 }) }
+            }
+        }
+        let toStock = messages.filter { $0.command.account.kind == .item }
+        let toPayment = messages.filter { $0.command.account.kind == .user }
+        if !toStock.isEmpty { stock.send(toStock) }
+        if !toPayment.isEmpty { payment.send(toPayment) }
+    }
+}
+
+extension Leg {
+    /// Why this lock could not be taken, as the account is now.
+    fileprivate func obstacle(_ reply: LedgerReply) -> AbortReason? {
+        switch reply {
+        case .decided(.account(let state)) where amount > state.balance:
+            return .insufficient(account: account, wanted: amount, left: state.balance)
+        case .decided(.account(let state)) where amount > state.available: return .contended(account: account)
+        case .decided(.account): return nil
+        case .decided: return .unknownAccount(account)
+        case .refused, .keyed, .unknown: return .unreachable(account: account)
+        }
+    }
+}
