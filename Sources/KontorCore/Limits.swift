@@ -55,6 +55,9 @@ public enum Limits {
 
     /// Commands that one engine decides in one batch: bounds the latency of the first by the work of the last.
     public static let engineBatchCommands = 512
+    /// Commands that wait in one ledger's mailbox, past which it drops messages of sagas: they are sent again. Several for each leg
+    /// of all open sagas of usual size, so that only repetitions to a store that hangs get there.
+    public static let mailboxCommands = 200_000
     /// Checkouts that have begun and not finished: bounds holds, and the time that recovery takes.
     public static let openSagas = 20_000
     /// Callers that wait for contended amounts in one ledger: they cost memory until their deadline.

@@ -23,8 +23,10 @@ public typealias OperatorRoute = @Sendable () throws -> OperatorPage
 
 /// What one listener serves, and the little that it needs for that.
 public struct HTTPService: Sendable {
-    /// Where the shop's requests go; nil on an internal listener, which does not know the shop's routes.
+    /// Where the shop's requests go; nil: its routes are unknown here.
     let shop: (any RequestPort)?
+    /// Whether the routes are served that make stock and credit out of nothing.
+    let isAdminOpen: Bool
     /// Exact paths, for GET and HEAD. Here is where `/metrics`, `/audit` and other computed pages go.
     let pages: [String: OperatorRoute]
     /// Open connections, over all event loops together.
@@ -35,11 +37,12 @@ public struct HTTPService: Sendable {
     let monotonicMilliseconds: @Sendable () -> Int64
 
     public init(
-        shop: (any RequestPort)?, pages: [String: OperatorRoute] = [:],
+        shop: (any RequestPort)?, isAdminOpen: Bool = true, pages: [String: OperatorRoute] = [:],
         maximumConnections: Int = HTTPLimits.connections, isReady: @escaping @Sendable () -> Bool,
         monotonicMilliseconds: @escaping @Sendable () -> Int64
     ) {
         self.shop = shop
+        self.isAdminOpen = isAdminOpen
         self.pages = pages
         self.maximumConnections = maximumConnections
         self.isReady = isReady
@@ -58,7 +61,7 @@ public struct HTTPService: Sendable {
             let asked = MethodSet(method)
             return asked == .get ? .page(page) : .ready(Response(.wrongMethod(allowed: .get)))
         }
-        switch Router.route(method: method, uri: uri) {
+        switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
         case .shop(let request):
             return shop == nil ? .ready(Response(.unknownRoute)) : .shop(request)
         case .isLive: return .ready(.json(#"{"status":"live"}"#))

@@ -159,6 +159,8 @@ public struct Problem: Error, Hashable, Sendable {
 extension Problem {
     static let unknownRoute = Problem(
         .unknownRoute, "There is no such path. The documentation lists those that there are.")
+    static let adminRoute = Problem(
+        .unknownRoute, "This path is for operators, and switched off here. It is served on the operators' port.")
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
     static let notTaken = Problem(
         .overloaded, "There is too much to do, or the service shuts down. Nothing was begun; send it again later.")

@@ -15,9 +15,12 @@ public enum RouteResult: Hashable, Sendable {
 /// Finds the route of a request.
 public enum Router {
     /// Unknown paths give 404, known ones with another method 405, malformed arguments 400. HEAD is taken for GET.
-    public static func route(method: HTTPMethod, uri: String) -> RouteResult {
+    ///
+    /// - Parameter isAdminOpen: if not, the routes that make money and stock out of nothing are unknown.
+    public static func route(method: HTTPMethod, uri: String, isAdminOpen: Bool = true) -> RouteResult {
         do throws(Problem) {
             guard let path = try PathSegments(of: uri), let endpoint = Endpoint.at(path) else { throw .unknownRoute }
+            if endpoint.isAdmin && !isAdminOpen { throw .adminRoute }
             guard endpoint.methods.contains(MethodSet(method)), !MethodSet(method).isEmpty else {
                 throw .wrongMethod(allowed: endpoint.methods)
             }
@@ -82,6 +85,14 @@ enum Endpoint: CaseIterable {
         case .createItem, .addStock, .subtractStock, .initItems, .createUser, .addFunds, .pay, .payForOrder,
             .cancelPayment, .initUsers, .createOrder, .addItem, .addOneItem, .checkout, .initOrders:
             return .post
+        }
+    }
+
+    /// A shop that is open to strangers does not want them to do this.
+    var isAdmin: Bool {
+        switch self {
+        case .createItem, .addStock, .subtractStock, .addFunds, .initItems, .initUsers, .initOrders: return true
+        default: return false
         }
     }
 

@@ -56,6 +56,9 @@ public final class Engine<R: Rules> {
         scheduleTurn()
     }
 
+    /// Commands that are not decided yet, without the present batch.
+    var waiting: Int { mailbox.count }
+
     private func scheduleTurn() {
         guard !isBusy, !mailbox.isEmpty else { return }
         isBusy = true

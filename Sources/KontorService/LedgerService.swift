@@ -16,7 +16,7 @@ public final class LedgerService: Participant {
     }
 
     public func send(_ messages: [ParticipantMessage]) {
-        for message in messages {
+        for message in messages where engine.waiting < Limits.mailboxCommands || !message.command.isRepeated {
             submit(message.command, reply: message.reply) { [clock] in
                 clock.monotonicMilliseconds + message.deadline - clock.wallMilliseconds
             }

@@ -103,6 +103,14 @@ extension LedgerCommand {
         }
     }
 
+    /// Whether its saga sends it again until it is answered.
+    var isRepeated: Bool {
+        switch operation {
+        case .hold, .capture, .release: return true
+        default: return false
+        }
+    }
+
     /// Whether it ends its saga's part in the account.
     var endsHold: Bool {
         switch operation {

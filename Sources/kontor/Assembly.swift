@@ -36,7 +36,7 @@ final class Server {
 
     /// Opens the store, recovers, and listens. Throws what an operator must read.
     static func start(
-        host: String, port: Int, internalPort: Int, directory: String, logger: Logger
+        host: String, port: Int, internalPort: Int, directory: String, isAdminOpen: Bool, keys: KeyPolicy, logger: Logger
     ) throws -> Server {
         let clock = SystemClock()
         let random = SystemRandom()
@@ -56,10 +56,10 @@ final class Server {
         let readiness = Readiness()
         let connections = min(HTTPLimits.connections, OpenFiles.raiseLimit() - OpenFiles.reserved)
         let service = HTTPService(
-            shop: thread, maximumConnections: connections, isReady: { readiness.isReady },
+            shop: thread, isAdminOpen: isAdminOpen, maximumConnections: connections, isReady: { readiness.isReady },
             monotonicMilliseconds: { clock.monotonicMilliseconds })
         let operators = HTTPService(
-            shop: nil, pages: ["/audit": { try auditPage(of: directory) }],
+            shop: thread, pages: ["/audit": { try auditPage(of: directory) }],
             maximumConnections: OpenFiles.operatorConnections, isReady: { readiness.isReady },
             monotonicMilliseconds: { clock.monotonicMilliseconds })
         let listeners = [
@@ -67,7 +67,7 @@ final class Server {
         ]
 
         let log = LoggedEvents(logger)
-        let shop = Shop(store: store, clock: clock, random: random, log: log, sink: thread)
+        let shop = Shop(store: store, clock: clock, random: random, log: log, sink: thread, keys: keys)
         thread.start(shop, store) {
             shop.recover { result in
                 switch result {

@@ -24,21 +24,25 @@ enum Setting {
         option ?? variable(name) ?? fallback
     }
 
-    /// - Throws: a message that names the variable, if it is set and not a port.
+    /// - Throws: a message that names the setting, if it is none of the choices. The first one is the default.
+    static func choice(_ option: String?, _ name: String, of choices: [String]) throws -> String {
+        let chosen = text(option, name, default: choices[0])
+        if choices.contains(chosen) { return chosen }
+        throw ValidationError("--\(name) (\(key(name))) is \"\(chosen)\": it must be \(choices.joined(separator: " or ")).")
+    }
+
     static func port(_ option: Int?, _ name: String, default fallback: Int) throws -> Int {
-        let chosen: Int
-        if let option {
-            chosen = option
-        } else if let text = variable(name) {
-            guard let number = Int(text) else { throw ValidationError("\(key(name)) is \"\(text)\", which is not a port.") }
-            chosen = number
-        } else {
-            chosen = fallback
-        }
-        guard (0...65_535).contains(chosen) else {
-            throw ValidationError("\(chosen) is not a port: it must be between 0 and 65535.")
-        }
-        return chosen
+        try number(option, name, default: fallback, in: 0...65_535)
+    }
+
+    /// - Throws: a message that names the setting, if it is not a number within its bounds.
+    static func number(
+        _ option: Int?, _ name: String, default fallback: Int, in bounds: ClosedRange<Int>
+    ) throws -> Int {
+        let text = option.map(String.init) ?? variable(name) ?? String(fallback)
+        if let number = Int(text), bounds.contains(number) { return number }
+        throw ValidationError(
+            "--\(name) (\(key(name))) is \"\(text)\": it must be a number from \(bounds.lowerBound) to \(bounds.upperBound).")
     }
 
     private static func variable(_ name: String) -> String? {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import KontorCore
 import KontorHTTP
 import KontorService
 import Logging
@@ -22,13 +23,36 @@ struct Serve: ParsableCommand {
     @Option(help: "The public port; 0 lets the system choose. (default: 8000; environment: KONTOR_PORT)")
     var port: Int?
 
-    @Option(help: "The operators' port on 127.0.0.1: /audit, /health. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
+    @Option(
+        help:
+            "The operators' port on 127.0.0.1: all routes, /audit, /health. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
     var internalPort: Int?
 
     @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
     var data: String?
 
+    @Option(
+        help: """
+            "off" hides batch_init, add_funds, item/create, add and subtract from the public port; the operators' port \
+            always has them. (default: on; environment: KONTOR_ADMIN_API)
+            """)
+    var adminApi: String?
+
+    @Option(help: "Hours that an Idempotency-Key is kept. (default: 24; environment: KONTOR_KEY_HOURS)")
+    var keyHours: Int?
+
+    @Option(
+        help: """
+            Idempotency keys kept at a time, about 300 bytes of disk each; at the bound new ones are refused. \
+            (default: \(Limits.keptKeys); environment: KONTOR_KEPT_KEYS)
+            """)
+    var keptKeys: Int?
+
     func run() throws {
+        let isAdminOpen = try Setting.choice(adminApi, "admin-api", of: ["on", "off"]) == "on"
+        var keys = KeyPolicy()
+        keys.retentionMilliseconds = Int64(try Setting.number(keyHours, "key-hours", default: 24, in: 1...8_760)) * 3_600_000
+        keys.keptKeys = try Setting.number(keptKeys, "kept-keys", default: Limits.keptKeys, in: 0...1_000_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
@@ -42,7 +66,8 @@ struct Serve: ParsableCommand {
         let server: Server
         do {
             server = try Server.start(
-                host: host, port: port, internalPort: internalPort, directory: directory, logger: logger)
+                host: host, port: port, internalPort: internalPort, directory: directory,
+                isAdminOpen: isAdminOpen, keys: keys, logger: logger)
         } catch {
             logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])
             throw ExitCode(1)

@@ -35,6 +35,7 @@ import Testing
         (.GET, "/orders/find/o", .order(OrderCommand(id("o"), .read))),
         (.HEAD, "/orders/find/o", .order(OrderCommand(id("o"), .read))),
         (.POST, "/orders/checkout/o", .checkout(order: id("o"))),
+        (.GET, "/orders/explain/o", .explain(order: id("o"))),
         (.POST, "/orders/batch_init/100000/1/2/1", .initOrders(count: 100_000, items: 1, users: 2, price: Amount(100))),
         (.POST, "/orders/checkout/o?trace=1", .checkout(order: id("o"))),
         (.POST, "/orders/%63heckout/a%2Db", .checkout(order: id("a-b"))),
@@ -101,5 +102,26 @@ import Testing
         #expect(problem.detail.count < 120)
         let json = String(decoding: problem.json, as: UTF8.self)
         #expect(json.contains(#": \"\u0001\\xxx"#))
+    }
+
+    @Test func `with the admin API off, what makes money or stock is unknown, and everything else as before`() {
+        for (method, uri, request) in Self.routes {
+            let isHidden: Bool
+            switch request {
+            case .createItem, .initItems, .initUsers, .initOrders: isHidden = true
+            case .ledger(let command):
+                switch command.operation {
+                case .deposit: isHidden = true
+                case .withdraw: isHidden = command.account.kind == .item
+                default: isHidden = false
+                }
+            default: isHidden = false
+            }
+            let expected: RouteResult = isHidden ? .problem(.adminRoute) : .shop(request)
+            #expect(Router.route(method: method, uri: uri, isAdminOpen: false) == expected, "\(uri)")
+        }
+        #expect(Router.route(method: .GET, uri: "/stock/add/x/3", isAdminOpen: false) == .problem(.adminRoute))
+        #expect(Router.route(method: .POST, uri: "/stock/add/x/-3", isAdminOpen: false) == .problem(.adminRoute))
+        #expect(Problem.adminRoute.kind.status == 404)
     }
 }

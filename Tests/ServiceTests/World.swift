@@ -13,7 +13,12 @@ func id(_ text: String) -> Identifier {
 
 final class ManualClock: ShopClock {
     var monotonicMilliseconds: Int64 = 1_000
-    var wallMilliseconds: Int64 { monotonicMilliseconds + 1_700_000_000_000 }
+    /// May be set: a wall clock jumps.
+    var wallMilliseconds: Int64 {
+        get { monotonicMilliseconds + wallOffset }
+        set { wallOffset = newValue - monotonicMilliseconds }
+    }
+    private var wallOffset: Int64 = 1_700_000_000_000
 }
 
 /// What went wrong, as an operator would see it.
