@@ -48,8 +48,7 @@ final class CheckoutCoordinator {
     ///   - deadline: monotonic milliseconds.
     ///   - callback: gets the result once it stands; ``ShopAnswer/unknown`` if another process ended the saga.
     func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
-        // Under a key the order is asked in any case: the key may belong to another request.
-        if keyed == nil, let present = running[order] {
+        if let present = running[order] {
             present.callers.append(callback)
             return
         }

@@ -8,7 +8,10 @@ final class Recovery {
     private let shop: Shop.Parts
     private let completion: (Result<RecoveryReport, StoreTrouble>) -> Void
     private var report = RecoveryReport()
-    private var orphans: [(account: GroupKey, saga: SagaID, hold: Hold)] = []
+    private typealias Orphan = (account: GroupKey, saga: SagaID, hold: Hold)
+
+    private var orphans: [Orphan] = []
+    private var hasAlarmed = false
     private var pending = 0
 
     init(_ shop: Shop.Parts, completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
@@ -48,15 +51,17 @@ final class Recovery {
         pending = 1
         for orphan in orphans {
             pending += 1
-            shop.orders.submit(OrderCommand(orphan.saga.order, .read)) { [self] reply in
-                settle(orphan, order: reply)
-            }
+            ask(orphan)
         }
         finishOne()
     }
 
+    private func ask(_ orphan: Orphan) {
+        shop.orders.submit(OrderCommand(orphan.saga.order, .read)) { [self] reply in settle(orphan, order: reply) }
+    }
+
     /// The saga is not open, so its order's status is final for it.
-    private func settle(_ orphan: (account: GroupKey, saga: SagaID, hold: Hold), order reply: Reply<OrderOutcome>) {
+    private func settle(_ orphan: Orphan, order reply: Reply<OrderOutcome>) {
         guard !shop.orders.coordinator.isRunning(orphan.saga) else { return finishOne() }
         let isCommitted: Bool
         switch reply {
@@ -66,10 +71,13 @@ final class Recovery {
                 && order.attempt == orphan.saga.attempt
         case .decided: isCommitted = false
         case .refused, .unknown, .keyed:
-            shop.log.alarm(
-                "A lock of a finished saga could not be settled, because its order could not be read: restart to try again",
-                ["saga": "\(orphan.saga)", "account": "\(orphan.account)"])
-            return finishOne()
+            if !hasAlarmed {
+                shop.log.alarm(
+                    "Recovery waits: the order of a lock cannot be read, and without it the lock cannot be settled",
+                    ["saga": "\(orphan.saga)", "account": "\(orphan.account)"])
+            }
+            hasAlarmed = true
+            return shop.agenda.addAtTick { self.ask(orphan) }
         }
         report.orphansSettled += 1
         if isCommitted == (orphan.hold.state == .released) && orphan.hold.state != .held {

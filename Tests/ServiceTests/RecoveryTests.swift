@@ -62,6 +62,20 @@ struct RecoveryTests {
         #expect(world.account(.item, "a")?.balance == Amount(5))
         world.expectClean()
     }
+
+    @Test("a lock whose order cannot be read is asked for again until it can, and no request is taken before")
+    func unreadableOrder() {
+        let world = World(seed: 1)
+        world.item("a", stock: 5)
+        let orphan = SagaID(order: id("gone"), incarnation: 1, attempt: 1)
+        world.run(.ledger(LedgerCommand(GroupKey(.item, id("a")), .hold(orphan, Amount(2), mayWait: false))))
+        world.store.failingLoads = 7
+        world.crashAndRecover()
+        #expect(world.store.failingLoads == 0)
+        #expect(world.events.alarms.count == 1, "said once")
+        world.settle()
+        #expect(world.account(.item, "a")?.held == .zero)
+    }
 }
 
 @Suite("batch_init")

@@ -48,6 +48,8 @@ final class LateStore: RecordStore {
     private var pending: [() -> Void] = []
     /// Commits whose outcome is unknown, per hundred.
     var unknownPercent = 0
+    /// So many of the next loads fail.
+    var failingLoads = 0
     var admission: StoreTrouble? { inner.admission }
     var expiringRecords: Int { inner.expiringRecords }
     var isIdle: Bool { pending.isEmpty }
@@ -58,7 +60,12 @@ final class LateStore: RecordStore {
     }
 
     func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
-        pending.append { [inner] in inner.load(touches, completion: completion) }
+        if failingLoads > 0 {
+            failingLoads -= 1
+            pending.append { completion(.failure(.unreachable("the test"))) }
+        } else {
+            pending.append { [inner] in inner.load(touches, completion: completion) }
+        }
     }
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
@@ -166,7 +173,9 @@ final class World {
         var isRecovered = false
         shop.recover { _ in isRecovered = true }
         shop.endTurn()
-        for _ in 0..<100_000 where !isRecovered { step() }
+        for _ in 0..<100_000 where !isRecovered {
+            if store.isIdle { pass(Limits.tickMilliseconds) } else { step() }
+        }
         #expect(isRecovered)
     }
 
