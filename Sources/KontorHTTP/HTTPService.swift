@@ -66,6 +66,8 @@ public struct HTTPService: Sendable {
             return shop == nil ? .ready(Response(.unknownRoute)) : .shop(request)
         case .isLive: return .ready(.json(#"{"status":"live"}"#))
         case .isReady: return .ready(isReady() ? .json(#"{"status":"ready"}"#) : Response(.notReady))
+        case .openAPI: return .ready(OpenAPIDocument.response)
+        case .docs: return .ready(DocsPage.response)
         case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))
         }
     }

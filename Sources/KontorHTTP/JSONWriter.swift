@@ -15,6 +15,9 @@ struct JSONWriter {
 
     mutating func number(_ value: Int64) { bytes.append(contentsOf: String(value).utf8) }
 
+    /// A number that is text already.
+    mutating func number(exactly text: String) { bytes.append(contentsOf: text.utf8) }
+
     /// `5`, `7.2`, `7.23`.
     mutating func money(_ amount: Amount) { bytes.append(contentsOf: amount.moneyText.utf8) }
 

@@ -47,6 +47,9 @@ public struct Problem: Error, Hashable, Sendable {
         case outcomeUnknown = "outcome-unknown"
         case bug
 
+        /// The problem's `type`: a URI reference that stays the same.
+        public var type: String { "/problems/" + rawValue }
+
         public var status: Int {
             switch self {
             case .malformedHTTP, .malformedRequest, .overLimit: return 400
@@ -136,7 +139,7 @@ public struct Problem: Error, Hashable, Sendable {
     var json: [UInt8] {
         var json = JSONWriter(capacity: 320)
         json.raw(#"{"type":"#)
-        json.string("/problems/" + kind.rawValue)
+        json.string(kind.type)
         json.raw(#","title":"#)
         json.string(kind.title)
         json.raw(#","status":"#)
@@ -158,7 +161,7 @@ public struct Problem: Error, Hashable, Sendable {
 
 extension Problem {
     static let unknownRoute = Problem(
-        .unknownRoute, "There is no such path. The documentation lists those that there are.")
+        .unknownRoute, "There is no such path. /docs shows people those that there are, and /openapi.json programs.")
     static let adminRoute = Problem(
         .unknownRoute, "This path is for operators, and switched off here. It is served on the operators' port.")
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")

@@ -5,7 +5,7 @@ import KontorCore
 import KontorService
 
 extension Endpoint {
-    /// What the shop is asked. `live` and `ready` ask the shop nothing.
+    /// What the shop is asked. Health and documentation ask the shop nothing.
     func request(_ path: PathSegments) throws(Problem) -> ShopRequest {
         switch self {
         case .createItem: return .createItem(price: try path.money(3))
@@ -43,7 +43,7 @@ extension Endpoint {
             return .initOrders(
                 count: try path.records(2), items: try path.candidates("items", 3),
                 users: try path.candidates("users", 4), price: try path.money(5))
-        case .live, .ready: throw .unknownRoute
+        case .live, .ready, .openAPI, .docs: throw .unknownRoute
         }
     }
 }

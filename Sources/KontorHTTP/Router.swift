@@ -9,6 +9,8 @@ public enum RouteResult: Hashable, Sendable {
     case shop(ShopRequest)
     case isLive
     case isReady
+    case openAPI
+    case docs
     case problem(Problem)
 }
 
@@ -27,6 +29,8 @@ public enum Router {
             switch endpoint {
             case .live: return .isLive
             case .ready: return .isReady
+            case .openAPI: return .openAPI
+            case .docs: return .docs
             default: return .shop(try endpoint.request(path))
             }
         } catch {
@@ -70,16 +74,16 @@ public struct MethodSet: OptionSet, Hashable, Sendable {
     }
 }
 
-/// The routes, one case each.
+/// The routes, one case each. What each says about itself is in OpenAPIRoutes.
 enum Endpoint: CaseIterable {
     case createItem, findItem, addStock, subtractStock, initItems
     case createUser, findUser, addFunds, pay, payForOrder, cancelPayment, paymentStatus, initUsers
     case createOrder, addItem, addOneItem, removeItem, removeOrder, findOrder, checkout, explainOrder, initOrders
-    case live, ready
+    case live, ready, openAPI, docs
 
     var methods: MethodSet {
         switch self {
-        case .findItem, .findUser, .findOrder, .explainOrder, .live, .ready: return .get
+        case .findItem, .findUser, .findOrder, .explainOrder, .live, .ready, .openAPI, .docs: return .get
         case .paymentStatus: return [.get, .post]
         case .removeItem, .removeOrder: return .delete
         case .createItem, .addStock, .subtractStock, .initItems, .createUser, .addFunds, .pay, .payForOrder,
@@ -97,7 +101,7 @@ enum Endpoint: CaseIterable {
     }
 
     static func at(_ path: PathSegments) -> Endpoint? {
-        guard path.count >= 2 else { return nil }
+        guard path.count >= 2 else { return documentation(path) }
         switch path[0] {
         case "orders": return order(path[1], argumentCount: path.count - 2)
         case "stock": return stock(path)
@@ -143,6 +147,14 @@ enum Endpoint: CaseIterable {
         case ("cancel", 2): return .cancelPayment
         case ("status", 2): return .paymentStatus
         case ("batch_init", 2): return .initUsers
+        default: return nil
+        }
+    }
+
+    private static func documentation(_ path: PathSegments) -> Endpoint? {
+        switch path[0] {
+        case "openapi.json": return .openAPI
+        case "docs": return .docs
         default: return nil
         }
     }

@@ -76,6 +76,7 @@ struct Serve: ParsableCommand {
             """
             Kontor serves on http://\(host):\(server.port), data in \(directory), operators' pages on \
             http://127.0.0.1:\(server.internalPort).
+            All routes, to read and to try: http://\(host):\(server.port)/docs
             Try:  curl -X POST http://\(host):\(server.port)/stock/item/create/5
             """)
         fflush(nil)

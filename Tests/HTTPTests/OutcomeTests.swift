@@ -13,6 +13,7 @@ private let checkout = ShopRequest.checkout(order: order)
 private let readItem = ShopRequest.ledger(LedgerCommand(item, .read))
 private let readUser = ShopRequest.ledger(LedgerCommand(user, .read))
 private let readOrder = ShopRequest.order(OrderCommand(order, .read))
+private let add = ShopRequest.ledger(LedgerCommand(item, .deposit(Amount(3))))
 private let subtract = ShopRequest.ledger(LedgerCommand(item, .withdraw(Amount(3))))
 private let pay = ShopRequest.ledger(LedgerCommand(user, .withdraw(Amount(723))))
 private let payForOrder = ShopRequest.ledger(LedgerCommand(user, .payDirectly(order: order, Amount(100))))
@@ -34,7 +35,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         (payForOrder, .ledger(.alreadyPaidDirectly), .paidDirectly),
         (cancel, .ledger(.noDirectPayment), .noDirectPayment),
         (cancel, .paidByCheckout, .paidByCheckout),
-        (subtract, .ledger(.overLimit), .overLimit),
+        (add, .ledger(.overLimit), .overLimit),
         (initUsers, .ledger(.overLimit), .overLimit),
         (initUsers, .hasOpenSaga(user), .openSaga),
         (readOrder, .order(.unknownOrder), .unknownOrder),
