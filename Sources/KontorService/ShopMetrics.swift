@@ -10,6 +10,7 @@ public final class ShopMetrics: Sendable {
     private let paid, outOfStock, outOfCredit, contended, unreachable, unknownAccount, refusedByAnomaly, unknown: Counter
     private let notBegun: [NotBegun: Counter]
     private let anomalies: [Anomaly: Counter]
+    private let doneInits, failedInits: [GroupKey.Kind: Counter]
     let unsettledLocks, contradictingLocks: Counter
     let resumedSagas, settledOrphans: Counter
     let retries, resentMessages: Counter
@@ -46,6 +47,14 @@ public final class ShopMetrics: Sendable {
             uniqueKeysWithValues: Anomaly.allCases.filter(\.isAlarming).map {
                 ($0, counter("kontor_anomalies", ("kind", $0.label)))
             })
+        func inits(_ outcome: String) -> [GroupKey.Kind: Counter] {
+            Dictionary(
+                uniqueKeysWithValues: GroupKey.Kind.allCases.map {
+                    ($0, counter("kontor_batch_inits", ("kind", "\($0)"), ("outcome", outcome)))
+                })
+        }
+        doneInits = inits("done")
+        failedInits = inits("failed")
         unsettledLocks = counter("kontor_anomalies", ("kind", "unsettled_lock"))
         contradictingLocks = counter("kontor_anomalies", ("kind", "contradicting_lock"))
         resumedSagas = counter("kontor_recovered_sagas")
@@ -88,8 +97,7 @@ public final class ShopMetrics: Sendable {
 
     /// A `batch_init` ended.
     func initialized(_ kind: GroupKey.Kind, isDone: Bool) {
-        let labels = [("kind", "\(kind)"), ("outcome", isDone ? "done" : "failed")]
-        Counter(label: "kontor_batch_inits", dimensions: labels, factory: factory).increment()
+        (isDone ? doneInits : failedInits)[kind]?.increment()
     }
 }
 
