@@ -11,7 +11,7 @@ public final class ShopMetrics: Sendable {
     private let notBegun: [NotBegun: Counter]
     private let anomalies: [Anomaly: Counter]
     private let doneInits, failedInits: [GroupKey.Kind: Counter]
-    let unsettledLocks, contradictingLocks: Counter
+    let contradictingLocks: Counter
     let resumedSagas, settledOrphans: Counter
     let retries, resentMessages: Counter
     let openSagas, oldestSagaSeconds, requestsInFlight: Gauge
@@ -55,7 +55,6 @@ public final class ShopMetrics: Sendable {
         }
         doneInits = inits("done")
         failedInits = inits("failed")
-        unsettledLocks = counter("kontor_anomalies", ("kind", "unsettled_lock"))
         contradictingLocks = counter("kontor_anomalies", ("kind", "contradicting_lock"))
         resumedSagas = counter("kontor_recovered_sagas")
         settledOrphans = counter("kontor_recovered_orphans")
