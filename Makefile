@@ -29,7 +29,7 @@ test-swift:
 	swift test
 
 test-processes: build
-	@scripts/need python3 python3-venv strace e2fsprogs mount
+	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus
 	cd Tests/Processes && KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest discover -v
 
 lint:

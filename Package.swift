@@ -14,10 +14,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
+        // A backend of swift-metrics that shows Prometheus its numbers.
+        .target(name: "KontorMetrics", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")]),
         // Pure rules: no I/O, no clock, no async, no Foundation.
         .target(name: "KontorCore"),
         // Engine, saga coordinator, recovery, and the ports that they need.
@@ -25,6 +28,7 @@ let package = Package(
             name: "KontorService",
             dependencies: [
                 "KontorCore",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
@@ -33,6 +37,7 @@ let package = Package(
             name: "KontorEmbedded",
             dependencies: [
                 "KontorCore", "KontorService",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
@@ -42,6 +47,7 @@ let package = Package(
             name: "KontorHTTP",
             dependencies: [
                 "KontorCore", "KontorService",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -51,19 +57,23 @@ let package = Package(
         .executableTarget(
             name: "kontor",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP",
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
-        .testTarget(name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation"]),
+        .testTarget(
+            name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),
         .testTarget(name: "TidyTests"),
+        .testTarget(
+            name: "MetricsTests",
+            dependencies: ["KontorMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),
         .testTarget(
             name: "HTTPTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorHTTP",
+                "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -73,7 +83,7 @@ let package = Package(
         .testTarget(
             name: "EmbeddedTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation",
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation", "KontorMetrics",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
     ]

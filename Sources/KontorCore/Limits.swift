@@ -51,6 +51,15 @@ public enum Limits {
     /// Attempts of an order that its history has: enough to see what keeps going wrong; the oldest go first.
     public static let rememberedAttempts = 8
 
+    // MARK: What operators are told
+
+    /// How often gauges are set: no scraper asks more often.
+    public static let gaugeMilliseconds: Int64 = 1_000
+    /// A period of refusals is over when this long nothing was refused: one that comes and goes is told once.
+    public static let refusalQuietMilliseconds: Int64 = 5_000
+    /// While refusals go on, the log repeats it this often.
+    public static let refusalReminderMilliseconds: Int64 = 60_000
+
     // MARK: Work in progress
 
     /// Commands that one engine decides in one batch: bounds the latency of the first by the work of the last.

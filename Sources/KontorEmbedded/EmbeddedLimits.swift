@@ -20,6 +20,11 @@ public enum EmbeddedLimits {
     /// How often a failed reservation is tried again.
     static let reserveRetryMilliseconds: Int64 = 1_000
 
+    /// A sync that takes this long is told: a healthy disk needs a hundredth, and clients begin to notice.
+    static let slowSyncMilliseconds: Int64 = 250
+    /// While syncs stay slow, it is told this often.
+    static let slowSyncReminderMilliseconds: Int64 = 10_000
+
     // MARK: Fold
 
     /// The fold starts here, and stops here while the shop is busy: records that change often are folded once.

@@ -63,8 +63,8 @@ extension EmbeddedStore {
         }
         durability.nextSequence += 1
         durability.inFlight = Durability.InFlight(sequence: sequence, records: changes.count, waiters: waiters)
-        lanes.perform(on: .journal) { [writer] in
-            writer.append(changes, sequence: sequence)
+        lanes.perform(on: .journal) { [writer, metrics] in
+            writer.append(changes, sequence: sequence, syncSeconds: metrics.syncSeconds)
         } then: { result in
             self.appended(result)
         }
@@ -100,6 +100,8 @@ extension EmbeddedStore {
             durability.inFlight = nil
             durability.syncedSequence = batch.sequence
             fold.appended(bytes: report.bytes)
+            metrics.journalRecords.increment(by: batch.records)
+            metrics.journalBytes.increment(by: report.bytes)
             if report.isSpareTaken { reserveSpace() }
             updateAdmission()
             // The disk first: the waiters' work joins the batch behind it.

@@ -91,6 +91,13 @@ extension EmbeddedStore {
     public func tick(now: Int64, wall: Int64 = 0) {
         self.wall = wall
         fold.tick(now)
+        if let (count, milliseconds) = slowSyncs.tick(now, frame: durability.inFlight?.sequence) {
+            events?.warning("The disk is slow", ["slowSyncs": "\(count)", "longestMilliseconds": "\(milliseconds)"])
+        }
+        if now >= nextGauges {
+            nextGauges = now + Limits.gaugeMilliseconds
+            metrics.publish(self)
+        }
         if !durability.isSpaceReserved && now >= durability.reserveRetry {
             durability.reserveRetry = now + EmbeddedLimits.reserveRetryMilliseconds
             reserveSpace()
@@ -114,14 +121,16 @@ extension EmbeddedStore {
     private func foldSlice(on lane: Lane) {
         fold.isBusy = true
         let through = durability.syncedSequence
-        lanes.perform(on: lane) { [folder] in
-            folder.foldSlice(through: through)
+        lanes.perform(on: lane) { [folder, metrics] in
+            metrics.foldSeconds.time { folder.foldSlice(through: through) }
         } then: { result in
             self.fold.isBusy = false
             switch result {
             case .success(let report):
                 self.fold.folded(report)
                 self.expiring.folded(report)
+                self.metrics.foldedRecords.increment(by: report.changes)
+                self.metrics.foldedBytes.increment(by: report.journalBytes)
                 self.fruitlessVisits = 0
                 self.evict()
             case .failure(let error): self.foldFailed(error)
@@ -133,8 +142,8 @@ extension EmbeddedStore {
 
     private func checkpoint() {
         fold.isBusy = true
-        lanes.perform(on: closing == nil ? .fold : .urgentFold) { [folder] in
-            folder.checkpoint()
+        lanes.perform(on: closing == nil ? .fold : .urgentFold) { [folder, metrics] in
+            metrics.checkpointSeconds.time { folder.checkpoint() }
         } then: { result in
             self.fold.isBusy = false
             switch result {

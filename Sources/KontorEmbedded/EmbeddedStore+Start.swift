@@ -38,16 +38,18 @@ extension EmbeddedStore {
     /// - Parameters:
     ///   - random: names this process and a new store.
     ///   - lanes: where blocking work goes from now on.
+    ///   - events: told what an operator should see.
     /// - Throws: `inUse` if another process has it; `damage` and `newerFormat` with the file that an operator must look at.
     public static func open(
         _ directory: String, options: EmbeddedOptions = EmbeddedOptions(), lanes: any Lanes, random: any RandomSource,
-        files: any FileSystem = PosixFileSystem(), tables: TableOpener = SQLiteTable.opener
+        files: any FileSystem = PosixFileSystem(), tables: TableOpener = SQLiteTable.opener,
+        metrics: StoreMetrics = StoreMetrics(), events: (any EventLog)? = nil
     ) throws(EmbeddedError) -> EmbeddedStore {
         try files.createDirectory(directory)
         let lock = try files.lock(directory)
         do throws(EmbeddedError) {
             let start = Start(directory: directory, options: options, files: files, tables: tables)
-            return EmbeddedStore(try start.run(lanes, random, lock))
+            return EmbeddedStore(try start.run(lanes, random, lock), metrics: metrics, events: events)
         } catch {
             lock.release()
             throw error

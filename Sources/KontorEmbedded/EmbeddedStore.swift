@@ -38,8 +38,16 @@ public final class EmbeddedStore: TurnedStore {
     var fruitlessVisits = 0
     var closing: Closing?
     public private(set) var admission: StoreTrouble?
+    /// The same, for the metrics.
+    private(set) var closedBy: StoreMetrics.ClosedBy?
+    let metrics: StoreMetrics
+    let events: (any EventLog)?
+    var slowSyncs = SlowSyncs()
+    var nextGauges: Int64 = .min
 
-    init(_ parts: Parts) {
+    init(_ parts: Parts, metrics: StoreMetrics, events: (any EventLog)?) {
+        self.metrics = metrics
+        self.events = events
         startReport = parts.report
         options = parts.options
         lanes = parts.lanes
@@ -117,6 +125,7 @@ public final class EmbeddedStore: TurnedStore {
             }
         }
         let keys = missing
+        metrics.cacheMisses.increment(by: keys.count)
         lanes.perform(on: .read) { [table] in
             Self.read(keys, from: table)
         } then: { result in
@@ -232,15 +241,15 @@ public final class EmbeddedStore: TurnedStore {
 
     func updateAdmission() {
         if let failure = durability.failure {
-            admission = .unreachable(failure.reason)
+            (admission, closedBy) = (.unreachable(failure.reason), .failed)
         } else if closing != nil {
-            admission = .unreachable("the store is closing")
+            (admission, closedBy) = (.unreachable("the store is closing"), .closing)
         } else if !durability.isSpaceReserved || fold.isDiskFull {
-            admission = .diskFull
+            (admission, closedBy) = (.diskFull, .diskFull)
         } else if fold.unfoldedBytes > options.unfoldedBytes {
-            admission = .unreachable("the table does not keep up with the journal")
+            (admission, closedBy) = (.unreachable("the table does not keep up with the journal"), .foldBehind)
         } else {
-            admission = nil
+            (admission, closedBy) = (nil, nil)
         }
     }
 }

@@ -1,6 +1,7 @@
 // The writing end of the journal. Used on the journal lane only: one write and one sync per frame, and the next segment
 // is made and reserved ahead, so that a full disk is noticed while there is still room for what has begun.
 
+import CoreMetrics
 import KontorCore
 
 /// Appends frames to the current segment. Confined to the journal lane; the store hands it over and never looks inside.
@@ -38,12 +39,17 @@ final class JournalWriter: @unchecked Sendable {
     }
 
     /// Writes one frame and syncs it. Rotates afterwards if the segment is full and the next one is reserved.
-    func append(_ changes: [JournalChange], sequence: UInt64) -> Result<Report, EmbeddedError> {
+    /// - Parameter syncSeconds: gets the time of the sync.
+    func append(
+        _ changes: [JournalChange], sequence: UInt64, syncSeconds: CoreMetrics.Timer? = nil
+    ) -> Result<Report, EmbeddedError> {
         if let failure { return .failure(failure) }
         do throws(EmbeddedError) {
             let bytes = JournalFrame.encoded(changes, sequence: sequence)
             try file.append(bytes)
+            let start = ContinuousClock.now
             try file.sync()
+            syncSeconds?.recordNanoseconds(since: start)
             size += bytes.count
             let isTaken = try rotateIfFull(next: sequence + 1)
             return .success(Report(bytes: bytes.count, isSpareTaken: isTaken))

@@ -35,6 +35,12 @@ struct OpenWorkIndex {
         count -= 1
     }
 
+    /// How many of one kind there are.
+    func count(of kind: GroupKey.Kind) -> Int {
+        let first = Self.bucket(kind, 0)
+        return buckets[first..<first + Partition.count].reduce(0) { $0 + $1.count }
+    }
+
     /// The records of a bucket behind `cursor`, sorted by their keys' bytes, at most a page.
     func page(
         _ kind: GroupKey.Kind, _ partition: Int, after cursor: RecordKey?, in slots: SlotTable

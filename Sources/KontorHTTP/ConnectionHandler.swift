@@ -39,6 +39,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     // Waiting, and being answered.
     private var waiting = CircularBuffer<Exchange>()
     private var current: Exchange?
+    /// On the clock of ``RequestTimers``.
+    private var currentBegan: UInt64 = 0
     private var deadline = Int64.max
     private var idleSince: Int64 = 0
     private var unwritableSince: Int64?
@@ -207,6 +209,7 @@ extension ConnectionHandler {
 
     private func begin(_ exchange: Exchange) {
         current = exchange
+        currentBegan = RequestTimers.now
         switch exchange.target {
         case .ready(let response): answer(exchange, with: response)
         case .page(let compute):
@@ -226,6 +229,7 @@ extension ConnectionHandler {
         current = nil
         deadline = .max
         idleSince = table.now
+        table.timers.answered(exchange.target, response.status, since: currentBegan)
         let isLast = exchange.persistence == .closed || table.isDraining || (isInputClosed && waiting.isEmpty)
         let bytes = table.bytes(
             of: response, persistence: isLast ? .closed : exchange.persistence, isHead: exchange.isHead)
@@ -280,7 +284,10 @@ extension ConnectionHandler {
     /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection
     /// waiting.
     func sweep(now: Int64) {
-        if let unwritableSince, now - unwritableSince > HTTPLimits.unreadAnswerMilliseconds { return abort() }
+        if let unwritableSince, now - unwritableSince > HTTPLimits.unreadAnswerMilliseconds {
+            table.service.metrics.dropped.increment()
+            return abort()
+        }
         if let lingersUntil {
             if now >= lingersUntil { abort() }
         } else if let current {

@@ -8,6 +8,7 @@ import NIOCore
 final class ConnectionTable {
     let service: HTTPService
     let eventLoop: any EventLoop
+    var timers: RequestTimers
     /// The clock at the last sweep: fine enough for everything but the deadlines of requests.
     private(set) var now: Int64 = 0
     private(set) var isDraining = false
@@ -24,13 +25,18 @@ final class ConnectionTable {
 
     init(service: HTTPService, maximumConnections: Int, eventLoop: any EventLoop) {
         self.service = service
+        timers = RequestTimers(service.metrics)
         self.maximumConnections = maximumConnections
         self.eventLoop = eventLoop
     }
 
     /// - Returns: false if there are too many.
     func add(_ connection: ConnectionHandler) -> Bool {
-        if connections.count >= maximumConnections { return false }
+        if connections.count >= maximumConnections {
+            service.metrics.refusedConnection()
+            return false
+        }
+        service.metrics.connections.increment()
         connection.place = connections.count
         connections.append(connection)
         if sweeping == nil { startSweeping() }
@@ -40,6 +46,7 @@ final class ConnectionTable {
     func remove(_ connection: ConnectionHandler) {
         guard let place = connection.place else { return }
         connection.place = nil
+        service.metrics.connections.decrement()
         let last = connections.removeLast()
         if last !== connection {
             connections[place] = last

@@ -35,11 +35,12 @@ public struct HTTPService: Sendable {
     let isReady: @Sendable () -> Bool
     /// Monotonic milliseconds: the clock of the deadlines that the shop gets.
     let monotonicMilliseconds: @Sendable () -> Int64
+    let metrics: HTTPMetrics
 
     public init(
         shop: (any RequestPort)?, isAdminOpen: Bool = true, pages: [String: OperatorRoute] = [:],
         maximumConnections: Int = HTTPLimits.connections, isReady: @escaping @Sendable () -> Bool,
-        monotonicMilliseconds: @escaping @Sendable () -> Int64
+        monotonicMilliseconds: @escaping @Sendable () -> Int64, metrics: HTTPMetrics = HTTPMetrics()
     ) {
         self.shop = shop
         self.isAdminOpen = isAdminOpen
@@ -47,6 +48,7 @@ public struct HTTPService: Sendable {
         self.maximumConnections = maximumConnections
         self.isReady = isReady
         self.monotonicMilliseconds = monotonicMilliseconds
+        self.metrics = metrics
     }
 
     /// What is to be done for a request line.

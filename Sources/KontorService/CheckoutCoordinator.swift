@@ -10,10 +10,13 @@ final class CheckoutCoordinator {
     private final class Running {
         var saga: CheckoutSaga
         var callers: [Callback]
+        /// Monotonic milliseconds: when its checkout began, be it in an earlier process.
+        let since: Int64
 
-        init(_ saga: CheckoutSaga, callers: [Callback]) {
+        init(_ saga: CheckoutSaga, callers: [Callback], since: Int64) {
             self.saga = saga
             self.callers = callers
+            self.since = since
         }
     }
 
@@ -22,17 +25,19 @@ final class CheckoutCoordinator {
     private let payment: any Participant
     private let clock: any ShopClock
     private let log: any EventLog
+    private let metrics: ShopMetrics
     private var running: [Identifier: Running] = [:]
 
     init(
         orders: Engine<OrderRules>, stock: any Participant, payment: any Participant, clock: any ShopClock,
-        log: any EventLog
+        log: any EventLog, metrics: ShopMetrics
     ) {
         self.orders = orders
         self.stock = stock
         self.payment = payment
         self.clock = clock
         self.log = log
+        self.metrics = metrics
     }
 
     /// Checkouts that have begun here and not ended.
@@ -67,10 +72,13 @@ final class CheckoutCoordinator {
             case .decided(.begun(let record)), .decided(.running(let record)):
                 drive(record, caller: callback)
             case .decided(.alreadyPaid):
+                metrics.didNotBegin(because: .alreadyPaid)
                 callback(.checkout(.paid))
             case .decided(let refusal):
+                metrics.didNotBegin(refusal)
                 callback(.checkout(.notBegun(refusal)))
             case .refused(let trouble):
+                metrics.didNotBegin(because: .unavailable)
                 callback(.unavailable(trouble))
             case .keyed(let verdict):
                 callback(.keyed(verdict))
@@ -78,6 +86,7 @@ final class CheckoutCoordinator {
                 // It may have begun, and then nobody else drives it. Asked again, it says that it runs.
                 begin(command, keyed, deadline: deadline, callback)
             case .unknown:
+                metrics.ended(nil)
                 callback(.unknown)
             }
         }
@@ -92,8 +101,9 @@ final class CheckoutCoordinator {
         let now = clock.monotonicMilliseconds
         let wall = clock.wallMilliseconds
         let left = min(record.deadline - wall, Limits.longestDeadlineMilliseconds)
-        let saga = CheckoutSaga(record, begun: now - max(0, wall - record.begun), deadline: now + left)
-        let present = Running(saga, callers: caller.map { [$0] } ?? [])
+        let begun = now - max(0, wall - record.begun)
+        let saga = CheckoutSaga(record, begun: begun, deadline: now + left)
+        let present = Running(saga, callers: caller.map { [$0] } ?? [], since: begun)
         running[record.id.order] = present
         perform(present.saga.start(now: now), for: present)
     }
@@ -114,8 +124,18 @@ final class CheckoutCoordinator {
         guard !running.isEmpty else { return }
         // Sorted: a dictionary's order differs between runs, and the simulator's must not.
         for order in running.keys.sorted() {
-            if let present = running[order] { handle(.tick, for: present) }
+            guard let present = running[order] else { continue }
+            let actions = present.saga.handle(.tick, now: clock.monotonicMilliseconds)
+            for case .send in actions { metrics.resentMessages.increment() }
+            perform(actions, for: present)
         }
+    }
+
+    /// Sets the gauges.
+    func publish() {
+        let oldest = running.values.lazy.map(\.since).min()
+        metrics.openSagas.record(running.count)
+        metrics.oldestSagaSeconds.record(oldest.map { Double(clock.monotonicMilliseconds - $0) / 1000 } ?? 0)
     }
 
     private func handle(_ event: CheckoutSaga.Event, for present: Running) {
@@ -137,12 +157,15 @@ final class CheckoutCoordinator {
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
                 }
             case .answer(let result):
+                metrics.ended(result)
                 tell(result, callersOf: present)
             case .forget(let saga):
+                if saga != record.id { metrics.retries.increment() }
                 for leg in record.legs {
                     participant(of: leg.account).send([forgetting(saga, leg, record.deadline)])
                 }
             case .alarm(let leg, let anomaly):
+                metrics.alarmed(anomaly)
                 log.alarm(
                     "A ledger refused a message of a saga",
                     [

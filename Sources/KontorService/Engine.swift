@@ -23,6 +23,7 @@ public final class Engine<R: Rules> {
 
     private let store: any RecordStore
     private let agenda: Agenda
+    private let probe: EngineProbe
     private var mailbox = Deque<Entry>()
     /// A batch is between load and commit, or a turn is on the agenda.
     private var isBusy = false
@@ -31,6 +32,8 @@ public final class Engine<R: Rules> {
     private var touches: [Touch] = []
     private var drafts: [GroupDraft] = []
     private var versions: [Version] = []
+    /// The drafts' heads as they were loaded, if the probe sums up what changes.
+    private var heads: [Record?] = []
     private var decisions: [Decision] = []
     private var indices: [GroupKey: Int] = [:]
     // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
@@ -38,9 +41,10 @@ public final class Engine<R: Rules> {
     private lazy var loaded: (Result<[LoadedGroup], StoreTrouble>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
-    public init(store: any RecordStore, agenda: Agenda) {
+    init(store: any RecordStore, agenda: Agenda, probe: EngineProbe = EngineProbe()) {
         self.store = store
         self.agenda = agenda
+        self.probe = probe
     }
 
     /// Decides `command` after all that were submitted before it. A command that meets another writer is decided again on
@@ -73,6 +77,7 @@ public final class Engine<R: Rules> {
             // Behind the command's own: if the two are read at different moments, the version is the older one's.
             if let keyed = entry.keyed { touches.append(Touch(touch.group, .key(keyed.claim.key))) }
         }
+        probe.began(batchOf: batch.count, waiting: batch.count + mailbox.count)
         store.load(touches, completion: loaded)
     }
 
@@ -110,6 +115,7 @@ public final class Engine<R: Rules> {
             drafts.append(GroupDraft(touch.group))
             drafts[index].add(.head, loaded.head)
             versions.append(loaded.version)
+            if probe.isSumming { heads.append(loaded.head) }
             if batch.count > Self.searchedBatch { indices[touch.group] = index }
         }
         if let member = touch.member { drafts[index].add(member, loaded.member) }
@@ -136,10 +142,14 @@ public final class Engine<R: Rules> {
     }
 
     private func didCommit(_ results: [CommitOutcome]) {
-        if results.allSatisfy({ $0 == .committed }) { return replyToAll { $0.reply } }
+        if results.allSatisfy({ $0 == .committed }) {
+            sumUp { _ in true }
+            return replyToAll { $0.reply }
+        }
         // What was not changed by this batch is committed as it is; the others have their results in the drafts' order.
         var remaining = results[...]
         let ofDraft = drafts.map { $0.hasChanges ? remaining.removeFirst() : .committed }
+        sumUp { ofDraft[$0] == .committed }
         var again: [Entry] = []
         for (index, decision) in decisions.enumerated() where ofDraft[decision.draft] == .conflict {
             again.append(batch[index])
@@ -156,6 +166,13 @@ public final class Engine<R: Rules> {
         scheduleTurn()
     }
 
+    private func sumUp(_ isCommitted: (Int) -> Bool) {
+        guard probe.isSumming else { return }
+        for index in drafts.indices where drafts[index].hasChanges && isCommitted(index) {
+            probe.committed(from: heads[index], to: drafts[index][.head])
+        }
+    }
+
     /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
     private func replyToAll(_ reply: (Decision) -> Reply<R.Outcome>?) {
         for (index, entry) in batch.enumerated() {
@@ -169,6 +186,7 @@ public final class Engine<R: Rules> {
         touches.removeAll(keepingCapacity: true)
         drafts.removeAll(keepingCapacity: true)
         versions.removeAll(keepingCapacity: true)
+        heads.removeAll(keepingCapacity: true)
         decisions.removeAll(keepingCapacity: true)
         if !indices.isEmpty { indices.removeAll(keepingCapacity: true) }
         isBusy = false

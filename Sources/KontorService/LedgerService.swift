@@ -1,17 +1,29 @@
 // A ledger as a service: the engine with the ledger's rules, and the queue of those who wait for contended amounts.
 // Stock is one, Payment is another.
 
+import CoreMetrics
 import KontorCore
 
 /// One ledger. It serves clients and sagas alike.
 public final class LedgerService: Participant {
     private let engine: Engine<LedgerRules>
+    private let probe: EngineProbe
+    private let contended: Counter
+    private let waiting: Gauge
     private let clock: any ShopClock
     private var waiters = Waiters()
     private var lastProbe: Int64 = 0
 
-    init(store: any RecordStore, agenda: Agenda, clock: any ShopClock) {
-        engine = Engine(store: store, agenda: agenda)
+    /// - Parameter name: of the ledger, in the metrics.
+    init(
+        _ name: String = "", store: any RecordStore, agenda: Agenda, clock: any ShopClock,
+        metrics: ShopMetrics = ShopMetrics()
+    ) {
+        probe = EngineProbe(metrics.factory, engine: name, isLedger: true)
+        contended = Counter(
+            label: "kontor_contended_commands", dimensions: [("ledger", name)], factory: metrics.factory)
+        waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: metrics.factory)
+        engine = Engine(store: store, agenda: agenda, probe: probe)
         self.clock = clock
     }
 
@@ -32,6 +44,7 @@ public final class LedgerService: Participant {
         // From here on the saga must not be granted anything: a hold behind its forget would stay for ever.
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
         engine.submit(command, keyed: keyed) { [self] decision in
+            if case .decided(.contended) = decision { contended.increment() }
             if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
                 waiters.add(Waiters.Waiter(command: command, keyed: keyed, deadline: deadline(), reply: reply))
                 if command.saga != nil { reply(decision) }
@@ -40,6 +53,12 @@ public final class LedgerService: Participant {
             }
             if waiters.count > 0, command.canEndWaiting { probe(command.account) }
         }
+    }
+
+    /// Sets the gauges.
+    func publish() {
+        waiting.record(waiters.count)
+        probe.publish()
     }
 
     /// Looks at deadlines, and at amounts that another process may have freed.

@@ -5,6 +5,7 @@ import KontorCore
 /// Orders, their items, and their checkouts. Reads accounts of the ledgers, but changes them only by its sagas.
 public final class OrderService {
     private let engine: Engine<OrderRules>
+    private let probe: EngineProbe
     let stock: any Participant
     let payment: any Participant
     private let clock: any ShopClock
@@ -13,14 +14,22 @@ public final class OrderService {
 
     init(
         store: any RecordStore, agenda: Agenda, stock: any Participant, payment: any Participant, clock: any ShopClock,
-        random: any RandomSource, log: any EventLog
+        random: any RandomSource, log: any EventLog, metrics: ShopMetrics
     ) {
-        engine = Engine(store: store, agenda: agenda)
+        probe = EngineProbe(metrics.factory, engine: "order")
+        engine = Engine(store: store, agenda: agenda, probe: probe)
         self.stock = stock
         self.payment = payment
         self.clock = clock
         self.random = random
-        coordinator = CheckoutCoordinator(orders: engine, stock: stock, payment: payment, clock: clock, log: log)
+        coordinator = CheckoutCoordinator(
+            orders: engine, stock: stock, payment: payment, clock: clock, log: log, metrics: metrics)
+    }
+
+    /// Sets the gauges.
+    func publish() {
+        probe.publish()
+        coordinator.publish()
     }
 
     func submit(

@@ -153,4 +153,8 @@ public protocol RandomSource: AnyObject {
 public protocol EventLog: AnyObject {
     /// Something that must not happen, happened.
     func alarm(_ event: StaticString, _ details: [String: String])
+    /// Something that an operator should look at: work is refused, or the disk is slow.
+    func warning(_ event: StaticString, _ details: [String: String])
+    /// Something that an operator wants to know later: what began, what ended, what was replaced.
+    func notice(_ event: StaticString, _ details: [String: String])
 }

@@ -81,6 +81,7 @@ final class Recovery {
         }
         report.orphansSettled += 1
         if isCommitted == (orphan.hold.state == .released) && orphan.hold.state != .held {
+            shop.metrics.contradictingLocks.increment()
             shop.log.alarm(
                 "A finished saga left a lock that contradicts its order",
                 ["saga": "\(orphan.saga)", "account": "\(orphan.account)", "hold": "\(orphan.hold.state)"])
@@ -97,7 +98,10 @@ final class Recovery {
 
     private func finishOne() {
         pending -= 1
-        if pending == 0 { completion(.success(report)) }
+        guard pending == 0 else { return }
+        shop.metrics.resumedSagas.increment(by: report.sagasResumed)
+        shop.metrics.settledOrphans.increment(by: report.orphansSettled)
+        completion(.success(report))
     }
 }
 

@@ -15,6 +15,7 @@ public final class Shop {
         let payment: LedgerService
         let orders: OrderService
         let log: any EventLog
+        let metrics: ShopMetrics
 
         func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }
     }
@@ -29,17 +30,25 @@ public final class Shop {
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
     private var batchInits = 0
+    private let refusals: Refusals
+    private let refusalLog: RefusalLog
+    private var nextGauges: Int64 = .min
 
+    /// - Parameter refusals: what others refused on the shop's behalf, to be told with its own.
     public init(
         store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog, sink: any AnswerSink,
-        keys: KeyPolicy = KeyPolicy()
+        keys: KeyPolicy = KeyPolicy(), metrics: ShopMetrics = ShopMetrics(), refusals: Refusals = Refusals()
     ) {
         let agenda = Agenda()
-        let stock = LedgerService(store: store, agenda: agenda, clock: clock)
-        let payment = LedgerService(store: store, agenda: agenda, clock: clock)
+        let stock = LedgerService("stock", store: store, agenda: agenda, clock: clock, metrics: metrics)
+        let payment = LedgerService("payment", store: store, agenda: agenda, clock: clock, metrics: metrics)
         let orders = OrderService(
-            store: store, agenda: agenda, stock: stock, payment: payment, clock: clock, random: random, log: log)
-        parts = Parts(store: store, agenda: agenda, stock: stock, payment: payment, orders: orders, log: log)
+            store: store, agenda: agenda, stock: stock, payment: payment, clock: clock, random: random, log: log,
+            metrics: metrics)
+        parts = Parts(
+            store: store, agenda: agenda, stock: stock, payment: payment, orders: orders, log: log, metrics: metrics)
+        self.refusals = refusals
+        refusalLog = RefusalLog(refusals, log: log, factory: metrics.factory)
         self.random = random
         self.clock = clock
         self.sink = sink
@@ -89,7 +98,17 @@ public final class Shop {
         parts.orders.coordinator.tick()
         parts.stock.tick()
         parts.payment.tick()
+        let now = clock.monotonicMilliseconds
+        refusalLog.tick(now: now, admission: parts.store.admission)
+        guard now >= nextGauges else { return }
+        nextGauges = now + Limits.gaugeMilliseconds
+        parts.orders.publish()
+        parts.stock.publish()
+        parts.payment.publish()
     }
+
+    /// The store will be closed: that it takes no work from now on is nothing to tell.
+    public func willClose() { refusalLog.isSilent = true }
 
     /// Runs what is left to do and lets the answers go, behind all that was committed before them.
     public func endTurn() {
@@ -107,9 +126,18 @@ public final class Shop {
 
     /// Admission is at begin only: what has begun is never refused for want of room.
     private func refusal(of request: ShopRequest) -> ShopAnswer? {
-        if !request.isRead, let trouble = parts.store.admission { return .unavailable(trouble) }
-        if case .checkout = request, openSagas >= Limits.openSagas { return .overloaded }
-        if !request.hasDeadline, batchInits >= Limits.batchInitsAtOnce { return .overloaded }
+        if !request.isRead, let trouble = parts.store.admission {
+            refusals.count(RefusalReason(trouble))
+            return .unavailable(trouble)
+        }
+        if case .checkout = request, openSagas >= Limits.openSagas {
+            refusals.count(.openSagas)
+            return .overloaded
+        }
+        if !request.hasDeadline, batchInits >= Limits.batchInitsAtOnce {
+            refusals.count(.batchInits)
+            return .overloaded
+        }
         return nil
     }
 
@@ -120,10 +148,11 @@ public final class Shop {
         if parts.orders.coordinator.isRunning(order) {
             return parts.orders.checkout(order, deadline: deadline, answer: answer)
         }
-        parts.orders.submit(OrderCommand(order, .read)) { reply in
+        parts.orders.submit(OrderCommand(order, .read)) { [parts] reply in
             if case .decided(.order(let order)) = reply, order.status == .paid {
                 answer(.checkout(.paid))
             } else {
+                parts.metrics.didNotBegin(because: refusal == .overloaded ? .overloaded : .unavailable)
                 answer(refusal)
             }
         }
@@ -193,6 +222,7 @@ extension Shop {
         runningKeys[keyed.scope] = bytes
         let end: (ShopAnswer) -> Void = { [self] result in
             runningKeys[keyed.scope] = nil
+            if result == .keyed(.noRoom) { refusals.count(.keptKeys) }
             answer(result == .keyed(.replayed) ? .replayed(keyed.success) : result)
         }
         // Before anything else: a repetition is told the truth also while nothing new may begin.
@@ -266,9 +296,27 @@ extension Shop {
         _ kind: GroupKey.Kind, count: Int, answer: @escaping (ShopAnswer) -> Void, replace: @escaping BatchInit.Replace
     ) {
         batchInits += 1
+        let began = clock.monotonicMilliseconds
         BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda, replace: replace) { [self] result in
             batchInits -= 1
+            let seconds = Double(clock.monotonicMilliseconds - began) / 1000
+            parts.metrics.initialized(kind, isDone: result == .initialized)
+            parts.log.notice(
+                "A batch_init ended",
+                ["kind": "\(kind)", "records": "\(count)", "seconds": "\(seconds)", "outcome": result.batchInitText])
             answer(result)
+        }
+    }
+}
+
+extension ShopAnswer {
+    /// The outcome of a `batch_init`, for the log.
+    fileprivate var batchInitText: String {
+        switch self {
+        case .initialized: return "done"
+        case .hasOpenSaga(let group): return "refused, a checkout is open on \(group)"
+        case .unknown: return "ended half-way: repeat it"
+        default: return "refused"
         }
     }
 }

@@ -31,6 +31,8 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
 
     private let sink: any AnswerSink
     private let clock: any ShopClock
+    private let metrics: ShopMetrics
+    private let refusals: Refusals
     private let condition = NSCondition()
     private var arrivals = Deque<Arrival>()
     private var completions: [() -> Void] = []
@@ -39,9 +41,13 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     private var isAccepting = false
     private var isEnded = false
 
-    public init(sink: any AnswerSink, clock: any ShopClock) {
+    public init(
+        sink: any AnswerSink, clock: any ShopClock, metrics: ShopMetrics = ShopMetrics(), refusals: Refusals = Refusals()
+    ) {
         self.sink = sink
         self.clock = clock
+        self.metrics = metrics
+        self.refusals = refusals
     }
 
     // MARK: From any thread
@@ -49,7 +55,11 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        guard isAccepting, inFlight < Limits.requestsInFlight else { return false }
+        guard isAccepting, inFlight < Limits.requestsInFlight else {
+            if isAccepting { refusals.count(.requestsInFlight) }
+            if case .checkout = request { metrics.didNotBegin(because: .overloaded) }
+            return false
+        }
         inFlight += 1
         arrivals.append(Arrival(request: request, key: key, deadline: deadline, caller: caller))
         wakeIfSleeping()
@@ -77,6 +87,13 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
         condition.lock()
         while inFlight > 0, condition.wait(until: end) {}
         condition.unlock()
+    }
+
+    /// Requests that were taken and are not answered.
+    public var requestsInFlight: Int {
+        condition.lock()
+        defer { condition.unlock() }
+        return inFlight
     }
 
     /// Ends the thread after its present turn.
@@ -118,6 +135,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
 
     private func run(_ shop: Shop, _ store: any TurnedStore, _ failed: (DurabilityFailure) -> Void) {
         var nextTick = clock.monotonicMilliseconds
+        var nextGauge = nextTick
         while !isEnded {
             let isFull = store.unsyncedRecords >= Limits.unsyncedRecords
             let (requests, finished) = take(requests: !isFull)
@@ -130,6 +148,10 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
                 nextTick = now + Limits.tickMilliseconds
                 shop.tick()
                 store.tick(now: now, wall: clock.wallMilliseconds)
+            }
+            if now >= nextGauge {
+                nextGauge = now + Limits.gaugeMilliseconds
+                metrics.requestsInFlight.record(requestsInFlight)
             }
             shop.endTurn()
             store.flush()

@@ -3,6 +3,7 @@
 import Foundation
 import KontorEmbedded
 import KontorHTTP
+import KontorMetrics
 import KontorService
 import Logging
 import NIOCore
@@ -16,19 +17,21 @@ final class Server {
     private let group: MultiThreadedEventLoopGroup
     private let listeners: [HTTPListener]
     private let thread: ShopThread
+    private let shop: Shop
     private let store: EmbeddedStore
     private let lanes: ThreadLanes
     private let logger: Logger
 
     private init(
-        group: MultiThreadedEventLoopGroup, listeners: [HTTPListener], thread: ShopThread, store: EmbeddedStore,
-        lanes: ThreadLanes, logger: Logger
+        group: MultiThreadedEventLoopGroup, listeners: [HTTPListener], thread: ShopThread, shop: Shop,
+        store: EmbeddedStore, lanes: ThreadLanes, logger: Logger
     ) {
         port = listeners[0].port
         internalPort = listeners[1].port
         self.group = group
         self.listeners = listeners
         self.thread = thread
+        self.shop = shop
         self.store = store
         self.lanes = lanes
         self.logger = logger
@@ -40,15 +43,21 @@ final class Server {
     ) throws -> Server {
         let clock = SystemClock()
         let random = SystemRandom()
-        let thread = ShopThread(sink: HTTPAnswerSink(), clock: clock)
+        let registry = MetricsRegistry(MetricCatalogue.families)
+        let metrics = ShopMetrics(factory: registry)
+        let refusals = Refusals()
+        let log = LoggedEvents(logger)
+        let thread = ShopThread(sink: HTTPAnswerSink(), clock: clock, metrics: metrics, refusals: refusals)
         let lanes = ThreadLanes { work in thread.post(work) }
-        let store = try EmbeddedStore.open(directory, lanes: lanes, random: random)
+        let store = try EmbeddedStore.open(
+            directory, lanes: lanes, random: random, metrics: StoreMetrics(factory: registry), events: log)
         let report = store.startReport
-        logger.info(
+        logger.notice(
             "The store is open",
             metadata: [
-                "directory": "\(directory)", "replayed": "\(report.recordsReplayed)",
-                "tornBytesCut": "\(report.tornBytesCut)", "milliseconds": "\(report.milliseconds)",
+                "version": "\(Kontor.release)", "directory": "\(directory)", "replayed": "\(report.recordsReplayed)",
+                "tornBytesCut": "\(report.tornBytesCut)", "openWorkRecords": "\(report.openWorkRecords)",
+                "milliseconds": "\(report.milliseconds)",
             ])
 
         // One loop is faster than two on two cores: see docs/decisions/0002-http-layer.md.
@@ -57,26 +66,37 @@ final class Server {
         let connections = min(HTTPLimits.connections, OpenFiles.raiseLimit() - OpenFiles.reserved)
         let service = HTTPService(
             shop: thread, isAdminOpen: isAdminOpen, maximumConnections: connections, isReady: { readiness.isReady },
-            monotonicMilliseconds: { clock.monotonicMilliseconds })
+            monotonicMilliseconds: { clock.monotonicMilliseconds },
+            metrics: HTTPMetrics(factory: registry, listener: "public", refusals: refusals))
+        let metricsPage = MetricsPage(
+            registry: registry, directory: directory, version: Kontor.release, isReady: { readiness.isReady })
         let operators = HTTPService(
-            shop: thread, pages: ["/audit": { try auditPage(of: directory) }],
+            shop: thread, pages: ["/audit": { try auditPage(of: directory) }, "/metrics": { metricsPage.page() }],
             maximumConnections: OpenFiles.operatorConnections, isReady: { readiness.isReady },
-            monotonicMilliseconds: { clock.monotonicMilliseconds })
+            monotonicMilliseconds: { clock.monotonicMilliseconds },
+            metrics: HTTPMetrics(factory: registry, listener: "internal", refusals: refusals))
         let listeners = [
             try listen(host, port, group, service), try listen("127.0.0.1", internalPort, group, operators),
         ]
 
-        let log = LoggedEvents(logger)
-        let shop = Shop(store: store, clock: clock, random: random, log: log, sink: thread, keys: keys)
+        let shop = Shop(
+            store: store, clock: clock, random: random, log: log, sink: thread, keys: keys, metrics: metrics,
+            refusals: refusals)
         thread.start(shop, store) {
             shop.recover { result in
                 switch result {
                 case .success(let report):
-                    logger.info(
+                    logger.notice(
                         "Recovered",
                         metadata: ["sagas": "\(report.sagasResumed)", "orphans": "\(report.orphansSettled)"])
                     thread.accept(true)
                     readiness.isReady = true
+                    logger.notice(
+                        "Ready: requests are served",
+                        metadata: [
+                            "public": "http://\(host):\(listeners[0].port)",
+                            "internal": "http://127.0.0.1:\(listeners[1].port)",
+                        ])
                 case .failure(let trouble):
                     logger.critical("Recovery cannot read the store", metadata: ["reason": "\(trouble)"])
                     exit(1)
@@ -90,7 +110,7 @@ final class Server {
             exit(74)
         }
         return Server(
-            group: group, listeners: listeners, thread: thread, store: store, lanes: lanes, logger: logger)
+            group: group, listeners: listeners, thread: thread, shop: shop, store: store, lanes: lanes, logger: logger)
     }
 
     private static func listen(
@@ -111,6 +131,9 @@ final class Server {
             logger.critical("The shutdown takes too long. Kontor ends; the next start replays the journal")
             exit(75)
         }
+        logger.notice(
+            "The shutdown begins: requests in flight end first",
+            metadata: ["requestsInFlight": "\(thread.requestsInFlight)"])
         let closing = listeners.map { $0.shutdown(withinMilliseconds: Self.drainMilliseconds) }
         for listener in closing {
             do { try listener.wait() } catch {
@@ -119,11 +142,16 @@ final class Server {
         }
         thread.accept(false)
         thread.drain(seconds: Double(Self.drainMilliseconds) / 1000)
+        let unanswered = thread.requestsInFlight
         let closed = DispatchSemaphore(value: 0)
-        thread.post { [store] in store.close { _ in closed.signal() } }
+        thread.post { [store, shop] in
+            shop.willClose()
+            store.close { _ in closed.signal() }
+        }
         closed.wait()
         thread.end()
         lanes.stop()
+        logger.notice("The shutdown is complete", metadata: ["unanswered": "\(unanswered)"])
     }
 
     /// Longer than the longest deadline that a request can have.

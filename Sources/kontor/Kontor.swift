@@ -5,6 +5,8 @@ import Foundation
 
 @main
 struct Kontor: ParsableCommand {
+    static let release = "0.1.0"
+
     static let configuration = CommandConfiguration(
         commandName: "kontor",
         abstract: "The backend of a shop: orders, payment and stock, with a checkout that happens exactly once.",
@@ -14,7 +16,7 @@ struct Kontor: ParsableCommand {
 
             Every option can also be given as an environment variable: --internal-port as KONTOR_INTERNAL_PORT.
             """,
-        version: "0.1.0",
+        version: release,
         subcommands: [Serve.self, AuditBooks.self])
 }
 

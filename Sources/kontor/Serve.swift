@@ -24,8 +24,10 @@ struct Serve: ParsableCommand {
     var port: Int?
 
     @Option(
-        help:
-            "The operators' port on 127.0.0.1: all routes, /audit, /health. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
+        help: """
+            The operators' port on 127.0.0.1: all routes, /metrics, /audit, /health. \
+            (default: 8100; environment: KONTOR_INTERNAL_PORT)
+            """)
     var internalPort: Int?
 
     @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
@@ -48,6 +50,16 @@ struct Serve: ParsableCommand {
             """)
     var keptKeys: Int?
 
+    @Option(help: "How log lines on standard error look: text or json. (default: text; environment: KONTOR_LOG_FORMAT)")
+    var logFormat: String?
+
+    @Option(
+        help: """
+            The least level that is logged: debug, info, notice, warning, error, critical. \
+            (default: info; environment: KONTOR_LOG_LEVEL)
+            """)
+    var logLevel: String?
+
     func run() throws {
         let isAdminOpen = try Setting.choice(adminApi, "admin-api", of: ["on", "off"]) == "on"
         var keys = KeyPolicy()
@@ -60,7 +72,10 @@ struct Serve: ParsableCommand {
         // A client that is gone must not end the shop.
         signal(SIGPIPE, SIG_IGN)
         let shutdown = ShutdownSignal()
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let format = try LogFormat(rawValue: Setting.choice(logFormat, "log-format", of: ["text", "json"])) ?? .text
+        let levels = ["info", "debug", "notice", "warning", "error", "critical"]
+        let level = try Logger.Level(rawValue: Setting.choice(logLevel, "log-level", of: levels)) ?? .info
+        LoggingSystem.bootstrap { _ in LineLogHandler(format, level: level) }
         let logger = Logger(label: "kontor")
 
         let server: Server
@@ -72,6 +87,13 @@ struct Serve: ParsableCommand {
             logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])
             throw ExitCode(1)
         }
+        // Where both streams end up in one place, a machine reads every line as JSON.
+        if format == .text { greet(host, server, directory) }
+        shutdown.wait()
+        server.stop()
+    }
+
+    private func greet(_ host: String, _ server: Server, _ directory: String) {
         print(
             """
             Kontor serves on http://\(host):\(server.port), data in \(directory), operators' pages on \
@@ -80,9 +102,6 @@ struct Serve: ParsableCommand {
             Try:  curl -X POST http://\(host):\(server.port)/stock/item/create/5
             """)
         fflush(nil)
-        shutdown.wait()
-        logger.info("Kontor is shutting down: requests in flight end first")
-        server.stop()
     }
 }
 

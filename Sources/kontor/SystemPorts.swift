@@ -1,8 +1,7 @@
-// Time, chance and the log as the operating system has them.
+// Time and chance as the operating system has them.
 
 import Foundation
 import KontorService
-import Logging
 
 /// The coarse clocks: a few milliseconds are fine for deadlines of seconds, and they cost a fifth.
 ///
@@ -22,15 +21,4 @@ final class SystemClock: ShopClock, @unchecked Sendable {
 final class SystemRandom: RandomSource {
     private var generator = SystemRandomNumberGenerator()
     func next() -> UInt64 { generator.next() }
-}
-
-/// Events as log lines.
-final class LoggedEvents: EventLog {
-    private let logger: Logger
-
-    init(_ logger: Logger) { self.logger = logger }
-
-    func alarm(_ event: StaticString, _ details: [String: String]) {
-        logger.critical("\(event)", metadata: details.mapValues { .string($0) })
-    }
 }

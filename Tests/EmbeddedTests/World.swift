@@ -1,6 +1,7 @@
 // An embedded store on a simulated disk, and the records that the tests write.
 
 import KontorCore
+import KontorMetrics
 import KontorService
 import KontorSimulation
 
@@ -13,6 +14,8 @@ final class World {
     let table = SimulatedTable()
     var lanes = ManualLanes()
     var options = EmbeddedOptions()
+    let registry: MetricsRegistry
+    let events = RecordedEvents()
     private(set) var store: EmbeddedStore
     private(set) var now: Int64 = 0
     private var starts: UInt64 = 0
@@ -20,22 +23,24 @@ final class World {
     init(_ configure: (inout EmbeddedOptions, SimulatedDisk) -> Void = { _, _ in }) throws {
         options.cacheRecords = 1_000
         configure(&options, disk)
-        store = try Self.open(disk, table, lanes, options, seed: 1)
+        registry = MetricsRegistry([])
+        store = try Self.open(disk, table, lanes, options, registry, events, seed: 1)
     }
 
     private static func open(
-        _ disk: SimulatedDisk, _ table: SimulatedTable, _ lanes: ManualLanes, _ options: EmbeddedOptions, seed: UInt64
+        _ disk: SimulatedDisk, _ table: SimulatedTable, _ lanes: ManualLanes, _ options: EmbeddedOptions,
+        _ registry: MetricsRegistry, _ events: RecordedEvents, seed: UInt64
     ) throws(EmbeddedError) -> EmbeddedStore {
         try EmbeddedStore.open(
             directory, options: options, lanes: lanes, random: SeededRandom(seed: seed), files: disk,
-            tables: table.opener)
+            tables: table.opener, metrics: StoreMetrics(factory: registry), events: events)
     }
 
     /// Opens the directory again; what the process before had in its lanes never happens.
     func open() throws(EmbeddedError) {
         lanes = ManualLanes()
         starts += 1
-        store = try Self.open(disk, table, lanes, options, seed: 1 + starts)
+        store = try Self.open(disk, table, lanes, options, registry, events, seed: 1 + starts)
     }
 
     /// Kills the process and starts the next one.
@@ -103,6 +108,14 @@ final class World {
     var segments: [String] { disk.paths.filter { $0.hasSuffix(".journal") } }
 
     struct NoAnswer: Error {}
+}
+
+/// What an operator would read.
+final class RecordedEvents: EventLog {
+    private(set) var lines: [String] = []
+    func alarm(_ event: StaticString, _ details: [String: String]) { lines.append("alarm: \(event) \(details)") }
+    func warning(_ event: StaticString, _ details: [String: String]) { lines.append("warning: \(event) \(details)") }
+    func notice(_ event: StaticString, _ details: [String: String]) { lines.append("notice: \(event) \(details)") }
 }
 
 final class Box<Value> {

@@ -24,7 +24,11 @@ final class ManualClock: ShopClock {
 /// What went wrong, as an operator would see it.
 final class RecordedEvents: EventLog {
     private(set) var alarms: [String] = []
+    private(set) var warnings: [String] = []
+    private(set) var notices: [String] = []
     func alarm(_ event: StaticString, _ details: [String: String]) { alarms.append("\(event) \(details)") }
+    func warning(_ event: StaticString, _ details: [String: String]) { warnings.append("\(event) \(details)") }
+    func notice(_ event: StaticString, _ details: [String: String]) { notices.append("\(event) \(details)") }
 }
 
 /// A request and its answers; more than one is a bug. `@unchecked Sendable`: tests have one thread.
@@ -118,14 +122,22 @@ final class World {
     let random: SeededRandom
     let events = RecordedEvents()
     let store: LateStore
+    let metrics: ShopMetrics
+    let refusals = Refusals()
     private(set) var shop: Shop
 
-    init(seed: UInt64, records: MemoryStore = MemoryStore(), clock: ManualClock = ManualClock()) {
+    init(
+        seed: UInt64, records: MemoryStore = MemoryStore(), clock: ManualClock = ManualClock(),
+        metrics: ShopMetrics = ShopMetrics()
+    ) {
+        self.metrics = metrics
         self.records = records
         self.clock = clock
         random = SeededRandom(seed: seed)
         store = LateStore(records, random)
-        shop = Shop(store: store, clock: clock, random: random, log: events, sink: RecordingSink())
+        shop = Shop(
+            store: store, clock: clock, random: random, log: events, sink: RecordingSink(), metrics: metrics,
+            refusals: refusals)
     }
 
     @discardableResult
@@ -169,7 +181,9 @@ final class World {
 
     func crashAndRecover() {
         store.crash()
-        shop = Shop(store: store, clock: clock, random: random, log: events, sink: RecordingSink())
+        shop = Shop(
+            store: store, clock: clock, random: random, log: events, sink: RecordingSink(), metrics: metrics,
+            refusals: refusals)
         var isRecovered = false
         shop.recover { _ in isRecovered = true }
         shop.endTurn()

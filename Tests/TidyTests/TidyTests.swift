@@ -57,11 +57,15 @@ struct TidyTests {
     @Test(
         "a target imports only what lies below it",
         arguments: [
-            ("KontorService", ["KontorCore", "Crypto", "DequeModule", "Foundation"]),
-            ("KontorEmbedded", ["KontorCore", "KontorService", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl"]),
+            ("KontorMetrics", ["CoreMetrics", "Synchronization"]),
+            ("KontorService", ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization"]),
+            (
+                "KontorEmbedded",
+                ["KontorCore", "KontorService", "CoreMetrics", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl"]
+            ),
             (
                 "KontorHTTP",
-                ["KontorCore", "KontorService", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"]
+                ["KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"]
             ),
             ("KontorSimulation", ["KontorCore", "KontorService", "KontorEmbedded"]),
         ])

@@ -1,0 +1,104 @@
+// What the embedded store counts: the journal's syncs, the fold, the cache, and why work is refused. What the names mean to an operator
+// is in docs/operating.md.
+
+import CoreMetrics
+import KontorCore
+import KontorService
+
+/// The instruments of one store. Without a factory they count nothing, as in tests and in the simulator.
+public final class StoreMetrics: Sendable {
+    let syncSeconds, foldSeconds, checkpointSeconds: CoreMetrics.Timer
+    let journalRecords, journalBytes: Counter
+    let foldedRecords, foldedBytes: Counter
+    let cacheMisses: Counter
+    private let unfoldedBytes, unsyncedRecords, residentRecords, keptKeys: Gauge
+    private let openWork: [GroupKey.Kind: Gauge]
+    private let closed: [ClosedBy: Gauge]
+
+    /// Why new work is refused.
+    enum ClosedBy: String, CaseIterable {
+        case diskFull = "disk_full"
+        case foldBehind = "fold_behind"
+        case failed, closing
+    }
+
+    public init(factory: any MetricsFactory = NOOPMetricsHandler.instance) {
+        func timer(_ name: String) -> CoreMetrics.Timer { CoreMetrics.Timer(label: name, factory: factory) }
+        func counter(_ name: String) -> Counter { Counter(label: name, factory: factory) }
+        func gauge(_ name: String, _ labels: (String, String)...) -> Gauge {
+            Gauge(label: name, dimensions: labels, factory: factory)
+        }
+        syncSeconds = timer("kontor_journal_sync_seconds")
+        foldSeconds = timer("kontor_fold_slice_seconds")
+        checkpointSeconds = timer("kontor_checkpoint_seconds")
+        journalRecords = counter("kontor_journal_records")
+        journalBytes = counter("kontor_journal_bytes")
+        foldedRecords = counter("kontor_fold_records")
+        foldedBytes = counter("kontor_fold_bytes")
+        cacheMisses = counter("kontor_cache_misses")
+        unfoldedBytes = gauge("kontor_unfolded_bytes")
+        unsyncedRecords = gauge("kontor_unsynced_records")
+        residentRecords = gauge("kontor_resident_records")
+        keptKeys = gauge("kontor_kept_keys")
+        openWork = Dictionary(
+            uniqueKeysWithValues: GroupKey.Kind.allCases.map { ($0, gauge("kontor_open_work_records", ("kind", "\($0)"))) })
+        closed = Dictionary(
+            uniqueKeysWithValues: ClosedBy.allCases.map { ($0, gauge("kontor_admission_closed", ("reason", $0.rawValue))) })
+    }
+
+    /// Sets the gauges. To be called once a second.
+    func publish(_ store: EmbeddedStore) {
+        unfoldedBytes.record(store.fold.unfoldedBytes)
+        unsyncedRecords.record(store.unsyncedRecords)
+        residentRecords.record(store.residentRecords)
+        keptKeys.record(store.expiringRecords)
+        for (kind, gauge) in openWork { gauge.record(store.openWork.count(of: kind)) }
+        for (reason, gauge) in closed { gauge.record(store.closedBy == reason ? 1 : 0) }
+    }
+}
+
+extension CoreMetrics.Timer {
+    /// Runs `work` and records how long it took.
+    func time<Value>(_ work: () -> Value) -> Value {
+        let start = ContinuousClock.now
+        let value = work()
+        recordNanoseconds(since: start)
+        return value
+    }
+
+    func recordNanoseconds(since start: ContinuousClock.Instant) {
+        let (seconds, attoseconds) = (ContinuousClock.now - start).components
+        recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}
+
+/// Tells when a sync takes long: not each time, and while it still runs. Confined to the store's serial domain.
+struct SlowSyncs {
+    private var began: Int64?
+    private var isCounted = false
+    private var untold = 0
+    private var longest: Int64 = 0
+    private var mayTell: Int64 = .min
+
+    /// To be called every few milliseconds.
+    ///
+    /// - Parameter isSyncing: whether a frame is on its way to the disk, and which.
+    /// - Returns: what to tell: how many syncs were slow since the last word, and how long the longest has taken so far, in milliseconds.
+    mutating func tick(_ now: Int64, frame: UInt64?) -> (count: Int, milliseconds: Int64)? {
+        if frame != current {
+            current = frame
+            began = frame == nil ? nil : now
+            isCounted = false
+        }
+        if let began, now - began >= EmbeddedLimits.slowSyncMilliseconds {
+            if !isCounted { untold += 1 }
+            isCounted = true
+            longest = max(longest, now - began)
+        }
+        guard untold > 0, now >= mayTell else { return nil }
+        defer { (untold, longest, mayTell) = (0, 0, now + EmbeddedLimits.slowSyncReminderMilliseconds) }
+        return (untold, longest)
+    }
+
+    private var current: UInt64?
+}

@@ -1,0 +1,113 @@
+// What the services count. Instruments are made once and kept; the ones on the way of a checkout cost an atomic addition, and
+// gauges are set once a second. What the names mean to an operator is in docs/operating.md.
+
+import CoreMetrics
+import KontorCore
+
+/// The instruments of the three services. Without a factory they count nothing, as in tests and in the simulator.
+public final class ShopMetrics: Sendable {
+    let factory: any MetricsFactory
+    private let paid, outOfStock, outOfCredit, contended, unreachable, unknownAccount, refusedByAnomaly, unknown: Counter
+    private let notBegun: [NotBegun: Counter]
+    private let anomalies: [Anomaly: Counter]
+    private let doneInits, failedInits: [GroupKey.Kind: Counter]
+    let contradictingLocks: Counter
+    let resumedSagas, settledOrphans: Counter
+    let retries, resentMessages: Counter
+    let openSagas, oldestSagaSeconds, requestsInFlight: Gauge
+
+    /// Why a checkout did not begin.
+    enum NotBegun: String, CaseIterable {
+        case alreadyPaid = "already_paid"
+        case unknownOrder = "unknown_order"
+        case emptyOrder = "empty_order"
+        case overLimit = "over_limit"
+        case unavailable, overloaded, other
+    }
+
+    public init(factory: any MetricsFactory = NOOPMetricsHandler.instance) {
+        self.factory = factory
+        func counter(_ name: String, _ labels: (String, String)...) -> Counter {
+            Counter(label: name, dimensions: labels, factory: factory)
+        }
+        func outcome(_ name: String) -> Counter { counter("kontor_checkouts", ("outcome", name)) }
+        paid = outcome("paid")
+        outOfStock = outcome("out_of_stock")
+        outOfCredit = outcome("out_of_credit")
+        contended = outcome("contended")
+        unreachable = outcome("unreachable")
+        unknownAccount = outcome("unknown_account")
+        refusedByAnomaly = outcome("anomaly")
+        unknown = outcome("unknown")
+        notBegun = Dictionary(
+            uniqueKeysWithValues: NotBegun.allCases.map {
+                ($0, counter("kontor_checkouts_not_begun", ("reason", $0.rawValue)))
+            })
+        anomalies = Dictionary(
+            uniqueKeysWithValues: Anomaly.allCases.filter(\.isAlarming).map {
+                ($0, counter("kontor_anomalies", ("kind", $0.label)))
+            })
+        func inits(_ outcome: String) -> [GroupKey.Kind: Counter] {
+            Dictionary(
+                uniqueKeysWithValues: GroupKey.Kind.allCases.map {
+                    ($0, counter("kontor_batch_inits", ("kind", "\($0)"), ("outcome", outcome)))
+                })
+        }
+        doneInits = inits("done")
+        failedInits = inits("failed")
+        contradictingLocks = counter("kontor_anomalies", ("kind", "contradicting_lock"))
+        resumedSagas = counter("kontor_recovered_sagas")
+        settledOrphans = counter("kontor_recovered_orphans")
+        retries = counter("kontor_checkout_retries")
+        resentMessages = counter("kontor_saga_messages_resent")
+        openSagas = Gauge(label: "kontor_open_sagas", factory: factory)
+        oldestSagaSeconds = Gauge(label: "kontor_oldest_saga_seconds", factory: factory)
+        requestsInFlight = Gauge(label: "kontor_requests_in_flight", factory: factory)
+    }
+
+    /// A checkout ended; once each. nil: another process ended it.
+    func ended(_ result: CheckoutResult?) {
+        switch result {
+        case .paid: paid.increment()
+        case .refused(.insufficient(let account, _, _)):
+            if account.kind == .user { outOfCredit.increment() } else { outOfStock.increment() }
+        case .refused(.unknownAccount): unknownAccount.increment()
+        case .refused(.contended): contended.increment()
+        case .refused(.unreachable): unreachable.increment()
+        case .refused(.anomaly): refusedByAnomaly.increment()
+        case .notBegun(let outcome): didNotBegin(outcome)
+        case nil: unknown.increment()
+        }
+    }
+
+    func didNotBegin(_ outcome: OrderOutcome) {
+        switch outcome {
+        case .alreadyPaid: didNotBegin(because: .alreadyPaid)
+        case .unknownOrder: didNotBegin(because: .unknownOrder)
+        case .isEmpty: didNotBegin(because: .emptyOrder)
+        case .overLimit: didNotBegin(because: .overLimit)
+        default: didNotBegin(because: .other)
+        }
+    }
+
+    func didNotBegin(because reason: NotBegun) { notBegun[reason]?.increment() }
+
+    func alarmed(_ anomaly: Anomaly) { anomalies[anomaly]?.increment() }
+
+    /// A `batch_init` ended.
+    func initialized(_ kind: GroupKey.Kind, isDone: Bool) {
+        (isDone ? doneInits : failedInits)[kind]?.increment()
+    }
+}
+
+extension Anomaly {
+    fileprivate var label: String {
+        switch self {
+        case .lateHold: return "late_hold"
+        case .captureAfterRelease: return "capture_after_release"
+        case .releaseAfterCapture: return "release_after_capture"
+        case .captureWithoutHold: return "capture_without_hold"
+        case .differentAmount: return "different_amount"
+        }
+    }
+}

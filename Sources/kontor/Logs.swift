@@ -1,0 +1,103 @@
+// How log lines look: text for people, or one JSON object a line for machines. Which lines there are is decided where they are written.
+
+import Foundation
+import KontorService
+import Logging
+
+/// `--log-format`.
+enum LogFormat: String {
+    case text, json
+}
+
+/// Writes each line to standard error with one system call, so that lines of several threads never mix.
+struct LineLogHandler: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+    var logLevel: Logger.Level
+    let format: LogFormat
+
+    init(_ format: LogFormat, level: Logger.Level) {
+        self.format = format
+        logLevel = level
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        let line = LogLine(
+            time: Date(), level: "\(event.level)", message: "\(event.message)", fields: fields.mapValues { "\($0)" })
+        FileHandle.standardError.write(Data(line.text(format).utf8))
+    }
+}
+
+/// One line.
+struct LogLine {
+    let time: Date
+    let level: String
+    let message: String
+    let fields: [String: String]
+
+    func text(_ format: LogFormat) -> String {
+        let stamp = time.ISO8601Format(.init(includingFractionalSeconds: true))
+        let sorted = fields.sorted { $0.key < $1.key }
+        switch format {
+        case .text:
+            let tail = sorted.map { " \($0.key)=\(Self.quotedIfNeeded($0.value))" }.joined()
+            return "\(stamp) \(level.uppercased()) \(Self.oneLine(message))\(tail)\n"
+        case .json:
+            var members = [("time", stamp), ("level", level), ("message", message)]
+            // A field of one of these names would hide it.
+            members += sorted.map { field in (members.contains { $0.0 == field.key } ? "_" + field.key : field.key, field.value)
+            }
+            return "{" + members.map { "\(Self.quoted($0.0)):\(Self.quoted($0.1))" }.joined(separator: ",") + "}\n"
+        }
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        String(text.map { $0.isNewline ? " " : $0 })
+    }
+
+    private static func quotedIfNeeded(_ value: String) -> String {
+        let isPlain =
+            !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7f }
+        return isPlain ? value : quoted(value)
+    }
+
+    /// A JSON string (RFC 8259, section 7).
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}
+
+/// Events of the shop as log lines.
+final class LoggedEvents: EventLog {
+    private let logger: Logger
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func alarm(_ event: StaticString, _ details: [String: String]) { write(.critical, event, details) }
+    func warning(_ event: StaticString, _ details: [String: String]) { write(.warning, event, details) }
+    func notice(_ event: StaticString, _ details: [String: String]) { write(.notice, event, details) }
+
+    private func write(_ level: Logger.Level, _ event: StaticString, _ details: [String: String]) {
+        logger.log(level: level, "\(event)", metadata: details.mapValues { .string($0) })
+    }
+}
