@@ -32,7 +32,7 @@ class Trial:
         """`kill` and `start` are coroutine functions. Returns all violations."""
         await self.proxy.start()
         client = Client(self.proxy.port)
-        self.shop = KeyedShop(KeyedClient(client), self._random, self._writes)
+        self.shop = KeyedShop(KeyedClient(client, self._random), self._random, self._writes)
         load = asyncio.create_task(KeyedLoad(self.shop, self._random).run(_CLIENTS))
         try:
             for number in range(1, _KILLS + 1):
@@ -89,6 +89,10 @@ class KeyedTests(ServerCase):
 
 class JudgeTests(unittest.IsolatedAsyncioTestCase):
     """The judge itself, with a shop that keeps its promises, and with others that break one each."""
+
+    async def asyncSetUp(self):
+        # unittest turns it on, and it makes the load several times slower.
+        asyncio.get_running_loop().set_debug(False)
 
     async def violations(self, fault: str = None) -> list:
         random = Random(7)
