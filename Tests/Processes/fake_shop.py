@@ -70,7 +70,11 @@ class FakeShop:
                 return status, content, not self._strikes("does not say that it replays")
             if request == path:
                 return 409, {"type": "/problems/out-of-stock"}, False
-        status, content = self._apply(segments, path)
+        try:
+            status, content = self._apply(segments, path)
+        except KeyError:
+            # A broken promise can take away what a later request asks for.
+            return 404, {"type": "/problems/unknown"}, False
         if self._strikes("applies twice", 0.02):
             self._apply(segments, path)
         if status == 200 or self._strikes("keeps refusals", 1):
