@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -91,5 +90,3 @@ def _bytes(directory: Path) -> int:
     return total
 
 
-def processors() -> int:
-    return len(os.sched_getaffinity(0))
