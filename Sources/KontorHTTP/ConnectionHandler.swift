@@ -119,6 +119,7 @@ extension ConnectionHandler {
     func shed() {
         sawPart = true
         idleSince = table.now
+        table.service.shop?.didShedCheckout()
         context?.writeAndFlush(Self.wrapOutboundOut(table.refusal), promise: nil)
     }
 }

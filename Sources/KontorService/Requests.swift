@@ -84,4 +84,7 @@ public protocol RequestPort: Sendable {
     /// How many more requests that begin work would be taken now. Cheap, so that refusing is: in an overload it is asked for
     /// every request, before that is parsed.
     var room: Int { get }
+
+    /// A checkout was refused for want of room, without being submitted: it only counts.
+    func didShedCheckout()
 }

@@ -73,6 +73,11 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
 
     public var room: Int { roomLeft.load(ordering: .relaxed) }
 
+    public func didShedCheckout() {
+        refusals.count(.requestsInFlight)
+        metrics.didNotBegin(because: .overloaded)
+    }
+
     /// Runs `work` on the shop's thread: the completion of something that another thread did.
     public func post(_ work: @escaping () -> Void) {
         condition.lock()

@@ -44,6 +44,8 @@ final class ScriptedShop: RequestPort {
 
     func setRoom(_ room: Int) { state.withLock { $0.room = room } }
 
+    func didShedCheckout() {}
+
     /// Requests that came and were not taken.
     var refusals: Int { state.withLock { $0.refusals } }
 
