@@ -1,5 +1,5 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
-.PHONY: help run build test test-swift test-processes lint format clean
+.PHONY: help run build test test-swift test-processes overload soak lint format clean
 
 BINARY := .build/release/kontor
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
@@ -10,6 +10,8 @@ help:
 	@echo "make test             install what the tests need, and run all of them"
 	@echo "make test-swift       the Swift tests only: rules, saga, services, stores, HTTP, tidiness"
 	@echo "make test-processes   the tests that start, kill and starve the real binary"
+	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
+	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
 	@echo "make lint             what the formatter would change"
 	@echo "make format           change it"
 	@echo "make clean            remove what was built"
@@ -31,6 +33,14 @@ test-swift:
 test-processes: build
 	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus
 	cd Tests/Processes && KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest discover -v
+
+overload: build
+	@scripts/need python3 util-linux
+	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Processes/overload.py
+
+soak: build
+	@scripts/need python3 util-linux
+	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Processes/soak.py
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift

@@ -10,6 +10,7 @@ let package = Package(
         .executable(name: "kontor", targets: ["kontor"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -54,10 +55,14 @@ let package = Package(
             ]),
         // A store in memory, and a simulated disk for the embedded one: links no NIO.
         .target(name: "KontorSimulation", dependencies: ["KontorCore", "KontorService", "KontorEmbedded"]),
+        // Offers load and measures what comes back: knows the HTTP contract, and nothing of the shop.
+        .systemLibrary(name: "CEpoll"),
+        .target(
+            name: "KontorBench", dependencies: ["CEpoll", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .executableTarget(
             name: "kontor",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics",
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -67,6 +72,7 @@ let package = Package(
         .testTarget(
             name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),
         .testTarget(name: "TidyTests"),
+        .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(
             name: "MetricsTests",
             dependencies: ["KontorMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),

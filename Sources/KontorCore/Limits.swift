@@ -75,8 +75,12 @@ public enum Limits {
     public static let batchInitSlice = 500
     /// `batch_init`s that run at a time: each writes as fast as the disk takes it.
     public static let batchInitsAtOnce = 1
-    /// Requests accepted and not answered: about a second of work at full speed.
-    public static let requestsInFlight = 20_000
+    /// Requests accepted and not answered: about 100 ms of work at full speed. Whoever comes later is told at once (429): a
+    /// longer queue would not do more, only keep everybody waiting. Each connection has one, so it must be less than the
+    /// connections of a listener, or those would be the bound.
+    public static let requestsInFlight = 2_000
+    /// As many reads more: they find room while checkouts are refused.
+    public static let readsReserve = 500
     /// Requests that one turn of the shop takes: its answers wait for all of them, and then for one sync.
     public static let requestsPerTurn = 16
     /// Records committed and not durable, past which no more requests are taken: bounds a frame, and the wait for its sync.

@@ -108,6 +108,23 @@ final class ConnectionHandler: ChannelDuplexHandler {
 }
 
 extension ConnectionHandler {
+    var isShopFull: Bool { table.isShopFull }
+
+    /// Whether a request that arrives now could be answered at once: none is arriving, waiting or being answered.
+    var isAtRest: Bool {
+        isIdle && intake == .open && incompleteSince == nil && unwritableSince == nil && !table.isDraining
+    }
+
+    /// Refuses a request that nobody has parsed.
+    func shed() {
+        sawPart = true
+        idleSince = table.now
+        table.service.shop?.didShedCheckout()
+        context?.writeAndFlush(Self.wrapOutboundOut(table.refusal), promise: nil)
+    }
+}
+
+extension ConnectionHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard intake == .open else { return }
         sawPart = true

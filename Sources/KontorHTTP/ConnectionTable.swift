@@ -20,6 +20,9 @@ final class ConnectionTable {
     private var drained: EventLoopPromise<Void>?
     private var drainEnd: Scheduled<Void>?
     private var scratch = ByteBuffer()
+    private var date = DateHeader()
+    /// ``Response/notTaken`` with today's date: in an overload it is written as it is.
+    private(set) var refusal = ByteBuffer()
     /// The requests of this turn of the event loop.
     private var outbox: [(exchange: Exchange, request: ShopRequest, deadline: Int64)] = []
 
@@ -61,9 +64,12 @@ final class ConnectionTable {
     /// The response as bytes. The buffer's memory is used again as soon as the socket has taken it.
     func bytes(of response: Response, persistence: Response.Persistence, isHead: Bool) -> ByteBuffer {
         scratch.clear(minimumCapacity: response.body.count + 256)
-        response.write(into: &scratch, persistence: persistence, isHead: isHead)
+        response.write(into: &scratch, date: date.bytes, persistence: persistence, isHead: isHead)
         return scratch
     }
+
+    /// Whether the shop will have no room for another checkout at the end of this turn.
+    var isShopFull: Bool { service.shop.map { $0.room <= outbox.count } ?? false }
 
     /// Hands a request to the shop at the end of this turn of the event loop, together with the turn's others: the
     /// shop's thread is woken once, and finds a batch.
@@ -89,14 +95,19 @@ final class ConnectionTable {
     }
 
     private func startSweeping() {
-        now = service.monotonicMilliseconds()
+        lookAtClocks()
         let period = TimeAmount.milliseconds(HTTPLimits.sweepMilliseconds)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         sweeping = eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in bound.value.sweep() }
     }
 
-    private func sweep() {
+    private func lookAtClocks() {
         now = service.monotonicMilliseconds()
+        if date.update() { refusal = bytes(of: .notTaken, persistence: .kept, isHead: false) }
+    }
+
+    private func sweep() {
+        lookAtClocks()
         // A sweep may close connections and so change the table: this walks over a snapshot.
         for connection in connections { connection.sweep(now: now) }
     }

@@ -55,9 +55,11 @@ public final class HTTPListener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let table = tables.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
+                    let connection = ConnectionHandler(table.value)
                     try channel.pipeline.syncOperations.addHandlers(
+                        OverloadGate(before: connection),
                         ByteToMessageHandler(decoder(), maximumBufferSize: HTTPLimits.undecodedBytes),
-                        ConnectionHandler(table.value))
+                        connection)
                 }
             }
     }

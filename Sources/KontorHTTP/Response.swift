@@ -49,14 +49,18 @@ struct Response: Hashable, Sendable {
         case closed
     }
 
-    /// - Parameter isHead: the request was a HEAD; it gets the same head as a GET, and no body.
-    func write(into buffer: inout ByteBuffer, persistence: Persistence, isHead: Bool) {
+    /// - Parameters:
+    ///   - date: the value of the Date header.
+    ///   - isHead: the request was a HEAD; it gets the same head as a GET, and no body.
+    func write(into buffer: inout ByteBuffer, date: [UInt8], persistence: Persistence, isHead: Bool) {
         if let line = Self.statusLine(status) {
             buffer.writeStaticString(line)
         } else {
             buffer.writeString("HTTP/1.1 \(status) Status\r\n")
         }
-        buffer.writeStaticString("content-type: ")
+        buffer.writeStaticString("date: ")
+        buffer.writeBytes(date)
+        buffer.writeStaticString("\r\ncontent-type: ")
         buffer.writeString(contentType)
         buffer.writeStaticString("\r\ncontent-length: ")
         buffer.writeString(String(body.count))

@@ -80,4 +80,11 @@ public protocol RequestPort: Sendable {
     ///   - deadline: on the shop's monotonic clock, in milliseconds.
     /// - Returns: false if the shop has too much to do (or shuts down): nothing was begun, and no answer will come.
     func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool
+
+    /// How many more requests that begin work would be taken now. Cheap, so that refusing is: in an overload it is asked for
+    /// every request, before that is parsed.
+    var room: Int { get }
+
+    /// A checkout was refused for want of room, without being submitted: it only counts.
+    func didShedCheckout()
 }

@@ -4,6 +4,7 @@
 import DequeModule
 import Foundation
 import KontorCore
+import Synchronization
 
 /// What the thread needs of a store besides ``RecordStore``: to know when a turn ends, and when time goes on.
 public protocol TurnedStore: RecordStore {
@@ -37,6 +38,8 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     private var arrivals = Deque<Arrival>()
     private var completions: [() -> Void] = []
     private var inFlight = 0
+    /// What `inFlight` leaves, for those who only look.
+    private let roomLeft = Atomic(Limits.requestsInFlight)
     private var isSleeping = false
     private var isAccepting = false
     private var isEnded = false
@@ -55,15 +58,24 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        guard isAccepting, inFlight < Limits.requestsInFlight else {
+        let bound = request.isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight
+        guard isAccepting, inFlight < bound else {
             if isAccepting { refusals.count(.requestsInFlight) }
             if case .checkout = request { metrics.didNotBegin(because: .overloaded) }
             return false
         }
         inFlight += 1
+        updateRoom()
         arrivals.append(Arrival(request: request, key: key, deadline: deadline, caller: caller))
         wakeIfSleeping()
         return true
+    }
+
+    public var room: Int { roomLeft.load(ordering: .relaxed) }
+
+    public func didShedCheckout() {
+        refusals.count(.requestsInFlight)
+        metrics.didNotBegin(because: .overloaded)
     }
 
     /// Runs `work` on the shop's thread: the completion of something that another thread did.
@@ -101,6 +113,10 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
         post { [self] in isEnded = true }
     }
 
+    private func updateRoom() {
+        roomLeft.store(Limits.requestsInFlight - inFlight, ordering: .relaxed)
+    }
+
     private func wakeIfSleeping() {
         if isSleeping { condition.broadcast() }
     }
@@ -111,6 +127,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
         sink.deliver(answers)
         condition.lock()
         inFlight -= answers.count
+        updateRoom()
         if inFlight == 0 { condition.broadcast() }
         condition.unlock()
     }

@@ -39,7 +39,8 @@ final class Server {
 
     /// Opens the store, recovers, and listens. Throws what an operator must read.
     static func start(
-        host: String, port: Int, internalPort: Int, directory: String, isAdminOpen: Bool, keys: KeyPolicy, logger: Logger
+        host: String, port: Int, internalPort: Int, directory: String, options: EmbeddedOptions, isAdminOpen: Bool,
+        keys: KeyPolicy, logger: Logger
     ) throws -> Server {
         let clock = SystemClock()
         let random = SystemRandom()
@@ -50,7 +51,7 @@ final class Server {
         let thread = ShopThread(sink: HTTPAnswerSink(), clock: clock, metrics: metrics, refusals: refusals)
         let lanes = ThreadLanes { work in thread.post(work) }
         let store = try EmbeddedStore.open(
-            directory, lanes: lanes, random: random, metrics: StoreMetrics(factory: registry), events: log)
+            directory, options: options, lanes: lanes, random: random, metrics: StoreMetrics(factory: registry), events: log)
         let report = store.startReport
         logger.notice(
             "The store is open",

@@ -17,7 +17,7 @@ struct Kontor: ParsableCommand {
             Every option can also be given as an environment variable: --internal-port as KONTOR_INTERNAL_PORT.
             """,
         version: release,
-        subcommands: [Serve.self, AuditBooks.self])
+        subcommands: [Serve.self, AuditBooks.self, Bench.self])
 }
 
 /// Settings from the command line, else from the environment, else a default.

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import KontorCore
+import KontorEmbedded
 import KontorHTTP
 import KontorService
 import Logging
@@ -60,11 +61,21 @@ struct Serve: ParsableCommand {
             """)
     var logLevel: String?
 
+    @Option(
+        help: """
+            Records kept in memory besides what is open, about 300 bytes each. \
+            (default: \(EmbeddedLimits.cacheRecords); environment: KONTOR_CACHE_RECORDS)
+            """)
+    var cacheRecords: Int?
+
     func run() throws {
         let isAdminOpen = try Setting.choice(adminApi, "admin-api", of: ["on", "off"]) == "on"
         var keys = KeyPolicy()
         keys.retentionMilliseconds = Int64(try Setting.number(keyHours, "key-hours", default: 24, in: 1...8_760)) * 3_600_000
         keys.keptKeys = try Setting.number(keptKeys, "kept-keys", default: Limits.keptKeys, in: 0...1_000_000_000)
+        var options = EmbeddedOptions()
+        options.cacheRecords = try Setting.number(
+            cacheRecords, "cache-records", default: EmbeddedLimits.cacheRecords, in: 1_000...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
@@ -81,7 +92,7 @@ struct Serve: ParsableCommand {
         let server: Server
         do {
             server = try Server.start(
-                host: host, port: port, internalPort: internalPort, directory: directory,
+                host: host, port: port, internalPort: internalPort, directory: directory, options: options,
                 isAdminOpen: isAdminOpen, keys: keys, logger: logger)
         } catch {
             logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])

@@ -26,7 +26,9 @@ final class ScriptedShop: RequestPort {
     private struct State {
         var submissions: [Submission] = []
         let script: Script
-        var isFull = false
+        /// Requests that it takes.
+        var room = 1_000_000
+        var refusals = 0
     }
 
     let sink = HTTPAnswerSink()
@@ -34,13 +36,26 @@ final class ScriptedShop: RequestPort {
 
     init(_ script: Script) { state = Mutex(State(script: script)) }
 
+    var room: Int { state.withLock { $0.room } }
+
     var submissions: [Submission] { state.withLock { $0.submissions } }
 
-    func refuseEverything() { state.withLock { $0.isFull = true } }
+    func refuseEverything() { setRoom(0) }
+
+    func setRoom(_ room: Int) { state.withLock { $0.room = room } }
+
+    func didShedCheckout() {}
+
+    /// Requests that came and were not taken.
+    var refusals: Int { state.withLock { $0.refusals } }
 
     func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         let (isTaken, answer) = state.withLock { state -> (Bool, ShopAnswer?) in
-            if state.isFull { return (false, nil) }
+            if state.room == 0 {
+                state.refusals += 1
+                return (false, nil)
+            }
+            state.room -= 1
             state.submissions.append(Submission(request: request, key: key, deadline: deadline, caller: caller))
             return (true, state.script.answer(request))
         }

@@ -87,11 +87,11 @@ class Server:
 
     # Starting
 
-    def spawn(self, prefix=()):
+    def spawn(self, prefix=(), arguments=()):
         """Starts the process without waiting for it; `prefix` is a command that runs it, and becomes it."""
         self.spawn_with(
             ["--host", self.host, "--port", self.port, "--internal-port", self.internal_port,
-             "--data", self.directory], prefix=prefix)
+             "--data", self.directory, *arguments], prefix=prefix)
 
     def spawn_with(self, arguments, environment=None, prefix=()):
         """Starts `kontor serve` with these arguments, and with these variables besides the usual ones."""

@@ -58,6 +58,7 @@ struct TidyTests {
         "a target imports only what lies below it",
         arguments: [
             ("KontorMetrics", ["CoreMetrics", "Synchronization"]),
+            ("KontorBench", ["CEpoll", "Glibc", "Histogram"]),
             ("KontorService", ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization"]),
             (
                 "KontorEmbedded",
@@ -65,7 +66,10 @@ struct TidyTests {
             ),
             (
                 "KontorHTTP",
-                ["KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"]
+                [
+                    "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
+                    "Glibc",
+                ]
             ),
             ("KontorSimulation", ["KontorCore", "KontorService", "KontorEmbedded"]),
         ])

@@ -1,0 +1,254 @@
+// Offers load from one thread: in a closed loop (a fixed number of clients, each waits for its answer) or in an open one
+// (requests come at their time, whatever became of the earlier ones).
+
+import Glibc
+
+/// What is to be offered.
+public struct LoadPlan: Sendable {
+    /// Who decides when the next request is sent.
+    public enum Loop: Sendable {
+        /// So many clients, each sending its next request when it has its answer.
+        case closed(connections: Int)
+        /// A fixed rate. It begins with no connection and opens one whenever all are busy, up to this many.
+        case open(perSecond: Double, maximumConnections: Int)
+    }
+
+    public var port: Int
+    public var loop: Loop
+    public var warmUpSeconds: Double
+    public var durationSeconds: Double
+    /// Never sleeps: for a generator that has a processor to itself. Waking up costs both sides.
+    public var spins: Bool
+
+    public init(port: Int, loop: Loop, warmUpSeconds: Double, durationSeconds: Double, spins: Bool) {
+        self.port = port
+        self.loop = loop
+        self.warmUpSeconds = warmUpSeconds
+        self.durationSeconds = durationSeconds
+        self.spins = spins
+    }
+}
+
+/// Runs one plan.
+public final class Generator {
+    /// A request that could not be sent for so long is given up, and counted as unsent.
+    static let sendPatience: Int64 = 1_000_000_000
+    /// A request that was sent later than this is counted as late: then the generator was short of time or connections.
+    static let lateness: Int64 = 5_000_000
+    /// How long answers are waited for after the end: longer than the server's deadline.
+    static let answerPatience: Int64 = 8_000_000_000
+    /// Connections being made at a time: a burst must not fill the server's queue of them.
+    static let connectionsAtOnce = 64
+
+    private let plan: LoadPlan
+    private let scenario: any Scenario
+    private var poll: Poll
+    private var connections: [ClientConnection] = []
+    private var free: [Int] = []
+    /// Last in, first out: as few connections as the load needs.
+    private var idle: [Int] = []
+    private var connecting = 0
+    private var open = 0
+    private var mostOpen = 0
+    private var busy = 0
+
+    private var recorder = Recorder()
+    private var request = RequestBuffer()
+    private var receiveBuffer = [UInt8](repeating: 0, count: 65_536)
+    private var schedule: Schedule?
+    private var nextNumber = 0
+    private var hasRunOut = false
+    private var end: Int64 = 0
+    private var now: Int64 = 0
+    private var failure: SocketFailure?
+
+    public init(_ plan: LoadPlan, _ scenario: any Scenario) throws {
+        self.plan = plan
+        self.scenario = scenario
+        poll = try Poll()
+    }
+
+    /// - Parameters:
+    ///   - name: of the scenario, for the report.
+    ///   - progress: called after each second; the flag says whether it belonged to the warm-up.
+    public func run(_ name: String, progress: (Second, _ isWarmUp: Bool) -> Void) throws -> Report {
+        defer { closeAll() }
+        now = monotonicNanoseconds()
+        var warmUpEnd: Int64? = now + Int64(plan.warmUpSeconds * 1e9)
+        end = now + Int64((plan.warmUpSeconds + plan.durationSeconds) * 1e9)
+        var secondEnd = now + 1_000_000_000
+        begin()
+        while now < end, !(hasRunOut && busy == 0) {
+            step(until: min(secondEnd, end))
+            if let failure { throw failure }
+            if let warmedUp = warmUpEnd, now >= warmedUp {
+                recorder.forget()
+                warmUpEnd = nil
+                secondEnd = now + 1_000_000_000
+            } else if now >= secondEnd {
+                progress(recorder.endSecond(), warmUpEnd != nil)
+                secondEnd += 1_000_000_000
+            }
+        }
+        finish()
+        let seconds = max(0.001, Double(min(now, end) - (end - Int64(plan.durationSeconds * 1e9))) / 1e9)
+        return Report(
+            scenario: name, intendedPerSecond: schedule?.perSecond,
+            durationSeconds: hasRunOut ? seconds : plan.durationSeconds, connections: mostOpen, ranOut: hasRunOut,
+            recorder)
+    }
+
+    private func begin() {
+        switch plan.loop {
+        case .closed(let count): for _ in 0..<count { connect() }
+        case .open(let perSecond, _): schedule = Schedule(start: now, perSecond: perSecond)
+        }
+    }
+
+    /// What was due and not sent is said; what was sent gets its time to be answered.
+    private func finish() {
+        if let schedule, !hasRunOut {
+            sendDue(schedule)
+            recorder.couldNotSend(max(0, schedule.count(by: now) - nextNumber))
+        }
+        let patience = now + Self.answerPatience
+        while busy > 0, now < patience { wait(until: patience) }
+        for connection in connections where connection.isBusy { recorder.gotNoAnswer() }
+    }
+
+    private func step(until limit: Int64) {
+        var wakeUp = limit
+        if let schedule {
+            sendDue(schedule)
+            // With all connections busy only an answer helps, or the end of a request's patience.
+            wakeUp = min(limit, idle.isEmpty ? now + Self.lateness : schedule.due(nextNumber))
+        } else {
+            while !hasRunOut, let index = idle.popLast() { send(on: index, due: now) }
+        }
+        wait(until: wakeUp)
+    }
+
+    private func sendDue(_ schedule: Schedule) {
+        while !hasRunOut {
+            let due = schedule.due(nextNumber)
+            if due > now { return }
+            if let index = idle.popLast() {
+                nextNumber += 1
+                send(on: index, due: due)
+            } else if now - due > Self.sendPatience {
+                nextNumber += 1
+                recorder.couldNotSend(1)
+            } else {
+                let missing = schedule.count(by: now) - nextNumber
+                while connecting < min(missing, Self.connectionsAtOnce), mayConnect { connect() }
+                return
+            }
+        }
+    }
+
+    private var mayConnect: Bool {
+        guard case .open(_, let most) = plan.loop else { return false }
+        return open < most
+    }
+
+    private func wait(until time: Int64) {
+        let patience = plan.spins ? 0 : max(0, time - monotonicNanoseconds())
+        // The events' handlers change the poll's interest, so the indices are taken first.
+        var ready: [Int] = []
+        poll.wait(nanoseconds: patience) { ready.append($0) }
+        now = monotonicNanoseconds()
+        for index in ready { handle(index) }
+    }
+}
+
+extension Generator {
+    private func connect() {
+        do {
+            let index = free.popLast() ?? connections.count
+            let connection = ClientConnection(try Socket.connect(port: plan.port))
+            if index == connections.count { connections.append(connection) } else { connections[index] = connection }
+            poll.watch(connection.socket, as: index, isConnecting: true)
+            connecting += 1
+            open += 1
+            mostOpen = max(mostOpen, open)
+        } catch {
+            failure = error as? SocketFailure
+        }
+    }
+
+    private func send(on index: Int, due: Int64) {
+        let connection = connections[index]
+        request.clear()
+        guard let ticket = scenario.next(into: &request) else {
+            hasRunOut = true
+            idle.append(index)
+            return
+        }
+        connection.begin(ticket, due: due)
+        busy += 1
+        recorder.didSend(isLate: now - due > Self.lateness)
+        if !Socket.send(connection.socket, request.bytes) { drop(index) }
+    }
+
+    private func handle(_ index: Int) {
+        let connection = connections[index]
+        guard connection.isOpen else { return }
+        if connection.isConnecting {
+            connection.isConnecting = false
+            connecting -= 1
+            guard Socket.isConnected(connection.socket) else {
+                failure = SocketFailure(description: "nobody listens on port \(plan.port), or not any more")
+                return
+            }
+            poll.watch(connection.socket, as: index, isConnecting: false)
+            idle.append(index)
+            return
+        }
+        let count = recv(connection.socket, &receiveBuffer, receiveBuffer.count, 0)
+        if count <= 0 {
+            if count < 0, errno == EAGAIN { return }
+            return drop(index)
+        }
+        let reading = receiveBuffer.withUnsafeBytes {
+            connection.received(UnsafeRawBufferPointer(rebasing: $0[..<count])) {
+                ticket, head, body in scenario.answered(ticket, status: head.status, body: body)
+            }
+        }
+        switch reading {
+        case .incomplete: break
+        case .malformed: drop(index)
+        case .head(let head): didAnswer(index, head)
+        }
+    }
+
+    private func didAnswer(_ index: Int, _ head: ResponseHead) {
+        let connection = connections[index]
+        if connection.isBusy {
+            connection.isBusy = false
+            busy -= 1
+            let time = monotonicNanoseconds()
+            recorder.got(head, nanoseconds: time - connection.due, isInTime: time < end)
+        }
+        if head.closes { drop(index) } else { idle.append(index) }
+    }
+
+    /// The connection is of no use any more.
+    private func drop(_ index: Int) {
+        let connection = connections[index]
+        if connection.isBusy {
+            connection.isBusy = false
+            busy -= 1
+            recorder.gotNoAnswer()
+        }
+        if let place = idle.lastIndex(of: index) { idle.remove(at: place) }
+        connection.close()
+        free.append(index)
+        open -= 1
+        if schedule == nil, !hasRunOut, now < end { connect() }
+    }
+
+    private func closeAll() {
+        for connection in connections where connection.isOpen { connection.close() }
+        poll.close()
+    }
+}

@@ -1,0 +1,99 @@
+// What is asked: the requests of a run, one after the other, and what becomes of their answers.
+
+/// The source of a run's requests. One thread uses it.
+public protocol Scenario: AnyObject {
+    /// Writes the next request, and returns what tells it from others; nil if there is none left.
+    func next(into request: inout RequestBuffer) -> Ticket?
+    /// An answer has come. Whatever was neither answered nor refused is not asked again: it may have happened.
+    func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer)
+}
+
+/// Tells a request from others; its scenario knows what it means.
+public struct Ticket: Equatable, Sendable {
+    public let number: Int
+    public init(_ number: Int) { self.number = number }
+}
+
+/// The bytes of one request, written into memory that is used again.
+public struct RequestBuffer {
+    private(set) var bytes: [UInt8] = []
+
+    public init() { bytes.reserveCapacity(256) }
+
+    public mutating func clear() { bytes.removeAll(keepingCapacity: true) }
+
+    public mutating func append(_ text: StaticString) {
+        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    }
+
+    public mutating func append(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
+
+    public mutating func append(number: Int) {
+        var divisor = 1
+        while number / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    /// The rest of a request without a body.
+    public mutating func endHead() { append(" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") }
+}
+
+/// Checks out unpaid orders, each until it is paid: one that was refused with 429 is offered again.
+public final class CheckoutScenario: Scenario {
+    private let last: Int
+    private var fresh: Int
+    /// Refused, and so still unpaid.
+    private var refused: [Int] = []
+
+    /// - Parameter orders: the numbers of orders that are unpaid.
+    public init(orders: Range<Int>) {
+        fresh = orders.lowerBound
+        last = orders.upperBound
+    }
+
+    /// The first order that was not asked for yet.
+    public var firstUnused: Int { fresh }
+
+    public func next(into request: inout RequestBuffer) -> Ticket? {
+        let order: Int
+        if let again = refused.popLast() {
+            order = again
+        } else if fresh < last {
+            order = fresh
+            fresh += 1
+        } else {
+            return nil
+        }
+        request.append("POST /orders/checkout/")
+        request.append(number: order)
+        request.endHead()
+        return Ticket(order)
+    }
+
+    public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {
+        if status == 429 { refused.append(ticket.number) }
+    }
+}
+
+/// Reads items, one after the other, for ever.
+public final class FindScenario: Scenario {
+    private let items: Int
+    private var count = 0
+
+    public init(items: Int) { self.items = max(1, items) }
+
+    public func next(into request: inout RequestBuffer) -> Ticket? {
+        // A step that has no common factor with most counts: neighbours in time are no neighbours in the store.
+        let item = count &* 7_919 % items
+        count += 1
+        request.append("GET /stock/find/")
+        request.append(number: item)
+        request.endHead()
+        return Ticket(item)
+    }
+
+    public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {}
+}

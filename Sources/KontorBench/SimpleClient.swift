@@ -1,0 +1,29 @@
+// One blocking request on a connection of its own: for what comes before and after a load.
+
+import Glibc
+
+/// Asks a server on this machine.
+public enum SimpleClient {
+    /// How long a request may take; a `batch_init` of a million orders takes a while.
+    static let patienceSeconds = 300
+
+    /// - Throws: ``SocketFailure`` if there is no answer.
+    public static func ask(_ method: String, _ path: String, port: Int) throws -> (status: Int, body: [UInt8]) {
+        let descriptor = try Socket.connect(port: port, isBlocking: true)
+        defer { close(descriptor) }
+        var patience = timeval(tv_sec: patienceSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let request = "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        guard Socket.send(descriptor, Array(request.utf8)) else { throw SocketFailure("send \(path)") }
+        var received: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { throw SocketFailure("no answer to \(method) \(path)") }
+            received += buffer[..<count]
+            if case .head(let head) = received.withUnsafeBytes({ ResponseHead.read($0) }), received.count >= head.bytes {
+                return (head.status, Array(received[head.headBytes..<head.bytes]))
+            }
+        }
+    }
+}
