@@ -55,7 +55,7 @@ public final class EmbeddedStore: TurnedStore {
         durability.syncedSequence = parts.lastSequence
         fold = FoldProgress(foldedThrough: parts.foldedThrough, unfoldedBytes: parts.report.bytesReplayed)
         expiring = parts.expiring
-        durability.isSpaceReserved = parts.isSpaceReserved
+        durability.reserveFailure = parts.reserveFailure
         updateAdmission()
     }
 
@@ -235,13 +235,20 @@ public final class EmbeddedStore: TurnedStore {
             admission = .unreachable(failure.reason)
         } else if closing != nil {
             admission = .unreachable("the store is closing")
-        } else if !durability.isSpaceReserved || fold.isDiskFull {
-            admission = .diskFull
+        } else if let failure = durability.reserveFailure ?? fold.trouble {
+            admission = StoreTrouble(failure)
         } else if fold.unfoldedBytes > options.unfoldedBytes {
             admission = .unreachable("the table does not keep up with the journal")
         } else {
             admission = nil
         }
+    }
+}
+
+extension StoreTrouble {
+    /// What a caller is told while this lasts.
+    init(_ error: EmbeddedError) {
+        if case .diskFull = error { self = .diskFull } else { self = .unreachable("\(error)") }
     }
 }
 
