@@ -11,11 +11,13 @@ struct Kontor: ParsableCommand {
         discussion: """
             Start a shop:      kontor serve
             Check its books:   kontor audit --data kontor-data
+            Keep a copy:       kontor backup --to shop.backup --data kontor-data
+            How is it?         kontor doctor --data kontor-data
 
             Every option can also be given as an environment variable: --internal-port as KONTOR_INTERNAL_PORT.
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, AuditBooks.self])
+        subcommands: [Serve.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self])
 }
 
 /// Settings from the command line, else from the environment, else a default.
