@@ -15,8 +15,11 @@ public enum EmbeddedLimits {
 
     /// A segment is closed at this size: the unit of deletion, and what stays reserved for work that has begun.
     public static let segmentBytes = 64 << 20
-    /// Reserved behind a segment's end for the frame that passes it: a turn of a full engine encodes to far less.
-    static let lastFrameBytes = 8 << 20
+    /// A batch that may encode to this much becomes a frame of its own: what a crash can tear, what a fold reads at once, and
+    /// many times what a sync usually covers.
+    static let frameBytes = 4 << 20
+    /// Reserved behind a segment's end for the frame that passes it: the largest batch, and the group that made it so large.
+    static let lastFrameBytes = 2 * frameBytes
     /// How often a failed reservation is tried again.
     static let reserveRetryMilliseconds: Int64 = 1_000
 
@@ -57,6 +60,19 @@ public enum EmbeddedLimits {
     static let pageCacheKiB = 64 << 10
     /// How long the table waits for another process's reader (an audit, a backup) before it says busy.
     static let busyMilliseconds = 100
+    // MARK: Backup
+
+    /// Records of a backup in one frame, which a restore writes in one transaction. Its memory is a few times this.
+    static let backupFrameBytes = 1 << 20
+
+    /// Open checkouts that the doctor names: the oldest, one screen of them.
+    public static let oldestSagas = 10
+
+    /// What a start replays, as measured on two cores: for estimates only.
+    static let replayBytesPerMillisecond = 64 << 10
+
+    // MARK: Snapshots
+
     /// How often a snapshot begins again because the journal was cut behind it while it looked.
     static let snapshotAttempts = 5
 }

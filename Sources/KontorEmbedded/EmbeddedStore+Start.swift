@@ -29,7 +29,7 @@ extension EmbeddedStore {
         let lastSequence: UInt64
         let foldedThrough: UInt64
         let expiring: ExpiringRecords
-        let isSpaceReserved: Bool
+        let reserveFailure: EmbeddedError?
         let report: StartReport
     }
 
@@ -122,7 +122,7 @@ private struct Start {
             options: options, lanes: lanes, table: table, writer: writer, folder: folder, lock: lock, memory: memory,
             nonce: random.next() | 1, lastSequence: end.lastSequence, foldedThrough: position,
             expiring: ExpiringRecords(inTable: try table.expiringCount(), inJournal: report.expiringReplayed),
-            isSpaceReserved: writer.reserve(), report: report)
+            reserveFailure: writer.reserve(), report: report)
     }
 
     /// The table if there is one. A new directory gets its journal first, then its table: a table without a journal has
@@ -132,6 +132,7 @@ private struct Start {
         try files.syncDirectory(directory)
         try files.syncDirectory(directory + "/..")
         if try files.exists(paths.spare) { try files.remove(paths.spare) }
+        if try files.exists(StoreRestore.marker(directory)) { throw .unfinishedRestore(directory: directory) }
         let table = try tables.open(directory)
         guard try paths.segments(files).isEmpty else { return table }
         if table != nil {

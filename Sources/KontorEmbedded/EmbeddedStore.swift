@@ -63,7 +63,7 @@ public final class EmbeddedStore: TurnedStore {
         durability.syncedSequence = parts.lastSequence
         fold = FoldProgress(foldedThrough: parts.foldedThrough, unfoldedBytes: parts.report.bytesReplayed)
         expiring = parts.expiring
-        durability.isSpaceReserved = parts.isSpaceReserved
+        durability.reserveFailure = parts.reserveFailure
         updateAdmission()
     }
 
@@ -196,6 +196,8 @@ public final class EmbeddedStore: TurnedStore {
             if member == .head { set(index, record) } else { write(group, member, record) }
         }
         head.pointee.version = nextVersion()
+        // Between two groups, never within one: a group is atomic.
+        if durability.dirtyBytes >= EmbeddedLimits.frameBytes { seal() }
         return .committed
     }
 
@@ -208,12 +210,19 @@ public final class EmbeddedStore: TurnedStore {
 
     private func set(_ index: UInt32, _ record: Record?) {
         let slot = slots.pointer(index)
+        let replaced = slot.pointee.record
         slot.pointee.record = record
         slot.pointee.isLoading = false
         slot.pointee.isUsed = true
-        if !slot.pointee.isDirty {
+        durability.dirtyBytes += record?.encodedBytesAtMost ?? 0
+        if slot.pointee.isDirty {
+            durability.dirtyBytes -= replaced?.encodedBytesAtMost ?? 0
+            // A scan may have passed this slot, and its next page must see the change.
+            if durability.indexed > 0 { updateOpenWork(index) }
+        } else {
             slot.pointee.isDirty = true
             durability.dirty.append(index)
+            durability.dirtyBytes += JournalFrame.changeHeaderBytes + slot.pointee.key.encodedBytesAtMost
         }
     }
 
@@ -223,7 +232,9 @@ public final class EmbeddedStore: TurnedStore {
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
     ) {
-        for index in durability.dirty { updateOpenWork(index) }
+        // Each slot once, however many pages the scan has.
+        for index in durability.dirty[durability.indexed...] { updateOpenWork(index) }
+        durability.indexed = durability.dirty.count
         completion(.success(openWork.page(kind, partition, after: cursor, in: slots)))
     }
 
@@ -244,13 +255,21 @@ public final class EmbeddedStore: TurnedStore {
             (admission, closedBy) = (.unreachable(failure.reason), .failed)
         } else if closing != nil {
             (admission, closedBy) = (.unreachable("the store is closing"), .closing)
-        } else if !durability.isSpaceReserved || fold.isDiskFull {
-            (admission, closedBy) = (.diskFull, .diskFull)
+        } else if let failure = durability.reserveFailure ?? fold.trouble {
+            let trouble = StoreTrouble(failure)
+            (admission, closedBy) = (trouble, trouble == .diskFull ? .diskFull : .starved)
         } else if fold.unfoldedBytes > options.unfoldedBytes {
             (admission, closedBy) = (.unreachable("the table does not keep up with the journal"), .foldBehind)
         } else {
             (admission, closedBy) = (nil, nil)
         }
+    }
+}
+
+extension StoreTrouble {
+    /// What a caller is told while this lasts.
+    init(_ error: EmbeddedError) {
+        if case .diskFull = error { self = .diskFull } else { self = .unreachable("\(error)") }
     }
 }
 

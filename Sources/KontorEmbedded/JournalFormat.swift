@@ -40,12 +40,17 @@ struct SegmentHeader: Equatable {
         self.firstSequence = firstSequence
     }
 
+    /// The version that a header claims to have.
+    static func format(in bytes: UnsafeRawBufferPointer) -> UInt32? {
+        bytes.count >= Self.bytes ? bytes.little(UInt32.self, at: 8) : nil
+    }
+
     /// The checksum's place is the same in every format, so that a newer one is told apart from damage.
     init(decoding bytes: UnsafeRawBufferPointer) throws(Failure) {
         guard bytes.count >= Self.bytes, bytes.little(UInt64.self, at: 0) == Self.magic,
             CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<28])) == bytes.little(UInt32.self, at: 28)
         else { throw .torn }
-        let version = bytes.little(UInt32.self, at: 8)
+        let version = Self.format(in: bytes) ?? 0
         if version > Self.formatVersion { throw .newerFormat(version) }
         storeID = bytes.little(UInt64.self, at: 12)
         firstSequence = bytes.little(UInt64.self, at: 20)
@@ -59,6 +64,8 @@ enum JournalFrame {
     static let headerBytes = 20
     /// Not a sequence that ids, which are printable, can produce.
     private static let magic: UInt32 = 0xF5A1_4B01
+    /// Flags and lengths of a change.
+    static let changeHeaderBytes = 7
     private static let isPresent: UInt8 = 1
     private static let area: UInt8 = 6
 
@@ -144,10 +151,10 @@ enum JournalFrame {
         var rest = bytes.little(UInt32.self, at: payload.lowerBound)
         var position = payload.lowerBound + 4
         while rest > 0 {
-            guard payload.upperBound - position >= 7 else { return false }
+            guard payload.upperBound - position >= changeHeaderBytes else { return false }
             let flags = bytes[position]
             guard let area = TableArea(rawValue: flags & area) else { return false }
-            let keyStart = position + 7
+            let keyStart = position + changeHeaderBytes
             let valueStart = keyStart + Int(bytes.little(UInt16.self, at: position + 1))
             position = valueStart + Int(bytes.little(UInt32.self, at: position + 3))
             guard position <= payload.upperBound else { return false }

@@ -17,6 +17,8 @@ final class JournalWriter: @unchecked Sendable {
     private let paths: JournalPaths
     private let storeID: UInt64
     private let segmentBytes: Int
+    /// Open since the start: a rotation needs no descriptor that the connections may have taken.
+    private let directory: any Directory
     private var file: any File
     private var size: Int
     private var isReserved = false
@@ -34,6 +36,7 @@ final class JournalWriter: @unchecked Sendable {
         self.paths = paths
         self.storeID = storeID
         self.segmentBytes = segmentBytes
+        directory = try files.openDirectory(paths.directory)
         file = try files.open(paths.segment(end.segment), .append)
         size = end.bytes
     }
@@ -60,20 +63,20 @@ final class JournalWriter: @unchecked Sendable {
     }
 
     /// Reserves the rest of the current segment, and the next one's file. May be tried again.
-    /// - Returns: false if there is no room.
-    func reserve() -> Bool {
-        if failure != nil { return false }
+    /// - Returns: why new work must not begin; nil if it may.
+    func reserve() -> EmbeddedError? {
+        if let failure { return failure }
         do throws(EmbeddedError) {
             let room = segmentBytes + EmbeddedLimits.lastFrameBytes
             if !isReserved { try file.reserve(room) }
             isReserved = true
-            guard spare == nil else { return true }
+            guard spare == nil else { return nil }
             let next = try files.open(paths.spare, .create)
             try next.reserve(room)
             spare = next
-            return true
+            return nil
         } catch {
-            return false
+            return error
         }
     }
 
@@ -83,7 +86,7 @@ final class JournalWriter: @unchecked Sendable {
         try next.append(SegmentHeader(storeID: storeID, firstSequence: sequence).encoded())
         try next.sync()
         try files.rename(paths.spare, to: paths.segment(sequence))
-        try files.syncDirectory(paths.directory)
+        try directory.sync()
         file = next
         size = SegmentHeader.bytes
         spare = nil

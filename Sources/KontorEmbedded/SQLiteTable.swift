@@ -4,6 +4,12 @@
 import GRDB
 import GRDBSQLite
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// DIR/table.sqlite: three tables of key and value, one an area, and `meta`.
 public final class SQLiteTable: FoldedTable {
     /// 1 had no expiring records.
@@ -177,7 +183,7 @@ public final class SQLiteTable: FoldedTable {
 // MARK: Connections
 
 extension SQLiteTable {
-    fileprivate static func configuration(isReadOnly: Bool) -> Configuration {
+    static func configuration(isReadOnly: Bool) -> Configuration {
         var configuration = Configuration()
         configuration.readonly = isReadOnly
         configuration.busyMode = .timeout(Double(EmbeddedLimits.busyMilliseconds) / 1_000)
@@ -204,7 +210,7 @@ extension SQLiteTable {
         return writer
     }
 
-    fileprivate static func checkFormat(_ connection: DatabaseQueue, _ path: String) throws {
+    static func checkFormat(_ connection: DatabaseQueue, _ path: String) throws {
         let version = try connection.inDatabase { try meta("format", $0) }
         if version > UInt64(formatVersion) {
             throw EmbeddedError.newerFormat(file: path, version: UInt32(truncatingIfNeeded: version))
@@ -219,7 +225,7 @@ extension SQLiteTable {
         return UInt64(bitPattern: value)
     }
 
-    fileprivate static func forEach(
+    static func forEach(
         _ database: Database, sql: String, _ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void
     ) throws {
         let statement = try database.makeStatement(sql: sql)
@@ -243,51 +249,13 @@ extension SQLiteTable {
         } catch let error as EmbeddedError {
             throw error
         } catch let error as DatabaseError {
-            throw error.resultCode == .SQLITE_FULL ? .diskFull(path: path) : .table("\(error)")
+            switch error.extendedResultCode {
+            case .SQLITE_FULL: throw .diskFull(path: path)
+            case .SQLITE_NOMEM, .SQLITE_IOERR_NOMEM: throw .system(call: "SQLite", path: path, code: ENOMEM)
+            default: throw .table("\(error)")
+            }
         } catch {
             throw .table("\(error)")
-        }
-    }
-}
-
-/// The table as one transaction sees it.
-struct SQLiteView {
-    fileprivate let database: Database
-
-    /// A connection of its own to somebody's table, which cannot write.
-    struct Source {
-        private let connection: DatabaseQueue
-
-        init(_ path: String) throws(EmbeddedError) {
-            connection = try SQLiteTable.failing(path) {
-                let connection = try DatabaseQueue(path: path, configuration: SQLiteTable.configuration(isReadOnly: true))
-                try SQLiteTable.checkFormat(connection, path)
-                return connection
-            }
-        }
-
-        func read<Value>(_ body: (SQLiteView) throws -> Value) throws -> Value {
-            try connection.read { try body(SQLiteView(database: $0)) }
-        }
-    }
-
-    func meta(_ name: String) throws -> UInt64 { try SQLiteTable.meta(name, database) }
-
-    /// All records, open work among them, in the order of their keys.
-    func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
-        // A table that an older release made, and that no `serve` has opened since, has no expiring records.
-        let areas = try TableArea.allCases.filter { try database.tableExists($0.table) }
-        let sql = areas.map { "SELECT key, value FROM \($0.table)" }.joined(separator: " UNION ALL ") + " ORDER BY key"
-        try SQLiteTable.forEach(database, sql: sql, body)
-    }
-}
-
-extension TableArea {
-    var table: String {
-        switch self {
-        case .record: return "record"
-        case .openWork: return "open_work"
-        case .expiring: return "expiring"
         }
     }
 }

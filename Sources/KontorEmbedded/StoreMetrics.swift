@@ -18,6 +18,8 @@ public final class StoreMetrics: Sendable {
     /// Why new work is refused.
     enum ClosedBy: String, CaseIterable {
         case diskFull = "disk_full"
+        /// No descriptors, or no memory.
+        case starved
         case foldBehind = "fold_behind"
         case failed, closing
     }

@@ -39,6 +39,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public var failsSyncs = false
     /// Appends fail as on a full disk, in spite of reservations.
     public var failsAppends = false
+    /// Nothing can be opened (EMFILE); what is open stays.
+    public var hasNoDescriptors = false
     public private(set) var syncCalls = 0
 
     public init() {}
@@ -94,7 +96,9 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     // MARK: FileSystem
 
     public func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File {
-        if mode == .create {
+        if hasNoDescriptors { throw .system(call: "open", path: path, code: 24) }
+        if mode == .createNew && names[path] != nil { throw .exists(path: path) }
+        if mode == .create || mode == .createNew {
             try step()
             let inode = Inode()
             change(.link(path, inode))
@@ -122,7 +126,12 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         change(.rename(path, newPath))
     }
 
-    public func syncDirectory(_ path: String) throws(EmbeddedError) {
+    public func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory {
+        if hasNoDescriptors { throw .system(call: "open", path: path, code: 24) }
+        return SimulatedDirectory(self)
+    }
+
+    fileprivate func syncNames() throws(EmbeddedError) {
         try step()
         // Stronger than asked for: changes of names become durable in their order, whatever directory they are in.
         for change in pendingNames { Self.apply(change, to: &durableNames) }
@@ -132,6 +141,14 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
         guard lockedDirectories.insert(directory).inserted else { throw .inUse(directory: directory, pid: "1") }
         return SimulatedLock(self, directory)
+    }
+
+    public func freeBytes(_ path: String) throws(EmbeddedError) -> Int {
+        capacityBytes - names.values.reduce(0) { $0 + $1.room }
+    }
+
+    public func owner(of directory: String) throws(EmbeddedError) -> String? {
+        lockedDirectories.contains(directory) ? "1" : nil
     }
 
     fileprivate func unlock(_ directory: String, life: Int) {
@@ -226,6 +243,22 @@ private final class SimulatedFile: File, @unchecked Sendable {
     }
 
     func size() throws(EmbeddedError) -> Int { inode.content.count }
+}
+
+/// Confined like its disk.
+private final class SimulatedDirectory: Directory, @unchecked Sendable {
+    private let disk: SimulatedDisk
+    private let life: Int
+
+    init(_ disk: SimulatedDisk) {
+        self.disk = disk
+        life = disk.life
+    }
+
+    func sync() throws(EmbeddedError) {
+        if life != disk.life { throw .system(call: "(dead)", path: "", code: 9) }
+        try disk.syncNames()
+    }
 }
 
 /// Confined like its disk.

@@ -116,7 +116,7 @@ struct DurabilityTests {
         }
         world.disk.failsSyncs = false
         let steps = world.disk.steps
-        guard case .failure = world.store.writer.append([change], sequence: 1), !world.store.writer.reserve() else {
+        guard case .failure = world.store.writer.append([change], sequence: 1), world.store.writer.reserve() != nil else {
             Issue.record("it went on")
             return
         }
@@ -162,6 +162,90 @@ struct DurabilityTests {
         #expect(world.store.admission == nil)
         try world.restart()
         #expect(try world.heads([1, number + 20]) == [account(1), account(Int64(number + 20))])
+    }
+
+    @Test("a segment is followed by the next one, although the process can open no file")
+    func rotationWithoutDescriptors() throws {
+        let world = try World { options, _ in options.segmentBytes = 300 }
+        world.disk.hasNoDescriptors = true
+        var number = 0
+        while world.segments.count == 1 && number < 20 {
+            number += 1
+            try world.write(item(number), [(.head, account(Int64(number)))])
+            #expect(try world.barrier()?.get() != nil)
+        }
+        #expect(world.segments.count == 2)
+        try world.batch(50)
+        world.disk.hasNoDescriptors = false
+        try world.restart()
+        #expect(try world.heads([1, 50]) == [account(1), account(50)])
+    }
+
+    @Test("new work that is refused for another reason than a full disk is told that reason")
+    func otherReasonThanRoom() throws {
+        let world = try World { options, _ in options.segmentBytes = 300 }
+        world.disk.hasNoDescriptors = true
+        for number in 1...20 { try world.batch(number) }
+        guard case .unreachable(let reason)? = world.store.admission else {
+            Issue.record("\(String(describing: world.store.admission))")
+            return
+        }
+        #expect(reason.contains("open") && reason.contains("errno 24") && reason.contains("spare"), "\(reason)")
+        world.disk.hasNoDescriptors = false
+        world.tick(2_000)
+        world.lanes.stepAll(.journal)
+        #expect(world.store.admission == nil)
+    }
+
+    @Test("a batch of very large orders finds the room that is reserved for it, on a disk that has no other")
+    func largeOrders() throws {
+        let world = try World { options, disk in
+            options.segmentBytes = 1 << 20
+            disk.capacityBytes = 2 * (options.segmentBytes + EmbeddedLimits.lastFrameBytes)
+        }
+        let line = OrderLine(
+            item: Identifier(String(repeating: "i", count: 64)) ?? Identifier(number: 0), units: Amount(1), price: Amount(1))
+        var order = Order(user: Identifier(number: 1), incarnation: 1)
+        order.lines = Array(repeating: line, count: Limits.orderLines)
+        let groups = (0..<600).map { GroupKey(.order, Identifier(number: $0)) }
+        let acknowledged = Box<Int>()
+        acknowledged.value = 0
+        for group in groups {
+            try world.write(group, [(.head, .order(order))])
+            world.store.barrier { result in
+                if case .success = result { acknowledged.value? += 1 }
+            }
+        }
+        #expect(world.store.unsyncedRecords == 600)
+        world.sync()
+        #expect(acknowledged.value == 600)
+        #expect(world.store.failure == nil)
+        #expect(world.store.unsyncedRecords == 0)
+        try world.restart()
+        #expect(try world.load(groups[599]).head == .order(order))
+        let sizes = world.segments.map { world.disk.content($0)?.count ?? 0 }
+        #expect(sizes.reduce(0, +) > EmbeddedLimits.lastFrameBytes + (1 << 20), "more than one frame may have")
+        #expect(sizes.allSatisfy { $0 <= EmbeddedLimits.lastFrameBytes + (1 << 20) }, "\(sizes)")
+    }
+
+    @Test("a barrier behind a batch that was sealed and vanished waits for those before it")
+    func barrierBehindSealed() throws {
+        let world = try World()
+        var order = Order(user: Identifier(number: 1), incarnation: 1)
+        order.lines = Array(
+            repeating: OrderLine(item: Identifier(number: 1), units: Amount(1), price: Amount(1)), count: Limits.orderLines)
+        var number = 0
+        while world.store.durability.sealed.isEmpty {
+            number += 1
+            try world.write(GroupKey(.order, Identifier(number: number)), [(.head, .order(order))])
+        }
+        let done = Box<Bool>()
+        world.store.barrier { _ in done.value = true }
+        #expect(done.value == nil)
+        world.store.flush()
+        #expect(done.value == nil)
+        world.lanes.step(.journal)
+        #expect(done.value == true)
     }
 
     @Test("a disk that is full at the start refuses new work, and serves")

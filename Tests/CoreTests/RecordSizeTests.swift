@@ -1,0 +1,84 @@
+// The sizes that stores reckon with are never below those of the bytes.
+
+import KontorCore
+import Testing
+
+@Suite("Sizes of records")
+struct RecordSizeTests {
+    private let longest = Identifier(String(repeating: "x", count: Limits.identifierBytes)) ?? Identifier(number: 0)
+    private let largest = Amount(-1)
+
+    private var group: GroupKey { GroupKey(.item, longest) }
+    private var legs: [Leg] { Array(repeating: Leg(account: group, amount: largest), count: Limits.orderLines + 1) }
+
+    private var claim: KeyClaim {
+        let text = String(repeating: "k", count: Limits.idempotencyKeyBytes)
+        guard let key = IdempotencyKey(text) else { preconditionFailure("It is not longer than a key may be.") }
+        return KeyClaim(key: key, request: Array(repeating: 1, count: 300), expires: .max)
+    }
+
+    private func attempt() -> Attempt {
+        var attempt = Attempt(number: .max, begun: .max)
+        attempt.legs = legs
+        var trace = LegTrace()
+        trace.hold = .refused
+        trace.holdAfter = .max
+        trace.settledAfter = .max
+        attempt.traces = Array(repeating: trace, count: legs.count)
+        attempt.decision = .abort(.insufficient(account: group, wanted: largest, left: largest))
+        attempt.decidedAfter = .max
+        attempt.finishedAfter = .max
+        return attempt
+    }
+
+    private func encoded(_ record: Record) -> Int {
+        var writer = ByteWriter()
+        record.encode(into: &writer)
+        return writer.bytes.count
+    }
+
+    @Test("no record encodes to more than it says, even with the longest ids and the largest numbers")
+    func records() {
+        var account = Account()
+        account.balance = largest
+        account.held = largest
+        account.deposited = largest
+        account.withdrawn = largest
+        account.captured = largest
+        account.price = largest
+        account.generation = .max
+        var order = Order(user: longest, incarnation: .max)
+        order.attempt = .max
+        order.total = largest
+        order.lines = Array(repeating: OrderLine(item: longest, units: largest, price: largest), count: Limits.orderLines)
+        order.history = Array(repeating: attempt(), count: Limits.rememberedAttempts)
+        let saga = SagaRecord(
+            id: SagaID(order: longest, incarnation: .max, attempt: .max),
+            legs: legs,
+            phase: .aborted(.insufficient(account: group, wanted: largest, left: largest)), begun: .max, deadline: .max,
+            claim: claim)
+        let payment = DirectPayment(amount: largest, isCancelled: true, generation: .max, earlier: largest)
+        let records: [Record] = [
+            .account(account), .order(order), .saga(saga), .payment(payment), .hold(Hold(amount: largest, state: .held)),
+            .key(KeptKey(request: claim.request, expires: .max)),
+        ]
+        for record in records {
+            #expect(encoded(record) <= record.encodedBytesAtMost)
+            #expect(record.encodedBytesAtMost < 2 * encoded(record) + 500, "and it is not far off")
+        }
+    }
+
+    @Test("no key encodes to more than the longest key")
+    func keySizes() {
+        let saga = SagaID(order: longest, incarnation: .max, attempt: .max)
+        let members: [Member] = [
+            .head, .saga, .hold(saga), .payment(order: longest), .receipt(incarnation: .max), .key(claim.key),
+        ]
+        for member in members {
+            var writer = ByteWriter()
+            let key = RecordKey(GroupKey(.item, longest), member)
+            key.encode(into: &writer)
+            #expect(writer.bytes.count <= key.encodedBytesAtMost)
+        }
+    }
+}
