@@ -157,8 +157,8 @@ extension EmbeddedStore {
         }
     }
 
-    /// A full disk passes, and so does a want of descriptors or memory. Anything else (a damaged journal, a table that does not write) does not: the journal has everything,
-    /// and the next start says what is wrong.
+    /// A full disk passes, and so does a want of descriptors or memory. Anything else (a damaged journal, a table that does
+    /// not write) does not: the journal has everything, and the next start says what is wrong.
     func foldFailed(_ error: EmbeddedError) {
         if error.passes {
             fold.diskIsFull()
