@@ -24,7 +24,7 @@ public enum FileMode: Sendable {
     case create
 }
 
-/// A file system. Names become durable with ``syncDirectory(_:)``; until then a crash may take them back.
+/// A file system. Names become durable with ``Directory/sync()``; until then a crash may take them back.
 public protocol FileSystem: AnyObject, Sendable {
     func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File
     func exists(_ path: String) throws(EmbeddedError) -> Bool
@@ -35,9 +35,20 @@ public protocol FileSystem: AnyObject, Sendable {
     func remove(_ path: String) throws(EmbeddedError)
     /// Replaces what bears the new name, atomically.
     func rename(_ path: String, to newPath: String) throws(EmbeddedError)
-    func syncDirectory(_ path: String) throws(EmbeddedError)
+    /// Keeps a descriptor of the directory, so that its names can be synced when the process has no other left.
+    func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory
     /// Takes the directory for this process until the lock is released; ends with the process, however it ends.
     func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock
+}
+
+extension FileSystem {
+    func syncDirectory(_ path: String) throws(EmbeddedError) { try openDirectory(path).sync() }
+}
+
+/// An open directory. Closed when it is released.
+public protocol Directory: AnyObject, Sendable {
+    /// Makes the names in it durable.
+    func sync() throws(EmbeddedError)
 }
 
 /// A directory that belongs to this process.

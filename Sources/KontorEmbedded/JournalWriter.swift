@@ -17,6 +17,8 @@ final class JournalWriter: @unchecked Sendable {
     private let paths: JournalPaths
     private let storeID: UInt64
     private let segmentBytes: Int
+    /// Open since the start: a rotation needs no descriptor that the connections may have taken.
+    private let directory: any Directory
     private var file: any File
     private var size: Int
     private var isReserved = false
@@ -34,6 +36,7 @@ final class JournalWriter: @unchecked Sendable {
         self.paths = paths
         self.storeID = storeID
         self.segmentBytes = segmentBytes
+        directory = try files.openDirectory(paths.directory)
         file = try files.open(paths.segment(end.segment), .append)
         size = end.bytes
     }
@@ -83,7 +86,7 @@ final class JournalWriter: @unchecked Sendable {
         try next.append(SegmentHeader(storeID: storeID, firstSequence: sequence).encoded())
         try next.sync()
         try files.rename(paths.spare, to: paths.segment(sequence))
-        try files.syncDirectory(paths.directory)
+        try directory.sync()
         file = next
         size = SegmentHeader.bytes
         spare = nil

@@ -51,10 +51,8 @@ public final class PosixFileSystem: FileSystem {
         if Self.systemRename(path, newPath) != 0 { throw failure("rename", newPath) }
     }
 
-    public func syncDirectory(_ path: String) throws(EmbeddedError) {
-        let descriptor = try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        defer { close(descriptor) }
-        if fsync(descriptor) != 0 { throw failure("fsync", path) }
+    public func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory {
+        PosixDirectory(PosixFile(try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path))
     }
 
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
@@ -163,6 +161,16 @@ private final class PosixFile: File {
         var status = stat()
         if fstat(descriptor, &status) != 0 { throw failure("fstat", path) }
         return Int(status.st_size)
+    }
+}
+
+private final class PosixDirectory: Directory {
+    private let file: PosixFile
+
+    init(_ file: PosixFile) { self.file = file }
+
+    func sync() throws(EmbeddedError) {
+        if fsync(file.descriptor) != 0 { throw failure("fsync", file.path) }
     }
 }
 

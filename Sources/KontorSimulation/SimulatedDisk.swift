@@ -39,6 +39,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public var failsSyncs = false
     /// Appends fail as on a full disk, in spite of reservations.
     public var failsAppends = false
+    /// Nothing can be opened (EMFILE); what is open stays.
+    public var hasNoDescriptors = false
     public private(set) var syncCalls = 0
 
     public init() {}
@@ -94,6 +96,7 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     // MARK: FileSystem
 
     public func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File {
+        if hasNoDescriptors { throw .system(call: "open", path: path, code: 24) }
         if mode == .create {
             try step()
             let inode = Inode()
@@ -122,7 +125,12 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         change(.rename(path, newPath))
     }
 
-    public func syncDirectory(_ path: String) throws(EmbeddedError) {
+    public func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory {
+        if hasNoDescriptors { throw .system(call: "open", path: path, code: 24) }
+        return SimulatedDirectory(self)
+    }
+
+    fileprivate func syncNames() throws(EmbeddedError) {
         try step()
         // Stronger than asked for: changes of names become durable in their order, whatever directory they are in.
         for change in pendingNames { Self.apply(change, to: &durableNames) }
@@ -226,6 +234,22 @@ private final class SimulatedFile: File, @unchecked Sendable {
     }
 
     func size() throws(EmbeddedError) -> Int { inode.content.count }
+}
+
+/// Confined like its disk.
+private final class SimulatedDirectory: Directory, @unchecked Sendable {
+    private let disk: SimulatedDisk
+    private let life: Int
+
+    init(_ disk: SimulatedDisk) {
+        self.disk = disk
+        life = disk.life
+    }
+
+    func sync() throws(EmbeddedError) {
+        if life != disk.life { throw .system(call: "(dead)", path: "", code: 9) }
+        try disk.syncNames()
+    }
 }
 
 /// Confined like its disk.

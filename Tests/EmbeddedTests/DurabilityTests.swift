@@ -164,6 +164,23 @@ struct DurabilityTests {
         #expect(try world.heads([1, number + 20]) == [account(1), account(Int64(number + 20))])
     }
 
+    @Test("a segment is followed by the next one, although the process can open no file")
+    func rotationWithoutDescriptors() throws {
+        let world = try World { options, _ in options.segmentBytes = 300 }
+        world.disk.hasNoDescriptors = true
+        var number = 0
+        while world.segments.count == 1 && number < 20 {
+            number += 1
+            try world.write(item(number), [(.head, account(Int64(number)))])
+            #expect(try world.barrier()?.get() != nil)
+        }
+        #expect(world.segments.count == 2)
+        try world.batch(50)
+        world.disk.hasNoDescriptors = false
+        try world.restart()
+        #expect(try world.heads([1, 50]) == [account(1), account(50)])
+    }
+
     @Test("a disk that is full at the start refuses new work, and serves")
     func diskFullAtStart() throws {
         let world = try World()
