@@ -21,8 +21,8 @@ struct Durability {
     var inFlight: InFlight?
     var nextSequence: UInt64 = 1
     var syncedSequence: UInt64 = 0
-    /// The next segment's room is ours.
-    var isSpaceReserved = true
+    /// Why the next segment's room is not ours; nil if it is.
+    var reserveFailure: EmbeddedError?
     var isReserving = false
     var reserveRetry: Int64 = .min
     /// The first failure; final.
@@ -133,9 +133,9 @@ extension EmbeddedStore {
         durability.isReserving = true
         lanes.perform(on: .journal) { [writer] in
             writer.reserve()
-        } then: { isReserved in
+        } then: { failure in
             self.durability.isReserving = false
-            self.durability.isSpaceReserved = isReserved
+            self.durability.reserveFailure = failure
             self.updateAdmission()
             self.advance()
         }

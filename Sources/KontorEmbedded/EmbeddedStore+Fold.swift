@@ -15,8 +15,8 @@ struct FoldProgress {
     /// Folded since the last checkpoint. A store starts with one byte: what its last process left is unknown.
     private(set) var uncheckpointedBytes = 1
     var isBusy = false
-    /// The table has no room. Tried again; the journal keeps everything meanwhile.
-    private(set) var isDiskFull = false
+    /// Why the table took nothing, if that passes. Tried again; the journal keeps everything meanwhile.
+    private(set) var trouble: EmbeddedError?
     private(set) var now: Int64 = 0
     private var hasAppended = true
     private var lastAppend: Int64 = 0
@@ -43,7 +43,7 @@ struct FoldProgress {
         foldedThrough = report.through
         unfoldedBytes -= report.journalBytes
         uncheckpointedBytes += report.journalBytes
-        isDiskFull = false
+        trouble = nil
     }
 
     mutating func expired(_ records: Int) { uncheckpointedBytes += records * EmbeddedLimits.expiredRecordBytes }
@@ -51,14 +51,14 @@ struct FoldProgress {
     mutating func checkpointed(_ isDone: Bool) {
         if isDone {
             uncheckpointedBytes = 0
-            isDiskFull = false
+            trouble = nil
         } else {
             checkpointRetry = now + EmbeddedLimits.idleMilliseconds
         }
     }
 
-    mutating func diskIsFull() {
-        isDiskFull = true
+    mutating func failed(_ error: EmbeddedError) {
+        trouble = error
         sliceRetry = now + EmbeddedLimits.reserveRetryMilliseconds
         checkpointRetry = sliceRetry
     }
@@ -98,7 +98,7 @@ extension EmbeddedStore {
             nextGauges = now + Limits.gaugeMilliseconds
             metrics.publish(self)
         }
-        if !durability.isSpaceReserved && now >= durability.reserveRetry {
+        if durability.reserveFailure != nil && now >= durability.reserveRetry {
             durability.reserveRetry = now + EmbeddedLimits.reserveRetryMilliseconds
             reserveSpace()
         }
@@ -161,7 +161,7 @@ extension EmbeddedStore {
     /// not write) does not: the journal has everything, and the next start says what is wrong.
     func foldFailed(_ error: EmbeddedError) {
         if error.passes {
-            fold.diskIsFull()
+            fold.failed(error)
             closing?.isFoldGivenUp = true
         } else {
             fail("the fold: \(error)")

@@ -29,7 +29,7 @@ extension EmbeddedStore {
         let lastSequence: UInt64
         let foldedThrough: UInt64
         let expiring: ExpiringRecords
-        let isSpaceReserved: Bool
+        let reserveFailure: EmbeddedError?
         let report: StartReport
     }
 
@@ -122,7 +122,7 @@ private struct Start {
             options: options, lanes: lanes, table: table, writer: writer, folder: folder, lock: lock, memory: memory,
             nonce: random.next() | 1, lastSequence: end.lastSequence, foldedThrough: position,
             expiring: ExpiringRecords(inTable: try table.expiringCount(), inJournal: report.expiringReplayed),
-            isSpaceReserved: writer.reserve(), report: report)
+            reserveFailure: writer.reserve(), report: report)
     }
 
     /// The table if there is one. A new directory gets its journal first, then its table: a table without a journal has

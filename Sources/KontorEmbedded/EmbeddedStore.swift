@@ -63,7 +63,7 @@ public final class EmbeddedStore: TurnedStore {
         durability.syncedSequence = parts.lastSequence
         fold = FoldProgress(foldedThrough: parts.foldedThrough, unfoldedBytes: parts.report.bytesReplayed)
         expiring = parts.expiring
-        durability.isSpaceReserved = parts.isSpaceReserved
+        durability.reserveFailure = parts.reserveFailure
         updateAdmission()
     }
 
@@ -244,13 +244,21 @@ public final class EmbeddedStore: TurnedStore {
             (admission, closedBy) = (.unreachable(failure.reason), .failed)
         } else if closing != nil {
             (admission, closedBy) = (.unreachable("the store is closing"), .closing)
-        } else if !durability.isSpaceReserved || fold.isDiskFull {
-            (admission, closedBy) = (.diskFull, .diskFull)
+        } else if let failure = durability.reserveFailure ?? fold.trouble {
+            admission = StoreTrouble(failure)
+            closedBy = admission == .diskFull ? .diskFull : .noResources
         } else if fold.unfoldedBytes > options.unfoldedBytes {
             (admission, closedBy) = (.unreachable("the table does not keep up with the journal"), .foldBehind)
         } else {
             (admission, closedBy) = (nil, nil)
         }
+    }
+}
+
+extension StoreTrouble {
+    /// What a caller is told while this lasts.
+    init(_ error: EmbeddedError) {
+        if case .diskFull = error { self = .diskFull } else { self = .unreachable("\(error)") }
     }
 }
 

@@ -63,20 +63,20 @@ final class JournalWriter: @unchecked Sendable {
     }
 
     /// Reserves the rest of the current segment, and the next one's file. May be tried again.
-    /// - Returns: false if there is no room.
-    func reserve() -> Bool {
-        if failure != nil { return false }
+    /// - Returns: why new work must not begin; nil if it may.
+    func reserve() -> EmbeddedError? {
+        if let failure { return failure }
         do throws(EmbeddedError) {
             let room = segmentBytes + EmbeddedLimits.lastFrameBytes
             if !isReserved { try file.reserve(room) }
             isReserved = true
-            guard spare == nil else { return true }
+            guard spare == nil else { return nil }
             let next = try files.open(paths.spare, .create)
             try next.reserve(room)
             spare = next
-            return true
+            return nil
         } catch {
-            return false
+            return error
         }
     }
 

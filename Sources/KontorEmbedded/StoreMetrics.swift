@@ -19,6 +19,8 @@ public final class StoreMetrics: Sendable {
     enum ClosedBy: String, CaseIterable {
         case diskFull = "disk_full"
         case foldBehind = "fold_behind"
+        /// The system has no descriptors or memory, or does not let the journal make its next file.
+        case noResources = "no_resources"
         case failed, closing
     }
 

@@ -116,7 +116,7 @@ struct DurabilityTests {
         }
         world.disk.failsSyncs = false
         let steps = world.disk.steps
-        guard case .failure = world.store.writer.append([change], sequence: 1), !world.store.writer.reserve() else {
+        guard case .failure = world.store.writer.append([change], sequence: 1), world.store.writer.reserve() != nil else {
             Issue.record("it went on")
             return
         }
@@ -179,6 +179,22 @@ struct DurabilityTests {
         world.disk.hasNoDescriptors = false
         try world.restart()
         #expect(try world.heads([1, 50]) == [account(1), account(50)])
+    }
+
+    @Test("new work that is refused for another reason than a full disk is told that reason")
+    func otherReasonThanRoom() throws {
+        let world = try World { options, _ in options.segmentBytes = 300 }
+        world.disk.hasNoDescriptors = true
+        for number in 1...20 { try world.batch(number) }
+        guard case .unreachable(let reason)? = world.store.admission else {
+            Issue.record("\(String(describing: world.store.admission))")
+            return
+        }
+        #expect(reason.contains("open") && reason.contains("errno 24") && reason.contains("spare"), "\(reason)")
+        world.disk.hasNoDescriptors = false
+        world.tick(2_000)
+        world.lanes.stepAll(.journal)
+        #expect(world.store.admission == nil)
     }
 
     @Test("a disk that is full at the start refuses new work, and serves")
