@@ -4,6 +4,12 @@
 import GRDB
 import GRDBSQLite
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// DIR/table.sqlite: three tables of key and value, one an area, and `meta`.
 public final class SQLiteTable: FoldedTable {
     /// 1 had no expiring records.
@@ -243,7 +249,11 @@ extension SQLiteTable {
         } catch let error as EmbeddedError {
             throw error
         } catch let error as DatabaseError {
-            throw error.resultCode == .SQLITE_FULL ? .diskFull(path: path) : .table("\(error)")
+            switch error.extendedResultCode {
+            case .SQLITE_FULL: throw .diskFull(path: path)
+            case .SQLITE_NOMEM, .SQLITE_IOERR_NOMEM: throw .system(call: "SQLite", path: path, code: ENOMEM)
+            default: throw .table("\(error)")
+            }
         } catch {
             throw .table("\(error)")
         }

@@ -22,6 +22,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public var isBusy = false
     /// The disk has no room for a slice.
     public var isFull = false
+    /// What a slice meets instead of being written.
+    public var failure: EmbeddedError?
     /// Reads fail.
     public var failsReads = false
     public private(set) var slicesApplied = 0
@@ -60,6 +62,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
 
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) {
         if isFull { throw .diskFull(path: "table") }
+        if let failure { throw failure }
         for change in slice.changes {
             let key = Array(slice.bytes[change.key])
             let value = change.value.map { Array(slice.bytes[$0]) }

@@ -5,6 +5,9 @@ import KontorService
 import KontorSimulation
 import Testing
 
+import struct GRDB.DatabaseError
+import struct GRDB.ResultCode
+
 @testable import KontorEmbedded
 
 @Suite("Fold")
@@ -213,6 +216,24 @@ struct FoldTests {
         world.table.isFull = false
         world.rest()
         #expect(world.store.admission == nil)
+    }
+
+    @Test("a table that has no memory is tried again", arguments: [ResultCode.SQLITE_NOMEM, .SQLITE_IOERR_NOMEM])
+    func noMemory(code: ResultCode) throws {
+        let world = try small()
+        do throws(EmbeddedError) {
+            try SQLiteTable.failing("table") { throw DatabaseError(resultCode: code) }
+        } catch {
+            world.table.failure = error
+        }
+        for number in 1...10 { try world.batch(number) }
+        world.rest()
+        #expect(world.store.failure == nil)
+        #expect(world.store.admission != nil && world.store.admission != .diskFull)
+        world.table.failure = nil
+        world.rest()
+        #expect(world.store.admission == nil)
+        #expect(try world.table.position() == 10)
     }
 
     @Test("a slice keeps the last value of each key")
