@@ -39,6 +39,8 @@ public protocol FileSystem: AnyObject, Sendable {
     func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory
     /// Takes the directory for this process until the lock is released; ends with the process, however it ends.
     func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock
+    /// The process that has the lock, as far as its name is known; nil if none has. The owner does not notice.
+    func owner(of directory: String) throws(EmbeddedError) -> String?
 }
 
 extension FileSystem {

@@ -57,24 +57,56 @@ public final class PosixFileSystem: FileSystem {
 
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
         let path = directory + "/lock"
-        let descriptor = try openDescriptor(path, O_RDWR | O_CREAT | O_CLOEXEC)
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            let isTaken = errno == EWOULDBLOCK
-            let owner = PosixFile(descriptor, path)
-            guard isTaken else { throw failure("flock", path) }
-            let pid = String(decoding: try owner.read(at: 0, count: 20), as: UTF8.self)
-            throw .inUse(directory: directory, pid: pid.isEmpty ? "(unknown)" : pid)
+        let file = PosixFile(try openDescriptor(path, O_RDWR | O_CREAT | O_CLOEXEC), path)
+        var wanted = DescriptorLock.exclusive
+        if fcntl(file.descriptor, DescriptorLock.set, &wanted) != 0 {
+            guard errno == EAGAIN || errno == EACCES else { throw failure("fcntl", path) }
+            throw .inUse(directory: directory, pid: Self.pid(in: file))
         }
-        let file = PosixFile(descriptor, path)
         // The pid is a courtesy to whoever is refused: on a full disk there is none.
-        try file.truncate(to: 0)
-        let pid = Array(String(getpid()).utf8)
-        _ = pwrite(descriptor, pid, pid.count, 0)
+        let pid = Array("\(getpid())\n".utf8)
+        _ = pwrite(file.descriptor, pid, pid.count, 0)
         return PosixLock(file)
+    }
+
+    public func owner(of directory: String) throws(EmbeddedError) -> String? {
+        let path = directory + "/lock"
+        guard try exists(path) else { return nil }
+        let file = PosixFile(try openDescriptor(path, O_RDONLY | O_CLOEXEC), path)
+        var found = DescriptorLock.exclusive
+        if fcntl(file.descriptor, DescriptorLock.get, &found) != 0 { throw failure("fcntl", path) }
+        return found.l_type == Int16(F_UNLCK) ? nil : Self.pid(in: file)
+    }
+
+    private static func pid(in lock: PosixFile) -> String {
+        let bytes = (try? lock.read(at: 0, count: 20)) ?? []
+        let digits = bytes.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        return digits.isEmpty ? "(unknown)" : String(decoding: digits, as: UTF8.self)
     }
 
     private static func systemRename(_ path: String, _ newPath: String) -> Int32 {
         renameat(AT_FDCWD, path, AT_FDCWD, newPath)
+    }
+}
+
+/// Locks of an open file (Linux' "open file description locks"): they end with the process like those of `flock`, and unlike
+/// those one can ask for them without taking them. The headers that Swift imports leave their numbers out.
+private enum DescriptorLock {
+    static let get: CInt = 36  // F_OFD_GETLK
+    static let set: CInt = 37  // F_OFD_SETLK
+
+    /// Of the whole file.
+    static var exclusive: flock {
+        var lock = flock()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        return lock
+    }
+
+    static var none: flock {
+        var lock = exclusive
+        lock.l_type = Int16(F_UNLCK)
+        return lock
     }
 }
 
@@ -179,5 +211,8 @@ private final class PosixLock: DirectoryLock {
 
     init(_ file: PosixFile) { self.file = file }
 
-    func release() { flock(file.descriptor, LOCK_UN) }
+    func release() {
+        var none = DescriptorLock.none
+        _ = fcntl(file.descriptor, DescriptorLock.set, &none)
+    }
 }

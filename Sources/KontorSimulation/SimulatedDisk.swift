@@ -142,6 +142,10 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return SimulatedLock(self, directory)
     }
 
+    public func owner(of directory: String) throws(EmbeddedError) -> String? {
+        lockedDirectories.contains(directory) ? "1" : nil
+    }
+
     fileprivate func unlock(_ directory: String, life: Int) {
         if life == self.life { lockedDirectories.remove(directory) }
     }

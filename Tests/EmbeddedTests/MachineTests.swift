@@ -125,6 +125,27 @@ final class MachineTests {
         #expect(try snapshot().values.allSatisfy { $0 == account(100) })
     }
 
+    @Test("a lock file that takes no pid, as on a full disk, locks all the same")
+    func lockWithoutRoom() throws {
+        let files = PosixFileSystem()
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: directory + "/lock", withDestinationPath: "/dev/full")
+        let lock = try files.lock(directory)
+        #expect(throws: EmbeddedError.inUse(directory: directory, pid: "(unknown)")) { try files.lock(self.directory) }
+        lock.release()
+    }
+
+    @Test("who owns a directory can be asked without taking or changing anything")
+    func owner() throws {
+        let files = PosixFileSystem()
+        #expect(try files.owner(of: directory) == nil)
+        let store = try open()
+        #expect(try files.owner(of: directory) == "\(ProcessInfo.processInfo.processIdentifier)")
+        store.close { _ in }
+        lanes.runAll()
+        #expect(try files.owner(of: directory) == nil)
+    }
+
     @Test("SQLite syncs every commit of the table, and checkpoints only when told")
     func pragmas() throws {
         _ = try open()
