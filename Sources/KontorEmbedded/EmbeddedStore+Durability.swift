@@ -16,6 +16,8 @@ struct Durability {
 
     /// Slots that differ from what was handed over, each once, in the order of their first change.
     var dirty: [UInt32] = []
+    /// So many of them a scan of open work has brought into the index already.
+    var indexed = 0
     /// Barriers that wait for the dirty slots.
     var waiters: [Waiter] = []
     var inFlight: InFlight?
@@ -88,6 +90,7 @@ extension EmbeddedStore {
             if !exists && slot.pointee.key.member.isOpenWork { slots.remove(index) }
         }
         durability.dirty.removeAll(keepingCapacity: true)
+        durability.indexed = 0
         return changes
     }
 

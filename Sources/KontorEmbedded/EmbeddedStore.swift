@@ -214,6 +214,9 @@ public final class EmbeddedStore: TurnedStore {
         if !slot.pointee.isDirty {
             slot.pointee.isDirty = true
             durability.dirty.append(index)
+        } else if durability.indexed > 0 {
+            // A scan may have passed this slot, and its next page must see the change.
+            updateOpenWork(index)
         }
     }
 
@@ -223,7 +226,9 @@ public final class EmbeddedStore: TurnedStore {
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
     ) {
-        for index in durability.dirty { updateOpenWork(index) }
+        // Each slot once, however many pages the scan has.
+        for index in durability.dirty[durability.indexed...] { updateOpenWork(index) }
+        durability.indexed = durability.dirty.count
         completion(.success(openWork.page(kind, partition, after: cursor, in: slots)))
     }
 

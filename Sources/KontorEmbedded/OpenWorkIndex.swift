@@ -3,9 +3,14 @@
 import KontorCore
 import KontorService
 
-/// Slots of open work, in one bucket per kind and partition.
+/// Slots of open work, in one bucket per kind and partition. A bucket is sorted when it is scanned, not when it changes.
 struct OpenWorkIndex {
-    private var buckets = [[UInt32]](repeating: [], count: GroupKey.Kind.allCases.count * Partition.count)
+    private struct Bucket {
+        var slots: [UInt32] = []
+        var isSorted = true
+    }
+
+    private var buckets = [Bucket](repeating: Bucket(), count: GroupKey.Kind.allCases.count * Partition.count)
     private(set) var count = 0
 
     /// Adds a slot that is not in it.
@@ -14,8 +19,9 @@ struct OpenWorkIndex {
         let group = slot.pointee.key.group
         let bucket = Self.bucket(group.kind, Partition.of(group.id))
         slot.pointee.openBucket = Int16(bucket)
-        slot.pointee.openPosition = Int32(buckets[bucket].count)
-        buckets[bucket].append(index)
+        slot.pointee.openPosition = Int32(buckets[bucket].slots.count)
+        buckets[bucket].slots.append(index)
+        buckets[bucket].isSorted = false
         count += 1
     }
 
@@ -25,9 +31,10 @@ struct OpenWorkIndex {
         let bucket = Int(slot.pointee.openBucket)
         guard bucket >= 0 else { return }
         let position = Int(slot.pointee.openPosition)
-        let last = buckets[bucket].removeLast()
+        let last = buckets[bucket].slots.removeLast()
         if last != index {
-            buckets[bucket][position] = last
+            buckets[bucket].slots[position] = last
+            buckets[bucket].isSorted = false
             slots.pointer(last).pointee.openPosition = Int32(position)
         }
         slot.pointee.openBucket = -1
@@ -42,21 +49,38 @@ struct OpenWorkIndex {
     }
 
     /// The records of a bucket behind `cursor`, sorted by their keys' bytes, at most a page.
-    func page(
+    mutating func page(
         _ kind: GroupKey.Kind, _ partition: Int, after cursor: RecordKey?, in slots: SlotTable
     ) -> [(key: RecordKey, record: Record)] {
-        let start = cursor.map { $0.encoded }
-        var found: [(bytes: [UInt8], index: UInt32)] = []
-        for index in buckets[Self.bucket(kind, partition)] {
-            let bytes = slots.pointer(index).pointee.key.encoded
-            if let start, !start.lexicographicallyPrecedes(bytes) { continue }
-            found.append((bytes, index))
+        let bucket = Self.bucket(kind, partition)
+        if !buckets[bucket].isSorted { sort(bucket, in: slots) }
+        let sorted = buckets[bucket].slots
+        var page: [(key: RecordKey, record: Record)] = []
+        var position = cursor.map { firstPosition(behind: $0.encoded, sorted, in: slots) } ?? 0
+        while position < sorted.count && page.count < EmbeddedLimits.scanPage {
+            let slot = slots.pointer(sorted[position])
+            if let record = slot.pointee.record { page.append((slot.pointee.key, record)) }
+            position += 1
         }
-        found.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
-        return found.prefix(EmbeddedLimits.scanPage).compactMap { entry in
-            let slot = slots.pointer(entry.index)
-            return slot.pointee.record.map { (slot.pointee.key, $0) }
+        return page
+    }
+
+    private mutating func sort(_ bucket: Int, in slots: SlotTable) {
+        var entries = buckets[bucket].slots.map { (bytes: slots.pointer($0).pointee.key.encoded, index: $0) }
+        entries.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        for (position, entry) in entries.enumerated() { slots.pointer(entry.index).pointee.openPosition = Int32(position) }
+        buckets[bucket] = Bucket(slots: entries.map(\.index), isSorted: true)
+    }
+
+    private func firstPosition(behind start: [UInt8], _ sorted: [UInt32], in slots: SlotTable) -> Int {
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            let isBehind = start.lexicographicallyPrecedes(slots.pointer(sorted[middle]).pointee.key.encoded)
+            if isBehind { high = middle } else { low = middle + 1 }
         }
+        return low
     }
 
     private static func bucket(_ kind: GroupKey.Kind, _ partition: Int) -> Int {
