@@ -15,8 +15,11 @@ public enum EmbeddedLimits {
 
     /// A segment is closed at this size: the unit of deletion, and what stays reserved for work that has begun.
     public static let segmentBytes = 64 << 20
-    /// Reserved behind a segment's end for the frame that passes it: a turn of a full engine encodes to far less.
-    static let lastFrameBytes = 8 << 20
+    /// A batch that may encode to this much becomes a frame of its own: what a crash can tear, what a fold reads at once, and
+    /// many times what a sync usually covers.
+    static let frameBytes = 4 << 20
+    /// Reserved behind a segment's end for the frame that passes it: the largest batch, and the group that made it so large.
+    static let lastFrameBytes = 2 * frameBytes
     /// How often a failed reservation is tried again.
     static let reserveRetryMilliseconds: Int64 = 1_000
 

@@ -1,6 +1,7 @@
 // How commits become durable: everything since the last handover is one frame of the journal, and one sync. While one sync
 // runs the next batch grows; there are no timers.
 
+import DequeModule
 import KontorCore
 import KontorService
 
@@ -8,19 +9,26 @@ import KontorService
 struct Durability {
     typealias Waiter = (Result<Void, DurabilityFailure>) -> Void
 
-    struct InFlight {
+    /// What becomes one frame, and who waits for it.
+    struct Batch {
         let sequence: UInt64
-        let records: Int
+        let changes: [JournalChange]
         var waiters: [Waiter]
     }
 
-    /// Slots that differ from what was handed over, each once, in the order of their first change.
+    /// Slots that differ from what was sealed, each once, in the order of their first change.
     var dirty: [UInt32] = []
+    /// What they encode to at most.
+    var dirtyBytes = 0
     /// So many of them a scan of open work has brought into the index already.
     var indexed = 0
     /// Barriers that wait for the dirty slots.
     var waiters: [Waiter] = []
-    var inFlight: InFlight?
+    /// Batches that can grow no more, in order: the first may be with the journal, those behind it wait for its sync.
+    var sealed: Deque<Batch> = []
+    var isInFlight = false
+    /// The frame that is being written and synced.
+    var frameInFlight: UInt64? { isInFlight ? sealed.first?.sequence : nil }
     var nextSequence: UInt64 = 1
     var syncedSequence: UInt64 = 0
     /// Why the next segment's room is not ours; nil if it is.
@@ -32,8 +40,8 @@ struct Durability {
 }
 
 extension EmbeddedStore {
-    /// Records that were committed and are not synced yet: what a crash would take back, and what a frame will weigh.
-    public var unsyncedRecords: Int { durability.dirty.count + (durability.inFlight?.records ?? 0) }
+    /// Records that were committed and are not synced yet: what a crash would take back.
+    public var unsyncedRecords: Int { durability.sealed.reduce(durability.dirty.count) { $0 + $1.changes.count } }
 
     /// Why nothing more becomes durable; nil as long as all is well.
     public var failure: DurabilityFailure? { durability.failure }
@@ -43,8 +51,8 @@ extension EmbeddedStore {
             completion(.failure(failure))
         } else if !durability.dirty.isEmpty {
             durability.waiters.append(completion)
-        } else if durability.inFlight != nil {
-            durability.inFlight?.waiters.append(completion)
+        } else if !durability.sealed.isEmpty {
+            durability.sealed[durability.sealed.count - 1].waiters.append(completion)
         } else {
             completion(.success(()))
         }
@@ -53,23 +61,31 @@ extension EmbeddedStore {
     /// The owner's turn ends: what it committed goes to the journal, unless a sync is under way; then it follows that.
     public func flush() {
         evict()
-        guard durability.inFlight == nil, durability.failure == nil, !durability.dirty.isEmpty else { return }
-        let sequence = durability.nextSequence
-        let changes = takeDirty(sequence)
-        let waiters = durability.waiters
-        durability.waiters = []
-        // Created and removed within one batch: there is nothing to write.
-        if changes.isEmpty {
-            for waiter in waiters { waiter(.success(())) }
-            return
-        }
-        durability.nextSequence += 1
-        durability.inFlight = Durability.InFlight(sequence: sequence, records: changes.count, waiters: waiters)
-        lanes.perform(on: .journal) { [writer, metrics] in
+        guard !durability.isInFlight, durability.failure == nil else { return }
+        if durability.sealed.isEmpty { seal() }
+        guard let batch = durability.sealed.first else { return }
+        durability.isInFlight = true
+        lanes.perform(on: .journal) { [writer, metrics, changes = batch.changes, sequence = batch.sequence] in
             writer.append(changes, sequence: sequence, syncSeconds: metrics.syncSeconds)
         } then: { result in
             self.appended(result)
         }
+    }
+
+    /// What was committed so far becomes a frame: all of it or, after a crash, nothing. Later commits are in later frames.
+    func seal() {
+        guard !durability.dirty.isEmpty else { return }
+        let changes = takeDirty(durability.nextSequence)
+        let waiters = durability.waiters
+        durability.waiters = []
+        if changes.isEmpty {
+            // Created and removed within one batch: there is nothing to write, but there may be something to wait for.
+            for waiter in waiters { barrier(waiter) }
+            return
+        }
+        durability.sealed.append(
+            Durability.Batch(sequence: durability.nextSequence, changes: changes, waiters: waiters))
+        durability.nextSequence += 1
     }
 
     /// What the journal must say about each dirty slot. Open work that is gone leaves memory: absence says the same.
@@ -90,6 +106,7 @@ extension EmbeddedStore {
             if !exists && slot.pointee.key.member.isOpenWork { slots.remove(index) }
         }
         durability.dirty.removeAll(keepingCapacity: true)
+        durability.dirtyBytes = 0
         durability.indexed = 0
         return changes
     }
@@ -99,11 +116,11 @@ extension EmbeddedStore {
         case .failure(let error):
             fail("the journal: \(error)")
         case .success(let report):
-            guard let batch = durability.inFlight else { return }
-            durability.inFlight = nil
+            guard durability.isInFlight, let batch = durability.sealed.popFirst() else { return }
+            durability.isInFlight = false
             durability.syncedSequence = batch.sequence
             fold.appended(bytes: report.bytes)
-            metrics.journalRecords.increment(by: batch.records)
+            metrics.journalRecords.increment(by: batch.changes.count)
             metrics.journalBytes.increment(by: report.bytes)
             if report.isSpareTaken { reserveSpace() }
             updateAdmission()
@@ -119,8 +136,9 @@ extension EmbeddedStore {
         guard durability.failure == nil else { return }
         let failure = DurabilityFailure(reason: reason)
         durability.failure = failure
-        let waiters = (durability.inFlight?.waiters ?? []) + durability.waiters
-        durability.inFlight = nil
+        let waiters = durability.sealed.flatMap(\.waiters) + durability.waiters
+        durability.isInFlight = false
+        durability.sealed = []
         durability.waiters = []
         updateAdmission()
         for waiter in waiters { waiter(.failure(failure)) }

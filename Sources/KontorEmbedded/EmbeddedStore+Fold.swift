@@ -91,7 +91,7 @@ extension EmbeddedStore {
     public func tick(now: Int64, wall: Int64 = 0) {
         self.wall = wall
         fold.tick(now)
-        if let (count, milliseconds) = slowSyncs.tick(now, frame: durability.inFlight?.sequence) {
+        if let (count, milliseconds) = slowSyncs.tick(now, frame: durability.frameInFlight) {
             events?.warning("The disk is slow", ["slowSyncs": "\(count)", "longestMilliseconds": "\(milliseconds)"])
         }
         if now >= nextGauges {

@@ -196,6 +196,8 @@ public final class EmbeddedStore: TurnedStore {
             if member == .head { set(index, record) } else { write(group, member, record) }
         }
         head.pointee.version = nextVersion()
+        // Between two groups, never within one: a group is atomic.
+        if durability.dirtyBytes >= EmbeddedLimits.frameBytes { seal() }
         return .committed
     }
 
@@ -208,15 +210,19 @@ public final class EmbeddedStore: TurnedStore {
 
     private func set(_ index: UInt32, _ record: Record?) {
         let slot = slots.pointer(index)
+        let replaced = slot.pointee.record
         slot.pointee.record = record
         slot.pointee.isLoading = false
         slot.pointee.isUsed = true
-        if !slot.pointee.isDirty {
+        durability.dirtyBytes += record?.encodedBytesAtMost ?? 0
+        if slot.pointee.isDirty {
+            durability.dirtyBytes -= replaced?.encodedBytesAtMost ?? 0
+            // A scan may have passed this slot, and its next page must see the change.
+            if durability.indexed > 0 { updateOpenWork(index) }
+        } else {
             slot.pointee.isDirty = true
             durability.dirty.append(index)
-        } else if durability.indexed > 0 {
-            // A scan may have passed this slot, and its next page must see the change.
-            updateOpenWork(index)
+            durability.dirtyBytes += JournalFrame.changeHeaderBytes + RecordKey.encodedBytesAtMost
         }
     }
 

@@ -59,6 +59,8 @@ enum JournalFrame {
     static let headerBytes = 20
     /// Not a sequence that ids, which are printable, can produce.
     private static let magic: UInt32 = 0xF5A1_4B01
+    /// Flags and lengths of a change.
+    static let changeHeaderBytes = 7
     private static let isPresent: UInt8 = 1
     private static let area: UInt8 = 6
 
@@ -144,10 +146,10 @@ enum JournalFrame {
         var rest = bytes.little(UInt32.self, at: payload.lowerBound)
         var position = payload.lowerBound + 4
         while rest > 0 {
-            guard payload.upperBound - position >= 7 else { return false }
+            guard payload.upperBound - position >= changeHeaderBytes else { return false }
             let flags = bytes[position]
             guard let area = TableArea(rawValue: flags & area) else { return false }
-            let keyStart = position + 7
+            let keyStart = position + changeHeaderBytes
             let valueStart = keyStart + Int(bytes.little(UInt16.self, at: position + 1))
             position = valueStart + Int(bytes.little(UInt32.self, at: position + 3))
             guard position <= payload.upperBound else { return false }

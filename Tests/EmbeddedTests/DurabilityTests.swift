@@ -197,6 +197,57 @@ struct DurabilityTests {
         #expect(world.store.admission == nil)
     }
 
+    @Test("a batch of very large orders finds the room that is reserved for it, on a disk that has no other")
+    func largeOrders() throws {
+        let world = try World { options, disk in
+            options.segmentBytes = 1 << 20
+            disk.capacityBytes = 2 * (options.segmentBytes + EmbeddedLimits.lastFrameBytes)
+        }
+        let line = OrderLine(
+            item: Identifier(String(repeating: "i", count: 64)) ?? Identifier(number: 0), units: Amount(1), price: Amount(1))
+        var order = Order(user: Identifier(number: 1), incarnation: 1)
+        order.lines = Array(repeating: line, count: Limits.orderLines)
+        let groups = (0..<600).map { GroupKey(.order, Identifier(number: $0)) }
+        let acknowledged = Box<Int>()
+        acknowledged.value = 0
+        for group in groups {
+            try world.write(group, [(.head, .order(order))])
+            world.store.barrier { result in
+                if case .success = result { acknowledged.value? += 1 }
+            }
+        }
+        #expect(world.store.unsyncedRecords == 600)
+        world.sync()
+        #expect(acknowledged.value == 600)
+        #expect(world.store.failure == nil)
+        #expect(world.store.unsyncedRecords == 0)
+        try world.restart()
+        #expect(try world.load(groups[599]).head == .order(order))
+        let sizes = world.segments.map { world.disk.content($0)?.count ?? 0 }
+        #expect(sizes.reduce(0, +) > EmbeddedLimits.lastFrameBytes + (1 << 20), "more than one frame may have")
+        #expect(sizes.allSatisfy { $0 <= EmbeddedLimits.lastFrameBytes + (1 << 20) }, "\(sizes)")
+    }
+
+    @Test("a barrier behind a batch that was sealed and vanished waits for those before it")
+    func barrierBehindSealed() throws {
+        let world = try World()
+        var order = Order(user: Identifier(number: 1), incarnation: 1)
+        order.lines = Array(
+            repeating: OrderLine(item: Identifier(number: 1), units: Amount(1), price: Amount(1)), count: Limits.orderLines)
+        var number = 0
+        while world.store.durability.sealed.isEmpty {
+            number += 1
+            try world.write(GroupKey(.order, Identifier(number: number)), [(.head, .order(order))])
+        }
+        let done = Box<Bool>()
+        world.store.barrier { _ in done.value = true }
+        #expect(done.value == nil)
+        world.store.flush()
+        #expect(done.value == nil)
+        world.lanes.step(.journal)
+        #expect(done.value == true)
+    }
+
     @Test("a disk that is full at the start refuses new work, and serves")
     func diskFullAtStart() throws {
         let world = try World()
