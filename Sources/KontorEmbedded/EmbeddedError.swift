@@ -18,6 +18,12 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
     case newerFormat(file: String, version: UInt32)
     /// Another process owns the directory.
     case inUse(directory: String, pid: String)
+    /// What should be made is there already.
+    case exists(path: String)
+    /// A restore goes into a directory of its own.
+    case notEmpty(directory: String, name: String)
+    /// A restore began and did not end: what is there is a part of a store.
+    case unfinishedRestore(directory: String)
     /// SQLite failed.
     case table(String)
 
@@ -28,6 +34,11 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damage(let file, let offset, let reason): "damage in \(file) at offset \(offset): \(reason)"
         case .newerFormat(let file, let version): "\(file) has format \(version), written by a newer kontor"
         case .inUse(let directory, let pid): "\(directory) is in use by process \(pid)"
+        case .exists(let path): "\(path) is there already, and is not overwritten"
+        case .notEmpty(let directory, let name):
+            "\(directory) is not empty (it has \(name)): a store is restored into a new or empty directory"
+        case .unfinishedRestore(let directory):
+            "\(directory) has an unfinished restore: run `kontor restore` on it again"
         case .table(let message): "the table failed: \(message)"
         }
     }
@@ -38,7 +49,7 @@ extension EmbeddedError {
     var passes: Bool {
         switch self {
         case .diskFull, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true
-        case .system, .damage, .newerFormat, .inUse, .table: false
+        case .system, .damage, .newerFormat, .inUse, .exists, .notEmpty, .unfinishedRestore, .table: false
         }
     }
 }

@@ -60,6 +60,19 @@ public enum EmbeddedLimits {
     static let pageCacheKiB = 64 << 10
     /// How long the table waits for another process's reader (an audit, a backup) before it says busy.
     static let busyMilliseconds = 100
+    // MARK: Backup
+
+    /// Records of a backup in one frame, which a restore writes in one transaction. Its memory is a few times this.
+    static let backupFrameBytes = 1 << 20
+
+    /// Open checkouts that the doctor names: the oldest, one screen of them.
+    public static let oldestSagas = 10
+
+    /// What a start replays, as measured on two cores: for estimates only.
+    static let replayBytesPerMillisecond = 64 << 10
+
+    // MARK: Snapshots
+
     /// How often a snapshot begins again because the journal was cut behind it while it looked.
     static let snapshotAttempts = 5
 }

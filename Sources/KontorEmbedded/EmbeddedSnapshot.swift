@@ -1,5 +1,5 @@
-// A look at a store from outside, while a server owns it or not: for audits and backups. Takes no lock on the directory,
-// writes no file of the store, and sees one moment of it.
+// A look at a store from outside, while a server owns it or not: for audits, backups and the doctor. Takes no lock on the
+// directory, makes and writes no file, and sees one moment of it.
 
 import KontorCore
 
@@ -20,49 +20,73 @@ public struct EmbeddedSnapshot {
     ///
     /// - Throws: ``EmbeddedError``, or what `body` throws.
     public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
-        let path = SQLiteTable.path(directory)
-        guard try files.exists(path) else { throw EmbeddedError.table("there is no store in \(directory)") }
-        let table = try SQLiteView.Source(path)
-        for attempt in 1... {
-            // A segment that the owner deletes between the look at the directory and its opening looks like a gap.
-            let isDone = try table.read { view in
-                do {
-                    let tail = try readTail(view)
-                    try merge(tail, view, body)
-                    return true
-                } catch let error as TailFailure {
-                    if attempt == EmbeddedLimits.snapshotAttempts { throw error.reason }
-                    return false
-                }
+        var hasGiven = false
+        try reading { view in
+            let tail = try readTail(view)
+            try merge(tail, view) { key, record in
+                hasGiven = true
+                try body(key, record)
             }
-            if isDone { return }
+        } canRepeat: {
+            !hasGiven
         }
     }
 
-    private struct TailFailure: Error {
-        let reason: EmbeddedError
+    /// What a start would have to replay, without the records.
+    func replay() throws -> ReplayAhead {
+        try reading { view in
+            var ahead = ReplayAhead(tableFormat: try view.meta("format"), position: try view.meta("position"))
+            let end = try readJournal(view) { frame, bytes, _ throws(EmbeddedError) in
+                ahead.frames += 1
+                ahead.bytes += frame.end - frame.start
+                ahead.records += bytes.withUnsafeBytes { Int($0.little(UInt32.self, at: frame.payload.lowerBound)) }
+            }
+            ahead.tornBytes = end.tornBytes
+            return ahead
+        } canRepeat: {
+            true
+        }
+    }
+
+    /// Looks at the table in one transaction. Begins again, a few times, when it fails and may: a segment that the owner deletes
+    /// between the look at the directory and its opening looks like a gap, and files come and go when a server starts or ends.
+    private func reading<Value>(_ body: (SQLiteView) throws -> Value, canRepeat: () -> Bool) throws -> Value {
+        if try files.exists(StoreRestore.marker(directory)) { throw EmbeddedError.unfinishedRestore(directory: directory) }
+        let path = SQLiteTable.path(directory)
+        guard try files.exists(path) else { throw EmbeddedError.table("there is no store in \(directory)") }
+        var attempt = 1
+        while true {
+            do {
+                return try SQLiteView.Source(path, files).read(body)
+            } catch  where canRepeat() && attempt < EmbeddedLimits.snapshotAttempts {
+                attempt += 1
+            }
+        }
     }
 
     /// What the journal has behind the position of this transaction: the last value of each key, sorted.
     private func readTail(_ view: SQLiteView) throws -> [(key: [UInt8], value: [UInt8]?)] {
-        let position = try view.meta("position")
-        let storeID = try view.meta("store")
         var tail: [[UInt8]: [UInt8]?] = [:]
-        do throws(EmbeddedError) {
-            let reader = JournalReader(files: files, paths: JournalPaths(directory))
-            let end = try reader.read(behind: position, storeID: storeID) { frame, bytes, path throws(EmbeddedError) in
-                let isWhole = bytes.withUnsafeBytes { buffer in
-                    JournalFrame.forEachChange(in: buffer, payload: frame.payload) { change in
-                        tail.updateValue(change.value.map { Array(bytes[$0]) }, forKey: Array(bytes[change.key]))
-                    }
+        _ = try readJournal(view) { frame, bytes, path throws(EmbeddedError) in
+            let isWhole = bytes.withUnsafeBytes { buffer in
+                JournalFrame.forEachChange(in: buffer, payload: frame.payload) { change in
+                    tail.updateValue(change.value.map { Array(bytes[$0]) }, forKey: Array(bytes[change.key]))
                 }
-                if !isWhole { throw .damage(file: path, offset: frame.start, reason: "a malformed frame") }
             }
-            if end == nil { throw .damage(file: directory + "/journal", offset: 0, reason: "the journal is gone") }
-        } catch {
-            throw TailFailure(reason: error)
+            if !isWhole { throw .damage(file: path, offset: frame.start, reason: "a malformed frame") }
         }
         return tail.map { ($0.key, $0.value) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    }
+
+    private func readJournal(
+        _ view: SQLiteView, _ body: (JournalFrame.Found, [UInt8], String) throws(EmbeddedError) -> Void
+    ) throws -> JournalEnd {
+        let reader = JournalReader(files: files, paths: JournalPaths(directory))
+        let end = try reader.read(behind: try view.meta("position"), storeID: try view.meta("store"), body)
+        guard let end else {
+            throw EmbeddedError.damage(file: directory + "/journal", offset: 0, reason: "the journal is gone")
+        }
+        return end
     }
 
     /// The table's records in order, each replaced, left out or joined by what the tail says.
@@ -97,4 +121,15 @@ public struct EmbeddedSnapshot {
         }
         try body(decoded, try Record(stored: value))
     }
+}
+
+/// What lies in the journal behind the table's position.
+struct ReplayAhead {
+    let tableFormat: UInt64
+    let position: UInt64
+    var frames = 0
+    var records = 0
+    var bytes = 0
+    /// Behind the last good frame: what was being written when the process ended, or is being written now.
+    var tornBytes = 0
 }

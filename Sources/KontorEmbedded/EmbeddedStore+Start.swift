@@ -132,6 +132,7 @@ private struct Start {
         try files.syncDirectory(directory)
         try files.syncDirectory(directory + "/..")
         if try files.exists(paths.spare) { try files.remove(paths.spare) }
+        if try files.exists(StoreRestore.marker(directory)) { throw .unfinishedRestore(directory: directory) }
         let table = try tables.open(directory)
         guard try paths.segments(files).isEmpty else { return table }
         if table != nil {

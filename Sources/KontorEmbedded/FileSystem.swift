@@ -22,6 +22,8 @@ public enum FileMode: Sendable {
     case append
     /// The file is made, or emptied.
     case create
+    /// The file is made, and was not there: else `exists`.
+    case createNew
 }
 
 /// A file system. Names become durable with ``Directory/sync()``; until then a crash may take them back.
@@ -37,6 +39,8 @@ public protocol FileSystem: AnyObject, Sendable {
     func rename(_ path: String, to newPath: String) throws(EmbeddedError)
     /// Keeps a descriptor of the directory, so that its names can be synced when the process has no other left.
     func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory
+    /// What ordinary users may still write on the file system of this path.
+    func freeBytes(_ path: String) throws(EmbeddedError) -> Int
     /// Takes the directory for this process until the lock is released; ends with the process, however it ends.
     func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock
     /// The process that has the lock, as far as its name is known; nil if none has. The owner does not notice.

@@ -43,7 +43,7 @@ final class JournalFolder: @unchecked Sendable {
                     file: paths.segment(position.segment), offset: position.offset,
                     reason: "frame \(position.sequence) was written and synced, and is not there")
             }
-            let slice = FoldSlice(bytes: bytes, changes: coalesce(frames, bytes), through: last.sequence)
+            let slice = FoldSlice(bytes: bytes, changes: Self.coalesce(frames, bytes), through: last.sequence)
             try table.apply(slice)
             position.offset += last.end
             position.sequence = last.sequence + 1
@@ -136,7 +136,7 @@ final class JournalFolder: @unchecked Sendable {
     }
 
     /// Sorts the changes by key and keeps the last of each.
-    private func coalesce(_ frames: [JournalFrame.Found], _ bytes: [UInt8]) -> [FoldSlice.Change] {
+    static func coalesce(_ frames: [JournalFrame.Found], _ bytes: [UInt8]) -> [FoldSlice.Change] {
         var entries: [SortEntry] = []
         return bytes.withUnsafeBytes { buffer in
             for frame in frames {

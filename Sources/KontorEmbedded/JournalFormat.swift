@@ -40,12 +40,17 @@ struct SegmentHeader: Equatable {
         self.firstSequence = firstSequence
     }
 
+    /// The version that a header claims to have.
+    static func format(in bytes: UnsafeRawBufferPointer) -> UInt32? {
+        bytes.count >= Self.bytes ? bytes.little(UInt32.self, at: 8) : nil
+    }
+
     /// The checksum's place is the same in every format, so that a newer one is told apart from damage.
     init(decoding bytes: UnsafeRawBufferPointer) throws(Failure) {
         guard bytes.count >= Self.bytes, bytes.little(UInt64.self, at: 0) == Self.magic,
             CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<28])) == bytes.little(UInt32.self, at: 28)
         else { throw .torn }
-        let version = bytes.little(UInt32.self, at: 8)
+        let version = Self.format(in: bytes) ?? 0
         if version > Self.formatVersion { throw .newerFormat(version) }
         storeID = bytes.little(UInt64.self, at: 12)
         firstSequence = bytes.little(UInt64.self, at: 20)

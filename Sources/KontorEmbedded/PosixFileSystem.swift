@@ -16,6 +16,9 @@ public final class PosixFileSystem: FileSystem {
         case .read: flags = O_RDONLY | O_CLOEXEC
         case .append: flags = O_RDWR | O_APPEND | O_CLOEXEC
         case .create: flags = O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC
+        case .createNew:
+            flags = O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC
+            if access(path, F_OK) == 0 { throw .exists(path: path) }
         }
         return PosixFile(try openDescriptor(path, flags), path)
     }
@@ -53,6 +56,12 @@ public final class PosixFileSystem: FileSystem {
 
     public func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory {
         PosixDirectory(PosixFile(try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path))
+    }
+
+    public func freeBytes(_ path: String) throws(EmbeddedError) -> Int {
+        var status = statvfs()
+        if statvfs(path, &status) != 0 { throw failure("statvfs", path) }
+        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {

@@ -97,7 +97,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     public func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File {
         if hasNoDescriptors { throw .system(call: "open", path: path, code: 24) }
-        if mode == .create {
+        if mode == .createNew && names[path] != nil { throw .exists(path: path) }
+        if mode == .create || mode == .createNew {
             try step()
             let inode = Inode()
             change(.link(path, inode))
@@ -140,6 +141,10 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
         guard lockedDirectories.insert(directory).inserted else { throw .inUse(directory: directory, pid: "1") }
         return SimulatedLock(self, directory)
+    }
+
+    public func freeBytes(_ path: String) throws(EmbeddedError) -> Int {
+        capacityBytes - names.values.reduce(0) { $0 + $1.room }
     }
 
     public func owner(of directory: String) throws(EmbeddedError) -> String? {

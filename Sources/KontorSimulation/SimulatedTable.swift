@@ -36,6 +36,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
             open: { [self] _ throws(EmbeddedError) in store == nil ? nil : self },
             create: { [self] _, storeID throws(EmbeddedError) in
                 store = storeID
+                current = Content()
+                checkpointed = current
                 return self
             })
     }

@@ -13,11 +13,13 @@ struct Kontor: ParsableCommand {
         discussion: """
             Start a shop:      kontor serve
             Check its books:   kontor audit --data kontor-data
+            Keep a copy:       kontor backup --to shop.backup --data kontor-data
+            How is it?         kontor doctor --data kontor-data
 
             Every option can also be given as an environment variable: --internal-port as KONTOR_INTERNAL_PORT.
             """,
         version: release,
-        subcommands: [Serve.self, AuditBooks.self, Bench.self])
+        subcommands: [Serve.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self])
 }
 
 /// Settings from the command line, else from the environment, else a default.

@@ -1,0 +1,105 @@
+// Restore: a new store from a backup. Until it is whole a marker stands in its directory, on which no server starts.
+
+import KontorCore
+import KontorService
+
+/// Makes a store in a new or empty directory.
+public struct StoreRestore {
+    private let path: String
+    private let files: any FileSystem
+    private let tables: TableOpener
+
+    static func marker(_ directory: String) -> String { directory + "/restoring" }
+
+    /// What may lie in a directory that counts as empty: what a start that failed, or a new file system, leaves there.
+    private static let harmless: Set = ["lock", "lost+found"]
+
+    /// - Parameter path: the backup's file.
+    public init(from path: String, files: any FileSystem = PosixFileSystem(), tables: TableOpener = SQLiteTable.opener) {
+        self.path = path
+        self.files = files
+        self.tables = tables
+    }
+
+    /// Reads the whole backup.
+    /// - Throws: `damage` and `newerFormat`, with the place.
+    public func check() throws(EmbeddedError) -> BackupReport { try BackupReader(path, files).check() }
+
+    /// Checks the backup, then writes the store. A crash leaves the directory as it was, or one that servers refuse and that a
+    /// restore can be run on again, or the whole store.
+    ///
+    /// - Parameters:
+    ///   - directory: new, empty, or with an unfinished restore.
+    ///   - random: names the new store.
+    /// - Throws: `notEmpty`, `inUse`, `diskFull`; `damage` and `newerFormat` for the backup.
+    public func run(to directory: String, random: any RandomSource) throws(EmbeddedError) -> BackupReport {
+        let reader = try BackupReader(path, files)
+        let report = try reader.check()
+        try files.createDirectory(directory)
+        let lock = try takeEmpty(directory)
+        defer { lock.release() }
+        try files.syncDirectory(directory.parentDirectory)
+        let storeID = random.next()
+        try mark(directory)
+        try clear(directory)
+        try writeTable(reader, directory, storeID)
+        // The journal last: a table without one is refused too.
+        let paths = JournalPaths(directory)
+        try files.createDirectory(paths.directory)
+        try JournalWriter.create(files: files, paths: paths, storeID: storeID)
+        try files.syncDirectory(directory)
+        try files.remove(Self.marker(directory))
+        try files.syncDirectory(directory)
+        return report
+    }
+
+    /// Looks before it locks, because a lock is a file, and after it, because somebody may have been faster.
+    private func takeEmpty(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
+        try checkEmpty(directory)
+        let lock = try files.lock(directory)
+        do throws(EmbeddedError) {
+            try checkEmpty(directory)
+            return lock
+        } catch {
+            lock.release()
+            throw error
+        }
+    }
+
+    private func checkEmpty(_ directory: String) throws(EmbeddedError) {
+        if try files.exists(Self.marker(directory)) { return }
+        let names = try files.list(directory).filter { !Self.harmless.contains($0) }
+        if let name = names.min() { throw .notEmpty(directory: directory, name: name) }
+    }
+
+    private func mark(_ directory: String) throws(EmbeddedError) {
+        try files.open(Self.marker(directory), .create).sync()
+        try files.syncDirectory(directory)
+    }
+
+    /// Removes what an unfinished restore has left.
+    private func clear(_ directory: String) throws(EmbeddedError) {
+        let paths = JournalPaths(directory)
+        if try files.exists(paths.directory) {
+            for name in try files.list(paths.directory) { try files.remove(paths.directory + "/" + name) }
+        }
+        let table = SQLiteTable.path(directory)
+        for path in [table, table + "-wal", table + "-shm"] where try files.exists(path) { try files.remove(path) }
+    }
+
+    /// One transaction a frame. The position stays that of a new store, whose journal begins behind it.
+    private func writeTable(_ reader: BackupReader, _ directory: String, _ storeID: UInt64) throws(EmbeddedError) {
+        let table = try tables.create(directory, storeID)
+        defer { table.close() }
+        var uncheckpointedBytes = 0
+        try reader.forEachFrame { frame, bytes throws(EmbeddedError) in
+            try table.apply(FoldSlice(bytes: bytes, changes: JournalFolder.coalesce([frame], bytes), through: 0))
+            uncheckpointedBytes += bytes.count
+            guard uncheckpointedBytes >= EmbeddedLimits.checkpointBytes else { return }
+            uncheckpointedBytes = 0
+            // A reader in the way only costs room: the last checkpoint decides.
+            _ = try table.checkpoint()
+        }
+        guard try table.checkpoint() else { throw .table("somebody reads it: run the restore again") }
+    }
+}
