@@ -1,24 +1,38 @@
 // How large records can be as bytes, without encoding them: a store bounds its batches by it.
 
 extension Record {
-    /// At least what ``encode(into:)`` writes; exact in the number of lines, legs and the like.
+    /// At least what ``encode(into:)`` writes; it follows the number of lines, legs and the like.
     public var encodedBytesAtMost: Int {
         switch self {
-        case .account, .hold, .payment: Self.fixedBytes
-        case .order(let order): Self.fixedBytes + order.lines.count * Self.lineBytes
-        case .saga(let saga): Self.fixedBytes + saga.legs.count * Self.lineBytes
+        case .account, .hold, .payment: Size.fixed
+        case .order(let order): Size.fixed + order.lines.count * Size.line + order.history.reduce(0) { $0 + Size.of($1) }
+        case .saga(let saga): Size.fixed + saga.legs.count * Size.line + (saga.claim.map(Size.of) ?? 0)
+        case .key(let kept): Size.fixed + kept.request.count
         }
     }
-
-    /// Version, tag, and everything that there is a fixed number of: two ids, and ten integers of at most ten bytes.
-    private static let fixedBytes = 2 + 2 * idBytes + 100
-    /// An id and two integers.
-    private static let lineBytes = idBytes + 2 * 10
-    /// Its length, its kind, and the id.
-    private static let idBytes = 2 + Limits.identifierBytes
 }
 
 extension RecordKey {
-    /// At least what ``encode(into:)`` writes: two ids, their kinds and lengths, a tag, an incarnation and an attempt.
-    public static let encodedBytesAtMost = 2 * (2 + Limits.identifierBytes) + 1 + 8 + 5
+    /// At least what ``encode(into:)`` writes.
+    public var encodedBytesAtMost: Int {
+        if case .key(let key) = member { Size.key + key.text.utf8.count } else { Size.key }
+    }
+}
+
+private enum Size {
+    static let integer = 10
+    /// Its length or kind, and the bytes.
+    static let id = 3 + Limits.identifierBytes
+    /// Version, tag, and everything that a record or an attempt has a fixed number of: ids and integers.
+    static let fixed = 3 * id + 12 * integer
+    /// An id and two integers.
+    static let line = id + 2 * integer
+    /// Two ids, a tag, an incarnation and an attempt.
+    static let key = 2 * id + 2 * integer
+
+    static func of(_ attempt: Attempt) -> Int {
+        fixed + (attempt.legs?.count ?? 0) * line + attempt.traces.count * 2 * integer
+    }
+
+    static func of(_ claim: KeyClaim) -> Int { 3 * integer + claim.key.text.utf8.count + claim.request.count }
 }

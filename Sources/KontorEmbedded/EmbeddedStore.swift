@@ -222,7 +222,7 @@ public final class EmbeddedStore: TurnedStore {
         } else {
             slot.pointee.isDirty = true
             durability.dirty.append(index)
-            durability.dirtyBytes += JournalFrame.changeHeaderBytes + RecordKey.encodedBytesAtMost
+            durability.dirtyBytes += JournalFrame.changeHeaderBytes + slot.pointee.key.encodedBytesAtMost
         }
     }
 

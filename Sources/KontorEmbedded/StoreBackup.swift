@@ -101,7 +101,7 @@ private struct BackupWriter {
     mutating func add(_ key: RecordKey, _ record: Record) throws(EmbeddedError) {
         census.add(key, record)
         changes.append(JournalChange(key: key, record: record))
-        changeBytes += RecordKey.encodedBytesAtMost + record.encodedBytesAtMost
+        changeBytes += key.encodedBytesAtMost + record.encodedBytesAtMost
         if changeBytes >= EmbeddedLimits.backupFrameBytes { try writeFrame() }
     }
 

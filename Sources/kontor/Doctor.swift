@@ -43,10 +43,12 @@ struct Doctor: ParsableCommand {
             lines.append(
                 """
                 Records    \(census.items) items, \(census.users) users, \(census.orders) orders (\(census.paidOrders) paid), \
-                \(census.openSagas) open checkouts, \(census.holds) holds, \(census.others) others
+                \(census.openSagas) open checkouts, \(census.holds) holds, \(census.keys) idempotency keys, \(census.others) others
                 """)
             for saga in census.oldestSagas {
-                lines.append("             order \(saga.order): \(saga.phase), deadline \(relative(saga.deadline, now))")
+                lines.append(
+                    "             order \(saga.order): \(saga.phase), began \(relative(saga.begun, now)), deadline \(relative(saga.deadline, now))"
+                )
             }
         }
         let journalBytes = found.files.segments.reduce(0) { $0 + $1.bytes }
