@@ -45,7 +45,7 @@ struct OpenWorkIndex {
     /// How many of one kind there are.
     func count(of kind: GroupKey.Kind) -> Int {
         let first = Self.bucket(kind, 0)
-        return buckets[first..<first + Partition.count].reduce(0) { $0 + $1.count }
+        return buckets[first..<first + Partition.count].reduce(0) { $0 + $1.slots.count }
     }
 
     /// The records of a bucket behind `cursor`, sorted by their keys' bytes, at most a page.
