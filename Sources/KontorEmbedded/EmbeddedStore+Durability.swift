@@ -27,6 +27,8 @@ struct Durability {
     /// Batches that can grow no more, in order: the first may be with the journal, those behind it wait for its sync.
     var sealed: Deque<Batch> = []
     var isInFlight = false
+    /// The frame that is being written and synced.
+    var frameInFlight: UInt64? { isInFlight ? sealed.first?.sequence : nil }
     var nextSequence: UInt64 = 1
     var syncedSequence: UInt64 = 0
     /// Why the next segment's room is not ours; nil if it is.

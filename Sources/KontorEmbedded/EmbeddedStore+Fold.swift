@@ -91,8 +91,7 @@ extension EmbeddedStore {
     public func tick(now: Int64, wall: Int64 = 0) {
         self.wall = wall
         fold.tick(now)
-        let frame = durability.isInFlight ? durability.sealed.first?.sequence : nil
-        if let (count, milliseconds) = slowSyncs.tick(now, frame: frame) {
+        if let (count, milliseconds) = slowSyncs.tick(now, frame: durability.frameInFlight) {
             events?.warning("The disk is slow", ["slowSyncs": "\(count)", "longestMilliseconds": "\(milliseconds)"])
         }
         if now >= nextGauges {

@@ -256,8 +256,8 @@ public final class EmbeddedStore: TurnedStore {
         } else if closing != nil {
             (admission, closedBy) = (.unreachable("the store is closing"), .closing)
         } else if let failure = durability.reserveFailure ?? fold.trouble {
-            let trouble = StoreTrouble(failure)
-            (admission, closedBy) = (trouble, trouble == .diskFull ? .diskFull : .starved)
+            admission = StoreTrouble(failure)
+            closedBy = admission == .diskFull ? .diskFull : .noResources
         } else if fold.unfoldedBytes > options.unfoldedBytes {
             (admission, closedBy) = (.unreachable("the table does not keep up with the journal"), .foldBehind)
         } else {

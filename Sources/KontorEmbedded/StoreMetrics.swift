@@ -18,9 +18,9 @@ public final class StoreMetrics: Sendable {
     /// Why new work is refused.
     enum ClosedBy: String, CaseIterable {
         case diskFull = "disk_full"
-        /// No descriptors, or no memory.
-        case starved
         case foldBehind = "fold_behind"
+        /// The system has no descriptors or memory, or does not let the journal make its next file.
+        case noResources = "no_resources"
         case failed, closing
     }
 
