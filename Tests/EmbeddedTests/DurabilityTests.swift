@@ -239,6 +239,7 @@ struct DurabilityTests {
             number += 1
             try world.write(GroupKey(.order, Identifier(number: number)), [(.head, .order(order))])
         }
+        try #require(!world.store.durability.sealed.isEmpty && world.store.durability.dirty.isEmpty)
         let done = Box<Bool>()
         world.store.barrier { _ in done.value = true }
         #expect(done.value == nil)

@@ -19,6 +19,8 @@ struct ScanTests {
     func changesAgain() throws {
         let world = try World()
         try world.write(item(1), [(.head, account(9)), (.hold(saga(1)), hold(1))])
+        try world.write(item(1), [(.hold(saga(2)), hold(2))])
+        try world.write(item(1), [(.hold(saga(2)), nil)])
         #expect(try scan(world, item(1)) == [.hold(saga(1))])
         try world.write(item(1), [(.hold(saga(1)), nil), (.hold(saga(2)), hold(2))])
         #expect(try scan(world, item(1)) == [.hold(saga(2))])
