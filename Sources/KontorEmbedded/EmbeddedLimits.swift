@@ -68,7 +68,7 @@ public enum EmbeddedLimits {
     /// Open checkouts that the doctor names: the oldest, one screen of them.
     public static let oldestSagas = 10
 
-    /// What a start replays, as measured on two cores: for estimates only.
+    /// What a start replays, for estimates only: 1.5 s for 100 MiB.
     static let replayBytesPerMillisecond = 64 << 10
 
     // MARK: Snapshots

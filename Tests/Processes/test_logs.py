@@ -136,7 +136,7 @@ class LogTests(LogCase):
 class SettingTests(LogCase):
     async def test_text_lines_are_for_people(self):
         server = await self.started("--log-format", "text")
-        lines = [line for line in self.lines(server) if not line.startswith(("Kontor serves", "Try:"))]
+        lines = [line for line in self.lines(server) if not line.startswith(("Kontor serves", "All routes", "Try:"))]
         self.assertGreaterEqual(len(lines), 3)
         for line in lines:
             self.assertRegex(line, rf"^{_TIME.pattern} NOTICE \S.*$")
