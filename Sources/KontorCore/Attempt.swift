@@ -4,19 +4,35 @@
 public struct Attempt: Hashable, Sendable {
     public let number: UInt32
     public let begun: Int64
-    /// The locks that it wanted, in lock order; nil: those of the order as it is now, which cannot change while it is checked
-    /// out, and never once it is paid.
-    public var legs: [Leg]?
+    /// The locks that it wanted, in lock order; nil: those of the order as it is now. It is paid, and cannot change.
+    public let legs: [Leg]?
     /// One entry a leg, in the same order.
-    public var traces: [LegTrace] = []
-    public var decision: Decision?
-    public var decidedAfter: UInt32 = 0
-    /// nil: it still runs.
+    public var traces: [LegTrace]
+    /// nil: it is not decided.
+    public let decision: Decision?
+    public let decidedAfter: UInt32
+    /// When all locks were given back; nil: it still runs.
     public var finishedAfter: UInt32?
 
-    public init(number: UInt32, begun: Int64) {
+    public init(
+        number: UInt32, begun: Int64, legs: [Leg]?, traces: [LegTrace], decision: Decision?, decidedAfter: UInt32 = 0,
+        finishedAfter: UInt32? = nil
+    ) {
         self.number = number
         self.begun = begun
+        self.legs = legs
+        self.traces = traces
+        self.decision = decision
+        self.decidedAfter = decidedAfter
+        self.finishedAfter = finishedAfter
+    }
+
+    /// Takes over what is known of the locks being given back. How they were taken stands since the decision: whoever went on with
+    /// the attempt after a crash does not know it.
+    public mutating func settle(_ trace: SagaTrace) {
+        for (leg, settled) in trace.legs.enumerated() where leg < traces.count {
+            if let after = settled.settledAfter { traces[leg].settledAfter = after }
+        }
     }
 }
 
@@ -42,7 +58,7 @@ public struct LegTrace: Hashable, Sendable {
     public init() {}
 }
 
-/// What a saga tells its order with each step: how its legs went so far.
+/// What a saga tells its order with its decision and its end: how its legs went so far.
 public struct SagaTrace: Hashable, Sendable {
     /// Milliseconds since the attempt began.
     public let after: UInt32
@@ -51,19 +67,5 @@ public struct SagaTrace: Hashable, Sendable {
     public init(after: UInt32, legs: [LegTrace]) {
         self.after = after
         self.legs = legs
-    }
-}
-
-extension Order {
-    /// Remembers a new attempt, and forgets the oldest of too many.
-    mutating func remember(_ attempt: Attempt) {
-        if history.count >= Limits.rememberedAttempts { history.removeFirst() }
-        history.append(attempt)
-    }
-
-    /// Changes what is remembered of an attempt, if it is remembered.
-    mutating func note(_ number: UInt32, _ change: (inout Attempt) -> Void) {
-        guard let last = history.indices.last, history[last].number == number else { return }
-        change(&history[last])
     }
 }

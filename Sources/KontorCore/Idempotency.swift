@@ -53,12 +53,18 @@ public final class KeyedWrite: Sendable {
     /// Wall clock, milliseconds since 1970.
     let now: Int64
     /// Whether another key may be kept. If not, the command is not decided, but a replay still gets its answer.
-    let hasRoom: Bool
+    public let hasRoom: Bool
 
     public init(_ claim: KeyClaim, now: Int64, hasRoom: Bool) {
         self.claim = claim
         self.now = now
         self.hasRoom = hasRoom
+    }
+
+    /// What the key's record says of this request; nil: the key is free.
+    public func verdict(on record: Record?) -> KeyVerdict? {
+        guard case .key(let kept)? = record, kept.expires > now else { return nil }
+        return kept.request == claim.request ? .replayed : .usedForAnother
     }
 }
 
@@ -68,7 +74,7 @@ public enum KeyVerdict: Hashable, Sendable {
     case replayed
     /// Another request has used the key. Nothing was changed.
     case usedForAnother
-    /// No key is known, and no other may be kept. Nothing was changed.
+    /// The key is free, and no other may be kept. Nothing was changed.
     case noRoom
     /// The key's first request still runs. Nothing was changed by this one.
     case running
@@ -80,9 +86,7 @@ extension Rules {
     /// The key's member must be in the draft.
     public static func decide(_ command: Command, _ keyed: KeyedWrite, on draft: inout GroupDraft) -> Reply<Outcome> {
         let claim = keyed.claim
-        if case .key(let kept)? = draft[.key(claim.key)], kept.expires > keyed.now {
-            return .keyed(kept.request == claim.request ? .replayed : .usedForAnother)
-        }
+        if let verdict = keyed.verdict(on: draft[.key(claim.key)]) { return .keyed(verdict) }
         guard keyed.hasRoom else { return .keyed(.noRoom) }
         let writes = draft.writes
         let outcome = decide(command, on: &draft)

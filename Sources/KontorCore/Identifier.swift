@@ -16,6 +16,11 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         self.text = text
     }
 
+    /// A name of our own, which must be a valid one.
+    public init(reserved text: StaticString) {
+        self.text = "\(text)"
+    }
+
     /// The identifier that `batch_init` gives to its `number`th record.
     public init(number: Int) {
         text = String(number)

@@ -50,6 +50,8 @@ public enum Limits {
     public static let keptKeys = 10_000_000
     /// Attempts of an order that its history has: enough to see what keeps going wrong; the oldest go first.
     public static let rememberedAttempts = 8
+    /// What attempts before the latest may weigh in an order's record: eight of usual size, and one or none of 256 lines.
+    static let historyBytes = 4 << 10
 
     // MARK: What operators are told
 

@@ -33,8 +33,8 @@ public struct Order: Hashable, Sendable {
     public var lines: [OrderLine] = []
     /// Money, of all lines.
     public var total = Amount.zero
-    /// The latest attempts to check it out, oldest first.
-    public var history: [Attempt] = []
+    /// The latest attempts to check it out.
+    public var history = History()
 
     public init(user: Identifier, incarnation: UInt64) {
         self.user = user

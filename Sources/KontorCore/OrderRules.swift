@@ -121,7 +121,6 @@ extension OrderRules {
         // From here on it succeeds.
         order.attempt += 1
         order.status = .checkingOut
-        order.remember(Attempt(number: order.attempt, begun: now))
         let saga = SagaRecord(
             id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),
             legs: order.legs, phase: .holdingTogether, begun: now, deadline: deadline, claim: claim)
@@ -152,13 +151,7 @@ extension OrderRules {
         case .abort(let reason): saga.phase = .aborted(reason)
         case .retryInOrder: saga.phase = .retrying
         }
-        order.note(id.attempt) { attempt in
-            attempt.decision = decision
-            attempt.decidedAfter = trace.after
-            attempt.traces = trace.legs
-            // What an order that failed wanted may be changed behind it.
-            if case .abort = decision { attempt.legs = saga.legs }
-        }
+        order.history.decide(saga, decision, trace)
         draft.order = order
         draft.saga = saga
         return .decided(decision)
@@ -172,10 +165,9 @@ extension OrderRules {
         }
 
         // From here on it succeeds.
-        order.noteEnd(of: id.attempt, trace)
+        order.history.end(id.attempt, trace)
         order.attempt += 1
         let now = saga.begun + Int64(trace.after)
-        order.remember(Attempt(number: order.attempt, begun: now))
         let next = SagaRecord(
             id: SagaID(order: id.order, incarnation: id.incarnation, attempt: order.attempt),
             legs: saga.legs, phase: .holdingInOrder, begun: now, deadline: saga.deadline, claim: saga.claim)
@@ -193,19 +185,9 @@ extension OrderRules {
         case .holdingTogether, .holdingInOrder, .retrying:
             preconditionFailure("Saga \(id) was to be finished before it was decided.")
         }
-        order.noteEnd(of: id.attempt, trace)
+        order.history.end(id.attempt, trace)
         draft.order = order
         draft.saga = nil
         return .done
-    }
-}
-
-extension Order {
-    /// All locks of the attempt are given back.
-    fileprivate mutating func noteEnd(of number: UInt32, _ trace: SagaTrace) {
-        note(number) { attempt in
-            attempt.traces = trace.legs
-            attempt.finishedAfter = trace.after
-        }
     }
 }

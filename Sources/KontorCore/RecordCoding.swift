@@ -156,8 +156,7 @@ extension Order {
             writer.amount(line.units)
             writer.amount(line.price)
         }
-        writer.varint(UInt64(history.count))
-        for attempt in history { attempt.encode(into: &writer) }
+        writer.blob(history.bytes)
     }
 
     fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
@@ -165,14 +164,12 @@ extension Order {
         attempt = try reader.uint32()
         status = try reader.raw(Status.self)
         total = try reader.amount()
-        for _ in 0..<(try reader.count(atMost: Limits.orderLines)) {
+        for _ in 0..<(try reader.count()) {
             lines.append(
                 OrderLine(item: try reader.identifier(), units: try reader.amount(), price: try reader.amount()))
         }
         guard version >= 2 else { return }
-        for _ in 0..<(try reader.count(atMost: Limits.rememberedAttempts)) {
-            history.append(try Attempt(from: &reader))
-        }
+        history = History(bytes: Array(try reader.blob()))
     }
 }
 
@@ -292,7 +289,7 @@ extension ByteWriter {
 extension ByteReader {
     mutating func legs() throws(DecodingFailure) -> [Leg] {
         var legs: [Leg] = []
-        for _ in 0..<(try count(atMost: Limits.orderLines + 1)) {
+        for _ in 0..<(try count()) {
             legs.append(Leg(account: try groupKey(), amount: try amount()))
         }
         return legs
@@ -305,9 +302,10 @@ extension ByteReader {
         return value
     }
 
-    mutating func count(atMost bound: Int) throws(DecodingFailure) -> Int {
+    /// How many elements follow. The format's own bound, so that a record stays readable whatever becomes of the limits.
+    mutating func count() throws(DecodingFailure) -> Int {
         let count = try varint()
-        guard count <= UInt64(bound) else { throw .invalid("a count of \(count)") }
+        guard count <= 65_535 else { throw .invalid("a count of \(count)") }
         return Int(count)
     }
 

@@ -5,7 +5,7 @@ extension Record {
     public var encodedBytesAtMost: Int {
         switch self {
         case .account, .hold, .payment: Size.fixed
-        case .order(let order): Size.fixed + order.lines.count * Size.line + order.history.reduce(0) { $0 + Size.of($1) }
+        case .order(let order): Size.fixed + order.lines.count * Size.line + order.history.bytes.count
         case .saga(let saga): Size.fixed + saga.legs.count * Size.line + (saga.claim.map(Size.of) ?? 0)
         case .key(let kept): Size.fixed + kept.request.count
         }
@@ -29,10 +29,6 @@ private enum Size {
     static let line = id + 2 * integer
     /// Two ids, a tag, an incarnation and an attempt.
     static let key = 2 * id + 2 * integer
-
-    static func of(_ attempt: Attempt) -> Int {
-        fixed + (attempt.legs?.count ?? 0) * line + attempt.traces.count * 2 * integer
-    }
 
     static func of(_ claim: KeyClaim) -> Int { 3 * integer + claim.key.text.utf8.count + claim.request.count }
 }

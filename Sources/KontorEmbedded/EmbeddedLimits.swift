@@ -50,9 +50,11 @@ public enum EmbeddedLimits {
     static let expireSlice = 10_000
     /// How often the table is asked for expired records: far below what any record is kept for.
     static let expireMilliseconds: Int64 = 1_000
+    /// How often a removal that failed is tried again: it can wait, and each failure is a line in the log.
+    static let expireRetryMilliseconds: Int64 = 60_000
     /// What an expired record weighs in the table's write-ahead log, roughly: it dirties a page of its own in the worst case, and
     /// shares it with many in the usual one.
-    static let expiredRecordBytes = 256
+    static let expiredRecordBytes = 4_096
 
     // MARK: Table
 

@@ -32,7 +32,7 @@ struct ExpiringRecords {
         if removed < EmbeddedLimits.expireSlice { nextLook = now + EmbeddedLimits.expireMilliseconds }
     }
 
-    mutating func failed(_ now: Int64) { nextLook = now + EmbeddedLimits.expireMilliseconds }
+    mutating func failed(_ now: Int64) { nextLook = now + EmbeddedLimits.expireRetryMilliseconds }
 }
 
 extension EmbeddedStore {
@@ -50,10 +50,10 @@ extension EmbeddedStore {
                 self.expiring.looked(self.fold.now, removed: report.removed, left: report.left)
                 self.fold.expired(report.removed)
             case .failure(let error):
+                // Nothing depends on it: it is tried again, and a table that fails for good shows with the next fold.
                 self.expiring.failed(self.fold.now)
-                self.foldFailed(error)
+                self.events?.warning("Expired records could not be removed", ["reason": "\(error)"])
             }
-            self.updateAdmission()
             self.advance()
         }
     }

@@ -55,10 +55,12 @@ public protocol FoldedTable: AnyObject, Sendable {
     func read(_ keys: [TableKey]) throws(EmbeddedError) -> [[UInt8]?]
     func forEachOpenWork(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws
     /// Writes a slice and its position in one transaction. A crash keeps all of it or nothing.
-    func apply(_ slice: FoldSlice) throws(EmbeddedError)
+    /// - Returns: the records in the expiring area then.
+    @discardableResult
+    func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int
     /// Removes records whose expiry is not after `now` (wall clock, milliseconds), those of the oldest first.
-    /// - Returns: how many, at most `bound`.
-    func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> Int
+    /// - Returns: how many, at most `bound`, and how many records the expiring area has then.
+    func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int)
     /// Records in the expiring area.
     func expiringCount() throws(EmbeddedError) -> Int
     /// Makes all that was applied independent of the write-ahead log, and syncs it. Only then may the journal that it came

@@ -44,13 +44,13 @@ final class JournalFolder: @unchecked Sendable {
                     reason: "frame \(position.sequence) was written and synced, and is not there")
             }
             let slice = FoldSlice(bytes: bytes, changes: Self.coalesce(frames, bytes), through: last.sequence)
-            try table.apply(slice)
+            let expiringRecords = try table.apply(slice)
             position.offset += last.end
             position.sequence = last.sequence + 1
             return .success(
                 Report(
                     through: last.sequence, journalBytes: last.end, changes: slice.changes.count,
-                    expiringChanges: countExpiring(frames, bytes), expiringRecords: try table.expiringCount()))
+                    expiringChanges: countExpiring(frames, bytes), expiringRecords: expiringRecords))
         } catch {
             return .failure(error)
         }
@@ -59,8 +59,7 @@ final class JournalFolder: @unchecked Sendable {
     /// Removes a slice of the records that have expired.
     func expire(now: Int64) -> Result<(removed: Int, left: Int), EmbeddedError> {
         do throws(EmbeddedError) {
-            let removed = try table.expire(now: now, atMost: EmbeddedLimits.expireSlice)
-            return .success((removed, try table.expiringCount()))
+            return .success(try table.expire(now: now, atMost: EmbeddedLimits.expireSlice))
         } catch {
             return .failure(error)
         }

@@ -9,10 +9,11 @@ extension SQLiteTable {
         try Self.failing(path) { try writer.inDatabase { Int(try Self.meta("expiring", $0)) } }
     }
 
-    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> Int {
+    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
         try Self.failing(path) {
             try writer.inDatabase { database in
                 var removed = 0
+                var left = 0
                 try database.inTransaction(.immediate) {
                     let delete = try database.cachedStatement(
                         sql: """
@@ -22,9 +23,10 @@ extension SQLiteTable {
                     try delete.execute(arguments: [now, bound])
                     removed = database.changesCount
                     if removed > 0 { try Self.addExpiring(-removed, database) }
+                    left = Int(try Self.meta("expiring", database))
                     return .commit
                 }
-                return removed
+                return (removed, left)
             }
         }
     }

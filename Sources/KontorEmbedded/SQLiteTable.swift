@@ -123,17 +123,20 @@ public final class SQLiteTable: FoldedTable {
         try writer.inDatabase { try Self.forEach($0, sql: "SELECT key, value FROM open_work ORDER BY key", body) }
     }
 
-    public func apply(_ slice: FoldSlice) throws(EmbeddedError) {
+    public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
         try Self.failing(path) {
             try writer.inDatabase { database in
+                var expiring = 0
                 try database.inTransaction(.immediate) {
                     try Self.write(slice, to: .record, database)
                     try Self.write(slice, to: .openWork, database)
                     try Self.writeExpiring(slice, database)
                     let update = try database.cachedStatement(sql: "UPDATE meta SET value = ? WHERE name = 'position'")
                     try update.execute(arguments: [Int64(bitPattern: slice.through)])
+                    expiring = Int(try Self.meta("expiring", database))
                     return .commit
                 }
+                return expiring
             }
         }
     }
@@ -189,6 +192,8 @@ extension SQLiteTable {
         configuration.busyMode = .timeout(Double(EmbeddedLimits.busyMilliseconds) / 1_000)
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA cache_size = -\(EmbeddedLimits.pageCacheKiB)")
+            // Else lists of a statement go to a file in /var/tmp, which may be full or not writable.
+            try database.execute(sql: "PRAGMA temp_store = MEMORY")
             guard !isReadOnly else { return }
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")

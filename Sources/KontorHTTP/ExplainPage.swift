@@ -24,25 +24,31 @@ struct ExplainPage {
         json.raw(#","to_succeed":"#)
         json.array(needs) { $0.string($1) }
         json.raw(#","forgotten_attempts":"#)
-        json.number(Int64(order.attempt) - Int64(order.history.count))
+        json.number(Int64(forgotten))
         json.raw(#","attempts":"#)
-        json.array(order.history) { write($1, into: &$0) }
+        json.array(explanation.attempts) { write($1, into: &$0) }
         json.raw("}")
         return json.bytes
     }
+
+    /// Attempts that nothing is known of any more.
+    private var forgotten: UInt32 { (explanation.attempts.first?.number ?? order.attempt + 1) - 1 }
 
     private var summary: String {
         switch order.status {
         case .removed: return "The order was removed."
         case .paid:
-            guard let last = order.history.last else { return "The order is paid." }
+            guard let last = explanation.attempts.last else { return "The order is paid." }
             return "The order was paid at \(last.time(last.decidedAfter)), in attempt \(last.number)."
         case .checkingOut:
             guard let saga = explanation.saga else { return "A checkout of the order ends just now." }
             return "A checkout runs since \(Timestamp(saga.begun).text): it \(saga.phase.words)."
         case .open:
             if order.lines.isEmpty { return "The order has no items." }
-            guard case .abort(let reason)? = order.history.last?.decision else { return "The order was not checked out yet." }
+            guard case .abort(let reason)? = explanation.attempts.last?.decision else {
+                return forgotten == 0
+                    ? "The order was not checked out yet." : "The last checkout failed, and its reason is not remembered."
+            }
             return "The last checkout failed: \(reason.words)."
         }
     }
@@ -70,7 +76,7 @@ struct ExplainPage {
     }
 
     private func steps(of attempt: Attempt) -> [ExplainedStep] {
-        let legs = Array(zip(attempt.legs ?? explanation.saga?.legs ?? order.legs, attempt.traces))
+        let legs = Array(zip(attempt.legs ?? order.legs, attempt.traces))
         let isRunning = explanation.saga?.id.attempt == attempt.number
         let retries = isRunning ? explanation.retries : []
         var steps = [ExplainedStep("begin", at: attempt.begun, "The order is locked.")]

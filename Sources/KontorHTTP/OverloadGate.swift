@@ -78,12 +78,17 @@ extension OverloadGate {
         case 0: return false
         case 6: return !hasName("expect", line)
         case 7: return !hasName("upgrade", line)
-        case 10: return !hasName("connection", line)
+        case 10: return !hasName("connection", line) || saysKeepAlive(line[(colon + 1)...])
         case 14: return !hasName("content-length", line) || isZero(line[(colon + 1)...])
         case 17: return !hasName("transfer-encoding", line)
         // A name with a space, or a continued line, is for the decoder to refuse.
         default: return line[0] > UInt8(ascii: " ") && line[colon - 1] > UInt8(ascii: " ")
         }
+    }
+
+    /// What an HTTP/1.1 connection is anyway, and what many clients say nevertheless.
+    private static func saysKeepAlive(_ value: Slice<UnsafeRawBufferPointer>) -> Bool {
+        value.filter { $0 != UInt8(ascii: " ") }.map { $0 | 0x20 }.elementsEqual("keep-alive".utf8)
     }
 
     private static func isZero(_ value: Slice<UnsafeRawBufferPointer>) -> Bool {

@@ -166,7 +166,9 @@ extension Problem {
         .unknownRoute, "This path is for operators, and switched off here. It is served on the operators' port.")
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
     static let notTaken = Problem(
-        .overloaded, "There is too much to do, or the service shuts down. Nothing was begun; send it again later.")
+        .overloaded,
+        "There is too much to do, or the service shuts down. This request was not begun; send it again later. If it repeats an "
+            + "earlier one, the outcome of that one stands.")
     static let tooManyConnections = Problem(
         .overloaded, "There are too many open connections. Nothing was read; connect again later.")
     static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")

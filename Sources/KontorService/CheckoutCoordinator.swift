@@ -7,13 +7,20 @@ import KontorCore
 final class CheckoutCoordinator {
     typealias Callback = (ShopAnswer) -> Void
 
+    private struct Caller {
+        let tell: Callback
+        /// Monotonic milliseconds. Whoever joins may have less time than the saga, and a saga that cannot end must not keep its
+        /// callers.
+        let deadline: Int64
+    }
+
     private final class Running {
         var saga: CheckoutSaga
-        var callers: [Callback]
+        var callers: [Caller]
         /// Monotonic milliseconds: when its checkout began, be it in an earlier process.
         let since: Int64
 
-        init(_ saga: CheckoutSaga, callers: [Callback], since: Int64) {
+        init(_ saga: CheckoutSaga, callers: [Caller], since: Int64) {
             self.saga = saga
             self.callers = callers
             self.since = since
@@ -54,7 +61,7 @@ final class CheckoutCoordinator {
     ///   - callback: gets the result once it stands; ``ShopAnswer/unknown`` if another process ended the saga.
     func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
         if let present = running[order] {
-            present.callers.append(callback)
+            present.callers.append(Caller(tell: callback, deadline: deadline))
             return
         }
         let now = clock.monotonicMilliseconds
@@ -70,7 +77,7 @@ final class CheckoutCoordinator {
         orders.submit(command, keyed: keyed) { [self] reply in
             switch reply {
             case .decided(.begun(let record)), .decided(.running(let record)):
-                drive(record, caller: callback)
+                drive(record, Caller(tell: callback, deadline: deadline))
             case .decided(.alreadyPaid):
                 metrics.didNotBegin(because: .alreadyPaid)
                 callback(.checkout(.paid))
@@ -93,7 +100,9 @@ final class CheckoutCoordinator {
     }
 
     /// Goes on with a saga that was found in the store.
-    func drive(_ record: SagaRecord, caller: Callback? = nil) {
+    func drive(_ record: SagaRecord) { drive(record, nil) }
+
+    private func drive(_ record: SagaRecord, _ caller: Caller?) {
         if let present = running[record.id.order] {
             if let caller { present.callers.append(caller) }
             return
@@ -128,7 +137,17 @@ final class CheckoutCoordinator {
             let actions = present.saga.handle(.tick, now: clock.monotonicMilliseconds)
             for case .send in actions { metrics.resentMessages.increment() }
             perform(actions, for: present)
+            leaveWaiting(present)
         }
+    }
+
+    /// Tells those whose time is over that the outcome is not known.
+    private func leaveWaiting(_ present: Running) {
+        let now = clock.monotonicMilliseconds
+        guard present.callers.contains(where: { $0.deadline <= now }) else { return }
+        let overdue = present.callers.filter { $0.deadline <= now }
+        present.callers.removeAll { $0.deadline <= now }
+        for caller in overdue { caller.tell(.unknown) }
     }
 
     /// Sets the gauges.
@@ -185,7 +204,7 @@ final class CheckoutCoordinator {
     private func tell(_ result: CheckoutResult?, callersOf present: Running) {
         let callers = present.callers
         present.callers = []
-        for callback in callers { callback(result.map { .checkout($0) } ?? .unknown) }
+        for caller in callers { caller.tell(result.map { .checkout($0) } ?? .unknown) }
     }
 
     private func message(

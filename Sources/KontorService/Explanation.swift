@@ -6,8 +6,9 @@ import KontorCore
 /// An order, explained. Transport puts it into words.
 public struct Explanation: Hashable, Sendable {
     public let id: Identifier
-    /// With its history: the attempt that runs has what is known of it up to now.
     public let order: Order
+    /// The latest attempts, oldest first; the one that runs with what is known of it up to now.
+    public let attempts: [Attempt]
     /// The checkout that runs.
     public let saga: SagaRecord?
     /// When each leg of the running checkout is asked again: wall clock, milliseconds since 1970; nil: it is not waited for.
@@ -15,9 +16,12 @@ public struct Explanation: Hashable, Sendable {
     /// What would keep a checkout from succeeding now. Other checkouts may change that at any moment.
     public let obstacles: [AbortReason]
 
-    public init(id: Identifier, order: Order, saga: SagaRecord?, retries: [Int64?], obstacles: [AbortReason]) {
+    public init(
+        id: Identifier, order: Order, attempts: [Attempt], saga: SagaRecord?, retries: [Int64?], obstacles: [AbortReason]
+    ) {
         self.id = id
         self.order = order
+        self.attempts = attempts
         self.saga = saga
         self.retries = retries
         self.obstacles = obstacles
@@ -28,19 +32,15 @@ extension OrderService {
     /// Explains an order, also a removed one. Looks at the accounts of an open order as they are now.
     func explain(_ id: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
         submit(OrderCommand(id, .inspect)) { [self] reply in
-            guard case .decided(.inspected(var order, let saga)) = reply else { return answer(reply.answer) }
-            var retries: [Int64?] = []
-            if let progress = coordinator.progress(of: id), progress.saga == saga?.id {
-                retries = progress.retries
-                if let last = order.history.indices.last, order.history[last].number == progress.saga.attempt {
-                    order.history[last].traces = progress.trace.legs
-                }
-            }
-            let explained = order
+            guard case .decided(.inspected(let order, let saga)) = reply else { return answer(reply.answer) }
+            let progress = coordinator.progress(of: id).flatMap { $0.saga == saga?.id ? $0 : nil }
+            let attempts = order.attempts(saga, progress?.trace)
+            let retries = progress?.retries ?? []
             findObstacles(of: order, deadline: deadline) { obstacles in
                 answer(
                     .explanation(
-                        Explanation(id: id, order: explained, saga: saga, retries: retries, obstacles: obstacles)))
+                        Explanation(
+                            id: id, order: order, attempts: attempts, saga: saga, retries: retries, obstacles: obstacles)))
             }
         }
     }
@@ -63,6 +63,22 @@ extension OrderService {
         let toPayment = messages.filter { $0.command.account.kind == .user }
         if !toStock.isEmpty { stock.send(toStock) }
         if !toPayment.isEmpty { payment.send(toPayment) }
+    }
+}
+
+extension Order {
+    /// What is remembered, and what is known of the attempt that runs.
+    fileprivate func attempts(_ saga: SagaRecord?, _ trace: SagaTrace?) -> [Attempt] {
+        var attempts = history.attempts
+        guard let saga else { return attempts }
+        if let last = attempts.indices.last, attempts[last].number == saga.id.attempt {
+            if let trace { attempts[last].settle(trace) }
+        } else {
+            attempts.append(
+                Attempt(
+                    number: saga.id.attempt, begun: saga.begun, legs: saga.legs, traces: trace?.legs ?? [], decision: nil))
+        }
+        return attempts
     }
 }
 

@@ -22,21 +22,25 @@ struct KeyScope: Hashable {
     let key: IdempotencyKey
 }
 
+/// A key whose request is not answered yet.
+struct RunningKey {
+    let request: [UInt8]
+    /// More than one if a checkout was joined.
+    var callers = 0
+}
+
 /// A write with its key.
 struct KeyedRequest {
     let request: ShopRequest
     /// The key's record lies here.
     let group: GroupKey
     let write: KeyedWrite
-    /// Finds the key, and decides nothing.
-    let lookup: KeyedWrite
 
     init(_ request: ShopRequest, _ key: IdempotencyKey, expires: Int64, now: Int64, hasRoom: Bool) {
         self.request = request
         group = request.keyGroup(key)
         let claim = KeyClaim(key: key, request: request.canonicalBytes, expires: expires)
         write = KeyedWrite(claim, now: now, hasRoom: hasRoom)
-        lookup = KeyedWrite(claim, now: now, hasRoom: false)
     }
 
     var scope: KeyScope { KeyScope(group: group, key: write.claim.key) }
@@ -74,9 +78,9 @@ extension ShopRequest {
         case .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
         case .addItem(let order, _, _), .checkout(let order), .explain(let order): return GroupKey(.order, order)
         case .order(let command): return GroupKey(.order, command.order)
-        case .initItems: return GroupKey(.item, Identifier(number: 0))
-        case .initUsers: return GroupKey(.user, Identifier(number: 0))
-        case .initOrders: return GroupKey(.order, Identifier(number: 0))
+        case .initItems: return GroupKey(.item, .batchInit)
+        case .initUsers: return GroupKey(.user, .batchInit)
+        case .initOrders: return GroupKey(.order, .batchInit)
         }
     }
 
@@ -120,6 +124,9 @@ extension ShopRequest {
 }
 
 extension Identifier {
+    /// A group that has keys and nothing else: nothing of this name can be created.
+    fileprivate static let batchInit = Identifier(reserved: "~batch_init")
+
     /// The same key makes the same id, in every process and release: 128 bits of SHA-256, in the shape of a UUID.
     fileprivate init(derivedFrom key: IdempotencyKey, kind: GroupKey.Kind, scope: String) {
         var writer = ByteWriter()

@@ -25,7 +25,7 @@ public final class Shop {
     let clock: any ShopClock
     private let keyPolicy: KeyPolicy
     /// The keyed requests that are not answered yet.
-    private var runningKeys: [KeyScope: [UInt8]] = [:]
+    private var runningKeys: [KeyScope: RunningKey] = [:]
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
@@ -215,19 +215,21 @@ extension Shop {
         let keyed = KeyedRequest(request, key, expires: now + keyPolicy.retention(of: key), now: now, hasRoom: !isFull)
         let bytes = keyed.write.claim.request
         if let running = runningKeys[keyed.scope] {
-            if running != bytes { return answer(.keyed(.usedForAnother)) }
+            if running.request != bytes { return answer(.keyed(.usedForAnother)) }
             // A checkout is joined.
             guard case .checkout = request else { return answer(.keyed(.running)) }
         }
-        runningKeys[keyed.scope] = bytes
+        runningKeys[keyed.scope, default: RunningKey(request: bytes)].callers += 1
         let end: (ShopAnswer) -> Void = { [self] result in
-            runningKeys[keyed.scope] = nil
+            runningKeys[keyed.scope]?.callers -= 1
+            if runningKeys[keyed.scope]?.callers == 0 { runningKeys[keyed.scope] = nil }
             if result == .keyed(.noRoom) { refusals.count(.keptKeys) }
             answer(result == .keyed(.replayed) ? .replayed(keyed.success) : result)
         }
         // Before anything else: a repetition is told the truth also while nothing new may begin.
-        lookUp(keyed) { [self] verdict in
-            guard verdict == .keyed(.noRoom) else { return end(verdict) }
+        lookUp(keyed, answer: end) { [self] in
+            // Its key is kept when it is done, and then it is too late to refuse it.
+            if !request.hasDeadline, !keyed.write.hasRoom { return end(.keyed(.noRoom)) }
             admit(request, keyed, deadline: deadline) { [self] result in
                 switch (result, request) {
                 case (.initialized, _): keep(keyed, answer: end)
@@ -240,21 +242,30 @@ extension Shop {
         }
     }
 
-    /// Answers `keyed(noRoom)` if the key is not known.
-    private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
-        let group = keyed.group
-        if group.kind == .order {
-            parts.orders.submit(OrderCommand(group.id, .inspect), keyed: keyed.lookup) { answer($0.answer) }
-        } else {
-            parts.ledger(group.kind).submit(LedgerCommand(group, .read), keyed: keyed.lookup) { answer($0.answer) }
+    /// Calls `then` if the key is free. Not by way of an engine: its other commands would wait for the look into the table.
+    private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
+        parts.store.load([Touch(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
+            parts.agenda.add {
+                switch result {
+                case .failure(let trouble): answer(.unavailable(trouble))
+                case .success(let groups):
+                    if let verdict = keyed.write.verdict(on: groups.first?.member) {
+                        answer(.keyed(verdict))
+                    } else {
+                        then()
+                    }
+                }
+            }
         }
     }
 
-    /// Keeps the key of a `batch_init`, which has no group of its own: in the first of those that it replaced.
+    /// Keeps the key of a `batch_init` that is complete, in a group that has nothing but such keys.
     private func keep(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
         let group = keyed.group
-        // It is done, whatever becomes of the key.
-        let end: (ShopAnswer) -> Void = { answer($0 == .unknown ? .unknown : .initialized) }
+        // It is done. If its key could not be kept, only a repetition can tell, which does it once more.
+        let end: (ShopAnswer) -> Void = {
+            answer($0 == .ledger(.done) || $0 == .order(.done) ? .initialized : .unknown)
+        }
         if group.kind == .order {
             parts.orders.submit(OrderCommand(group.id, .keepKey), keyed: keyed.write) { end($0.answer) }
         } else {

@@ -62,7 +62,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         }
     }
 
-    public func apply(_ slice: FoldSlice) throws(EmbeddedError) {
+    public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
         if isFull { throw .diskFull(path: "table") }
         if let failure { throw failure }
         for change in slice.changes {
@@ -76,13 +76,14 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         }
         current.position = slice.through
         slicesApplied += 1
+        return current.expiring.count
     }
 
-    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> Int {
+    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
         if isFull { throw .diskFull(path: "table") }
         let expired = current.expiring.filter { (Record.expiry(inEncoded: $0.value[...]) ?? .max) <= now }
         for key in expired.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(bound) { current.expiring[key] = nil }
-        return min(expired.count, bound)
+        return (min(expired.count, bound), current.expiring.count)
     }
 
     public func expiringCount() throws(EmbeddedError) -> Int { current.expiring.count }

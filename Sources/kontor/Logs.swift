@@ -30,7 +30,22 @@ struct LineLogHandler: LogHandler {
         let fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let line = LogLine(
             time: Date(), level: "\(event.level)", message: "\(event.message)", fields: fields.mapValues { "\($0)" })
-        FileHandle.standardError.write(Data(line.text(format).utf8))
+        Self.write(Array(line.text(format).utf8))
+    }
+}
+
+extension LineLogHandler {
+    /// What cannot be written (a full disk, a reader that is gone) is lost: a shop must not end for want of its log.
+    private static func write(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
+            while !rest.isEmpty {
+                let written = Foundation.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if written < 0 && errno == EINTR { continue }
+                guard written > 0 else { return }
+                rest = rest.dropFirst(written)
+            }
+        }
     }
 }
 

@@ -37,7 +37,7 @@ struct HistoryTests {
         let second = try begin(&book, at: 2_000)
         book.do(.decide(second.id, .commit, trace(1, [.held, .held, .held])))
         book.do(.finish(second.id, trace(2, [.held, .held, .held], settledAfter: 2)))
-        let history = try #require(book.state?.history)
+        let history = try #require(book.state?.history.attempts)
         #expect(history.map(\.number) == [1, 2])
         #expect(history.map(\.begun) == [1_000, 2_000])
         #expect(history.map(\.decision) == [.abort(lack), .commit])
@@ -46,6 +46,7 @@ struct HistoryTests {
         #expect(history[0].legs == first.legs, "the order has changed since")
         #expect(history[1].legs == nil, "they are those of the paid order")
         #expect(history[0].traces.map(\.hold) == [.refused, .held])
+        #expect(history[0].traces.map(\.holdAfter) == [2, 2])
         #expect(history[0].traces.map(\.settledAfter) == [4, 4])
     }
 
@@ -57,28 +58,62 @@ struct HistoryTests {
             book.do(.decide(saga.id, .abort(lack)))
             book.do(.finish(saga.id))
         }
-        #expect(book.state?.history.map(\.number) == Array(13...20))
+        #expect(book.state?.history.attempts.map(\.number) == Array(13...20))
     }
 
-    @Test("it survives its bytes, in every state of an attempt")
+    @Test("what an attempt wanted is remembered also when it was tried again, and the order was changed after that")
+    func retriedThenChanged() throws {
+        var book = OrderBook(items: ["a"])
+        let first = try begin(&book, at: 1_000)
+        book.do(.decide(first.id, .retryInOrder, trace(1, [.contended, .held])))
+        guard case .begun(let second) = book.do(.beginAgain(first.id, trace(2, [.contended, .held], settledAfter: 2))) else {
+            throw NotBegun()
+        }
+        book.do(.decide(second.id, .abort(lack), trace(3, [.refused, .held])))
+        book.do(.finish(second.id, trace(4, [.refused, .held], settledAfter: 4)))
+        book.do(.addItem(OrderLine(item: id("b"), units: Amount(7), price: Amount(100))))
+        #expect(book.state?.history.attempts.map(\.legs) == [first.legs, first.legs])
+        #expect(book.state?.history.attempts.map(\.finishedAfter) == [2, 4])
+    }
+
+    @Test("whoever ends an attempt after a crash does not take away what its decision told")
+    func endedByAnother() throws {
+        var book = OrderBook(items: ["a"])
+        let saga = try begin(&book, at: 1_000)
+        book.do(.decide(saga.id, .commit, trace(1, [.held, .held])))
+        book.do(.finish(saga.id, trace(900, [.notAsked, .notAsked], settledAfter: 800)))
+        let attempt = try #require(book.state?.history.attempts.first)
+        #expect(attempt.traces.map(\.hold) == [.held, .held])
+        #expect(attempt.traces.map(\.settledAfter) == [800, 800])
+    }
+
+    @Test("large attempts are forgotten before they make the order's record heavy, the latest never")
+    func bytes() throws {
+        var book = OrderBook(items: (0..<200).map { "item-with-a-rather-long-name-\($0)" })
+        for attempt in 1...5 {
+            let saga = try begin(&book, at: Int64(attempt))
+            book.do(.decide(saga.id, .abort(lack), trace(1, Array(repeating: .held, count: saga.legs.count))))
+            book.do(.finish(saga.id, trace(2, Array(repeating: .held, count: saga.legs.count), settledAfter: 2)))
+            #expect(book.state?.history.attempts.map(\.number) == [UInt32(attempt)])
+            #expect(book.state?.history.attempts.first?.legs?.count == 201)
+        }
+    }
+
+    @Test("it survives its bytes, and bytes that a newer release wrote end the story")
     func coding() throws {
         var book = OrderBook(items: ["a", "b"])
-        for decision in [Decision.abort(lack), .abort(.contended(account: GroupKey(.user, id("u")))), .retryInOrder] {
+        for decision in [Decision.abort(lack), .abort(.contended(account: GroupKey(.user, id("u")))), .commit] {
             let saga = try begin(&book, at: 1_700_000_000_000)
             try expectWhole(book)
             book.do(.decide(saga.id, decision, trace(300, [.held, .silent, .contended])))
             try expectWhole(book)
-            if decision == .retryInOrder {
-                guard case .begun(let next) = book.do(.beginAgain(saga.id, trace(400, [.held, .held, .held], settledAfter: 9)))
-                else { throw NotBegun() }
-                try expectWhole(book)
-                book.do(.decide(next.id, .commit, trace(500, [.held, .held, .held])))
-                book.do(.finish(next.id, trace(600, [.held, .held, .held], settledAfter: 12)))
-            } else {
-                book.do(.finish(saga.id, trace(400, [.held, .notAsked, .contended], settledAfter: 9)))
-            }
+            book.do(.finish(saga.id, trace(400, [.held, .notAsked, .contended], settledAfter: 9)))
             try expectWhole(book)
         }
+        let whole = try #require(book.state?.history)
+        #expect(whole.attempts.count == 3)
+        for end in 0..<whole.bytes.count { #expect(History(bytes: Array(whole.bytes[..<end])).attempts.count <= 3) }
+        #expect(History(bytes: whole.bytes + [2, 77, 0]).attempts == whole.attempts)
     }
 
     private func expectWhole(_ book: OrderBook) throws {
@@ -101,7 +136,7 @@ struct HistoryTests {
         order.varint(2)
         order.varint(250)
         guard case .order(let read) = try Record(decoding: order.bytes[...]) else { throw NotBegun() }
-        #expect(read.status == .paid && read.attempt == 3 && read.total == Amount(500) && read.history == [])
+        #expect(read.status == .paid && read.attempt == 3 && read.total == Amount(500) && read.history.attempts == [])
         #expect(read.lines == [OrderLine(item: id("a"), units: Amount(2), price: Amount(250))])
 
         var saga = ByteWriter()

@@ -1,7 +1,8 @@
 // The sizes that stores reckon with are never below those of the bytes.
 
-import KontorCore
 import Testing
+
+@testable import KontorCore
 
 @Suite("Sizes of records")
 struct RecordSizeTests {
@@ -17,18 +18,18 @@ struct RecordSizeTests {
         return KeyClaim(key: key, request: Array(repeating: 1, count: 300), expires: .max)
     }
 
-    private func attempt() -> Attempt {
-        var attempt = Attempt(number: .max, begun: .max)
-        attempt.legs = legs
+    private func history() -> History {
         var trace = LegTrace()
         trace.hold = .refused
         trace.holdAfter = .max
-        trace.settledAfter = .max
-        attempt.traces = Array(repeating: trace, count: legs.count)
-        attempt.decision = .abort(.insufficient(account: group, wanted: largest, left: largest))
-        attempt.decidedAfter = .max
-        attempt.finishedAfter = .max
-        return attempt
+        trace.settledAfter = .max - 1
+        let traces = SagaTrace(after: .max, legs: Array(repeating: trace, count: legs.count))
+        let id = SagaID(order: longest, incarnation: .max, attempt: .max)
+        let saga = SagaRecord(id: id, legs: legs, phase: .holdingTogether, begun: .max, deadline: .max)
+        var history = History()
+        history.decide(saga, .abort(.insufficient(account: group, wanted: largest, left: largest)), traces)
+        history.end(.max, traces)
+        return history
     }
 
     private func encoded(_ record: Record) -> Int {
@@ -51,7 +52,7 @@ struct RecordSizeTests {
         order.attempt = .max
         order.total = largest
         order.lines = Array(repeating: OrderLine(item: longest, units: largest, price: largest), count: Limits.orderLines)
-        order.history = Array(repeating: attempt(), count: Limits.rememberedAttempts)
+        order.history = history()
         let saga = SagaRecord(
             id: SagaID(order: longest, incarnation: .max, attempt: .max),
             legs: legs,

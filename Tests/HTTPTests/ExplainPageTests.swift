@@ -56,14 +56,13 @@ import Testing
     @Test func `a failed order says why, step by step, and what would make it succeed`() throws {
         var order = order
         order.attempt = 11
-        var attempt = Attempt(number: 11, begun: 1_700_000_000_000)
-        attempt.legs = [Leg(account: item, amount: Amount(2)), Leg(account: GroupKey(.user, id("u")), amount: Amount(700))]
-        attempt.traces = [trace(.refused, settledAfter: 6), trace(.held, settledAfter: 7)]
-        attempt.decision = .abort(lack)
-        attempt.decidedAfter = 5
-        attempt.finishedAfter = 9
-        order.history = [attempt]
-        let page = try page(Explanation(id: id("o"), order: order, saga: nil, retries: [], obstacles: [lack]))
+        let attempt = Attempt(
+            number: 11, begun: 1_700_000_000_000,
+            legs: [Leg(account: item, amount: Amount(2)), Leg(account: GroupKey(.user, id("u")), amount: Amount(700))],
+            traces: [trace(.refused, settledAfter: 6), trace(.held, settledAfter: 7)], decision: .abort(lack),
+            decidedAfter: 5, finishedAfter: 9)
+        let page = try page(
+            Explanation(id: id("o"), order: order, attempts: [attempt], saga: nil, retries: [], obstacles: [lack]))
         #expect(page.state == "open" && page.total_cost == 7)
         #expect(page.summary == "The last checkout failed: item x: 2 wanted, 1 left.")
         #expect(page.to_succeed == ["item x: 2 wanted, 1 left: add at least 1 of stock."])
@@ -81,13 +80,13 @@ import Testing
         var order = order
         order.attempt = 1
         order.status = .checkingOut
-        var attempt = Attempt(number: 1, begun: 0)
-        attempt.traces = [trace(.contended), trace(.held)]
-        order.history = [attempt]
+        let attempt = Attempt(
+            number: 1, begun: 0, legs: order.legs, traces: [trace(.contended), trace(.held)], decision: nil)
         let saga = SagaRecord(
             id: SagaID(order: id("o"), incarnation: 1, attempt: 1), legs: order.legs, phase: .holdingInOrder, begun: 0,
             deadline: 5_000)
-        let page = try page(Explanation(id: id("o"), order: order, saga: saga, retries: [504, nil], obstacles: []))
+        let page = try page(
+            Explanation(id: id("o"), order: order, attempts: [attempt], saga: saga, retries: [504, nil], obstacles: []))
         #expect(page.state == "checking_out")
         #expect(page.summary.contains("waits for its locks"))
         #expect(page.attempts[0].outcome == "running")
@@ -96,9 +95,9 @@ import Testing
 
     @Test func `an order without items, and one that was never checked out, say so`() throws {
         let empty = Order(user: id("u"), incarnation: 1)
-        let nothing = try page(Explanation(id: id("o"), order: empty, saga: nil, retries: [], obstacles: []))
+        let nothing = try page(Explanation(id: id("o"), order: empty, attempts: [], saga: nil, retries: [], obstacles: []))
         #expect(nothing.to_succeed == ["Add an item."])
-        let fresh = try page(Explanation(id: id("o"), order: order, saga: nil, retries: [], obstacles: []))
+        let fresh = try page(Explanation(id: id("o"), order: order, attempts: [], saga: nil, retries: [], obstacles: []))
         #expect(fresh.summary == "The order was not checked out yet." && fresh.to_succeed == [])
     }
 

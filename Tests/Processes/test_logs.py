@@ -133,6 +133,19 @@ class LogTests(LogCase):
         self.assertGreaterEqual(int(told[1]["refused"]), 500)
 
 
+class LostLogTests(LogCase):
+    async def test_a_log_that_cannot_be_written_does_not_end_the_shop(self):
+        """Standard error is a full disk: every line is lost, and nothing else."""
+        server = self.new_server()
+        server.spawn(prefix=("sh", "-c", 'exec "$0" "$@" 2>/dev/full'))
+        await server.wait_until_ready()
+        answer = await server.client().request("POST", "/stock/batch_init/10/5/1")
+        self.assertIsInstance(answer, Answer)
+        self.assertEqual(answer.status, 200)
+        server.signal(signal.SIGTERM)
+        self.assertEqual(await server.wait_for_exit(), 0)
+
+
 class SettingTests(LogCase):
     async def test_text_lines_are_for_people(self):
         server = await self.started("--log-format", "text")

@@ -21,7 +21,7 @@ struct ExplainTests {
         let item = GroupKey(.item, id("a"))
         let user = GroupKey(.user, id("u"))
         let failed = try #require(explain(world, order))
-        #expect(failed.order.history.count == 1)
+        #expect(failed.attempts.count == 1)
         #expect(
             failed.obstacles == [
                 .insufficient(account: item, wanted: Amount(2), left: Amount(1)),
@@ -32,8 +32,8 @@ struct ExplainTests {
         #expect(explain(world, order)?.obstacles == [])
         #expect(world.run(.checkout(order: order)) == .checkout(.paid))
         let paid = try #require(explain(world, order))
-        #expect(paid.order.history.map(\.decision?.isCommit) == [false, true])
-        #expect(paid.order.history[1].traces.allSatisfy { $0.hold == .held && $0.settledAfter != nil })
+        #expect(paid.attempts.map(\.decision?.isCommit) == [false, true])
+        #expect(paid.attempts[1].traces.allSatisfy { $0.hold == .held && $0.settledAfter != nil })
         world.expectClean()
     }
 
@@ -55,7 +55,7 @@ struct ExplainTests {
         }
         #expect(explanation.order.status == .checkingOut)
         #expect(explanation.saga?.phase == .holdingTogether)
-        #expect(explanation.order.history.last?.traces.count == 2)
+        #expect(explanation.attempts.last?.traces.count == 2)
         #expect(explanation.retries.compactMap { $0 }.allSatisfy { $0 > world.clock.wallMilliseconds })
         #expect(explanation.retries.contains { $0 != nil })
         world.settle()
@@ -72,7 +72,7 @@ struct ExplainTests {
         world.settle()
         world.crashAndRecover()
         for order in orders {
-            let history = try #require(explain(world, order)?.order.history)
+            let history = try #require(explain(world, order)?.attempts)
             #expect(history.dropLast().allSatisfy { $0.decision == .retryInOrder })
             #expect(history.allSatisfy { $0.finishedAfter != nil })
             #expect(zip(history, history.dropFirst()).allSatisfy { $0.begun <= $1.begun && $0.number + 1 == $1.number })

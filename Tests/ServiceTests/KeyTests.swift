@@ -175,6 +175,16 @@ struct KeyTests {
         #expect(run(world, .createUser, key: "k") == .unavailable(.diskFull))
     }
 
+    @Test("the key of a batch_init and that of a write to its first record do not meet")
+    func scopeOfBatchInit() {
+        let world = World(seed: 1)
+        #expect(run(world, .initItems(count: 2, stock: Amount(5), price: Amount(1)), key: "k") == .initialized)
+        let deposit = ShopRequest.ledger(LedgerCommand(GroupKey(.item, id("0")), .deposit(Amount(5))))
+        #expect(run(world, deposit, key: "k") == .ledger(.done))
+        #expect(run(world, .initItems(count: 2, stock: Amount(5), price: Amount(1)), key: "k") == .replayed(.initialized))
+        #expect(world.account(.item, "0")?.balance == Amount(10))
+    }
+
     @Test("at the bound of kept keys new ones are refused without effect, and old ones still answer")
     func bound() {
         let records = MemoryStore()
@@ -184,9 +194,9 @@ struct KeyTests {
         let shop = Shop(
             store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents(), sink: RecordingSink(),
             keys: policy)
-        func ask(_ key: String?) -> ShopAnswer? {
+        func ask(_ key: String?, _ request: ShopRequest = .createUser) -> ShopAnswer? {
             let caller = Request()
-            shop.handle(.createUser, key: key.flatMap { IdempotencyKey($0) }, deadline: 5_000, caller: caller)
+            shop.handle(request, key: key.flatMap { IdempotencyKey($0) }, deadline: 5_000, caller: caller)
             shop.endTurn()
             return caller.answer
         }
@@ -194,6 +204,9 @@ struct KeyTests {
         _ = ask("2")
         #expect(ask("3") == .keyed(.noRoom))
         #expect(ask("1") == first.map { .replayed($0) })
+        #expect(ask("4", .initItems(count: 2, stock: Amount(5), price: Amount(1))) == .keyed(.noRoom))
+        #expect(
+            ask(nil, .ledger(LedgerCommand(GroupKey(.item, id("0")), .read))) == .ledger(.unknownAccount), "nothing was made")
         guard case .created? = ask(nil) else {
             Issue.record("without a key nothing is refused")
             return

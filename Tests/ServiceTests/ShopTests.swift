@@ -41,6 +41,32 @@ struct ShopTests {
         world.expectClean()
     }
 
+    @Test("who joins a checkout that does not end is told at its own deadline that the outcome is not known")
+    func joinsWithoutEnd() {
+        let world = World(seed: 1)
+        world.item("a", stock: 5)
+        world.user("u", credit: 1_000)
+        let order = world.order("u", ["a"])
+        let first = world.ask(.checkout(order: order), within: 30_000)
+        world.step()
+        world.step()
+        #expect(world.shop.openSagas == 1)
+        world.store.failingLoads = .max
+        let joined = (0..<3).map { world.ask(.checkout(order: order), within: 1_000 + $0) }
+        func pass(_ milliseconds: Int64) {
+            world.pass(milliseconds)
+            for _ in 0..<10_000 where !world.store.isIdle { world.step() }
+        }
+        pass(900)
+        #expect(joined.allSatisfy { $0.answers.isEmpty })
+        pass(200)
+        #expect(joined.allSatisfy { $0.answer == .unknown })
+        #expect(first.answers.isEmpty)
+        world.store.failingLoads = 0
+        world.settle()
+        #expect(first.answers.count == 1 && joined.allSatisfy { $0.answers.count == 1 })
+    }
+
     @Test("concurrent checkouts of one order join, and pay it once", arguments: 1...10)
     func joins(seed: UInt64) {
         let world = World(seed: seed)
