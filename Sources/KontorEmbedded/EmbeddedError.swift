@@ -45,6 +45,11 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension EmbeddedError {
+    /// Somebody removed the file, perhaps between a look at the directory and this.
+    var isMissingFile: Bool {
+        if case .system(_, _, ENOENT) = self { true } else { false }
+    }
+
     /// Whether it goes away by itself: what the system has not now, it may have again.
     var passes: Bool {
         switch self {

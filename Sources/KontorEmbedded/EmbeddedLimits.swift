@@ -4,7 +4,7 @@
 public enum EmbeddedLimits {
     // MARK: Memory
 
-    /// Clean records kept in memory: about 600 MB at worst, and every account and fresh order of a large shop.
+    /// Clean records kept in memory: about 1 GB at worst, and every account and fresh order of a large shop.
     public static let cacheRecords = 2_000_000
     /// Slots that eviction looks at in one turn: a turn stays below a tenth of a millisecond.
     static let evictionVisits = 2_048

@@ -50,7 +50,8 @@ struct SQLiteView {
 
     /// `readonly_shm`: the index in memory is used as its owner keeps it, or made anew in private if it has none.
     private static func connect(_ path: String, isImmutable: Bool) throws(EmbeddedError) -> DatabaseQueue {
-        var address = "file:"
+        // Without an authority of its own, a path that begins with two slashes would be taken for one.
+        var address = path.utf8.first == UInt8(ascii: "/") ? "file://" : "file:"
         for byte in path.utf8 {
             let isPlain = byte > 0x20 && byte < 0x7F && !"%?#".utf8.contains(byte)
             address += isPlain ? String(UnicodeScalar(byte)) : "%" + String(256 + Int(byte), radix: 16).dropFirst()

@@ -77,8 +77,12 @@ public struct StoreExamination {
         self.problems = problems
     }
 
-    fileprivate static func size(_ path: String, _ files: any FileSystem) throws(EmbeddedError) -> Int? {
-        try files.exists(path) ? try files.open(path, .read).size() : nil
+    /// nil: it is not there (any more: its owner removes what it no longer needs).
+    fileprivate static func open(_ path: String, _ files: any FileSystem) throws(EmbeddedError) -> (any File)? {
+        do throws(EmbeddedError) { return try files.open(path, .read) } catch {
+            if error.isMissingFile { return nil }
+            throw error
+        }
     }
 }
 
@@ -86,17 +90,17 @@ extension StoreExamination.Files {
     fileprivate init(_ directory: String, _ files: any FileSystem) throws(EmbeddedError) {
         let paths = JournalPaths(directory)
         let table = SQLiteTable.path(directory)
-        tableBytes = try StoreExamination.size(table, files) ?? 0
-        tableLogBytes = try StoreExamination.size(table + "-wal", files) ?? 0
+        tableBytes = try StoreExamination.open(table, files)?.size() ?? 0
+        tableLogBytes = try StoreExamination.open(table + "-wal", files)?.size() ?? 0
         guard try files.exists(paths.directory) else { return }
         for sequence in try paths.segments(files) {
             let path = paths.segment(sequence)
-            // The owner may have deleted it since.
-            guard let bytes = try StoreExamination.size(path, files) else { continue }
-            segments.append(StoreExamination.Segment(name: String(path.dropFirst(paths.directory.count + 1)), bytes: bytes))
-            let head = try files.open(path, .read).read(at: 0, count: SegmentHeader.bytes)
+            guard let file = try StoreExamination.open(path, files) else { continue }
+            let name = String(path.dropFirst(paths.directory.count + 1))
+            segments.append(StoreExamination.Segment(name: name, bytes: try file.size()))
+            let head = try file.read(at: 0, count: SegmentHeader.bytes)
             journalFormat = head.withUnsafeBytes { SegmentHeader.format(in: $0) } ?? journalFormat
         }
-        spareBytes = try StoreExamination.size(paths.spare, files)
+        spareBytes = try StoreExamination.open(paths.spare, files)?.size()
     }
 }

@@ -135,7 +135,8 @@ enum OutcomeProblems {
         return Problem(
             .outcomeUnknown,
             "The outcome is not known within the deadline: it may have happened, or may still. "
-                + "Look before you repeat what is not idempotent; a checkout can always be repeated, and then tells.",
+                + "A checkout can always be repeated, and then tells; so can a request with an Idempotency-Key, under the same "
+                + "key. Look before you repeat any other.",
             request.ids)
     }
 

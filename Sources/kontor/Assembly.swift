@@ -135,6 +135,7 @@ final class Server {
         logger.notice(
             "The shutdown begins: requests in flight end first",
             metadata: ["requestsInFlight": "\(thread.requestsInFlight)"])
+        let drained = Date(timeIntervalSinceNow: Double(Self.drainMilliseconds) / 1000)
         let closing = listeners.map { $0.shutdown(withinMilliseconds: Self.drainMilliseconds) }
         for listener in closing {
             do { try listener.wait() } catch {
@@ -142,7 +143,7 @@ final class Server {
             }
         }
         thread.accept(false)
-        thread.drain(seconds: Double(Self.drainMilliseconds) / 1000)
+        thread.drain(seconds: max(1, drained.timeIntervalSinceNow))
         let unanswered = thread.requestsInFlight
         let closed = DispatchSemaphore(value: 0)
         thread.post { [store, shop] in

@@ -114,9 +114,16 @@ struct Doctor: ParsableCommand {
     private static let lateMilliseconds: Int64 = 60_000
 
     private func advice(_ found: StoreExamination) -> String {
-        found.owner == nil
-            ? "A server does not start on this. Keep a copy of the directory, then restore the last backup into a new one."
-            : "The server that runs may go on; do not restart it. Take a copy of what it has: kontor backup, or its clients' reads."
+        let isDamaged = found.problems.contains { if case .damage = $0 { true } else { false } }
+        if isDamaged && found.owner == nil {
+            return "A server does not start on this. Keep a copy of the directory, then restore the last backup into a new one."
+        }
+        if isDamaged {
+            return "The server that runs may go on; do not restart it. Take a copy of what it has: kontor backup."
+        }
+        let isNewer = found.problems.contains { if case .newerFormat = $0 { true } else { false } }
+        if isNewer { return "Use the kontor that wrote it, or a later one." }
+        return "Nothing says that the store is damaged: it could not be read from here. See to what is said above, then look again."
     }
 
     // MARK: Words
