@@ -42,7 +42,7 @@ public struct StoreExamination {
     public private(set) var census: RecordCensus?
     public private(set) var freeBytes: Int?
     /// Why a server cannot start on it, or could not have.
-    public private(set) var problems: [String] = []
+    public private(set) var problems: [EmbeddedError] = []
 
     /// What the journal wants to have free, so that it can go on.
     public static var reserveBytes: Int { EmbeddedLimits.segmentBytes + EmbeddedLimits.lastFrameBytes }
@@ -53,10 +53,10 @@ public struct StoreExamination {
     /// Looks at everything. Reads all records, so it takes as long as an audit; a server that runs does not notice, but for a
     /// checkpoint that waits.
     public init(of directory: String, files: any FileSystem = PosixFileSystem()) {
-        var problems: [String] = []
+        var problems: [EmbeddedError] = []
         func look<Value>(_ body: () throws -> Value?) -> Value? {
             do { return try body() } catch {
-                let problem = "\(error)"
+                let problem = error as? EmbeddedError ?? .table("\(error)")
                 if !problems.contains(problem) { problems.append(problem) }
                 return nil
             }

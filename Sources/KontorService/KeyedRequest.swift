@@ -138,6 +138,6 @@ extension Identifier {
         let halves = hash.finalize().withUnsafeBytes { digest in
             (digest.loadUnaligned(as: UInt64.self), digest.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
         }
-        self.init(randomBits: halves.0.bigEndian, halves.1.bigEndian)
+        self.init(hash: halves.0.bigEndian, halves.1.bigEndian)
     }
 }

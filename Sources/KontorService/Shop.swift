@@ -200,7 +200,7 @@ public final class Shop {
 
     /// A creation under a key derives its id from it, so that even a repetition after the key's time makes no second one.
     private func newID(_ keyed: KeyedRequest?) -> Identifier {
-        keyed?.group.id ?? Identifier(randomBits: random.next(), random.next())
+        keyed?.group.id ?? Identifier(createdAt: clock.wallMilliseconds, random: random.next(), random.next())
     }
 }
 

@@ -26,7 +26,7 @@ struct Doctor: ParsableCommand {
         for line in facts(found, directory, now) { print(line) }
         let findings = findings(found, now)
         print("")
-        for problem in found.problems { print("PROBLEM: \(problem)\n  \(advice(found))") }
+        for problem in found.problems { print("PROBLEM: \(problem)\n  \(advice(problem, found))") }
         for finding in findings { print("FINDING: \(finding)") }
         if !found.problems.isEmpty { throw ExitCode(2) }
         if !findings.isEmpty { throw ExitCode(1) }
@@ -113,17 +113,17 @@ struct Doctor: ParsableCommand {
     /// A checkout ends within its deadline and 5 s of recovery; ten times that is no delay.
     private static let lateMilliseconds: Int64 = 60_000
 
-    private func advice(_ found: StoreExamination) -> String {
-        let isDamaged = found.problems.contains { if case .damage = $0 { true } else { false } }
-        if isDamaged && found.owner == nil {
+    private func advice(_ problem: EmbeddedError, _ found: StoreExamination) -> String {
+        switch problem {
+        case .damage where found.owner == nil:
             return "A server does not start on this. Keep a copy of the directory, then restore the last backup into a new one."
-        }
-        if isDamaged {
+        case .damage:
             return "The server that runs may go on; do not restart it. Take a copy of what it has: kontor backup."
+        case .newerFormat: return "Use the kontor that wrote it, or a later one."
+        case .unfinishedRestore: return "Until then nothing is served from it."
+        default:
+            return "Nothing says that the store is damaged: it could not be read from here. See to that, then look again."
         }
-        let isNewer = found.problems.contains { if case .newerFormat = $0 { true } else { false } }
-        if isNewer { return "Use the kontor that wrote it, or a later one." }
-        return "Nothing says that the store is damaged: it could not be read from here. See to what is said above, then look again."
     }
 
     // MARK: Words

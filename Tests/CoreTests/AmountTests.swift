@@ -60,10 +60,23 @@ struct IdentifierTests {
         }
     }
 
-    @Test("random bits make a version 4 UUID")
-    func uuid() {
-        let id = Identifier(randomBits: 0x0123_4567_89AB_CDEF, 0xFFFF_FFFF_FFFF_FFFF)
-        #expect(id.text == "01234567-89ab-4def-bfff-ffffffffffff")
+    @Test("a hash makes a version 8 UUID")
+    func hashed() {
+        let id = Identifier(hash: 0x0123_4567_89AB_CDEF, 0xFFFF_FFFF_FFFF_FFFF)
+        #expect(id.text == "01234567-89ab-8def-bfff-ffffffffffff")
         #expect(Identifier(id.text) == id)
+    }
+
+    @Test("what is created later has the larger id: version 7 UUIDs begin with the time")
+    func timeOrdered() {
+        // RFC 9562, A.6: 2022-02-22T19:22:22.000Z.
+        let id = Identifier(createdAt: 0x017F_22E2_79B0, random: 0xCC3, 0x18C4_DC0C_0C07_398F)
+        #expect(id.text == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+        var last = Identifier(createdAt: 1_700_000_000_000, random: .max, .max)
+        for millisecond in 1...1_000 {
+            let next = Identifier(createdAt: 1_700_000_000_000 + Int64(millisecond), random: 0, 0)
+            #expect(last < next)
+            last = Identifier(createdAt: 1_700_000_000_000 + Int64(millisecond), random: .max, .max)
+        }
     }
 }
