@@ -60,7 +60,9 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
     public static func < (left: Identifier, right: Identifier) -> Bool { left.text < right.text }
     public var description: String { text }
 
-    private static func isAllowed(_ byte: UInt8) -> Bool {
+    /// Whether an identifier may have this byte.
+    @inlinable
+    public static func isAllowed(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"),

@@ -84,7 +84,7 @@ struct SlowSyncs {
 
     /// To be called every few milliseconds.
     ///
-    /// - Parameter isSyncing: whether a frame is on its way to the disk, and which.
+    /// - Parameter frame: the one that is on its way to the disk; nil: none is.
     /// - Returns: what to tell: how many syncs were slow since the last word, and how long the longest has taken so far, in milliseconds.
     mutating func tick(_ now: Int64, frame: UInt64?) -> (count: Int, milliseconds: Int64)? {
         if frame != current {

@@ -11,7 +11,7 @@ public struct StoreRestore {
 
     static func marker(_ directory: String) -> String { directory + "/restoring" }
 
-    /// What may lie in a directory that counts as empty: what a start that failed, or a new file system, leaves there.
+    /// What may lie in a directory that counts as empty: what a start that never got its store, or a new file system, leaves there.
     private static let harmless: Set = ["lock", "lost+found"]
 
     /// - Parameter path: the backup's file.

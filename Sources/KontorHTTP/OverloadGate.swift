@@ -1,6 +1,7 @@
 // Refuses checkouts before they are parsed, as long as the shop is full. A refusal must cost a small part of a checkout, or an
 // overload would leave no time for those that were begun: see docs/performance.md.
 
+import KontorCore
 import NIOCore
 
 /// Stands before the decoder. What it refuses is one complete checkout without a body, on a connection that waits for nothing
@@ -55,7 +56,7 @@ extension OverloadGate {
         let end: StaticString = " HTTP/1.1\r\n"
         guard has(start, at: 0, in: bytes) else { return nil }
         var position = start.utf8CodeUnitCount
-        while position < bytes.count, isIdentifierByte(bytes[position]) { position += 1 }
+        while position < bytes.count, Identifier.isAllowed(bytes[position]) { position += 1 }
         guard position > start.utf8CodeUnitCount, has(end, at: position, in: bytes) else { return nil }
         return position + end.utf8CodeUnitCount
     }
@@ -106,15 +107,5 @@ extension OverloadGate {
         guard bytes.count >= position + text.utf8CodeUnitCount else { return false }
         for offset in 0..<text.utf8CodeUnitCount where bytes[position + offset] != text.utf8Start[offset] { return false }
         return true
-    }
-
-    private static func isIdentifierByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"),
-            UInt8(ascii: "-"):
-            return true
-        default: return false
-        }
     }
 }

@@ -63,7 +63,7 @@ struct Serve: ParsableCommand {
 
     @Option(
         help: """
-            Records kept in memory besides what is open, about 300 bytes each. \
+            Records kept in memory besides what is open, about 500 bytes each. \
             (default: \(EmbeddedLimits.cacheRecords); environment: KONTOR_CACHE_RECORDS)
             """)
     var cacheRecords: Int?
