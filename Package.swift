@@ -55,14 +55,15 @@ let package = Package(
             ]),
         // A store in memory, and a simulated disk for the embedded one: links no NIO.
         .target(name: "KontorSimulation", dependencies: ["KontorCore", "KontorService", "KontorEmbedded"]),
+        // What Swift's Glibc leaves out of Linux.
+        .systemLibrary(name: "CLinux"),
         // Offers load and measures what comes back: knows the HTTP contract, and nothing of the shop.
-        .systemLibrary(name: "CEpoll"),
         .target(
-            name: "KontorBench", dependencies: ["CEpoll", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+            name: "KontorBench", dependencies: ["CLinux", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         .executableTarget(
             name: "kontor",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
+                "CLinux", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

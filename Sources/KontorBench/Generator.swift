@@ -9,8 +9,8 @@ public struct LoadPlan: Sendable {
     public enum Loop: Sendable {
         /// So many clients, each sending its next request when it has its answer.
         case closed(connections: Int)
-        /// A fixed rate. It begins with no connection and opens one whenever all are busy, up to this many.
-        case open(perSecond: Double, maximumConnections: Int)
+        /// A fixed rate. It begins with some connections and opens another whenever all are busy, up to a number.
+        case open(perSecond: Double, connections: Int, maximumConnections: Int)
     }
 
     public var port: Int
@@ -73,11 +73,10 @@ public final class Generator {
     ///   - progress: called after each second; the flag says whether it belonged to the warm-up.
     public func run(_ name: String, progress: (Second, _ isWarmUp: Bool) -> Void) throws -> Report {
         defer { closeAll() }
-        now = monotonicNanoseconds()
+        try begin()
         var warmUpEnd: Int64? = now + Int64(plan.warmUpSeconds * 1e9)
         end = now + Int64((plan.warmUpSeconds + plan.durationSeconds) * 1e9)
         var secondEnd = now + 1_000_000_000
-        begin()
         while now < end, !(hasRunOut && busy == 0) {
             step(until: min(secondEnd, end))
             if let failure { throw failure }
@@ -98,11 +97,22 @@ public final class Generator {
             recorder)
     }
 
-    private func begin() {
-        switch plan.loop {
-        case .closed(let count): for _ in 0..<count { connect() }
-        case .open(let perSecond, _): schedule = Schedule(start: now, perSecond: perSecond)
+    /// All connections are there before the first request: who measures a rate does not measure how crowds arrive.
+    private func begin() throws {
+        let count =
+            switch plan.loop {
+            case .closed(let connections): connections
+            case .open(_, let connections, let most): min(connections, most)
+            }
+        now = monotonicNanoseconds()
+        let patience = now + Self.answerPatience
+        while open < count || connecting > 0 {
+            while open < count, connecting < Self.connectionsAtOnce { connect() }
+            wait(until: patience)
+            if let failure { throw failure }
+            guard now < patience else { throw SocketFailure(description: "port \(plan.port) accepts no more connections") }
         }
+        if case .open(let perSecond, _, _) = plan.loop { schedule = Schedule(start: now, perSecond: perSecond) }
     }
 
     /// What was due and not sent is said; what was sent gets its time to be answered.
@@ -147,7 +157,7 @@ public final class Generator {
     }
 
     private var mayConnect: Bool {
-        guard case .open(_, let most) = plan.loop else { return false }
+        guard case .open(_, _, let most) = plan.loop else { return false }
         return open < most
     }
 

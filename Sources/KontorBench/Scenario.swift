@@ -78,6 +78,46 @@ public final class CheckoutScenario: Scenario {
     }
 }
 
+/// Fills the baskets of orders that `batch_init` made, each with the same number of further items.
+public final class BasketScenario: Scenario {
+    private let first: Int
+    private let items: Int
+    private let additions: Int
+    private let count: Int
+    private var next = 0
+    /// Additions that were not made: anything but a success.
+    public private(set) var failed = 0
+
+    /// - Parameters:
+    ///   - orders: the numbers of the orders.
+    ///   - additions: how many items each of them gets.
+    ///   - items: how many items there are, "0" to "n-1".
+    public init(orders: Range<Int>, additions: Int, items: Int) {
+        first = orders.lowerBound
+        count = orders.count * additions
+        self.additions = additions
+        self.items = max(1, items)
+    }
+
+    public func next(into request: inout RequestBuffer) -> Ticket? {
+        guard next < count else { return nil }
+        // Round by round, so that no two requests at a time want the same order.
+        let order = first + next % (count / additions)
+        request.append("POST /orders/addItem/")
+        request.append(number: order)
+        request.append("/")
+        request.append(number: (order &* 7 &+ next / (count / additions) &* 53) % items)
+        request.append("/1")
+        request.endHead()
+        next += 1
+        return Ticket(next)
+    }
+
+    public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {
+        if status != 200 { failed += 1 }
+    }
+}
+
 /// Reads items, one after the other, for ever.
 public final class FindScenario: Scenario {
     private let items: Int

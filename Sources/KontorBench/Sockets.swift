@@ -1,6 +1,6 @@
 // The few calls to the operating system that load needs: non-blocking TCP to this machine, and epoll.
 
-import CEpoll
+import CLinux
 import Glibc
 
 /// A call that failed, for people.

@@ -30,7 +30,7 @@ struct Bench: ParsableCommand {
     @Option(help: "The operators' port, for the audit. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
     var internalPort: Int?
 
-    @Option(help: "Closed loop: clients at once.")
+    @Option(help: "Closed loop: clients at once. Open loop: connections at the start.")
     var connections = 64
 
     @Option(help: "Open loop: requests a second.")
@@ -50,6 +50,9 @@ struct Bench: ParsableCommand {
 
     @Option(help: "The first order to check out.")
     var first = 0
+
+    @Option(help: "Items of an order, 2 to 100: two are made by batch_init, the others added one by one.")
+    var basket = 2
 
     @Option(help: "Items to make.")
     var items = 1_000
@@ -82,6 +85,7 @@ struct Bench: ParsableCommand {
         else {
             throw ValidationError("--orders, --items and --users are 1 to 1000000, --first less than --orders.")
         }
+        guard (2...100).contains(basket) else { throw ValidationError("--basket is 2 to 100 items.") }
     }
 
     func run() throws {
@@ -108,11 +112,24 @@ struct Bench: ParsableCommand {
                 throw ExitCode(2)
             }
         }
+        if scenario == .checkout, basket > 2 { try fillBaskets(port) }
+    }
+
+    private func fillBaskets(_ port: Int) throws {
+        let scenario = BasketScenario(orders: first..<orders, additions: basket - 2, items: items)
+        let plan = LoadPlan(
+            port: port, loop: .closed(connections: 256), warmUpSeconds: 0, durationSeconds: 3_600, spins: spin)
+        let report = try Generator(plan, scenario).run("baskets") { _, _ in }
+        guard report.ranOut, report.unanswered == 0, scenario.failed == 0 else {
+            complain("The baskets were not filled: \(scenario.failed) additions refused, \(report.unanswered) unanswered.")
+            throw ExitCode(2)
+        }
     }
 
     private func offer(_ port: Int) throws -> Report {
         let loop: LoadPlan.Loop =
-            rate.map { .open(perSecond: $0, maximumConnections: maxConnections) } ?? .closed(connections: connections)
+            rate.map { .open(perSecond: $0, connections: connections, maximumConnections: maxConnections) }
+            ?? .closed(connections: connections)
         let plan = LoadPlan(port: port, loop: loop, warmUpSeconds: warmUp, durationSeconds: duration, spins: spin)
         let checkouts = CheckoutScenario(orders: first..<orders)
         let source: any Scenario

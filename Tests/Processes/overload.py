@@ -1,7 +1,8 @@
 """Three times more checkouts than the shop can do: what is done, what is refused, and what is left behind.
 
-    python3 Tests/Processes/overload.py            # 30 s at 3 times the peak, server and generator on a processor each
-    python3 Tests/Processes/overload.py --shared   # both on the same processors: the peak pays for its generator too
+    python3 Tests/Processes/overload.py             # 30 s at 3 times the peak, server and generator on a processor each
+    python3 Tests/Processes/overload.py --basket 2  # orders of two items: a refusal costs too much of one of their checkouts, see docs/performance.md
+    python3 Tests/Processes/overload.py --shared    # both on the same processors: the peak pays for its generator too
 
 `test_overload.py` runs the same for a few seconds, with loose bounds.
 """
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-from load import SERVER_PROCESSOR, Finding, bench, line, resident_bytes, statuses
+from load import SERVER_PROCESSOR, Finding, bench, journal_bytes, line, resident_bytes, statuses
 from server import Server
 
 _MIB = 1 << 20
@@ -22,10 +23,14 @@ class Plan(NamedTuple):
     """How long, how hard, and what must come of it."""
 
     is_pinned: bool
-    peak_seconds: float = 6
+    peak_seconds: float = 5
     overload_seconds: float = 30
     rest_seconds: float = 10
-    orders: int = 1_000_000
+    orders: int = 700_000
+    # Items of an order: see "Overload" in docs/performance.md.
+    basket: int = 12
+    # Connections that are open before the overload begins: more than may be in flight.
+    clients: int = 2_500
     users: int = 100_000
     settle_seconds: float = 5
     factor: float = 3
@@ -51,22 +56,21 @@ class Overload:
     async def run(self) -> list:
         """The findings; all must be good."""
         plan = self._plan
+        # Fills the cache, and the kernel's memory of connections, so that "before" is a shop that has been at work.
+        await self._peak()
+        await self._settle()
         peak = await self._peak()
-        await asyncio.sleep(plan.settle_seconds)
-        calm = await self._checkouts("half of the peak", "--rate", peak / 2, "--duration", plan.peak_seconds)
+        await self._settle()
+        calm = await self._checkouts("half of the peak", plan.peak_seconds, peak / 2)
         memory = resident_bytes(self._server)
         books = await self._server.audit()
         overload = await self._checkouts(
-            f"{plan.factor:g} times the peak", "--rate", plan.factor * peak, "--duration", plan.overload_seconds,
-            "--warm-up", 0)
+            f"{plan.factor:g} times the peak", plan.overload_seconds, plan.factor * peak, plan.clients)
         books_after = await self._server.audit()
         await asyncio.sleep(plan.rest_seconds)
         rested = await self._server.audit()
         memory_after = resident_bytes(self._server)
-        # Replacing a million orders leaves receipts of the paid ones, and work for the fold: before anything is compared.
-        await self._checkouts("new orders", "--rate", peak / 4, "--duration", 2)
-        await asyncio.sleep(plan.rest_seconds)
-        calm_after = await self._checkouts("half of the peak", "--rate", peak / 2, "--duration", plan.peak_seconds)
+        calm_after = await self._checkouts("half of the peak", plan.peak_seconds, peak / 2)
         peak_after = await self._peak()
         return [
             *self._during(overload, peak),
@@ -110,23 +114,30 @@ class Overload:
                     f"{memory_after / _MIB:.0f} MiB, before {memory / _MIB:.0f} MiB"),
         ]
 
+    async def _settle(self) -> None:
+        """Waits until the fold has nothing to do: the journal stays as large as it is."""
+        size = None
+        while size != journal_bytes(self._server):
+            size = journal_bytes(self._server)
+            await asyncio.sleep(self._plan.settle_seconds)
+
     async def _peak(self) -> float:
         """The best of two closed loops, in checkouts a second."""
         rates = []
         for connections in (64, 256):
-            report = await self._checkouts(
-                f"{connections} clients", "--connections", connections, "--duration", self._plan.peak_seconds)
+            report = await self._checkouts(f"{connections} clients", self._plan.peak_seconds, connections=connections)
             rates.append(line(report, 200)["perSecond"])
         return max(rates)
 
-    async def _checkouts(self, name: str, *options) -> dict:
-        """One run over orders that none before it has used; new ones are made before there are too few."""
-        if self._first > self._plan.orders * 0.4:
-            self._first, self._has_orders = 0, False
-        made = ("--no-initialize",) if self._has_orders else ()
+    async def _checkouts(self, name: str, seconds: float, rate: float | None = None, connections: int = 64) -> dict:
+        """One run over orders that none before it has used: an open loop if there is a rate."""
+        options = ("--no-initialize",) if self._has_orders else ("--basket", self._plan.basket)
+        if rate is not None:
+            options += ("--rate", rate)
         report = await bench(
             self._server, "checkout", "--orders", self._plan.orders, "--users", self._plan.users, "--first", self._first,
-            "--warm-up", 1, *made, *options, is_pinned=self._plan.is_pinned, patience_seconds=300)
+            "--warm-up", 0, "--duration", seconds, "--connections", connections, *options, is_pinned=self._plan.is_pinned,
+            patience_seconds=900)
         self._has_orders = True
         self._first = report["firstUnused"]
         if report["ranOut"]:
@@ -157,7 +168,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", action="store_true", help="server and generator on the same processors")
     parser.add_argument("--factor", type=float, default=3, help="how many times the peak")
+    parser.add_argument("--basket", type=int, default=12, help="items of an order")
+    parser.add_argument("--orders", type=int, default=700_000, help="how many to make")
     parser.add_argument("--seconds", type=float, default=30, help="how long")
     arguments = parser.parse_args()
     sys.exit(asyncio.run(_main(
-        Plan(is_pinned=not arguments.shared, factor=arguments.factor, overload_seconds=arguments.seconds))))
+        Plan(is_pinned=not arguments.shared, factor=arguments.factor, overload_seconds=arguments.seconds,
+             basket=arguments.basket, orders=arguments.orders))))

@@ -10,7 +10,7 @@ class OverloadTests(ServerCase):
         server = await self.started_server()
         plan = Plan(
             is_pinned=False, peak_seconds=2, overload_seconds=4, rest_seconds=1, settle_seconds=1, orders=900_000,
-            users=10_000, least_goodput=0.2, most_unsent=1, refusal_milliseconds=5_000, least_peak_after=0.3,
+            basket=2, users=10_000, least_goodput=0.2, most_unsent=1, refusal_milliseconds=5_000, least_peak_after=0.3,
             most_latency_after=5, latency_allowance_milliseconds=100)
         findings = await Overload(server, plan, show=self.report).run()
         for finding in findings:

@@ -58,7 +58,7 @@ struct TidyTests {
         "a target imports only what lies below it",
         arguments: [
             ("KontorMetrics", ["CoreMetrics", "Synchronization"]),
-            ("KontorBench", ["CEpoll", "Glibc", "Histogram"]),
+            ("KontorBench", ["CLinux", "Glibc", "Histogram"]),
             ("KontorService", ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization"]),
             (
                 "KontorEmbedded",
