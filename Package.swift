@@ -54,7 +54,13 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         // A store in memory, and a simulated disk for the embedded one: links no NIO.
-        .target(name: "KontorSimulation", dependencies: ["KontorCore", "KontorService", "KontorEmbedded"]),
+        .target(
+            name: "KontorSimulation",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorEmbedded", .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+            ]),
         // What Swift's Glibc leaves out of Linux.
         .systemLibrary(name: "CLinux"),
         // Offers load and measures what comes back: knows the HTTP contract, and nothing of the shop.
@@ -64,6 +70,7 @@ let package = Package(
             name: "kontor",
             dependencies: [
                 "CLinux", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
+                "KontorSimulation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

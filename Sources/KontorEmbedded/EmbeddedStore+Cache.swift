@@ -25,7 +25,7 @@ extension EmbeddedStore {
     }
 
     private func isEvictable(_ slot: UnsafeMutablePointer<Slot>) -> Bool {
-        if slot.pointee.isFree || slot.pointee.isDirty || slot.pointee.isLoading { return false }
+        if slot.pointee.isFree || slot.pointee.isDirty || slot.pointee.isLoading || slot.pointee.pins > 0 { return false }
         if slot.pointee.sequence > fold.foldedThrough || slot.pointee.key.member.isOpenWork { return false }
         if slot.pointee.isUsed {
             slot.pointee.isUsed = false

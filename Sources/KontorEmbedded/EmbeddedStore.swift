@@ -116,19 +116,24 @@ public final class EmbeddedStore: TurnedStore {
         _ touches: [Touch], _ completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
     ) {
         var missing: [RecordKey] = []
-        for touch in touches {
-            for member in [.head, touch.member ?? .head] where !member.isOpenWork {
-                guard slots.find(touch.group, member) == nil else { continue }
-                let key = RecordKey(touch.group, member)
-                slots.pointer(slots.insert(key, nil, existsBelow: true)).pointee.isLoading = true
+        forEachSlotKey(of: touches) { key in
+            let index: UInt32
+            if let found = slots.find(key.group, key.member) {
+                index = found
+            } else {
+                index = slots.insert(key, nil, existsBelow: true)
+                slots.pointer(index).pointee.isLoading = true
                 missing.append(key)
             }
+            // What is here must still be here when the rest is, or a small cache would never have all of it at a time.
+            slots.pointer(index).pointee.pins &+= 1
         }
         let keys = missing
         metrics.cacheMisses.increment(by: keys.count)
         lanes.perform(on: .read) { [table] in
             Self.read(keys, from: table)
         } then: { result in
+            self.unpin(touches)
             switch result {
             case .success(let records):
                 for (key, record) in zip(keys, records) { self.fill(key, record) }
@@ -138,6 +143,21 @@ public final class EmbeddedStore: TurnedStore {
                 for key in keys { self.abandon(key) }
                 completion(.failure(.unreachable("\(error)")))
             }
+        }
+    }
+
+    /// The records of these touches that may be absent from memory.
+    private func forEachSlotKey(of touches: [Touch], _ body: (RecordKey) -> Void) {
+        for touch in touches {
+            body(RecordKey(touch.group, .head))
+            if let member = touch.member, !member.isOpenWork { body(RecordKey(touch.group, member)) }
+        }
+    }
+
+    private func unpin(_ touches: [Touch]) {
+        forEachSlotKey(of: touches) { key in
+            guard let index = slots.find(key.group, key.member), slots.pointer(index).pointee.pins > 0 else { return }
+            slots.pointer(index).pointee.pins -= 1
         }
     }
 

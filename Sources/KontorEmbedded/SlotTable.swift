@@ -22,6 +22,8 @@ struct Slot {
     var existsBelow: Bool
     /// A read of the table is under way, and nothing is known yet.
     var isLoading = false
+    /// Loads that wait for other records, and will want this one with them.
+    var pins: UInt16 = 0
     /// It was used since eviction last looked.
     var isUsed = true
     var isFree = false

@@ -6,36 +6,17 @@ import Foundation
 import KontorCore
 import Synchronization
 
-/// What the thread needs of a store besides ``RecordStore``: to know when a turn ends, and when time goes on.
-public protocol TurnedStore: RecordStore {
-    /// The turn is over: hand what it committed to the disk, if the disk is idle.
-    func flush()
-    /// Called every `Limits.tickMilliseconds` or so, with the milliseconds of both clocks.
-    func tick(now: Int64, wall: Int64)
-    /// Records committed and not yet durable.
-    var unsyncedRecords: Int { get }
-    /// Set once nothing more becomes durable: the process must end, and a restart shows what is there.
-    var failure: DurabilityFailure? { get }
-}
-
 /// Runs a ``Shop`` on a thread of its own.
 ///
 /// `@unchecked Sendable`: everything that other threads touch is guarded by `condition`; the shop and its store are touched by the
 /// shop's thread alone, which ``start(_:_:begin:failed:)`` begins.
 public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
-    private struct Arrival {
-        let request: ShopRequest
-        let key: IdempotencyKey?
-        let deadline: Int64
-        let caller: any Caller
-    }
-
     private let sink: any AnswerSink
     private let clock: any ShopClock
     private let metrics: ShopMetrics
     private let refusals: Refusals
     private let condition = NSCondition()
-    private var arrivals = Deque<Arrival>()
+    private var arrivals = Deque<ShopTurns.Arrival>()
     private var completions: [() -> Void] = []
     private var inFlight = 0
     /// What `inFlight` leaves, for those who only look.
@@ -66,7 +47,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
         }
         inFlight += 1
         updateRoom()
-        arrivals.append(Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
         wakeIfSleeping()
         return true
     }
@@ -151,27 +132,16 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     }
 
     private func run(_ shop: Shop, _ store: any TurnedStore, _ failed: (DurabilityFailure) -> Void) {
-        var nextTick = clock.monotonicMilliseconds
-        var nextGauge = nextTick
+        var turns = ShopTurns(shop, store, clock)
+        var nextGauge = clock.monotonicMilliseconds
         while !isEnded {
-            let isFull = store.unsyncedRecords >= Limits.unsyncedRecords
-            let (requests, finished) = take(requests: !isFull)
-            for completion in finished { completion() }
-            for arrival in requests {
-                shop.handle(arrival.request, key: arrival.key, deadline: arrival.deadline, caller: arrival.caller)
-            }
+            let (requests, finished) = take(requests: turns.takesRequests)
+            turns.run(requests, finished: finished)
             let now = clock.monotonicMilliseconds
-            if now >= nextTick {
-                nextTick = now + Limits.tickMilliseconds
-                shop.tick()
-                store.tick(now: now, wall: clock.wallMilliseconds)
-            }
             if now >= nextGauge {
                 nextGauge = now + Limits.gaugeMilliseconds
                 metrics.requestsInFlight.record(requestsInFlight)
             }
-            shop.endTurn()
-            store.flush()
             if let failure = store.failure {
                 accept(false)
                 return failed(failure)
@@ -180,7 +150,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     }
 
     /// What has arrived; sleeps while there is nothing, at most until the next tick.
-    private func take(requests wantsRequests: Bool) -> (requests: [Arrival], completions: [() -> Void]) {
+    private func take(requests wantsRequests: Bool) -> (requests: [ShopTurns.Arrival], completions: [() -> Void]) {
         condition.lock()
         defer { condition.unlock() }
         if completions.isEmpty && !(wantsRequests && !arrivals.isEmpty) {

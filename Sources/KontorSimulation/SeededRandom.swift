@@ -18,4 +18,18 @@ public final class SeededRandom: RandomSource, RandomNumberGenerator {
 
     /// A number in `0 ..< bound`.
     public func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+
+    /// A number in `range`.
+    func within(_ range: ClosedRange<Int64>) -> Int64 {
+        range.lowerBound + Int64(next() % UInt64(range.upperBound - range.lowerBound + 1))
+    }
+
+    /// True in `percent` of a hundred cases.
+    func happens(_ percent: Double) -> Bool { Double(next() >> 11) / Double(1 << 53) * 100 < percent }
+
+    /// One of them.
+    func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
+
+    /// A source of its own: what one part of the world draws does not change what another one gets.
+    func fork() -> SeededRandom { SeededRandom(seed: next()) }
 }

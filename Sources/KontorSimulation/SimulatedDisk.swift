@@ -90,6 +90,13 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         names[path]?.durable = bytes
     }
 
+    /// A call met its ``deathStep``.
+    public var hasDied: Bool { deathStep.map { steps > $0 } ?? false }
+
+    /// What all files take, reservations included.
+    var usedBytes: Int { names.values.reduce(0) { $0 + $1.room } }
+    var isFull: Bool { capacityBytes < .max }
+
     /// All files, sorted.
     public var paths: [String] { names.keys.sorted() }
 

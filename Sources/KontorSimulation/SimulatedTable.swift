@@ -45,6 +45,13 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     /// Records that are here, in all areas.
     public var count: Int { current.records.count + current.openWork.count + current.expiring.count }
 
+    /// Every record, in no order.
+    func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
+        for area in [current.records, current.openWork, current.expiring] {
+            for (key, value) in area { try body(RecordKey(decoding: key[...]), Record(decoding: value[...])) }
+        }
+    }
+
     /// The write-ahead log is gone; what the last checkpoint had is left.
     public func loseLog() { current = checkpointed }
 

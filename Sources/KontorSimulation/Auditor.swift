@@ -1,0 +1,284 @@
+// The judge: compares what clients were told with how it ended. It knows sums, sets and times, and none of the shop's rules.
+
+import KontorCore
+
+/// Judges one world by its history, its final state, and the committed amounts over time.
+struct Auditor {
+    let history: History
+    let final: FinalState
+    let amounts: [GroupKey: Amounts]
+    let violation: (String) -> Void
+
+    func judge() {
+        for text in final.unfinished.sorted() { violation("left over: \(text)") }
+        judgeAccounts()
+        judgeOrders()
+        judgeBaskets()
+        for action in history.actions { judgeAnswers(of: action) }
+    }
+}
+
+// MARK: Every unit and every hundredth
+
+extension Auditor {
+    /// What may have been booked on one account: certain amounts, and possible ones.
+    private struct Bookings {
+        var certain: Int64 = 0
+        var possible: [Int64] = []
+        /// By `batch_init`: the amount is booked out and another one in.
+        var isReplaced = false
+
+        mutating func add(_ amount: Int64, _ effect: Action.Effect) {
+            switch effect {
+            case .certain: certain += amount
+            case .possible: possible.append(amount)
+            case .none: break
+            }
+        }
+
+        /// Whether the certain amounts, and some of the possible ones, make up `sum`.
+        func canBe(_ sum: Int64) -> Bool {
+            var reachable: Set<Int64> = [certain]
+            for amount in possible {
+                // So many unknown outcomes on one account say nothing any more.
+                if reachable.count > 20_000 { return true }
+                reachable.formUnion(reachable.map { $0 + amount })
+            }
+            return reachable.contains(sum)
+        }
+
+        var text: String { possible.isEmpty ? "\(certain)" : "\(certain), and perhaps some of \(possible)" }
+    }
+
+    private func judgeAccounts() {
+        var deposits: [String: Bookings] = [:]
+        var withdrawals: [String: Bookings] = [:]
+        var sold: [String: Bookings] = [:]
+        for order in final.paid {
+            for (item, units) in order.basket.units { sold["item \(item)", default: Bookings()].certain += units }
+            sold["user \(order.user)", default: Bookings()].certain += order.total
+        }
+        for action in history.actions {
+            let effect = action.effect
+            switch action.wish {
+            case .addStock(let item, let units): deposits["item \(item)", default: Bookings()].add(units, effect)
+            case .takeStock(let item, let units): withdrawals["item \(item)", default: Bookings()].add(units, effect)
+            case .addCredit(let user, let money): deposits["user \(user)", default: Bookings()].add(money, effect)
+            case .payDirectly(let user, _, let money): sold["user \(user)", default: Bookings()].add(money, effect)
+            case .initItems(let count, let stock, _):
+                for number in 0..<count { replace("item \(number)", stock, action, &deposits, &withdrawals) }
+            case .initUsers(let count, let credit):
+                for number in 0..<count { replace("user \(number)", credit, action, &deposits, &withdrawals) }
+            default: break
+            }
+        }
+        addCancellations(to: &deposits)
+        for (name, account) in final.accounts.sorted(by: { $0.key < $1.key }) {
+            compare(name, "was put in", account.deposited, deposits[name] ?? Bookings())
+            if withdrawals[name]?.isReplaced != true {
+                compare(name, "was taken out", account.withdrawn, withdrawals[name] ?? Bookings())
+            }
+            compare(name, "was sold or charged", account.captured, sold[name] ?? Bookings())
+            if account.balance != account.deposited - account.withdrawn - account.captured || account.balance < 0 {
+                violation(
+                    "\(name): \(account.balance) is left of \(account.deposited) in, \(account.withdrawn) out, "
+                        + "\(account.captured) sold")
+            }
+            if account.held != 0 { violation("\(name): \(account.held) is still held") }
+        }
+        for name in deposits.keys.sorted() where final.accounts[name] == nil && deposits[name]?.certain != 0 {
+            violation("\(name) is gone")
+        }
+    }
+
+    /// A `batch_init` that nobody knows the end of may have replaced any part of its accounts; one under a key that was asked
+    /// again may have done so each time.
+    private func replace(
+        _ account: String, _ amount: Int64, _ action: Action, _ deposits: inout [String: Bookings],
+        _ withdrawals: inout [String: Bookings]
+    ) {
+        for attempt in action.attempts where attempt.told == .nothing || (attempt.told == .done && !attempt.isReplay) {
+            deposits[account, default: Bookings()].add(amount, attempt.told == .done ? .certain : .possible)
+            withdrawals[account, default: Bookings()].isReplaced = true
+        }
+    }
+
+    /// A cancelled payment comes back once, however often it is cancelled; it may be paid and cancelled anew.
+    private func addCancellations(to deposits: inout [String: Bookings]) {
+        var payments: [[String]: (paid: [Int64], cancellations: Int, certain: Bool)] = [:]
+        for action in history.actions {
+            switch action.wish {
+            case .payDirectly(let user, let order, let money) where action.effect != .none:
+                payments[[user, order], default: ([], 0, false)].paid.append(money)
+            case .cancelPayment(let user, let order) where action.effect != .none:
+                payments[[user, order], default: ([], 0, false)].cancellations += 1
+            default: break
+            }
+        }
+        for (key, payment) in payments.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
+        where payment.cancellations > 0 {
+            // Which of several payments was cancelled depends on their order, which clients cannot always know.
+            deposits["user \(key[0])", default: Bookings()].possible += payment.paid
+        }
+    }
+
+    private func compare(_ name: String, _ what: String, _ found: Int64, _ bookings: Bookings) {
+        if !bookings.canBe(found) { violation("\(name): \(found) \(what), but clients know of \(bookings.text)") }
+    }
+}
+
+// MARK: Orders
+
+extension Auditor {
+    private func judgeOrders() {
+        var actions: [String: [Action]] = [:]
+        var replacements: [(count: Int, action: Action)] = []
+        for action in history.actions {
+            if let order = action.wish.order { actions[order, default: []].append(action) }
+            if case .initOrders(let count, _, _, _) = action.wish, action.effect != .none {
+                replacements.append((count, action))
+            }
+        }
+        for (id, actions) in actions.sorted(by: { $0.key < $1.key }) {
+            let number = Int(id)
+            let replaced = replacements.filter { number.map { [count = $0.count] in $0 < count } ?? false }.map(\.action)
+            judgeOrder(id, actions, replaced)
+        }
+        for (id, order) in final.orders.sorted(by: { $0.key < $1.key }) {
+            if order.isLocked { violation("order \(id) is still locked") }
+            let asked = actions[id]?.contains { $0.isCheckout && $0.effect != .none } ?? false
+            if order.isPaid && !asked { violation("order \(id) is paid, but no checkout of it can have succeeded") }
+        }
+    }
+
+    private func judgeOrder(_ id: String, _ actions: [Action], _ replaced: [Action]) {
+        let paid = actions.filter { $0.isCheckout && $0.effect == .certain }
+        let wasPaid = (final.orders[id]?.isPaid ?? false) || final.replaced[id] != nil
+        if !paid.isEmpty && !wasPaid { violation("order \(id): a client was told that it is paid, and it is not") }
+        // Only batch_init ends a paid order's life, so whoever was told after the last one must find it paid.
+        let lastReplacement = replaced.map(\.last).max() ?? 0
+        if let after = paid.first(where: { $0.first > lastReplacement }), final.orders[id]?.isPaid != true {
+            violation("order \(id) was paid (\(after.title)), and is not any more")
+        }
+        let removed = actions.contains {
+            if case .removeOrder = $0.wish { $0.effect == .certain && $0.first > lastReplacement } else { false }
+        }
+        if removed && final.orders[id]?.isRemoved == false { violation("order \(id) was removed, and is there") }
+        judgeStates(id, actions, replaced)
+    }
+
+    /// Once somebody was told that an order is paid, nobody is told later that it is not.
+    private func judgeStates(_ id: String, _ actions: [Action], _ replaced: [Action]) {
+        let attempts = actions.flatMap { action in action.attempts.map { (action, $0) } }
+        let firstPaid = attempts.filter { $0.0.isCheckout && $0.1.told == .done }.compactMap(\.1.answered).min()
+        guard let firstPaid else { return }
+        for (action, attempt) in attempts where attempt.asked > firstPaid {
+            if replaced.contains(where: { $0.last > firstPaid && $0.first < attempt.answered ?? .max }) { continue }
+            switch attempt.told {
+            case .order(isPaid: false, _, _), .refused(.insufficient), .refused(.contended), .refused(.unknownOrder):
+                guard action.wish.isWrite == false || action.isCheckout else { continue }
+                violation("order \(id): \(action.title) was told \(attempt.told) after a client was told that it is paid")
+            default: break
+            }
+        }
+    }
+
+    /// What lies in each basket: what was put in, and not taken out.
+    private func judgeBaskets() {
+        var baskets: [[String]: Bookings] = [:]
+        var created: Set<String> = []
+        for action in history.actions {
+            switch action.wish {
+            case .createOrder: if case .created(let id) = action.lastTold { created.insert(id) }
+            case .addItem(let order, let item, let units):
+                baskets[[order, item], default: Bookings()].add(units, action.effect)
+            case .removeItem(let order, let item): baskets[[order, item], default: Bookings()].add(-1, action.effect)
+            default: break
+            }
+        }
+        for id in created.sorted() {
+            guard let order = final.orders[id] else {
+                violation("order \(id) was created, and is not there")
+                continue
+            }
+            let items = Set(order.basket.units.keys).union(baskets.keys.filter { $0[0] == id }.map { $0[1] })
+            for item in items.sorted() {
+                compare(
+                    "order \(id)", "of item \(item) lie in it", order.basket.units[item] ?? 0,
+                    baskets[[id, item]] ?? Bookings())
+            }
+        }
+    }
+}
+
+// MARK: Answers
+
+extension Auditor {
+    private func judgeAnswers(of action: Action) {
+        for attempt in action.attempts {
+            guard let answered = attempt.answered else { continue }
+            switch (action.wish, attempt.told) {
+            case (.readItem(let item), .item(let stock, _)):
+                judgeRead("item \(item)", GroupKey.Kind.item, item, stock, action, attempt.asked, answered)
+            case (.readUser(let user), .credit(let credit)):
+                judgeRead("user \(user)", GroupKey.Kind.user, user, credit, action, attempt.asked, answered)
+            case (_, .refused(.insufficient(let account, let wanted, let left))):
+                judgeRefusal(account, wanted, left, action, attempt.asked, answered)
+            default: break
+            }
+        }
+        judgeReplays(of: action)
+    }
+
+    private func judgeRead(
+        _ name: String, _ kind: GroupKey.Kind, _ id: String, _ amount: Int64, _ action: Action, _ asked: Int64,
+        _ answered: Int64
+    ) {
+        if !stood(kind, id, asked, answered, { $0 == amount }) {
+            violation("\(name): \(action.title) read \(amount), which was never its committed amount meanwhile")
+        }
+    }
+
+    /// "Not enough" is only said when the committed amount did not suffice.
+    private func judgeRefusal(
+        _ account: String, _ wanted: Int64, _ left: Int64, _ action: Action, _ asked: Int64, _ answered: Int64
+    ) {
+        let words = account.split(separator: " ", maxSplits: 1).map(String.init)
+        let kind: GroupKey.Kind = words[0] == "item" ? .item : .user
+        if left >= wanted { violation("\(account): \(action.title) was refused \(wanted) of \(left)") }
+        if !stood(kind, words[1], asked, answered, { $0 == left && $0 < wanted }) {
+            violation(
+                "\(account): \(action.title) was refused \(wanted) because only \(left) was left, "
+                    + "which was never its committed amount meanwhile")
+        }
+    }
+
+    private func stood(
+        _ kind: GroupKey.Kind, _ id: String, _ asked: Int64, _ answered: Int64, _ isWanted: (Int64) -> Bool
+    ) -> Bool {
+        guard let id = Identifier(id) else { return false }
+        return amounts[GroupKey(kind, id)]?.contains(from: asked, to: answered, where: isWanted) ?? false
+    }
+
+    /// A key has one answer.
+    private func judgeReplays(of action: Action) {
+        guard action.key != nil else { return }
+        let effects = Set(action.attempts.map(\.told).filter(\.isEffect))
+        if effects.count > 1 { violation("\(action.title): under one key it was told \(effects.count) different things") }
+        if let done = action.attempts.firstIndex(where: { $0.told.isEffect }) {
+            for attempt in action.attempts[(done + 1)...] where attempt.told.isRefusedForGood {
+                violation("\(action.title): its effect was acknowledged, and then it was told \(attempt.told)")
+            }
+        }
+    }
+}
+
+extension Told {
+    fileprivate var isRefusedForGood: Bool {
+        switch self {
+        case .refused(.unavailable), .refused(.key): return false
+        case .refused: return true
+        default: return false
+        }
+    }
+}

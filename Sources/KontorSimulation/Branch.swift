@@ -1,0 +1,74 @@
+// What a run must have seen at least once to prove anything: each kind of fault, and each rare way through the code.
+
+/// Something that happens in simulated worlds.
+public enum Branch: String, CaseIterable, Sendable {
+    // Faults.
+    case processKilled = "process killed"
+    case killedInTheMidstOfAWrite = "killed in the midst of a write"
+    case killedInTheMidstOfAStart = "killed in the midst of a start"
+    case powerLost = "power lost"
+    case tornTailCut = "torn tail cut"
+    case syncFailed = "sync failed"
+    case bitFlipped = "bit flipped in the journal"
+    case damageRefused = "start refused damage"
+    case tableLogLost = "table's log lost"
+    case tableBusy = "table busy"
+    case diskFull = "disk full"
+    case diskSlow = "sync slow"
+    case processPaused = "process paused"
+    case clockJumped = "clock jumped"
+    case requestLost = "request lost"
+    case answerLost = "answer lost"
+    case answerLate = "answer behind its deadline"
+
+    // What clients met.
+    case checkoutPaid = "checkout paid"
+    case outOfStock = "refused: out of stock"
+    case outOfCredit = "refused: out of credit"
+    case contendedRefusal = "refused: contended"
+    case withdrawalRefused = "withdrawal refused"
+    case noRoom = "refused: no room"
+    case keyReplayed = "key replayed"
+    case keyInUse = "key in use"
+    case toldUnknown = "told that nobody knows"
+    case checkoutJoined = "checkouts of one order raced"
+    case batchInitRepeated = "batch_init over existing data"
+    case batchInitRefused = "batch_init refused: checkout open"
+    case paymentCancelled = "direct payment cancelled"
+
+    // Rare ways through the services.
+    case sagaResumed = "saga resumed after a crash"
+    case contendedCommand = "contended hold or withdrawal"
+    case retriedInOrder = "retried in lock order"
+    case waitGranted = "waited, and was granted"
+    case messageResent = "message of a saga resent"
+    case recordReadFromTable = "record read from the table"
+    case sliceFolded = "slice folded"
+    case journalSegmentDeleted = "journal segment deleted"
+}
+
+/// How often each of them happened.
+public struct Coverage: Sendable {
+    private var counts = [Int](repeating: 0, count: Branch.allCases.count)
+    private static let index = Dictionary(uniqueKeysWithValues: Branch.allCases.enumerated().map { ($1, $0) })
+
+    public init() {}
+
+    public subscript(branch: Branch) -> Int {
+        get { counts[Self.index[branch, default: 0]] }
+        set { counts[Self.index[branch, default: 0]] = newValue }
+    }
+
+    /// What never happened.
+    public var missing: [Branch] { Branch.allCases.filter { self[$0] == 0 } }
+
+    public mutating func add(_ other: Coverage) {
+        for index in counts.indices { counts[index] += other.counts[index] }
+    }
+
+    /// Whether a branch is a fault that was injected.
+    public var faults: Int {
+        let all = Branch.allCases.prefix { $0 != .checkoutPaid }
+        return all.reduce(0) { $0 + self[$1] }
+    }
+}

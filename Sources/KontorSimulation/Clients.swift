@@ -1,0 +1,182 @@
+// Seeded clients over a network that loses and delays: each wants one thing at a time, and some ask again when they hear nothing.
+
+import KontorCore
+import KontorService
+
+/// All clients of one world, and what they have asked for.
+final class Clients {
+    let history = History()
+    let market = Market()
+    private let world: Surroundings
+    private let swarm: Swarm
+    private let workload: Workload
+    private let shop: any ShopFront
+    private let random: SeededRandom
+    private var isOpen = true
+    /// Clients that have something under way.
+    private(set) var busy = 0
+    private var keys = 0
+
+    init(_ world: Surroundings, _ swarm: Swarm, _ shop: any ShopFront, _ random: SeededRandom) {
+        self.world = world
+        self.swarm = swarm
+        self.shop = shop
+        self.random = random
+        workload = Workload(swarm, market)
+    }
+
+    /// Each client wants one thing after the other until ``stop()``.
+    func start() {
+        for number in 1...swarm.clients {
+            let chance = random.fork()
+            world.scheduler.after(chance.within(0...swarm.thinking)) { [self] in next("client \(number)", chance) }
+        }
+    }
+
+    /// What is under way comes to its end, and nothing follows it.
+    func stop() { isOpen = false }
+
+    private func next(_ client: String, _ chance: SeededRandom) {
+        guard isOpen else { return }
+        busy += 1
+        run(workload.draw(chance), by: client, chance) { [self] in
+            busy -= 1
+            world.scheduler.after(chance.within(0...(2 * swarm.thinking))) { [self] in next(client, chance) }
+        }
+    }
+
+    /// One wish, asked until it is answered or the client gives up.
+    func run(
+        _ wish: Wish, by client: String, _ chance: SeededRandom, keyed: Bool? = nil, isPatient: Bool = false,
+        completion: @escaping () -> Void
+    ) {
+        var key: String?
+        if wish.isWrite, keyed ?? chance.happens(swarm.keyedPercent) {
+            keys += 1
+            key = chance.happens(10) ? "gw-\(keys)" : "key-\(keys)"
+        }
+        ask(history.begin(wish, by: client, key: key), chance, isPatient: isPatient, completion: completion)
+    }
+
+    /// Asks, or asks again.
+    func ask(_ action: Action, _ chance: SeededRandom, isPatient: Bool, completion: @escaping () -> Void) {
+        let place = action.attempts.count
+        action.attempts.append(Attempt(asked: world.scheduler.now))
+        let patience = isPatient ? 5_000 : chance.pick(swarm.patience)
+        world.trace.note(action.client, "\(action.title) asks: \(action.wish)")
+        Exchange(world, swarm, shop, chance).run(action.wish.request, key: action.key, milliseconds: patience) {
+            [self] answer in
+            let isReplay = if case .replayed? = answer { true } else { false }
+            let told = answer.map { action.wish.told(by: $0) } ?? .nothing
+            action.attempts[place].answered = world.scheduler.now
+            action.attempts[place].told = told
+            action.attempts[place].isReplay = isReplay
+            world.trace.note(action.client, "\(action.title) is told \(told)\(isReplay ? " again" : "")")
+            market.learn(action.wish, told)
+            note(action, answer)
+            if wantsAgain(action, told, chance, isPatient: isPatient) {
+                world.scheduler.after(chance.within(.milliseconds(1)...(.milliseconds(200)))) { [self] in
+                    ask(action, chance, isPatient: isPatient, completion: completion)
+                }
+            } else {
+                completion()
+            }
+        }
+    }
+
+    private func wantsAgain(_ action: Action, _ told: Told, _ chance: SeededRandom, isPatient: Bool) -> Bool {
+        let isRepeatable = action.key != nil || !action.wish.isWrite || action.isCheckout
+        switch told {
+        case .nothing: return isRepeatable && (isPatient || (action.attempts.count < 6 && chance.happens(80)))
+        case .refused(.unavailable), .refused(.key): return isPatient || (action.attempts.count < 6 && chance.happens(60))
+        // Asked again although it knows: a lost answer looks like this to the shop.
+        default: return action.key != nil && action.attempts.count < 3 && !isPatient && chance.happens(10)
+        }
+    }
+
+    private func note(_ action: Action, _ answer: ShopAnswer?) {
+        func count(_ branch: Branch) { world.coverage[branch] += 1 }
+        switch (action.wish, action.lastTold) {
+        case (.checkout, .done): count(.checkoutPaid)
+        case (.checkout, .refused(.insufficient(let account, _, _))):
+            count(account.hasPrefix("item") ? .outOfStock : .outOfCredit)
+        case (_, .refused(.insufficient)): count(.withdrawalRefused)
+        case (_, .refused(.contended)): count(.contendedRefusal)
+        case (.cancelPayment, .done): count(.paymentCancelled)
+        case (.initItems, .done), (.initUsers, .done), (.initOrders, .done): count(.batchInitRepeated)
+        default: break
+        }
+        switch answer {
+        case .replayed?: count(.keyReplayed)
+        case .keyed?: count(.keyInUse)
+        case .unknown?: count(.toldUnknown)
+        case .unavailable?: count(.noRoom)
+        case .hasOpenSaga?: count(.batchInitRefused)
+        default: break
+        }
+    }
+}
+
+extension Action {
+    var title: String { "#\(number)" }
+    var isCheckout: Bool { if case .checkout = wish { true } else { false } }
+}
+
+/// Where requests go.
+protocol ShopFront: AnyObject {
+    /// - Returns: false if nothing was begun: nobody is there, or there is no room.
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool
+}
+
+/// One request on its way there and back.
+private final class Exchange {
+    private let world: Surroundings
+    private let swarm: Swarm
+    private let shop: any ShopFront
+    private let random: SeededRandom
+    private var completion: ((ShopAnswer?) -> Void)?
+
+    init(_ world: Surroundings, _ swarm: Swarm, _ shop: any ShopFront, _ random: SeededRandom) {
+        self.world = world
+        self.swarm = swarm
+        self.shop = shop
+        self.random = random
+    }
+
+    /// - Parameter completion: called once: with an answer, or with nil if none came in time.
+    func run(
+        _ request: ShopRequest, key: String?, milliseconds: Int64, completion: @escaping (ShopAnswer?) -> Void
+    ) {
+        self.completion = completion
+        world.scheduler.after(.milliseconds(milliseconds + 1_000)) { [self] in end(nil) }
+        if isHit(swarm.requestLossPercent, .requestLost) { return }
+        let caller = SimulatedCaller { [self] in comeBack($0, milliseconds) }
+        world.scheduler.after(latency()) { [self] in
+            let key = key.flatMap { IdempotencyKey($0) }
+            if !shop.submit(request, key: key, milliseconds: milliseconds, caller: caller) {
+                world.scheduler.after(latency()) { [self] in end(.overloaded) }
+            }
+        }
+    }
+
+    private func comeBack(_ answer: ShopAnswer, _ milliseconds: Int64) {
+        if isHit(swarm.answerLossPercent, .answerLost) { return }
+        let isLate = isHit(swarm.lateAnswerPercent, .answerLate)
+        world.scheduler.after(latency() + (isLate ? .milliseconds(milliseconds + 1_500) : 0)) { [self] in end(answer) }
+    }
+
+    private func end(_ answer: ShopAnswer?) {
+        completion?(answer)
+        completion = nil
+    }
+
+    private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
+        guard world.isFaulty, random.happens(percent) else { return false }
+        world.coverage[branch] += 1
+        return true
+    }
+
+    private func latency() -> Int64 {
+        random.happens(5) ? random.within(.milliseconds(2)...(.milliseconds(100))) : random.within(50...2_000)
+    }
+}

@@ -1,0 +1,56 @@
+// What the records say when all is over, in the auditor's plain words.
+
+import KontorCore
+
+/// The end of one world.
+struct FinalState {
+    struct Account {
+        var balance: Int64
+        var held: Int64
+        var deposited: Int64
+        var withdrawn: Int64
+        var captured: Int64
+    }
+
+    struct Order {
+        var isPaid: Bool
+        var isRemoved: Bool
+        var isLocked: Bool
+        var user: String
+        var basket: Basket
+        var total: Int64
+    }
+
+    /// By "item 3", "user 7".
+    private(set) var accounts: [String: Account] = [:]
+    private(set) var orders: [String: Order] = [:]
+    /// Paid orders that `batch_init` replaced, each time.
+    private(set) var replaced: [String: [Order]] = [:]
+    /// Sagas, and holds that are neither captured nor released.
+    private(set) var unfinished: [String] = []
+
+    mutating func add(_ key: RecordKey, _ record: Record) {
+        switch (key.member, record) {
+        case (.head, .account(let account)):
+            accounts[key.group.description] = Account(
+                balance: account.balance.raw, held: account.held.raw, deposited: account.deposited.raw,
+                withdrawn: account.withdrawn.raw, captured: account.captured.raw)
+        case (.head, .order(let order)): orders[key.group.id.text] = Order(order)
+        case (.receipt, .order(let order)): replaced[key.group.id.text, default: []].append(Order(order))
+        case (.hold, .hold(let hold)) where hold.state == .held: unfinished.append("\(key.member.text) on \(key.group)")
+        case (.saga, .saga): unfinished.append("saga of \(key.group)")
+        default: break
+        }
+    }
+
+    /// Every paid order there was.
+    var paid: [Order] { orders.values.filter(\.isPaid) + replaced.values.flatMap { $0 } }
+}
+
+extension FinalState.Order {
+    fileprivate init(_ order: Order) {
+        self.init(
+            isPaid: order.status == .paid, isRemoved: order.status == .removed, isLocked: order.status == .checkingOut,
+            user: order.user.text, basket: Basket(order.lines), total: order.total.raw)
+    }
+}

@@ -1,0 +1,138 @@
+// What clients asked for and what they were told, in words of their own: the auditor knows these and nothing of the rules.
+
+/// What a client wants. Accounts and orders go by their ids, units and money are plain numbers.
+enum Wish: Hashable {
+    case createItem(price: Int64)
+    case createUser
+    case createOrder(user: String)
+    case addStock(item: String, Int64)
+    case takeStock(item: String, Int64)
+    case addCredit(user: String, Int64)
+    case payDirectly(user: String, order: String, Int64)
+    case cancelPayment(user: String, order: String)
+    case paymentStatus(user: String, order: String)
+    case addItem(order: String, item: String, Int64)
+    case removeItem(order: String, item: String)
+    case removeOrder(String)
+    case checkout(String)
+    case readItem(String)
+    case readUser(String)
+    case readOrder(String)
+    case explain(String)
+    case initItems(count: Int, stock: Int64, price: Int64)
+    case initUsers(count: Int, credit: Int64)
+    case initOrders(count: Int, items: Int, users: Int, price: Int64)
+
+    /// Whether it can change anything.
+    var isWrite: Bool {
+        switch self {
+        case .paymentStatus, .readItem, .readUser, .readOrder, .explain: return false
+        default: return true
+        }
+    }
+
+    /// The order that it is about.
+    var order: String? {
+        switch self {
+        case .addItem(let order, _, _), .removeItem(let order, _), .removeOrder(let order), .checkout(let order),
+            .readOrder(let order), .explain(let order):
+            return order
+        default: return nil
+        }
+    }
+}
+
+/// What a client was told.
+enum Told: Hashable {
+    /// It had its effect.
+    case done
+    case created(String)
+    case item(stock: Int64, price: Int64)
+    case credit(Int64)
+    case order(isPaid: Bool, Basket, total: Int64)
+    case payment(isPaid: Bool)
+    case explained
+    /// It had no effect and will have none.
+    case refused(Refusal)
+    /// Nobody knows yet: told so, or not answered in time.
+    case nothing
+}
+
+/// Units by item. Its text is in a fixed order, as a dictionary's is not.
+struct Basket: Hashable, CustomStringConvertible {
+    var units: [String: Int64] = [:]
+    var description: String { units.sorted { $0.key < $1.key }.map { "\($0.value) of \($0.key)" }.joined(separator: ", ") }
+}
+
+enum Refusal: Hashable {
+    /// The account's committed amount was too small.
+    case insufficient(account: String, wanted: Int64, left: Int64)
+    /// Other undecided checkouts held it until the deadline.
+    case contended
+    case unknownOrder
+    case unknownAccount
+    case orderIsPaid
+    /// Something else about the order or account: empty, locked, removed, over a bound.
+    case state(String)
+    /// The key is used or in use.
+    case key(String)
+    /// Too much to do, no room, or nobody there: not begun.
+    case unavailable
+}
+
+/// One request and what came of it.
+struct Attempt {
+    let asked: Int64
+    var answered: Int64?
+    var told = Told.nothing
+    /// The answer says that it repeats an earlier one.
+    var isReplay = false
+}
+
+/// What one client wanted once, and how often it had to ask. Asked again under a key, or a checkout: still the same write.
+final class Action {
+    let number: Int
+    let client: String
+    let wish: Wish
+    let key: String?
+    var attempts: [Attempt] = []
+
+    init(number: Int, client: String, wish: Wish, key: String?) {
+        self.number = number
+        self.client = client
+        self.wish = wish
+        self.key = key
+    }
+
+    enum Effect { case certain, none, possible }
+
+    var effect: Effect {
+        if attempts.contains(where: { $0.told.isEffect }) { return .certain }
+        return attempts.contains { $0.told == .nothing } ? .possible : .none
+    }
+
+    /// The first moment at which it can have had its effect, and the last.
+    var first: Int64 { attempts.first?.asked ?? 0 }
+    var last: Int64 { attempts.last?.answered ?? .max }
+    var lastTold: Told { attempts.last?.told ?? .nothing }
+}
+
+extension Told {
+    var isEffect: Bool {
+        switch self {
+        case .done, .created: return true
+        default: return false
+        }
+    }
+}
+
+/// All that was asked in one world.
+final class History {
+    private(set) var actions: [Action] = []
+
+    func begin(_ wish: Wish, by client: String, key: String?) -> Action {
+        let action = Action(number: actions.count, client: client, wish: wish, key: key)
+        actions.append(action)
+        return action
+    }
+}

@@ -1,0 +1,170 @@
+// A simulated computer with one shop on it: its disk, its clock, and the process that is started, killed and started again.
+
+import KontorCore
+import KontorEmbedded
+import KontorService
+
+/// What the parts of one world share.
+final class Surroundings {
+    let scheduler = Scheduler()
+    let trace: Trace
+    var coverage = Coverage()
+    /// What must not be, in words, with the order or account concerned.
+    private(set) var violations: [String] = []
+    /// Faults may be injected.
+    var isFaulty = false
+
+    init(isRecording: Bool) { trace = Trace(scheduler, isRecording: isRecording) }
+
+    func violation(_ text: String) {
+        trace.note("auditor", "VIOLATION: \(text)")
+        violations.append(text)
+    }
+}
+
+/// The computer: what outlives its processes.
+final class Machine {
+    static let directory = "/data"
+    let world: Surroundings
+    let swarm: Swarm
+    let random: SeededRandom
+    let disk = SimulatedDisk()
+    let table = SimulatedTable()
+    let watch: StoreWatch
+    /// What the wall clock is off by, milliseconds.
+    var wallOffset: Int64 = 0
+    private(set) var process: ShopProcess?
+    private var isStarting = false
+    /// A segment before a bit of it was flipped, by its path: what an operator would bring back.
+    private var undamaged: (path: String, bytes: [UInt8])?
+
+    init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
+        self.world = world
+        self.swarm = swarm
+        self.random = random
+        watch = StoreWatch(world.scheduler, world.trace, violation: world.violation)
+    }
+
+    // MARK: Life and death
+
+    /// Starts the shop. If the start dies or is refused, another one follows.
+    func start() {
+        guard process == nil else { return }
+        if world.isFaulty, random.happens(swarm.midstPercent / 4) { disk.deathStep = disk.steps + random.below(12) }
+        do throws(EmbeddedError) {
+            let process = try ShopProcess(self)
+            if disk.hasDied { return die(.killedInTheMidstOfAStart, process) }
+            disk.deathStep = nil
+            if process.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
+            world.trace.note("machine", "the shop starts: \(process.startReport.recordsReplayed) records replayed")
+            undamaged = nil
+            self.process = process
+            process.begin()
+        } catch {
+            startFailed(error)
+        }
+    }
+
+    private func startFailed(_ error: EmbeddedError) {
+        world.trace.note("machine", "the start fails: \(error)")
+        if disk.hasDied { return die(.killedInTheMidstOfAStart, nil) }
+        disk.kill()
+        if let (path, bytes) = undamaged {
+            world.coverage[.damageRefused] += 1
+            disk.overwrite(path, bytes)
+            undamaged = nil
+        } else if disk.failsSyncs {
+            disk.failsSyncs = false
+        } else if disk.isFull {
+            makeRoom()
+        } else {
+            world.violation("the shop does not start: \(error)")
+            return
+        }
+        restart()
+    }
+
+    /// The process is gone, and with it all that it had in memory.
+    func kill(_ branch: Branch) { die(branch, process) }
+
+    private func die(_ branch: Branch, _ process: ShopProcess?) {
+        world.coverage[branch] += 1
+        world.trace.note("machine", branch.rawValue)
+        process?.end()
+        self.process = nil
+        watch.crash()
+        if branch == .powerLost || (branch != .processKilled && random.happens(50)) {
+            disk.crash(random)
+            if random.happens(swarm.tableLogLossPercent) {
+                world.coverage[.tableLogLost] += 1
+                table.loseLog()
+            }
+        } else {
+            disk.kill()
+        }
+        flipBit()
+        restart()
+    }
+
+    private func restart() {
+        guard !isStarting else { return }
+        isStarting = true
+        world.scheduler.after(random.within(.milliseconds(20)...(.milliseconds(500)))) { [self] in
+            isStarting = false
+            start()
+        }
+    }
+
+    /// Of a segment that has a younger one behind it: in the last frame of all nobody could tell it from a torn write.
+    private func flipBit() {
+        guard world.isFaulty, random.happens(swarm.bitFlipPercent) else { return }
+        let segments = disk.paths.filter { $0.hasSuffix(".journal") }
+        guard segments.count > 1, let last = segments.last, (disk.content(last)?.count ?? 0) > 4_096 else { return }
+        let path = random.pick(Array(segments.dropLast()))
+        guard var bytes = disk.content(path), !bytes.isEmpty else { return }
+        undamaged = (path, bytes)
+        bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8))
+        disk.overwrite(path, bytes)
+        world.coverage[.bitFlipped] += 1
+    }
+
+    /// The world is over.
+    func end() {
+        process?.end()
+        process = nil
+    }
+
+    /// The process has said that it cannot go on, and ends.
+    func processFailed() {
+        disk.failsSyncs = false
+        die(.processKilled, process)
+    }
+
+    // MARK: The disk
+
+    /// Called behind everything that was done to the disk.
+    func didWork() {
+        if disk.hasDied { die(.killedInTheMidstOfAWrite, process) }
+    }
+
+    /// How long the next work takes.
+    func duration(of lane: Lane) -> (effect: Int64, report: Int64) {
+        var effect = random.within(lane == .journal ? 100...2_000 : 50...5_000)
+        if world.isFaulty, lane == .journal, random.happens(swarm.slowSyncPercent) {
+            world.coverage[.diskSlow] += 1
+            effect = random.within(.milliseconds(50)...(.seconds(2)))
+        }
+        return (effect, random.within(5...200))
+    }
+
+    func fill() {
+        world.coverage[.diskFull] += 1
+        disk.capacityBytes = disk.usedBytes + random.below(64 << 10)
+        table.isFull = random.happens(50)
+    }
+
+    func makeRoom() {
+        disk.capacityBytes = .max
+        table.isFull = false
+    }
+}

@@ -1,0 +1,110 @@
+// What clients know of: the items, users and orders that somebody has made. All clients share it, so that they meet.
+
+/// The ids that clients choose among.
+final class Market {
+    struct KnownOrder {
+        let id: String
+        let user: String
+    }
+
+    private(set) var items: [String] = []
+    private(set) var users: [String] = []
+    private(set) var orders: [KnownOrder] = []
+    /// Of `batch_init`: replaced now and then.
+    private(set) var batchOrders = 0
+
+    func learn(_ wish: Wish, _ told: Told) {
+        switch (wish, told) {
+        case (.createItem, .created(let id)): if !items.contains(id) { items.append(id) }
+        case (.createUser, .created(let id)): if !users.contains(id) { users.append(id) }
+        case (.createOrder(let user), .created(let id)):
+            if !orders.contains(where: { $0.id == id }) { orders.append(KnownOrder(id: id, user: user)) }
+        case (.initItems(let count, _, _), .done): for number in 0..<count { learn(item: String(number)) }
+        case (.initUsers(let count, _), .done): for number in 0..<count { learn(user: String(number)) }
+        case (.initOrders(let count, _, _, _), .done): batchOrders = max(batchOrders, count)
+        default: break
+        }
+    }
+
+    private func learn(item: String) { if !items.contains(item) { items.append(item) } }
+    private func learn(user: String) { if !users.contains(user) { users.append(user) } }
+}
+
+/// Draws what a client wants next.
+struct Workload {
+    let swarm: Swarm
+    let market: Market
+    private let total: Int
+
+    init(_ swarm: Swarm, _ market: Market) {
+        self.swarm = swarm
+        self.market = market
+        total = swarm.weights.reduce(0) { $0 + $1.weight }
+    }
+
+    func draw(_ random: SeededRandom) -> Wish {
+        var place = random.below(total)
+        for (kind, weight) in swarm.weights {
+            place -= weight
+            if place < 0, let wish = wish(kind, random) { return wish }
+            if place < 0 { break }
+        }
+        return .createOrder(user: user(random))
+    }
+
+    private func wish(_ kind: WishKind, _ random: SeededRandom) -> Wish? {
+        switch kind {
+        case .createItem: return .createItem(price: random.within(0...500))
+        case .createUser: return .createUser
+        case .createOrder: return .createOrder(user: user(random))
+        case .addStock: return .addStock(item: item(random), amount(random, swarm.stock))
+        case .takeStock: return .takeStock(item: item(random), amount(random, swarm.stock))
+        case .addCredit: return .addCredit(user: user(random), amount(random, swarm.credit))
+        case .initItems: return .initItems(count: swarm.items, stock: swarm.stock, price: 100)
+        case .initUsers: return .initUsers(count: swarm.users, credit: swarm.credit)
+        case .initOrders:
+            guard swarm.batchOrders > 0 else { return nil }
+            return .initOrders(count: swarm.batchOrders, items: swarm.items, users: swarm.users, price: 100)
+        case .readItem: return .readItem(item(random))
+        case .readUser: return .readUser(user(random))
+        default: return wish(kind, aboutOrder: order(random), random)
+        }
+    }
+
+    private func wish(_ kind: WishKind, aboutOrder order: Market.KnownOrder?, _ random: SeededRandom) -> Wish? {
+        guard let order else { return nil }
+        switch kind {
+        case .payDirectly:
+            return .payDirectly(user: user(random), order: order.id, amount(random, swarm.credit))
+        case .cancelPayment: return .cancelPayment(user: user(random), order: order.id)
+        case .paymentStatus: return .paymentStatus(user: order.user, order: order.id)
+        case .addItem: return .addItem(order: order.id, item: item(random), random.within(1...3))
+        case .removeItem: return .removeItem(order: order.id, item: item(random))
+        case .removeOrder: return .removeOrder(order.id)
+        case .checkout: return .checkout(order.id)
+        case .readOrder: return .readOrder(order.id)
+        default: return .explain(order.id)
+        }
+    }
+
+    /// The first items are the hot ones.
+    private func item(_ random: SeededRandom) -> String {
+        market.items[random.happens(50) ? 0 : random.below(market.items.count)]
+    }
+
+    private func user(_ random: SeededRandom) -> String { random.pick(market.users) }
+
+    /// The latest ones above all: several clients check the same one out.
+    private func order(_ random: SeededRandom) -> Market.KnownOrder? {
+        if market.batchOrders > 0, market.orders.isEmpty || random.happens(30) {
+            return Market.KnownOrder(id: String(random.below(market.batchOrders)), user: user(random))
+        }
+        guard !market.orders.isEmpty else { return nil }
+        let young = min(market.orders.count, random.happens(70) ? 4 : 1_000)
+        return market.orders[market.orders.count - 1 - random.below(young)]
+    }
+
+    private func amount(_ random: SeededRandom, _ scale: Int64) -> Int64 {
+        random.within(1...max(2, scale / random.pick([1, 4, 10])))
+    }
+}

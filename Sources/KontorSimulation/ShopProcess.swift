@@ -1,0 +1,163 @@
+// One life of a simulated process: the whole shop over its store, turn by turn, as ShopThread runs it in production.
+
+import KontorCore
+import KontorEmbedded
+import KontorService
+
+/// Who waits for an answer of a simulated process. `@unchecked Sendable`: a world has one thread.
+final class SimulatedCaller: Caller, @unchecked Sendable {
+    let answer: (ShopAnswer) -> Void
+    init(_ answer: @escaping (ShopAnswer) -> Void) { self.answer = answer }
+}
+
+final class ShopProcess: AnswerSink, EventLog {
+    let startReport: StartReport
+    private let machine: Machine
+    private let world: Surroundings
+    private let clock: SimulatedClock
+    private let store: WatchedStore
+    private let embedded: EmbeddedStore
+    private let lanes: SimulatedLanes
+    private let counters = CountingMetrics()
+    private let random: SeededRandom
+    private var shop: Shop?
+    private var turns: ShopTurns?
+    private var arrivals: [ShopTurns.Arrival] = []
+    private var completions: [() -> Void] = []
+    private var isTurnDue = false
+    private var isEnded = false
+    private var pausedUntil: Int64 = 0
+    private(set) var isAccepting = false
+
+    init(_ machine: Machine) throws(EmbeddedError) {
+        self.machine = machine
+        world = machine.world
+        random = machine.random.fork()
+        clock = SimulatedClock(world.scheduler, drift: machine.swarm.drift) { [machine] in machine.wallOffset }
+        let mailbox = Mailbox()
+        lanes = SimulatedLanes(
+            world.scheduler, duration: machine.duration, didWork: machine.didWork, post: { mailbox.process?.post($0) })
+        embedded = try EmbeddedStore.open(
+            Machine.directory, options: machine.swarm.options, lanes: lanes, random: random.fork(), files: machine.disk,
+            tables: machine.table.opener, metrics: StoreMetrics(factory: counters))
+        startReport = embedded.startReport
+        store = WatchedStore(embedded, machine.watch)
+        mailbox.process = self
+    }
+
+    /// Where the lanes find the process, which is made after them.
+    private final class Mailbox {
+        weak var process: ShopProcess?
+    }
+
+    /// Recovers, and then takes requests.
+    func begin() {
+        let shop = Shop(
+            store: store, clock: clock, random: random, log: self, sink: self, metrics: ShopMetrics(factory: counters))
+        self.shop = shop
+        turns = ShopTurns(shop, store, clock)
+        shop.recover { [self] result in
+            switch result {
+            case .success(let report):
+                world.coverage[.sagaResumed] += report.sagasResumed
+                world.trace.note("shop", "recovered: \(report.sagasResumed) sagas, \(report.orphansSettled) orphans")
+                isAccepting = true
+            case .failure(let trouble): world.violation("recovery cannot read the store: \(trouble)")
+            }
+        }
+        tick()
+    }
+
+    func end() {
+        isEnded = true
+        isAccepting = false
+        lanes.drop()
+        shop = nil
+        turns = nil
+        counters.add(to: &world.coverage)
+    }
+
+    var openSagas: Int { shop?.openSagas ?? 0 }
+
+    /// Closes the store in good order.
+    func close(_ completion: @escaping () -> Void) {
+        isAccepting = false
+        post { [self] in
+            shop?.willClose()
+            embedded.close { _ in completion() }
+        }
+    }
+
+    // MARK: What arrives
+
+    /// - Returns: false if nothing was begun.
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+        guard isAccepting else { return false }
+        let deadline = clock.monotonicMilliseconds + milliseconds
+        arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        wake()
+        return true
+    }
+
+    /// Stops for a while, and knows nothing of it.
+    func pause(_ duration: Int64) {
+        world.coverage[.processPaused] += 1
+        world.trace.note("machine", "the shop is paused for \(duration / 1_000) ms")
+        pausedUntil = world.scheduler.now + duration
+    }
+
+    private func post(_ completion: @escaping () -> Void) {
+        if isEnded { return }
+        completions.append(completion)
+        wake()
+    }
+
+    // MARK: Turns
+
+    private func tick() {
+        if isEnded { return }
+        wake()
+        world.scheduler.after(.milliseconds(Limits.tickMilliseconds)) { [weak self] in self?.tick() }
+    }
+
+    private func wake() {
+        guard !isTurnDue else { return }
+        isTurnDue = true
+        let delay = max(random.within(2...60), pausedUntil - world.scheduler.now)
+        world.scheduler.after(delay) { [weak self] in self?.turn() }
+    }
+
+    private func turn() {
+        isTurnDue = false
+        if isEnded { return }
+        if pausedUntil > world.scheduler.now { return wake() }
+        let finished = completions
+        completions = []
+        var requests: [ShopTurns.Arrival] = []
+        if turns?.takesRequests == true {
+            requests = Array(arrivals.prefix(Limits.requestsPerTurn))
+            arrivals.removeFirst(requests.count)
+        }
+        turns?.run(requests, finished: finished)
+        if isEnded { return }
+        if let failure = store.failure {
+            world.trace.note("shop", "it ends: \(failure.reason)")
+            return machine.processFailed()
+        }
+        if !arrivals.isEmpty || !completions.isEmpty { wake() }
+    }
+
+    func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
+        for (caller, answer) in answers { (caller as? SimulatedCaller)?.answer(answer) }
+    }
+
+    // MARK: What operators would see
+
+    func alarm(_ event: StaticString, _ details: [String: String]) {
+        let text = details.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        world.violation("alarm: \(event): \(text)")
+    }
+
+    func warning(_ event: StaticString, _ details: [String: String]) { world.trace.note("shop", "\(event)") }
+    func notice(_ event: StaticString, _ details: [String: String]) { world.trace.note("shop", "\(event)") }
+}

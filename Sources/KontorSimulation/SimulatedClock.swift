@@ -1,0 +1,28 @@
+// The clocks of a simulated process: they drift, and the wall clock jumps.
+
+import KontorService
+
+/// One process's view of the simulated time.
+final class SimulatedClock: ShopClock {
+    private let scheduler: Scheduler
+    private let began: Int64
+    /// What the monotonic clock gains in a million microseconds.
+    private let drift: Int64
+    /// What the wall clock is off by, in milliseconds; belongs to the machine.
+    private let offset: () -> Int64
+    private static let epoch: Int64 = 1_700_000_000_000
+
+    init(_ scheduler: Scheduler, drift: Int64, offset: @escaping () -> Int64) {
+        self.scheduler = scheduler
+        self.drift = drift
+        self.offset = offset
+        began = scheduler.now
+    }
+
+    var monotonicMilliseconds: Int64 {
+        let elapsed = scheduler.now - began
+        return 1_000 + (elapsed + elapsed * drift / 1_000_000) / 1_000
+    }
+
+    var wallMilliseconds: Int64 { Self.epoch + scheduler.now / 1_000 + offset() }
+}

@@ -1,0 +1,95 @@
+// Many seeds, on all processors: each world has one thread, and worlds share nothing.
+
+import Foundation
+import Synchronization
+
+/// Which seeds to run, and until when.
+public struct SimulationPlan: Sendable {
+    public var firstSeed: UInt64
+    /// At most so many; nil: as many as the time allows.
+    public var seeds: Int?
+    /// No new seed begins after this; nil: all of them are run.
+    public var seconds: Double?
+    public var threads: Int
+    /// It ends early when so many seeds have failed.
+    public var failures = 3
+
+    public init(firstSeed: UInt64, seeds: Int?, seconds: Double?, threads: Int) {
+        self.firstSeed = firstSeed
+        self.seeds = seeds
+        self.seconds = seconds
+        self.threads = threads
+    }
+}
+
+/// What many seeds came to so far.
+public struct SimulationReport: Sendable {
+    public var seeds = 0
+    public var seconds = 0.0
+    public var simulatedMicroseconds: Int64 = 0
+    public var coverage = Coverage()
+    /// Their verdicts, by seed.
+    public var failed: [Verdict] = []
+
+    public var simulatedHours: Double { Double(simulatedMicroseconds) / 3.6e9 }
+
+    fileprivate mutating func add(_ verdict: Verdict) {
+        seeds += 1
+        simulatedMicroseconds += verdict.simulatedMicroseconds
+        coverage.add(verdict.coverage)
+        if !verdict.violations.isEmpty { failed.append(verdict) }
+    }
+}
+
+/// A run over many seeds.
+public final class SimulationRun: Sendable {
+    private let plan: SimulationPlan
+    private let began = ContinuousClock.now
+    private let nextSeed = Atomic(0)
+    private let report = Mutex(SimulationReport())
+
+    private init(_ plan: SimulationPlan) { self.plan = plan }
+
+    /// Blocks until the plan is done.
+    ///
+    /// - Parameter progress: called about once a second, on this thread.
+    public static func run(_ plan: SimulationPlan, progress: (SimulationReport) -> Void = { _ in }) -> SimulationReport {
+        let run = SimulationRun(plan)
+        let done = DispatchSemaphore(value: 0)
+        for number in 0..<plan.threads {
+            let thread = Thread {
+                run.work()
+                done.signal()
+            }
+            // A debug build recurses through the shop's completions more deeply than a thread's usual half megabyte.
+            thread.stackSize = 16 << 20
+            thread.name = "simulation \(number)"
+            thread.start()
+        }
+        var running = plan.threads
+        while running > 0 {
+            if done.wait(timeout: .now() + 1) == .success { running -= 1 } else { progress(run.present) }
+        }
+        return run.present
+    }
+
+    private var elapsed: Double { (ContinuousClock.now - began) / .seconds(1) }
+
+    private var present: SimulationReport {
+        var present = report.withLock { $0 }
+        present.seconds = elapsed
+        present.failed.sort { $0.seed < $1.seed }
+        return present
+    }
+
+    private func work() {
+        while true {
+            let number = nextSeed.wrappingAdd(1, ordering: .relaxed).oldValue
+            if let seeds = plan.seeds, number >= seeds { return }
+            if let seconds = plan.seconds, elapsed >= seconds { return }
+            if report.withLock({ $0.failed.count }) >= plan.failures { return }
+            let verdict = Simulation.run(seed: plan.firstSeed &+ UInt64(number))
+            report.withLock { $0.add(verdict) }
+        }
+    }
+}

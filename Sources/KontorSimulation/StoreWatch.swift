@@ -1,0 +1,214 @@
+// Remembers what was committed, and compares it with what is read: across crashes, a store must have all that was durable, and of
+// the rest everything up to some moment.
+
+import KontorCore
+import KontorService
+
+/// The committed amounts of one account, moment by moment.
+struct Amounts {
+    private struct Entry {
+        let time: Int64
+        let balance: Int64
+        let commit: Int
+    }
+
+    private var entries: [Entry] = []
+
+    mutating func add(_ balance: Int64, at time: Int64, commit: Int) {
+        if entries.last?.balance != balance { entries.append(Entry(time: time, balance: balance, commit: commit)) }
+    }
+
+    /// A crash took these commits back.
+    mutating func remove(commitsFrom first: Int) {
+        entries.removeAll { $0.commit >= first }
+    }
+
+    /// Whether one of the amounts that stood at some moment from `start` to `end` satisfies a condition.
+    func contains(from start: Int64, to end: Int64, where isWanted: (Int64) -> Bool) -> Bool {
+        for (index, entry) in entries.enumerated() where entry.time <= end {
+            let until = index + 1 < entries.count ? entries[index + 1].time : .max
+            if until >= start && isWanted(entry.balance) { return true }
+        }
+        return false
+    }
+}
+
+/// The reference for one store.
+final class StoreWatch {
+    /// What a crash may have left of one record: by how many of the commits before it survived.
+    private struct Doubt {
+        let crash: Crash
+        /// The value, and the numbers of the last surviving commit that go with it.
+        let possible: [(record: Record?, range: Range<Int>)]
+    }
+
+    /// Which commit was the last to survive a crash, as far as is known.
+    private final class Crash {
+        let time: Int64
+        var survivors: Range<Int>
+
+        init(time: Int64, survivors: Range<Int>) {
+            self.time = time
+            self.survivors = survivors
+        }
+    }
+
+    private struct Write {
+        let commit: Int
+        let key: RecordKey
+        let record: Record?
+    }
+
+    private var records: [RecordKey: Record] = [:]
+    /// Committed and not known to be durable, oldest first, with what was there before.
+    private var undurable: [(write: Write, before: Record?)] = []
+    private var doubts: [RecordKey: Doubt] = [:]
+    private(set) var commits = 0
+    private(set) var amounts: [GroupKey: Amounts] = [:]
+    private let scheduler: Scheduler
+    private let violation: (String) -> Void
+    private let trace: Trace
+
+    init(_ scheduler: Scheduler, _ trace: Trace, violation: @escaping (String) -> Void) {
+        self.scheduler = scheduler
+        self.trace = trace
+        self.violation = violation
+    }
+
+    var hasUndurable: Bool { !undurable.isEmpty }
+
+    func committed(_ change: GroupChange) {
+        commits += 1
+        change.draft.forEachChange { member, record in
+            let key = RecordKey(change.group, member)
+            if case .key = member { return }
+            undurable.append((Write(commit: commits, key: key, record: record), records[key]))
+            records[key] = record
+            doubts[key] = nil
+            note(key, record)
+            if member == .head { remember(record, change.group, at: scheduler.now) }
+        }
+    }
+
+    /// All commits up to this number are on disk.
+    func durable(through commit: Int) {
+        undurable.removeAll { $0.write.commit <= commit }
+    }
+
+    /// Compares a record that was read with what was committed.
+    func loaded(_ key: RecordKey, _ record: Record?) {
+        if case .key = key.member { return }
+        if let doubt = doubts.removeValue(forKey: key) { resolve(key, record, doubt) }
+        guard records[key] != record else { return }
+        violation("\(key.group), \(key.member.text): it was read as \(text(record)), and committed as \(text(records[key]))")
+        records[key] = record
+    }
+
+    /// The process died, or the power went.
+    func crash() {
+        guard let first = undurable.first?.write.commit else { return }
+        let all = (first - 1)..<(commits + 1)
+        let crash = Crash(time: scheduler.now, survivors: all)
+        var possible: [RecordKey: [(record: Record?, range: Range<Int>)]] = [:]
+        for (write, before) in undurable {
+            var values = possible[write.key] ?? [(before, all)]
+            let last = values.removeLast()
+            if last.range.lowerBound < write.commit { values.append((last.record, last.range.lowerBound..<write.commit)) }
+            values.append((write.record, write.commit..<all.upperBound))
+            possible[write.key] = values
+        }
+        for (key, values) in possible {
+            doubts[key] = Doubt(crash: crash, possible: values)
+            if key.member == .head { amounts[key.group]?.remove(commitsFrom: first) }
+        }
+        undurable = []
+    }
+
+    private func resolve(_ key: RecordKey, _ record: Record?, _ doubt: Doubt) {
+        let matching = doubt.possible.filter { $0.record == record }
+        guard let low = matching.map(\.range.lowerBound).min(), let high = matching.map(\.range.upperBound).max() else {
+            return violation(
+                "\(key.group), \(key.member.text): after a crash it is \(text(record)), which it never was since the last sync")
+        }
+        let crash = doubt.crash
+        let survivors = crash.survivors.clamped(to: low..<high)
+        if survivors.isEmpty {
+            violation("\(key.group), \(key.member.text): a crash kept a commit and lost an earlier one")
+        } else {
+            crash.survivors = survivors
+        }
+        records[key] = record
+        if key.member == .head { remember(record, key.group, at: crash.time) }
+    }
+
+    private func remember(_ record: Record?, _ group: GroupKey, at time: Int64) {
+        guard case .account(let account)? = record else { return }
+        amounts[group, default: Amounts()].add(account.balance.raw, at: time, commit: commits)
+    }
+
+    private func note(_ key: RecordKey, _ record: Record?) {
+        trace.note("store", "\(key.group) \(key.member.text): \(text(record))")
+    }
+
+    private func text(_ record: Record?) -> String {
+        switch record {
+        case nil: return "nothing"
+        case .account(let account)?:
+            return "balance \(account.balance.raw), held \(account.held.raw), in \(account.deposited.raw), "
+                + "out \(account.withdrawn.raw), sold \(account.captured.raw)"
+        case .hold(let hold)?: return "\(hold.state.text) \(hold.amount.raw)"
+        case .payment(let payment)?: return "paid \(payment.amount.raw)\(payment.isCancelled ? ", cancelled" : "")"
+        case .order(let order)?: return "\(order.status.text), attempt \(order.attempt), total \(order.total.raw)"
+        case .saga(let saga)?: return "attempt \(saga.id.attempt) \(saga.phase.text)"
+        case .key?: return "a key"
+        }
+    }
+}
+
+// Written out: interpolating an enum looks its name up at run time, and a trace has a hundred thousand of them a second.
+
+extension Hold.State {
+    var text: String {
+        switch self {
+        case .held: "held"
+        case .captured: "captured"
+        case .released: "released"
+        }
+    }
+}
+
+extension Order.Status {
+    var text: String {
+        switch self {
+        case .open: "open"
+        case .checkingOut: "checking out"
+        case .paid: "paid"
+        case .removed: "removed"
+        }
+    }
+}
+
+extension SagaRecord.Phase {
+    var text: String {
+        switch self {
+        case .holdingTogether: "holds together"
+        case .holdingInOrder: "holds in order"
+        case .retrying: "retries"
+        case .committed: "committed"
+        case .aborted: "aborted"
+        }
+    }
+}
+
+extension Member {
+    var text: String {
+        switch self {
+        case .head: "head"
+        case .saga: "saga"
+        case .hold(let saga): "hold of \(saga.order) \(saga.attempt)"
+        case .payment(let order): "payment for \(order)"
+        case .key: "key"
+        case .receipt: "receipt"
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// Which world a seed gets. Each draws its own subset of faults and its own rates (swarm testing: Groce et al., 2012): a world in
+// which everything fails all the time never gets far enough to find anything.
+
+import KontorEmbedded
+
+/// The settings of one world. Times are microseconds; "every" is the mean time between two faults, nil: never.
+struct Swarm {
+    var safety: Int64
+    var clients: Int
+    var items: Int
+    var users: Int
+    var stock: Int64
+    var credit: Int64
+    var batchOrders: Int
+    var patience: [Int64]
+    var thinking: Int64
+    var keyedPercent: Double
+    var weights: [(kind: WishKind, weight: Int)]
+
+    var killEvery: Int64?
+    var powerEvery: Int64?
+    var pauseEvery: Int64?
+    var clockJumpEvery: Int64?
+    var syncFailureEvery: Int64?
+    var diskFullEvery: Int64?
+    var tableBusyEvery: Int64?
+    var bitFlipPercent: Double
+    var tableLogLossPercent: Double
+    /// Of the kills: they hit a write in its midst.
+    var midstPercent: Double
+    var slowSyncPercent: Double
+    var requestLossPercent: Double
+    var answerLossPercent: Double
+    var lateAnswerPercent: Double
+    var drift: Int64
+
+    var options: EmbeddedOptions
+
+    init(_ random: SeededRandom) {
+        func sometimes(_ percent: Double, _ range: ClosedRange<Int64>) -> Int64? {
+            random.happens(percent) ? random.within(range) : nil
+        }
+        func rate(_ percent: Double, upTo most: Double) -> Double {
+            random.happens(percent) ? Double(random.within(1...100)) / 100 * most : 0
+        }
+        safety = random.within(.seconds(3)...(.seconds(15)))
+        clients = 1 + random.below(8)
+        items = 1 + random.below(random.happens(50) ? 3 : 12)
+        users = 1 + random.below(random.happens(50) ? 2 : 8)
+        stock = random.pick([3, 10, 50, 1_000, 100_000])
+        credit = random.pick([500, 5_000, 50_000, 10_000_000])
+        batchOrders = random.pick([0, 5, 20])
+        patience = random.pick([[5_000], [5_000, 1_000], [300, 1_000, 5_000], [200]])
+        thinking = random.pick([.milliseconds(1), .milliseconds(10), .milliseconds(50), .milliseconds(200)])
+        keyedPercent = random.pick([0, 30, 70, 100])
+        weights = WishKind.allCases.map { ($0, $0.weight(random)) }
+
+        killEvery = sometimes(60, .seconds(1)...(.seconds(8)))
+        powerEvery = sometimes(40, .seconds(1)...(.seconds(8)))
+        pauseEvery = sometimes(25, .seconds(1)...(.seconds(8)))
+        clockJumpEvery = sometimes(25, .milliseconds(500)...(.seconds(8)))
+        syncFailureEvery = sometimes(15, .seconds(2)...(.seconds(10)))
+        diskFullEvery = sometimes(15, .seconds(2)...(.seconds(10)))
+        tableBusyEvery = sometimes(15, .seconds(1)...(.seconds(10)))
+        bitFlipPercent = rate(30, upTo: 50)
+        tableLogLossPercent = rate(30, upTo: 80)
+        midstPercent = rate(60, upTo: 100)
+        slowSyncPercent = rate(40, upTo: 5)
+        requestLossPercent = rate(30, upTo: 10)
+        answerLossPercent = rate(40, upTo: 20)
+        lateAnswerPercent = rate(30, upTo: 10)
+        drift = random.happens(30) ? random.within(-1_000...1_000) : 0
+
+        options = EmbeddedOptions()
+        options.cacheRecords = random.pick([0, 10, 100, 10_000])
+        options.segmentBytes = random.pick([64 << 10, 256 << 10, 1 << 20])
+        options.foldStartBytes = random.pick([1, 4 << 10, 64 << 10, 16 << 20])
+        options.foldSliceBytes = random.pick([256 << 10, 16 << 20])
+        options.checkpointBytes = random.pick([1 << 10, 64 << 10, 64 << 20])
+    }
+}
+
+/// What clients can want, without the details.
+enum WishKind: CaseIterable {
+    case createItem, createUser, createOrder, addStock, takeStock, addCredit, payDirectly, cancelPayment, paymentStatus
+    case addItem, removeItem, removeOrder, checkout, readItem, readUser, readOrder, explain
+    case initItems, initUsers, initOrders
+
+    /// How often it is wanted in this world, next to others: now and then not at all.
+    fileprivate func weight(_ random: SeededRandom) -> Int {
+        let usual: Int
+        switch self {
+        case .checkout: return 20 + random.below(100)
+        case .createOrder, .addItem: usual = 60
+        case .readItem, .readUser, .readOrder: usual = 15
+        case .addStock, .addCredit: usual = 15
+        case .takeStock, .payDirectly, .cancelPayment: usual = 10
+        case .paymentStatus, .explain, .removeItem: usual = 5
+        case .removeOrder: usual = 2
+        case .createItem, .createUser: usual = 2
+        case .initItems, .initUsers, .initOrders: return random.happens(30) ? 1 : 0
+        }
+        return random.happens(80) ? 1 + random.below(2 * usual) : 0
+    }
+}

@@ -1,0 +1,38 @@
+// What happened in a world, line by line, and its fingerprint: two runs of one seed have the same one.
+
+/// The story of one seed.
+public final class Trace {
+    public struct Line: Sendable {
+        /// Microseconds since the world began.
+        public let time: Int64
+        public let actor: String
+        public let text: String
+
+        public var description: String {
+            let seconds = String(time / 1_000_000)
+            let rest = String(time % 1_000_000)
+            let padding = String(repeating: "0", count: 6 - rest.count)
+            return "\(seconds).\(padding)\(rest)  \(actor)  \(text)"
+        }
+    }
+
+    /// FNV-1a over all lines.
+    public private(set) var fingerprint: UInt64 = 14_695_981_039_346_656_037
+    /// Kept only if asked for: they are most of a simulation's memory.
+    public private(set) var lines: [Line] = []
+    private let isRecording: Bool
+    private let scheduler: Scheduler
+
+    init(_ scheduler: Scheduler, isRecording: Bool) {
+        self.scheduler = scheduler
+        self.isRecording = isRecording
+    }
+
+    func note(_ actor: String, _ text: String) {
+        var hash = fingerprint ^ UInt64(bitPattern: scheduler.now)
+        for byte in actor.utf8 { hash = (hash ^ UInt64(byte)) &* 1_099_511_628_211 }
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 1_099_511_628_211 }
+        fingerprint = hash
+        if isRecording { lines.append(Line(time: scheduler.now, actor: actor, text: text)) }
+    }
+}

@@ -1,0 +1,64 @@
+// A store under observation: the shop sees it as it is, and the watch sees what passes.
+
+import KontorCore
+import KontorService
+
+/// Hands everything to the store behind it, and tells the watch.
+final class WatchedStore: TurnedStore {
+    private let inner: any TurnedStore
+    private let watch: StoreWatch
+
+    init(_ inner: any TurnedStore, _ watch: StoreWatch) {
+        self.inner = inner
+        self.watch = watch
+    }
+
+    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+        inner.load(touches) { [watch] result in
+            if case .success(let groups) = result {
+                for (touch, group) in zip(touches, groups) {
+                    watch.loaded(RecordKey(touch.group, .head), group.head)
+                    if let member = touch.member { watch.loaded(RecordKey(touch.group, member), group.member) }
+                }
+            }
+            completion(result)
+        }
+    }
+
+    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        inner.commit(changes) { [watch] outcomes in
+            for (change, outcome) in zip(changes, outcomes) where outcome == .committed { watch.committed(change) }
+            completion(outcomes)
+        }
+    }
+
+    func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+    ) {
+        inner.scanOpenWork(kind, partition: partition, after: cursor) { [watch] result in
+            if case .success(let page) = result {
+                for entry in page { watch.loaded(entry.key, entry.record) }
+            }
+            completion(result)
+        }
+    }
+
+    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { inner.barrier(completion) }
+
+    func flush() {
+        if watch.hasUndurable {
+            inner.barrier { [watch, commits = watch.commits] result in
+                if case .success = result { watch.durable(through: commits) }
+            }
+        }
+        inner.flush()
+    }
+
+    func tick(now: Int64, wall: Int64) { inner.tick(now: now, wall: wall) }
+
+    var admission: StoreTrouble? { inner.admission }
+    var expiringRecords: Int { inner.expiringRecords }
+    var unsyncedRecords: Int { inner.unsyncedRecords }
+    var failure: DurabilityFailure? { inner.failure }
+}
