@@ -67,7 +67,8 @@ struct FoldProgress {
         let isQuiet = isClosing || (!hasAppended && now - lastAppend >= EmbeddedLimits.idleMilliseconds)
         let mayCheckpoint = uncheckpointedBytes > 0 && now >= checkpointRetry
         if mayCheckpoint && uncheckpointedBytes >= options.checkpointBytes { return .checkpoint }
-        if now >= sliceRetry && (unfoldedBytes >= options.foldStartBytes || (unfoldedBytes > 0 && isQuiet)) {
+        // A store that closes does not wait for its next try: there may be room again, and a failure ends the fold anyway.
+        if (isClosing || now >= sliceRetry) && (unfoldedBytes >= options.foldStartBytes || (unfoldedBytes > 0 && isQuiet)) {
             return .slice(isUrgent: isClosing || unfoldedBytes >= EmbeddedLimits.urgentFoldBytes)
         }
         return mayCheckpoint && isQuiet ? .checkpoint : nil

@@ -126,6 +126,7 @@ final class Machine {
         bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8))
         disk.overwrite(path, bytes)
         world.coverage[.bitFlipped] += 1
+        world.trace.note("machine", "a bit of \(path) flips")
     }
 
     /// The world is over.
