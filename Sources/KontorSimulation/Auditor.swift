@@ -14,7 +14,11 @@ struct Auditor {
         judgeAccounts()
         judgeOrders()
         judgeBaskets()
-        for action in history.actions { judgeAnswers(of: action) }
+        let bookings = bookingsByAccount
+        for action in history.actions {
+            judgeAnswers(of: action, bookings)
+            judgeReplays(of: action)
+        }
     }
 }
 
@@ -132,22 +136,22 @@ extension Auditor {
 extension Auditor {
     private func judgeOrders() {
         var actions: [String: [Action]] = [:]
-        var replacements: [(count: Int, action: Action)] = []
         for action in history.actions {
             if let order = action.wish.order { actions[order, default: []].append(action) }
-            if case .initOrders(let count, _, _, _) = action.wish, action.effect != .none {
-                replacements.append((count, action))
-            }
         }
-        for (id, actions) in actions.sorted(by: { $0.key < $1.key }) {
-            let number = Int(id)
-            let replaced = replacements.filter { number.map { [count = $0.count] in $0 < count } ?? false }.map(\.action)
-            judgeOrder(id, actions, replaced)
-        }
+        for (id, actions) in actions.sorted(by: { $0.key < $1.key }) { judgeOrder(id, actions, replacements(of: id)) }
         for (id, order) in final.orders.sorted(by: { $0.key < $1.key }) {
             if order.isLocked { violation("order \(id) is still locked") }
             let asked = actions[id]?.contains { $0.isCheckout && $0.effect != .none } ?? false
             if order.isPaid && !asked { violation("order \(id) is paid, but no checkout of it can have succeeded") }
+        }
+    }
+
+    /// Each `batch_init` that may have replaced an order.
+    private func replacements(of id: String) -> [Action] {
+        guard let number = Int(id) else { return [] }
+        return history.actions.filter {
+            if case .initOrders(let count, _, _, _) = $0.wish { number < count && $0.effect != .none } else { false }
         }
     }
 
@@ -214,61 +218,80 @@ extension Auditor {
 // MARK: Answers
 
 extension Auditor {
-    private func judgeAnswers(of action: Action) {
-        for attempt in action.attempts {
-            guard let answered = attempt.answered else { continue }
-            switch (action.wish, attempt.told) {
-            case (.readItem(let item), .item(let stock, _)):
-                judgeRead("item \(item)", GroupKey.Kind.item, item, stock, action, attempt.asked, answered)
-            case (.readUser(let user), .credit(let credit)):
-                judgeRead("user \(user)", GroupKey.Kind.user, user, credit, action, attempt.asked, answered)
-            case (_, .refused(.insufficient(let account, let wanted, let left))):
-                judgeRefusal(account, wanted, left, action, attempt.asked, answered)
+    /// What was booked on one account by one request, or may have been.
+    private struct Booking {
+        let action: Action
+        let amount: Int64
+    }
+
+    private var bookingsByAccount: [String: [Booking]] {
+        var bookings: [String: [Booking]] = [:]
+        for action in history.actions where action.effect != .none {
+            func add(_ account: String, _ amount: Int64) {
+                bookings[account, default: []].append(Booking(action: action, amount: amount))
+            }
+            switch action.wish {
+            case .addStock(let item, let units): add("item \(item)", units)
+            case .takeStock(let item, let units): add("item \(item)", -units)
+            case .addCredit(let user, let money): add("user \(user)", money)
+            case .payDirectly(let user, _, let money): add("user \(user)", -money)
             default: break
             }
         }
-        judgeReplays(of: action)
+        return bookings
     }
 
-    private func judgeRead(
-        _ name: String, _ kind: GroupKey.Kind, _ id: String, _ amount: Int64, _ action: Action, _ asked: Int64,
-        _ answered: Int64
-    ) {
-        if !stood(kind, id, asked, answered, { $0 == amount }) {
-            violation("\(name): \(action.title) read \(amount), which was never its committed amount meanwhile")
+    private func judgeAnswers(of action: Action, _ bookings: [String: [Booking]]) {
+        for attempt in action.attempts {
+            guard let answered = attempt.answered else { continue }
+            func stood(_ account: String, _ amount: Int64) -> Bool {
+                self.stood(account, amount, attempt.asked, answered, bookings[account] ?? [])
+            }
+            func judgeRead(_ account: String, _ amount: Int64) {
+                if stood(account, amount) { return }
+                violation("\(account): \(action.title) read \(amount), which was never its committed amount meanwhile")
+            }
+            switch (action.wish, attempt.told) {
+            case (.readItem(let item), .item(let stock, _)): judgeRead("item \(item)", stock)
+            case (.readUser(let user), .credit(let credit)): judgeRead("user \(user)", credit)
+            case (_, .refused(.insufficient(let account, let wanted, let left))):
+                // "Not enough" is only said when the committed amount did not suffice.
+                if left >= wanted { violation("\(account): \(action.title) was refused \(wanted) of \(left)") }
+                if !stood(account, left) {
+                    violation(
+                        "\(account): \(action.title) was refused \(wanted) because only \(left) was left, "
+                            + "which was never its committed amount meanwhile")
+                }
+            default: break
+            }
         }
     }
 
-    /// "Not enough" is only said when the committed amount did not suffice.
-    private func judgeRefusal(
-        _ account: String, _ wanted: Int64, _ left: Int64, _ action: Action, _ asked: Int64, _ answered: Int64
-    ) {
+    /// Whether an account's committed amount was this one at some moment. Bookings of the same time may be committed in one piece,
+    /// and who is between them is told what is between them.
+    private func stood(_ account: String, _ amount: Int64, _ asked: Int64, _ answered: Int64, _ bookings: [Booking]) -> Bool {
         let words = account.split(separator: " ", maxSplits: 1).map(String.init)
-        let kind: GroupKey.Kind = words[0] == "item" ? .item : .user
-        if left >= wanted { violation("\(account): \(action.title) was refused \(wanted) of \(left)") }
-        if !stood(kind, words[1], asked, answered, { $0 == left && $0 < wanted }) {
-            violation(
-                "\(account): \(action.title) was refused \(wanted) because only \(left) was left, "
-                    + "which was never its committed amount meanwhile")
+        guard let id = Identifier(words[1]), let amounts = amounts[GroupKey(words[0] == "item" ? .item : .user, id)] else {
+            return false
         }
+        let standing = amounts.standing(from: asked, to: answered)
+        if standing.contains(amount) { return true }
+        let concurrent = bookings.filter { $0.action.first <= answered && $0.action.last >= asked }.map(\.amount)
+        return standing.contains { Bookings(certain: $0, possible: concurrent).canBe(amount) }
     }
 
-    private func stood(
-        _ kind: GroupKey.Kind, _ id: String, _ asked: Int64, _ answered: Int64, _ isWanted: (Int64) -> Bool
-    ) -> Bool {
-        guard let id = Identifier(id) else { return false }
-        return amounts[GroupKey(kind, id)]?.contains(from: asked, to: answered, where: isWanted) ?? false
-    }
-
-    /// A key has one answer.
+    /// A key has one answer. That an order is paid already is no effect, so it is not kept: a `batch_init` makes it untrue.
     private func judgeReplays(of action: Action) {
         guard action.key != nil else { return }
         let effects = Set(action.attempts.map(\.told).filter(\.isEffect))
         if effects.count > 1 { violation("\(action.title): under one key it was told \(effects.count) different things") }
-        if let done = action.attempts.firstIndex(where: { $0.told.isEffect }) {
-            for attempt in action.attempts[(done + 1)...] where attempt.told.isRefusedForGood {
-                violation("\(action.title): its effect was acknowledged, and then it was told \(attempt.told)")
-            }
+        guard let done = action.attempts.firstIndex(where: { $0.told.isEffect }) else { return }
+        let begun = action.attempts[done].asked
+        for attempt in action.attempts[(done + 1)...] where attempt.told.isRefusedForGood {
+            let wasReplaced =
+                action.isCheckout
+                && replacements(of: action.wish.order ?? "").contains { $0.last > begun && $0.first < attempt.answered ?? .max }
+            if !wasReplaced { violation("\(action.title): its effect was acknowledged, and then it was told \(attempt.told)") }
         }
     }
 }

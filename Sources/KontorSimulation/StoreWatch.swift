@@ -23,13 +23,12 @@ struct Amounts {
         entries.removeAll { $0.commit >= first }
     }
 
-    /// Whether one of the amounts that stood at some moment from `start` to `end` satisfies a condition.
-    func contains(from start: Int64, to end: Int64, where isWanted: (Int64) -> Bool) -> Bool {
-        for (index, entry) in entries.enumerated() where entry.time <= end {
+    /// The amounts that stood at some moment from `start` to `end`.
+    func standing(from start: Int64, to end: Int64) -> [Int64] {
+        entries.indices.filter { index in
             let until = index + 1 < entries.count ? entries[index + 1].time : .max
-            if until >= start && isWanted(entry.balance) { return true }
-        }
-        return false
+            return entries[index].time <= end && until >= start
+        }.map { entries[$0].balance }
     }
 }
 
