@@ -174,15 +174,15 @@ extension Auditor {
     /// Once somebody was told that an order is paid, nobody is told later that it is not.
     private func judgeStates(_ id: String, _ actions: [Action], _ replaced: [Action]) {
         let attempts = actions.flatMap { action in action.attempts.map { (action, $0) } }
-        let firstPaid = attempts.filter { $0.0.isCheckout && $0.1.told == .done }.compactMap(\.1.answered).min()
-        guard let firstPaid else { return }
-        for (action, attempt) in attempts where attempt.asked > firstPaid {
-            if replaced.contains(where: { $0.last > firstPaid && $0.first < attempt.answered ?? .max }) { continue }
-            switch attempt.told {
-            case .order(isPaid: false, _, _), .refused(.insufficient), .refused(.contended), .refused(.unknownOrder):
-                guard action.wish.isWrite == false || action.isCheckout else { continue }
+        let paid = attempts.filter { $0.0.isCheckout && $0.1.told == .done }.map(\.1)
+        for (action, attempt) in attempts where attempt.told.isUnpaid && (!action.wish.isWrite || action.isCheckout) {
+            // Nobody replaced it between the moment at which it was paid at the earliest and the answer.
+            let contradicted = paid.contains { paid in
+                attempt.asked > paid.answered ?? .max
+                    && !replaced.contains { $0.last > paid.asked && $0.first < attempt.answered ?? .max }
+            }
+            if contradicted {
                 violation("order \(id): \(action.title) was told \(attempt.told) after a client was told that it is paid")
-            default: break
             }
         }
     }
@@ -297,6 +297,14 @@ extension Auditor {
 }
 
 extension Told {
+    /// It says that an order is not paid.
+    fileprivate var isUnpaid: Bool {
+        switch self {
+        case .order(isPaid: false, _, _), .refused(.insufficient), .refused(.contended), .refused(.unknownOrder): return true
+        default: return false
+        }
+    }
+
     fileprivate var isRefusedForGood: Bool {
         switch self {
         case .refused(.unavailable), .refused(.key): return false
