@@ -16,6 +16,8 @@ public struct Account: Hashable, Sendable {
     public var price = Amount.zero
     /// Rises when `batch_init` replaces the account, so that payments of the life before are told apart.
     public var generation: UInt32 = 0
+    /// Rises with each hold, and names it. Wraps around, but never to zero: that names the holds of format 2.
+    public var grants: UInt32 = 0
 
     public init() {}
 
@@ -36,11 +38,20 @@ public struct Hold: Hashable, Sendable {
 
     public var amount: Amount
     public var state: State
+    /// Which of the account's holds it is; 0 for a marker that never was one.
+    public var grant: UInt32
+    /// Wall clock, milliseconds since 1970: when its saga stops asking for holds; 0: not known.
+    public var expiry: Int64
 
-    public init(amount: Amount, state: State) {
+    public init(amount: Amount, state: State, grant: UInt32 = 0, expiry: Int64 = 0) {
         self.amount = amount
         self.state = state
+        self.grant = grant
+        self.expiry = expiry
     }
+
+    /// Whether every message of its saga that is on its way is refused as expired, by whatever clock it meets.
+    public static func isPast(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.clockSkewMilliseconds }
 }
 
 /// What a user paid for an order without a checkout.

@@ -54,6 +54,8 @@ public struct LegTrace: Hashable, Sendable {
     public var holdAfter: UInt32 = 0
     /// When its capture or release was acknowledged, milliseconds since the attempt began.
     public var settledAfter: UInt32?
+    /// The grant of its lock, for the decision: the history does not keep it.
+    public var grant: UInt32 = 0
 
     public init() {}
 }

@@ -28,6 +28,8 @@ public struct CheckoutSaga: Sendable {
 
     public enum OrderStep: Hashable, Sendable {
         case decide(Decision)
+        /// The decision once more, to learn whether the saga is still open. Numbered, so that no answer is taken for that to a later one.
+        case confirm(Int, Decision)
         case beginAgain
         case finish
     }
@@ -35,13 +37,14 @@ public struct CheckoutSaga: Sendable {
     public enum Action: Hashable, Sendable {
         case send(leg: Int, Step)
         case askOrder(OrderStep)
-        /// Tells all callers; nil: somebody else ended the saga, and the order must be asked for the result.
+        /// Tells all callers; nil: somebody else ended the saga, and how is not known here.
         case answer(CheckoutResult?)
         /// No message of this attempt is repeated any more: its holds and markers may go.
         case forget(SagaID)
         /// A message that the protocol has no place for.
         case alarm(leg: Int, Anomaly)
-        case end
+        /// Tells whoever still waits; nil: somebody else ended the saga, maybe long ago, and who still waits must ask the order anew.
+        case end(CheckoutResult?)
     }
 
     private enum Stage: Hashable, Sendable {
@@ -61,6 +64,12 @@ public struct CheckoutSaga: Sendable {
         case settled
     }
 
+    /// A message of this saga that a participant refused, though it must not: a bug, or the saga is over and the message was late.
+    private struct Suspicion {
+        let leg: Int
+        let anomaly: Anomaly
+    }
+
     public private(set) var record: SagaRecord
     /// Monotonic milliseconds: when it gives up if it is undecided.
     public let deadline: Int64
@@ -70,6 +79,12 @@ public struct CheckoutSaga: Sendable {
     private var legs: [LegState]
     private var traces: [LegTrace]
     private var hasAnswered = false
+    /// The question whether the saga is still open, while it waits for the answer.
+    private var question: (number: Int, since: Int64)?
+    private var questions = 0
+    /// What the question is about, and what came up since it was asked.
+    private var suspicions: [Suspicion] = []
+    private var newSuspicions: [Suspicion] = []
 
     /// - Parameters:
     ///   - record: as stored: new, or found by recovery in any phase.
@@ -124,7 +139,9 @@ public struct CheckoutSaga: Sendable {
             if case .hold = step { return holdReplied(leg, reply, now: now) }
             return settleReplied(leg, step, reply, now: now)
         case .orderReplied(let step, let id, let reply):
-            guard id == record.id, case .asking(step, _) = stage, case .decided(let outcome) = reply else { return [] }
+            guard id == record.id, case .decided(let outcome) = reply else { return [] }
+            if case .confirm(let number, _) = step { return confirmed(number, outcome, now: now) }
+            guard case .asking(step, _) = stage else { return [] }
             return orderReplied(to: step, outcome, now: now)
         case .tick:
             return tick(now: now)
@@ -140,9 +157,10 @@ extension CheckoutSaga {
         guard stage == .holding, legs[leg] != .held, case .decided(let outcome) = reply else { return [] }
         let account = record.legs[leg].account
         switch outcome {
-        case .done:
+        case .held(let grant):
             legs[leg] = .held
             note(.held, leg, now)
+            traces[leg].grant = grant
         case .contended:
             legs[leg] = .contended(since: now)
             note(.contended, leg, now)
@@ -153,9 +171,12 @@ extension CheckoutSaga {
         case .unknownAccount:
             note(.refused, leg, now)
             return ask(.decide(.abort(.unknownAccount(account))), now: now)
+        case .anomaly(.lateHold):
+            note(.refused, leg, now)
+            // It came after its expiry. Or another coordinator released this attempt, and the order knows what was decided.
+            return ask(.decide(.abort(.unreachable(account: account))), now: now)
         case .anomaly(let anomaly):
             note(.refused, leg, now)
-            // A late hold: another coordinator released this attempt. The order knows what was decided.
             let alarms: [Action] = anomaly.isAlarming ? [.alarm(leg: leg, anomaly)] : []
             return alarms + ask(.decide(.abort(.anomaly(account: account, anomaly))), now: now)
         default:
@@ -205,30 +226,34 @@ extension CheckoutSaga {
         switch (step, outcome) {
         case (.decide, .decided(let standing)):
             // It may be another coordinator's decision: follow it.
-            switch standing {
-            case .commit: record.phase = .committed
-            case .abort(let reason): record.phase = .aborted(reason)
-            case .retryInOrder: record.phase = .retrying
-            }
+            record = standing
             return settle(now: now)
         case (.beginAgain, .begun(let next)), (.beginAgain, .running(let next)):
+            // What runs now may be a later checkout, begun by another process when this one was over.
+            guard next.legs == record.legs, next.deadline == record.deadline else { return end(result: nil) }
             let old = record.id
             record = next
             begun = now
             traces = Array(repeating: LegTrace(), count: next.legs.count)
             return [.forget(old)] + start(now: now)
-        case (.finish, .done), (.finish, .stale):
+        case (.finish, .done):
             return end(result: record.phase.result)
         case (_, .stale(let status)):
-            return end(result: status == .paid ? .paid : nil)
+            return overtaken(status)
         default:
             return end(result: nil)
         }
     }
 
+    /// Another coordinator ended the saga. `paid` is final; but if it was undone, that may be long ago, and whoever asks now may find
+    /// other amounts.
+    private mutating func overtaken(_ status: Order.Status) -> [Action] {
+        end(result: status == .paid || record.phase == .committed ? .paid : nil)
+    }
+
     private mutating func end(result: CheckoutResult?) -> [Action] {
         stage = .ended
-        return answer(result) + [.forget(record.id), .end]
+        return answer(result) + [.forget(record.id), .end(result)]
     }
 
     private mutating func answer(_ result: CheckoutResult?) -> [Action] {
@@ -243,6 +268,14 @@ extension CheckoutSaga {
 extension CheckoutSaga {
     private var settlingStep: Step { record.phase == .committed ? .capture : .release }
 
+    private var decision: Decision {
+        switch record.phase {
+        case .committed: return .commit
+        case .aborted(let reason): return .abort(reason)
+        case .holdingTogether, .holdingInOrder, .retrying: return .retryInOrder
+        }
+    }
+
     private mutating func settle(now: Int64) -> [Action] {
         stage = .settling
         let step = settlingStep
@@ -250,11 +283,40 @@ extension CheckoutSaga {
         return legs.indices.map { send($0, step, now: now) }
     }
 
+    /// Asks whether the saga is still open, before anything of it is sent again or held against a participant: this process may have
+    /// been paused, and another have ended the saga meanwhile, markers and all.
+    private mutating func confirm(now: Int64) -> [Action] {
+        if question == nil {
+            questions += 1
+            suspicions = newSuspicions
+            newSuspicions = []
+        }
+        question = (questions, now)
+        return [.askOrder(.confirm(questions, decision))]
+    }
+
+    private mutating func confirmed(_ number: Int, _ outcome: OrderOutcome, now: Int64) -> [Action] {
+        guard stage == .settling, question?.number == number else { return [] }
+        question = nil
+        switch outcome {
+        case .decided: break
+        case .stale(let status): return overtaken(status)
+        default: return end(result: nil)
+        }
+        var actions: [Action] = suspicions.map { .alarm(leg: $0.leg, $0.anomaly) }
+        suspicions = []
+        for leg in legs.indices where isOverdue(legs[leg], now: now) { actions.append(send(leg, settlingStep, now: now)) }
+        return newSuspicions.isEmpty ? actions : actions + confirm(now: now)
+    }
+
     private mutating func settleReplied(
         _ leg: Int, _ step: Step, _ reply: Reply<LedgerOutcome>, now: Int64
     ) -> [Action] {
         guard stage == .settling, step == settlingStep, case .decided(let outcome) = reply else { return [] }
-        if case .anomaly(let anomaly) = outcome { return [.alarm(leg: leg, anomaly)] }
+        if case .anomaly(let anomaly) = outcome {
+            if newSuspicions.count < legs.count { newSuspicions.append(Suspicion(leg: leg, anomaly: anomaly)) }
+            return question == nil ? confirm(now: now) : []
+        }
         guard outcome == .done else { return [] }
         legs[leg] = .settled
         traces[leg].settledAfter = elapsed(now)
@@ -280,10 +342,13 @@ extension CheckoutSaga {
         switch stage {
         case .asking(let step, let since) where now - since >= Limits.resendMilliseconds:
             actions += ask(step, now: now)
-        case .holding, .settling:
-            for leg in legs.indices where isOverdue(legs[leg], now: now) {
-                actions.append(send(leg, stage == .settling ? settlingStep : holdStep, now: now))
-            }
+        case .holding:
+            for leg in legs.indices where isOverdue(legs[leg], now: now) { actions.append(send(leg, holdStep, now: now)) }
+        case .settling:
+            let isDue =
+                question.map { now - $0.since >= Limits.resendMilliseconds }
+                ?? legs.contains { isOverdue($0, now: now) }
+            if isDue { actions += confirm(now: now) }
         default:
             break
         }

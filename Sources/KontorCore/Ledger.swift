@@ -14,12 +14,17 @@ public struct LedgerCommand: Hashable, Sendable {
         case payDirectly(order: Identifier, Amount)
         case cancelPayment(order: Identifier)
         case findPayment(order: Identifier)
-        /// Locks a part of the account for a saga. `mayWait`: a contended hold is answered again once it is granted.
-        case hold(SagaID, Amount, mayWait: Bool)
-        case capture(SagaID, Amount)
-        case release(SagaID, Amount)
-        /// The saga has finished: no message of it can arrive any more, its hold or marker may go.
+        /// Locks a part of the account for a saga. `mayWait`: a contended hold is answered again once it is granted. `expiry`: wall
+        /// clock, milliseconds since 1970, from when on it is refused where messages can be late; 0: never.
+        case hold(SagaID, Amount, mayWait: Bool, expiry: Int64 = 0)
+        /// `grant`: the one that the hold was answered with, so that no other hold of the same saga is ever captured for it.
+        case capture(SagaID, Amount, grant: UInt32)
+        /// `expiry`: of the hold that it undoes, also if that is still on its way.
+        case release(SagaID, Amount, expiry: Int64 = 0)
+        /// The saga has finished: its marker may go, at once if no message of it can arrive any more, else when all have expired.
         case forget(SagaID)
+        /// The saga is over, and its hold came late: it is undone.
+        case undo(SagaID)
         /// Changes nothing, so that a key can be kept for what was done elsewhere.
         case keepKey
     }
@@ -37,6 +42,8 @@ public struct LedgerCommand: Hashable, Sendable {
 /// What a ledger decided, in order of precedence. A replay gets what its original got.
 public enum LedgerOutcome: Hashable, Sendable {
     case done
+    /// The lock is taken; the grant tells it from any other lock that the account gave before.
+    case held(grant: UInt32)
     /// The committed account, as of this command.
     case account(Account)
     /// Whether a direct payment for the order stands.
@@ -61,11 +68,11 @@ public enum LedgerOutcome: Hashable, Sendable {
 
 /// Messages that come where the protocol has no place for them. All but a late hold are bugs or lost data: they raise an alarm.
 public enum Anomaly: UInt8, Hashable, Sendable, CaseIterable {
-    /// A hold that arrives after its release: harmless, and the reason for markers.
+    /// A hold that arrives after its release or its expiry: harmless, and the reason for markers.
     case lateHold = 1
     case captureAfterRelease
     case releaseAfterCapture
-    /// A capture whose hold is nowhere: data was lost.
+    /// A capture whose hold is nowhere: data was lost, unless its saga is over and the capture is late.
     case captureWithoutHold
     /// The same step of the same saga with another amount.
     case differentAmount

@@ -11,17 +11,19 @@ public enum LedgerRules: Rules {
             return Touch(group)
         case .payDirectly(let order, _), .cancelPayment(let order), .findPayment(let order):
             return Touch(group, .payment(order: order))
-        case .hold(let saga, _, _), .capture(let saga, _), .release(let saga, _), .forget(let saga):
+        case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
+            .undo(let saga):
             return Touch(group, .hold(saga))
         }
     }
 
     public static func decide(_ command: LedgerCommand, on draft: inout GroupDraft) -> LedgerOutcome {
         switch command.operation {
-        case .hold(let saga, let amount, _): return hold(saga, amount, on: &draft)
-        case .capture(let saga, let amount): return capture(saga, amount, on: &draft)
-        case .release(let saga, let amount): return release(saga, amount, on: &draft)
+        case .hold(let saga, let amount, _, let expiry): return hold(saga, amount, expiry, on: &draft)
+        case .capture(let saga, let amount, let grant): return capture(saga, amount, grant, on: &draft)
+        case .release(let saga, let amount, let expiry): return release(saga, amount, expiry, on: &draft)
         case .forget(let saga): return forget(saga, on: &draft)
+        case .undo(let saga): return undo(saga, on: &draft)
         case .read: return draft.account.map { .account($0) } ?? .unknownAccount
         case .open(let price): return open(price: price, on: &draft)
         case .replace(let balance, let price): return replace(balance: balance, price: price, on: &draft)
@@ -37,32 +39,52 @@ public enum LedgerRules: Rules {
     }
 
     public static func isComplete(_ outcome: LedgerOutcome) -> Bool { outcome == .done }
+
+    /// Steps of sagas find what they did before, or are refused as late; what a client asked for would be done twice.
+    public static func isRepeatable(_ command: LedgerCommand) -> Bool {
+        switch command.operation {
+        case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .keepKey: return true
+        case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment: return false
+        }
+    }
 }
 
 // MARK: Holds
 
 extension LedgerRules {
     /// Takes the lock. The duplicate is looked for before the amounts: the replay of the hold on the last unit succeeded once already.
-    private static func hold(_ saga: SagaID, _ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+    /// And before the expiry, too: it stays what it was answered.
+    private static func hold(
+        _ saga: SagaID, _ amount: Amount, _ expiry: Int64, on draft: inout GroupDraft
+    ) -> LedgerOutcome {
         if let earlier = draft.hold(saga) {
             if earlier.state == .released { return .anomaly(.lateHold) }
-            return earlier.amount == amount ? .done : .anomaly(.differentAmount)
+            return earlier.amount == amount ? .held(grant: earlier.grant) : .anomaly(.differentAmount)
         }
+        // Its saga may be over, and the marker that told so gone.
+        if let now = draft.now, expiry != 0, now > expiry { return .anomaly(.lateHold) }
         guard var account = draft.account else { return .unknownAccount }
         if amount > account.balance { return .insufficient(balance: account.balance) }
         if amount > account.available { return .contended(balance: account.balance) }
 
         // From here on it succeeds.
         account.held += amount
+        account.grants &+= account.grants == .max ? 2 : 1
         draft.account = account
-        draft.setHold(Hold(amount: amount, state: .held), of: saga)
-        return .done
+        draft.setHold(Hold(amount: amount, state: .held, grant: account.grants, expiry: expiry), of: saga)
+        return .held(grant: account.grants)
     }
 
     /// Gives the lock back and keeps what it locked: the amount is sold.
-    private static func capture(_ saga: SagaID, _ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
-        guard let hold = draft.hold(saga), var account = draft.account else { return .anomaly(.captureWithoutHold) }
+    ///
+    /// Only the very lock that the decision counted on. If the saga is over, its marker gone and a copy of its hold accepted since (a
+    /// clock is wrong), then that copy has another grant: a late copy of the capture must not sell the amount again.
+    private static func capture(
+        _ saga: SagaID, _ amount: Amount, _ grant: UInt32, on draft: inout GroupDraft
+    ) -> LedgerOutcome {
+        guard var hold = draft.hold(saga), var account = draft.account else { return .anomaly(.captureWithoutHold) }
         if hold.state == .released { return .anomaly(.captureAfterRelease) }
+        if hold.grant != grant { return .anomaly(.captureWithoutHold) }
         if hold.amount != amount { return .anomaly(.differentAmount) }
         if hold.state == .captured { return .done }
 
@@ -70,32 +92,56 @@ extension LedgerRules {
         account.held -= amount
         account.balance -= amount
         account.captured += amount
+        hold.state = .captured
         draft.account = account
-        draft.setHold(Hold(amount: amount, state: .captured), of: saga)
+        draft.setHold(hold, of: saga)
         return .done
     }
 
     /// Gives the lock back and undoes it. Without a hold it leaves a marker, so that a hold that is still on its way is refused.
-    private static func release(_ saga: SagaID, _ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
-        if let hold = draft.hold(saga) {
-            if hold.state == .captured { return .anomaly(.releaseAfterCapture) }
-            if hold.amount != amount { return .anomaly(.differentAmount) }
-            if hold.state == .released { return .done }
+    private static func release(
+        _ saga: SagaID, _ amount: Amount, _ expiry: Int64, on draft: inout GroupDraft
+    ) -> LedgerOutcome {
+        guard var hold = draft.hold(saga) else {
+            // That hold is refused as expired: a late copy of this release need not leave anything.
+            if let now = draft.now, expiry != 0, Hold.isPast(expiry, now: now) { return .done }
+            draft.setHold(Hold(amount: amount, state: .released, expiry: expiry), of: saga)
+            return .done
         }
+        if hold.state == .captured { return .anomaly(.releaseAfterCapture) }
+        if hold.amount != amount { return .anomaly(.differentAmount) }
+        if hold.state == .released { return .done }
 
         // From here on it succeeds.
-        if draft.hold(saga) != nil, var account = draft.account {
+        if var account = draft.account {
             account.held -= amount
             draft.account = account
         }
-        draft.setHold(Hold(amount: amount, state: .released), of: saga)
+        hold.state = .released
+        draft.setHold(hold, of: saga)
         return .done
     }
 
-    /// Removes what a finished saga left. A lock that is still held stays: only its saga's decision may end it.
+    /// Removes what a finished saga left: where messages can be late, not before each of them is refused as expired. A lock that is
+    /// still held stays: only its saga's decision may end it.
     private static func forget(_ saga: SagaID, on draft: inout GroupDraft) -> LedgerOutcome {
-        if let hold = draft.hold(saga), hold.state != .held { draft.setHold(nil, of: saga) }
+        guard let hold = draft.hold(saga), hold.state != .held else { return .done }
+        if let now = draft.now, !Hold.isPast(hold.expiry, now: now) { return .done }
+        draft.setHold(nil, of: saga)
         return .done
+    }
+
+    /// Undoes a hold whose saga is over. Its marker has no grant: it does not say that the saga released it.
+    private static func undo(_ saga: SagaID, on draft: inout GroupDraft) -> LedgerOutcome {
+        guard var hold = draft.hold(saga), hold.state == .held, var account = draft.account else { return .done }
+
+        // From here on it succeeds.
+        account.held -= hold.amount
+        draft.account = account
+        hold.state = .released
+        hold.grant = 0
+        draft.setHold(hold, of: saga)
+        return forget(saga, on: &draft)
     }
 }
 

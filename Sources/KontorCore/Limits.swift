@@ -36,6 +36,18 @@ public enum Limits {
     /// How often deadlines and resends are looked at: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
+    /// By how much the clocks of any two processes may differ: far more than any that is kept in time. Where they differ by more, a
+    /// message may come late and be taken: that costs time, and never stock.
+    public static let clockSkewMilliseconds: Int64 = 60_000
+    /// How often a process of several looks for sagas that nobody drives: a fifth of the time in which they must have ended.
+    public static let takeoverScanMilliseconds: Int64 = 1_000
+    /// A saga that stood still for so long is taken over: four times what a lost message costs a coordinator that lives.
+    public static let takeoverAgeMilliseconds: Int64 = 2_000
+    /// Up to this is added by chance, so that not all processes take the same saga over.
+    public static let takeoverJitterMilliseconds: Int64 = 500
+    /// How often a process of several begins to look for holds and markers of sagas that are over: they are in nobody's way.
+    public static let orphanScanMilliseconds: Int64 = 10_000
+
     /// How often waiters look again on their own: only another process can free an amount without waking them.
     public static let probeMilliseconds: Int64 = 100
 
@@ -71,6 +83,12 @@ public enum Limits {
     public static let mailboxCommands = 200_000
     /// Checkouts that have begun and not finished: bounds holds, and the time that recovery takes.
     public static let openSagas = 20_000
+    /// Sagas that a process of several watches, to take them over if they stand still: those of five processes. The others are seen
+    /// when these have ended.
+    public static let watchedSagas = 100_000
+    /// Writes of unknown outcome that are remembered of one group while its store does not say: 25 s of them. With an older one nobody
+    /// can tell any more what happened, and who asked is told so.
+    public static let rememberedFences = 1_000
     /// Callers that wait for contended amounts in one ledger: they cost memory until their deadline.
     public static let waiters = 50_000
     /// Records of one `batch_init` slice: other requests are served between two slices.

@@ -91,6 +91,8 @@ public struct SagaRecord: Hashable, Sendable {
     /// In lock order.
     public let legs: [Leg]
     public var phase: Phase
+    /// The locks that the decision to commit counted on, one a leg: just these are captured. Empty before it.
+    public var grants: [UInt32] = []
     /// Wall clock, milliseconds since 1970.
     public let begun: Int64
     /// Wall clock, milliseconds since 1970: when an undecided checkout gives up.
@@ -106,6 +108,9 @@ public struct SagaRecord: Hashable, Sendable {
         self.deadline = deadline
         self.claim = claim
     }
+
+    /// The grant of a leg's lock; 0: it was given by a release that counted none.
+    public func grant(ofLeg leg: Int) -> UInt32 { leg < grants.count ? grants[leg] : 0 }
 }
 
 /// Why a checkout did not happen. Every reason can go away: the same order may be checked out again.
@@ -170,8 +175,8 @@ public enum OrderOutcome: Hashable, Sendable {
     case begun(SagaRecord)
     /// The saga runs since before: join it.
     case running(SagaRecord)
-    /// The decision that stands, be it this command's or an earlier one.
-    case decided(Decision)
+    /// The saga with the decision that stands, be it this command's or an earlier one.
+    case decided(SagaRecord)
     /// The saga is not the order's current one: it has finished.
     case stale(Order.Status)
 

@@ -28,6 +28,14 @@ public enum OrderRules: Rules {
 
     /// A begin is only the first step of a write; its saga keeps the key when it commits.
     public static func isComplete(_ outcome: OrderOutcome) -> Bool { outcome == .done }
+
+    /// Steps of sagas find what they did before. A begin whose saga has ended since begins anew, as if it were repeated by its client.
+    public static func isRepeatable(_ command: OrderCommand) -> Bool {
+        switch command.operation {
+        case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey: return true
+        case .create, .replace, .addItem, .removeItem, .remove: return false
+        }
+    }
 }
 
 // MARK: Items
@@ -136,9 +144,7 @@ extension OrderRules {
         guard var order = draft.order else { return .unknownOrder }
         guard var saga = draft.saga, saga.id == id else { return .stale(order.status) }
         switch saga.phase {
-        case .committed: return .decided(.commit)
-        case .aborted(let reason): return .decided(.abort(reason))
-        case .retrying: return .decided(.retryInOrder)
+        case .committed, .aborted, .retrying: return .decided(saga)
         case .holdingTogether, .holdingInOrder: break
         }
 
@@ -147,6 +153,7 @@ extension OrderRules {
         case .commit:
             order.status = .paid
             saga.phase = .committed
+            saga.grants = trace.legs.map(\.grant)
             if let claim = saga.claim { draft.keep(claim) }
         case .abort(let reason): saga.phase = .aborted(reason)
         case .retryInOrder: saga.phase = .retrying
@@ -154,7 +161,7 @@ extension OrderRules {
         order.history.decide(saga, decision, trace)
         draft.order = order
         draft.saga = saga
-        return .decided(decision)
+        return .decided(saga)
     }
 
     private static func beginAgain(_ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft) -> OrderOutcome {

@@ -1,8 +1,9 @@
 // Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
 
 extension Record {
-    /// The format that this release writes. 1 had no idempotency keys, no history of orders, and no begin in sagas.
-    static let formatVersion: UInt8 = 2
+    /// The format that this release writes. 1 had no idempotency keys, no history of orders, and no begin in sagas; 2 had no grants, and
+    /// no expiry of holds.
+    static let formatVersion: UInt8 = 3
 
     private enum Tag {
         static let account: UInt8 = 1
@@ -23,6 +24,8 @@ extension Record {
             writer.byte(Tag.hold)
             writer.amount(hold.amount)
             writer.byte(hold.state.rawValue)
+            writer.varint(UInt64(hold.grant))
+            writer.fixed(hold.expiry)
         case .payment(let payment):
             writer.byte(Tag.payment)
             writer.amount(payment.amount)
@@ -56,8 +59,8 @@ extension Record {
         guard version <= Self.formatVersion else { throw .newerFormat(version) }
         let tag = try reader.byte()
         switch tag {
-        case Tag.account: self = .account(try Account(from: &reader))
-        case Tag.hold: self = .hold(Hold(amount: try reader.amount(), state: try reader.raw(Hold.State.self)))
+        case Tag.account: self = .account(try Account(from: &reader, version))
+        case Tag.hold: self = .hold(try Hold(from: &reader, version))
         case Tag.payment:
             self = .payment(
                 DirectPayment(
@@ -129,9 +132,10 @@ extension Account {
     fileprivate func encode(into writer: inout ByteWriter) {
         for amount in [balance, held, deposited, withdrawn, captured, price] { writer.amount(amount) }
         writer.varint(UInt64(generation))
+        writer.varint(UInt64(grants))
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
         self.init()
         balance = try reader.amount()
         held = try reader.amount()
@@ -140,6 +144,16 @@ extension Account {
         captured = try reader.amount()
         price = try reader.amount()
         generation = try reader.uint32()
+        if version >= 3 { grants = try reader.uint32() }
+    }
+}
+
+extension Hold {
+    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+        self.init(amount: try reader.amount(), state: try reader.raw(State.self))
+        guard version >= 3 else { return }
+        grant = try reader.uint32()
+        expiry = try reader.fixed(Int64.self)
     }
 }
 
@@ -190,6 +204,8 @@ extension SagaRecord {
             writer.byte(5)
             reason.encode(into: &writer)
         }
+        writer.varint(UInt64(grants.count))
+        for grant in grants { writer.varint(UInt64(grant)) }
     }
 
     fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
@@ -209,6 +225,8 @@ extension SagaRecord {
         default: throw .invalid("saga phase")
         }
         self.init(id: id, legs: legs, phase: phase, begun: begun, deadline: deadline, claim: claim)
+        guard version >= 3 else { return }
+        for _ in 0..<(try reader.count()) { grants.append(try reader.uint32()) }
     }
 }
 

@@ -92,6 +92,8 @@ public protocol Rules {
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
     /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is kept.
     static func isComplete(_ outcome: Outcome) -> Bool
+    /// Whether a command may be decided again when nobody can tell any more whether it had its effect.
+    static func isRepeatable(_ command: Command) -> Bool
 }
 
 /// The records of one group while commands are decided on them; it remembers which of them changed.
@@ -105,13 +107,19 @@ public struct GroupDraft: Sendable {
     }
 
     public let key: GroupKey
+    /// Wall clock, milliseconds since 1970, read after the records were: from when on late messages are refused. nil: all messages
+    /// come from this process, and none is late.
+    public let now: Int64?
     private var first: Slot?
     private var second: Slot?
     private var more: [Slot] = []
     /// How often a record was written.
     private(set) var writes = 0
 
-    public init(_ key: GroupKey) { self.key = key }
+    public init(_ key: GroupKey, now: Int64? = nil) {
+        self.key = key
+        self.now = now
+    }
 
     /// Adds a record as the store has it (nil: not there). One that is here already keeps its value.
     public mutating func add(_ member: Member, _ record: Record?) {
@@ -171,7 +179,7 @@ public struct GroupDraft: Sendable {
 
 extension GroupDraft {
     /// Counts as a change of the group, and leaves its head as it is.
-    mutating func touchHead() { self[.head] = self[.head] }
+    public mutating func touchHead() { self[.head] = self[.head] }
 
     var account: Account? {
         get { if case .account(let account)? = self[.head] { account } else { nil } }

@@ -25,7 +25,7 @@ enum OutcomeProblems {
                 .noDirectPayment, "\(account) never made a direct payment for this order. There is nothing to cancel.",
                 request.ids)
         case .hasHolds: return openSaga(account)
-        case .done, .account, .payment, .accountExists, .anomaly: return bug(request)
+        case .done, .held, .account, .payment, .accountExists, .anomaly: return bug(request)
         }
     }
 

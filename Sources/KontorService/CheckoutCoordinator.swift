@@ -7,8 +7,17 @@ import KontorCore
 final class CheckoutCoordinator {
     typealias Callback = (ShopAnswer) -> Void
 
+    /// How sagas reach the ledgers.
+    struct Wires {
+        let stock: any Participant
+        let payment: any Participant
+        /// Messages may be lost, doubled and late: markers stay when a saga is over, until none of its can arrive any more.
+        let isNetwork: Bool
+    }
+
     private struct Caller {
         let tell: Callback
+        let keyed: KeyedWrite?
         /// Monotonic milliseconds. Whoever joins may have less time than the saga, and a saga that cannot end must not keep its
         /// callers.
         let deadline: Int64
@@ -28,20 +37,17 @@ final class CheckoutCoordinator {
     }
 
     private let orders: Engine<OrderRules>
-    private let stock: any Participant
-    private let payment: any Participant
+    private let wires: Wires
     private let clock: any ShopClock
     private let log: any EventLog
     private let metrics: ShopMetrics
     private var running: [Identifier: Running] = [:]
 
     init(
-        orders: Engine<OrderRules>, stock: any Participant, payment: any Participant, clock: any ShopClock,
-        log: any EventLog, metrics: ShopMetrics
+        orders: Engine<OrderRules>, wires: Wires, clock: any ShopClock, log: any EventLog, metrics: ShopMetrics
     ) {
         self.orders = orders
-        self.stock = stock
-        self.payment = payment
+        self.wires = wires
         self.clock = clock
         self.log = log
         self.metrics = metrics
@@ -58,26 +64,29 @@ final class CheckoutCoordinator {
     ///
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
-    ///   - callback: gets the result once it stands; ``ShopAnswer/unknown`` if another process ended the saga.
+    ///   - callback: gets the result once it stands, or ``ShopAnswer/unknown`` at the deadline.
     func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
+        checkout(order, Caller(tell: callback, keyed: keyed, deadline: deadline))
+    }
+
+    private func checkout(_ order: Identifier, _ caller: Caller) {
         if let present = running[order] {
-            present.callers.append(Caller(tell: callback, deadline: deadline))
+            present.callers.append(caller)
             return
         }
         let now = clock.monotonicMilliseconds
-        let left = max(0, Deadline.ofWaiting(callersDeadline: deadline, now: now) - now)
+        let left = max(0, Deadline.ofWaiting(callersDeadline: caller.deadline, now: now) - now)
         let wall = clock.wallMilliseconds
-        let command = OrderCommand(order, .begin(now: wall, deadline: wall + left, keyed?.claim))
-        begin(command, keyed, deadline: deadline, callback)
+        let command = OrderCommand(order, .begin(now: wall, deadline: wall + left, caller.keyed?.claim))
+        begin(command, caller)
     }
 
-    private func begin(
-        _ command: OrderCommand, _ keyed: KeyedWrite?, deadline: Int64, _ callback: @escaping Callback
-    ) {
-        orders.submit(command, keyed: keyed) { [self] reply in
+    private func begin(_ command: OrderCommand, _ caller: Caller) {
+        let callback = caller.tell
+        orders.submit(command, keyed: caller.keyed) { [self] reply in
             switch reply {
             case .decided(.begun(let record)), .decided(.running(let record)):
-                drive(record, Caller(tell: callback, deadline: deadline))
+                drive(record, caller)
             case .decided(.alreadyPaid):
                 metrics.didNotBegin(because: .alreadyPaid)
                 callback(.checkout(.paid))
@@ -89,9 +98,6 @@ final class CheckoutCoordinator {
                 callback(.unavailable(trouble))
             case .keyed(let verdict):
                 callback(.keyed(verdict))
-            case .unknown where clock.monotonicMilliseconds < deadline:
-                // It may have begun, and then nobody else drives it. Asked again, it says that it runs.
-                begin(command, keyed, deadline: deadline, callback)
             case .unknown:
                 metrics.ended(nil)
                 callback(.unknown)
@@ -99,7 +105,7 @@ final class CheckoutCoordinator {
         }
     }
 
-    /// Goes on with a saga that was found in the store.
+    /// Goes on with a saga that was found in the store. Others may drive it too: of their decisions one stands, and they follow it.
     func drive(_ record: SagaRecord) { drive(record, nil) }
 
     private func drive(_ record: SagaRecord, _ caller: Caller?) {
@@ -135,7 +141,7 @@ final class CheckoutCoordinator {
         for order in running.keys.sorted() {
             guard let present = running[order] else { continue }
             let actions = present.saga.handle(.tick, now: clock.monotonicMilliseconds)
-            for case .send in actions { metrics.resentMessages.increment() }
+            countResent(actions)
             perform(actions, for: present)
             leaveWaiting(present)
         }
@@ -158,7 +164,13 @@ final class CheckoutCoordinator {
     }
 
     private func handle(_ event: CheckoutSaga.Event, for present: Running) {
-        perform(present.saga.handle(event, now: clock.monotonicMilliseconds), for: present)
+        let actions = present.saga.handle(event, now: clock.monotonicMilliseconds)
+        if case .orderReplied(to: .confirm, _, _) = event { countResent(actions) }
+        perform(actions, for: present)
+    }
+
+    private func countResent(_ actions: [CheckoutSaga.Action]) {
+        for case .send in actions { metrics.resentMessages.increment() }
     }
 
     private func perform(_ actions: [CheckoutSaga.Action], for present: Running) {
@@ -177,10 +189,10 @@ final class CheckoutCoordinator {
                 }
             case .answer(let result):
                 metrics.ended(result)
-                tell(result, callersOf: present)
+                if let result { tell(result, callersOf: present) }
             case .forget(let saga):
                 if saga != record.id { metrics.retries.increment() }
-                for leg in record.legs {
+                for leg in record.legs where !wires.isNetwork {
                     participant(of: leg.account).send([forgetting(saga, leg, record.deadline)])
                 }
             case .alarm(let leg, let anomaly):
@@ -191,20 +203,34 @@ final class CheckoutCoordinator {
                         "saga": "\(record.id)", "account": "\(record.legs[leg].account)", "anomaly": "\(anomaly)",
                         "phase": "\(record.phase)",
                     ])
-            case .end:
+            case .end(let result):
                 running[record.id.order] = nil
-                // Whoever joined between the answer and the end has missed it: the order tells.
-                tell(record.phase.result, callersOf: present)
+                // Whoever joined between the answer and the end has missed it.
+                if let result { tell(result, callersOf: present) } else { askAnew(present) }
             }
         }
-        if !toStock.isEmpty { stock.send(toStock) }
-        if !toPayment.isEmpty { payment.send(toPayment) }
+        if !toStock.isEmpty { wires.stock.send(toStock) }
+        if !toPayment.isEmpty { wires.payment.send(toPayment) }
     }
 
-    private func tell(_ result: CheckoutResult?, callersOf present: Running) {
+    private func tell(_ result: CheckoutResult, callersOf present: Running) {
         let callers = present.callers
         present.callers = []
-        for caller in callers { caller.tell(result.map { .checkout($0) } ?? .unknown) }
+        for caller in callers { caller.tell(.checkout(result)) }
+    }
+
+    /// Another process ended the saga. Who still waits gets what the same request, sent again, would get: it is paid, runs again, or
+    /// begins again, and is then told what is true now.
+    private func askAnew(_ present: Running) {
+        let callers = present.callers
+        present.callers = []
+        for caller in callers {
+            if clock.monotonicMilliseconds < caller.deadline {
+                checkout(present.saga.record.id.order, caller)
+            } else {
+                caller.tell(.unknown)
+            }
+        }
     }
 
     private func message(
@@ -213,9 +239,10 @@ final class CheckoutCoordinator {
         let target = record.legs[leg]
         let operation: LedgerCommand.Operation
         switch step {
-        case .hold(let mayWait): operation = .hold(record.id, target.amount, mayWait: mayWait)
-        case .capture: operation = .capture(record.id, target.amount)
-        case .release: operation = .release(record.id, target.amount)
+        case .hold(let mayWait):
+            operation = .hold(record.id, target.amount, mayWait: mayWait, expiry: record.deadline)
+        case .capture: operation = .capture(record.id, target.amount, grant: record.grant(ofLeg: leg))
+        case .release: operation = .release(record.id, target.amount, expiry: record.deadline)
         }
         return ParticipantMessage(command: LedgerCommand(target.account, operation), deadline: record.deadline) {
             [self] reply in
@@ -224,19 +251,19 @@ final class CheckoutCoordinator {
     }
 
     private func forgetting(_ saga: SagaID, _ leg: Leg, _ deadline: Int64) -> ParticipantMessage {
-        // Not repeated: what a crash leaves is found by recovery.
+        // Not repeated: what a crash leaves is found by recovery. Of several processes none sends it: see OrphanScan.
         ParticipantMessage(command: LedgerCommand(leg.account, .forget(saga)), deadline: deadline) { _ in }
     }
 
     private func participant(of account: GroupKey) -> any Participant {
-        account.kind == .item ? stock : payment
+        account.kind == .item ? wires.stock : wires.payment
     }
 }
 
 extension CheckoutSaga.OrderStep {
     fileprivate func operation(_ saga: SagaID, _ trace: SagaTrace) -> OrderCommand.Operation {
         switch self {
-        case .decide(let decision): return .decide(saga, decision, trace)
+        case .decide(let decision), .confirm(_, let decision): return .decide(saga, decision, trace)
         case .beginAgain: return .beginAgain(saga, trace)
         case .finish: return .finish(saga, trace)
         }

@@ -21,9 +21,25 @@ public final class Engine<R: Rules> {
         let draft: Int
     }
 
+    /// A group whose commit is unknown, and the commands that wait until that is settled.
+    private struct Parked {
+        /// Decided by the unknown commit.
+        var decided: [(entry: Entry, reply: Reply<R.Outcome>)] = []
+        /// Came since.
+        var waiting: [Entry] = []
+        /// The group's head before and after the commit, for the probe.
+        let before: Record?
+        let after: Record?
+    }
+
     private let store: any RecordStore
     private let agenda: Agenda
     private let probe: EngineProbe
+    /// Read when commands are decided, if messages can be late.
+    private let lateness: (any ShopClock)?
+    private let unknownCommits: UnknownCommits
+    private var parked: [GroupKey: Parked] = [:]
+    private var parkedCommands = 0
     private var mailbox = Deque<Entry>()
     /// A batch is between load and commit, or a turn is on the agenda.
     private var isBusy = false
@@ -32,7 +48,7 @@ public final class Engine<R: Rules> {
     private var touches: [Touch] = []
     private var drafts: [GroupDraft] = []
     private var versions: [Version] = []
-    /// The drafts' heads as they were loaded, if the probe sums up what changes.
+    /// The drafts' heads as they were loaded.
     private var heads: [Record?] = []
     private var decisions: [Decision] = []
     private var indices: [GroupKey: Int] = [:]
@@ -41,10 +57,15 @@ public final class Engine<R: Rules> {
     private lazy var loaded: (Result<[LoadedGroup], StoreTrouble>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
-    init(store: any RecordStore, agenda: Agenda, probe: EngineProbe = EngineProbe()) {
+    /// - Parameter lateness: the clock that tells which messages are late; nil: none can be.
+    init(
+        store: any RecordStore, agenda: Agenda, probe: EngineProbe = EngineProbe(), lateness: (any ShopClock)? = nil
+    ) {
         self.store = store
         self.agenda = agenda
         self.probe = probe
+        self.lateness = lateness
+        unknownCommits = UnknownCommits(store: store, agenda: agenda)
     }
 
     /// Decides `command` after all that were submitted before it. A command that meets another writer is decided again on
@@ -61,7 +82,7 @@ public final class Engine<R: Rules> {
     }
 
     /// Commands that are not decided yet, without the present batch.
-    var waiting: Int { mailbox.count }
+    var waiting: Int { mailbox.count + parkedCommands }
 
     private func scheduleTurn() {
         guard !isBusy, !mailbox.isEmpty else { return }
@@ -71,13 +92,15 @@ public final class Engine<R: Rules> {
 
     private func runBatch() {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
-            batch.append(entry)
             let touch = R.touched(by: entry.command)
+            if !parked.isEmpty, park(entry, behind: touch.group) { continue }
+            batch.append(entry)
             touches.append(touch)
             // Behind the command's own: if the two are read at different moments, the version is the older one's.
             if let keyed = entry.keyed { touches.append(Touch(touch.group, .key(keyed.claim.key))) }
         }
-        probe.began(batchOf: batch.count, waiting: batch.count + mailbox.count)
+        if batch.isEmpty { return endBatch() }
+        probe.began(batchOf: batch.count, waiting: batch.count + waiting)
         store.load(touches, completion: loaded)
     }
 
@@ -88,8 +111,10 @@ public final class Engine<R: Rules> {
             endBatch()
         case .success(let groups):
             var next = 0
+            // Not before the records are there: this process may have been paused while it waited for them.
+            let now = lateness?.wallMilliseconds
             for entry in batch {
-                let draft = draft(for: touches[next], loaded: groups[next])
+                let draft = draft(for: touches[next], loaded: groups[next], now: now)
                 next += 1
                 let reply: Reply<R.Outcome>
                 if let keyed = entry.keyed {
@@ -106,16 +131,16 @@ public final class Engine<R: Rules> {
     }
 
     /// The draft of the touched group, with all that the command reads.
-    private func draft(for touch: Touch, loaded: LoadedGroup) -> Int {
+    private func draft(for touch: Touch, loaded: LoadedGroup, now: Int64?) -> Int {
         let index: Int
         if let known = indexOfDraft(of: touch.group) {
             index = known
         } else {
             index = drafts.count
-            drafts.append(GroupDraft(touch.group))
+            drafts.append(GroupDraft(touch.group, now: now))
             drafts[index].add(.head, loaded.head)
             versions.append(loaded.version)
-            if probe.isSumming { heads.append(loaded.head) }
+            heads.append(loaded.head)
             if batch.count > Self.searchedBatch { indices[touch.group] = index }
         }
         if let member = touch.member { drafts[index].add(member, loaded.member) }
@@ -154,15 +179,21 @@ public final class Engine<R: Rules> {
         for (index, decision) in decisions.enumerated() where ofDraft[decision.draft] == .conflict {
             again.append(batch[index])
         }
+        for (draft, outcome) in ofDraft.enumerated() {
+            if case .unknown(let version) = outcome { park(draft, landed: version) }
+        }
         replyToAll { decision in
             switch ofDraft[decision.draft] {
             case .committed: return decision.reply
             case .refused(let trouble): return .refused(trouble)
-            case .unknown: return .unknown
-            case .conflict: return nil
+            case .conflict, .unknown: return nil
             }
         }
-        for entry in again.reversed() { mailbox.prepend(entry) }
+        decideFirst(again)
+    }
+
+    private func decideFirst(_ entries: [Entry]) {
+        for entry in entries.reversed() { mailbox.prepend(entry) }
         scheduleTurn()
     }
 
@@ -191,5 +222,48 @@ public final class Engine<R: Rules> {
         if !indices.isEmpty { indices.removeAll(keepingCapacity: true) }
         isBusy = false
         scheduleTurn()
+    }
+}
+
+// MARK: Unknown commits
+
+extension Engine {
+    /// Keeps the commands of a draft whose commit is unknown, and lets that be settled. Other groups go on.
+    private func park(_ draft: Int, landed: Version) {
+        let group = drafts[draft].key
+        var present = Parked(before: heads[draft], after: drafts[draft][.head])
+        for (index, decision) in decisions.enumerated() where decision.draft == draft {
+            present.decided.append((batch[index], decision.reply))
+        }
+        parkedCommands += present.decided.count
+        parked[group] = present
+        let unsettled = UnknownCommits.Unsettled(
+            group: group, expected: versions[draft], head: heads[draft], landed: landed)
+        unknownCommits.settle(unsettled) { [self] in unpark(group, $0) }
+    }
+
+    /// Whether the command must wait for a commit of its group, so that the order of commands to one group is kept.
+    private func park(_ entry: Entry, behind group: GroupKey) -> Bool {
+        guard parked[group] != nil else { return false }
+        parked[group]?.waiting.append(entry)
+        parkedCommands += 1
+        return true
+    }
+
+    private func unpark(_ group: GroupKey, _ settlement: UnknownCommits.Settlement) {
+        guard let present = parked.removeValue(forKey: group) else { return }
+        parkedCommands -= present.decided.count + present.waiting.count
+        var again: [Entry] = []
+        for (entry, reply) in present.decided {
+            switch settlement {
+            case .landed: entry.reply(reply)
+            case .neverLands: again.append(entry)
+            // A key tells whether its command had its effect.
+            case .overwritten where entry.keyed != nil || R.isRepeatable(entry.command): again.append(entry)
+            case .overwritten: entry.reply(.unknown)
+            }
+        }
+        if settlement == .landed, probe.isSumming { probe.committed(from: present.before, to: present.after) }
+        decideFirst(again + present.waiting)
     }
 }

@@ -14,23 +14,28 @@ public final class LedgerService: Participant {
     private var waiters = Waiters()
     private var lastProbe: Int64 = 0
 
-    /// - Parameter name: of the ledger, in the metrics.
+    /// - Parameters:
+    ///   - name: of the ledger, in the metrics.
+    ///   - canBeLate: messages may come from other processes, so those that have expired are refused.
     init(
         _ name: String = "", store: any RecordStore, agenda: Agenda, clock: any ShopClock,
-        metrics: ShopMetrics = ShopMetrics()
+        metrics: ShopMetrics = ShopMetrics(), canBeLate: Bool = false
     ) {
         probe = EngineProbe(metrics.factory, engine: name, isLedger: true)
         contended = Counter(
             label: "kontor_contended_commands", dimensions: [("ledger", name)], factory: metrics.factory)
         waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: metrics.factory)
-        engine = Engine(store: store, agenda: agenda, probe: probe)
+        engine = Engine(store: store, agenda: agenda, probe: probe, lateness: canBeLate ? clock : nil)
         self.clock = clock
     }
 
     public func send(_ messages: [ParticipantMessage]) {
         for message in messages where engine.waiting < Limits.mailboxCommands || !message.command.isRepeated {
             submit(message.command, reply: message.reply) { [clock] in
-                clock.monotonicMilliseconds + message.deadline - clock.wallMilliseconds
+                // Bounded, whatever the sender's clock says, and this one.
+                let left = message.deadline.subtractingReportingOverflow(clock.wallMilliseconds)
+                let most = Limits.longestDeadlineMilliseconds
+                return clock.monotonicMilliseconds + (left.overflow ? 0 : min(left.partialValue, most))
             }
         }
     }
@@ -41,7 +46,8 @@ public final class LedgerService: Participant {
         _ command: LedgerCommand, keyed: KeyedWrite? = nil, reply: @escaping (LedgerReply) -> Void,
         deadline: @escaping () -> Int64 = { 0 }
     ) {
-        // From here on the saga must not be granted anything: a hold behind its forget would stay for ever.
+        // From here on the saga must not be granted anything: a hold behind its forget would stay for ever. (Of several processes
+        // another one may have taken its release: then the marker refuses what waits here.)
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
         engine.submit(command, keyed: keyed) { [self] decision in
             if case .decided(.contended) = decision { contended.increment() }

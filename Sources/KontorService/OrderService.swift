@@ -6,15 +6,21 @@ import KontorCore
 public final class OrderService {
     private let engine: Engine<OrderRules>
     private let probe: EngineProbe
+    // Read from, and changed only by sagas.
     let stock: any Participant
     let payment: any Participant
     private let clock: any ShopClock
     private let random: any RandomSource
     let coordinator: CheckoutCoordinator
 
+    /// - Parameters:
+    ///   - stock: where items are read; it answers always.
+    ///   - payment: where users are read; it answers always.
+    ///   - wires: how sagas reach the ledgers.
     init(
-        store: any RecordStore, agenda: Agenda, stock: any Participant, payment: any Participant, clock: any ShopClock,
-        random: any RandomSource, log: any EventLog, metrics: ShopMetrics
+        store: any RecordStore, agenda: Agenda, stock: any Participant, payment: any Participant,
+        wires: CheckoutCoordinator.Wires, clock: any ShopClock, random: any RandomSource, log: any EventLog,
+        metrics: ShopMetrics
     ) {
         probe = EngineProbe(metrics.factory, engine: "order")
         engine = Engine(store: store, agenda: agenda, probe: probe)
@@ -22,8 +28,7 @@ public final class OrderService {
         self.payment = payment
         self.clock = clock
         self.random = random
-        coordinator = CheckoutCoordinator(
-            orders: engine, stock: stock, payment: payment, clock: clock, log: log, metrics: metrics)
+        coordinator = CheckoutCoordinator(orders: engine, wires: wires, clock: clock, log: log, metrics: metrics)
     }
 
     /// Sets the gauges.

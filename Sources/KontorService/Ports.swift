@@ -19,7 +19,7 @@ public struct Version: Hashable, Sendable {
         self.counter = counter
     }
 
-    /// The version of a group that has no records.
+    /// The version of a group that was never written.
     public static let absent = Version(writer: 0, counter: 0)
 }
 
@@ -57,8 +57,8 @@ public enum CommitOutcome: Hashable, Sendable {
     case conflict
     /// Nothing was written, and never will be.
     case refused(StoreTrouble)
-    /// It may be written, now or later. Settle it by a write: give the group a fresh version, then look.
-    case unknown
+    /// It may be written, now or later; the group's version if it is. Settle it by a write (``UnknownCommits``).
+    case unknown(Version)
 }
 
 /// Where the records are. A store knows groups, members and versions, and nothing of shops.
@@ -67,6 +67,9 @@ public protocol RecordStore: AnyObject {
     func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
 
     /// Writes each group atomically, or not at all; groups are independent of each other. One outcome a change, in order.
+    ///
+    /// A change gives its group a version that no group ever had, also if it writes what was there, and if the group has no record
+    /// before it, or none after it. Such a group must keep its version for as long as a commit to it may be on its way.
     ///
     /// A crash before the barrier's completion may lose it, but only together with everything committed after it; a crash
     /// after that loses nothing.
@@ -115,7 +118,8 @@ public enum Partition {
 public typealias LedgerReply = Reply<LedgerOutcome>
 
 /// A ledger as a saga sees it, in this process or far away. Message-shaped: batched, and a reply may come late, be lost, or be
-/// ``Reply/unknown``. The reply to a hold that may wait comes at once (`contended`), and again once it is granted.
+/// ``Reply/unknown``. The reply to a hold that may wait comes at once (`contended`), and again once it is granted. A message may
+/// arrive twice, out of order, and when its saga is long over.
 public protocol Participant: AnyObject {
     func send(_ messages: [ParticipantMessage])
 }

@@ -1,4 +1,4 @@
-// What a restart owes: every saga that was open goes on, and every hold or marker whose saga has finished is settled by
+// What the restart of a shop that is alone owes: every saga that was open goes on, and every hold or marker whose saga has finished is settled by
 // asking its order. Nothing is repaired by hand, and nothing is guessed.
 
 import KontorCore
@@ -7,15 +7,15 @@ import KontorCore
 final class Recovery {
     private let shop: Shop.Parts
     private let completion: (Result<RecoveryReport, StoreTrouble>) -> Void
+    private let settlement: OrphanSettlement
     private var report = RecoveryReport()
-    private typealias Orphan = (account: GroupKey, saga: SagaID, hold: Hold)
-
     private var orphans: [Orphan] = []
     private var hasAlarmed = false
     private var pending = 0
 
     init(_ shop: Shop.Parts, completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
         self.shop = shop
+        settlement = OrphanSettlement(shop, holdsCanBeLate: false)
         self.completion = completion
     }
 
@@ -41,7 +41,7 @@ final class Recovery {
             report.sagasResumed += 1
             shop.orders.coordinator.drive(saga)
         case (.hold(let saga), .hold(let hold)) where !shop.orders.coordinator.isRunning(saga):
-            orphans.append((key.group, saga, hold))
+            orphans.append(Orphan(account: key.group, saga: saga, hold: hold))
         default:
             break
         }
@@ -51,49 +51,32 @@ final class Recovery {
         pending = 1
         for orphan in orphans {
             pending += 1
-            ask(orphan)
+            settle(orphan)
         }
         finishOne()
     }
 
-    private func ask(_ orphan: Orphan) {
-        shop.orders.submit(OrderCommand(orphan.saga.order, .read)) { [self] reply in settle(orphan, order: reply) }
+    private func settle(_ orphan: Orphan) {
+        settlement.settle(orphan) { [self] result in
+            switch result {
+            case .sagaIsOpen: finishOne()
+            case .settled:
+                report.orphansSettled += 1
+                finishOne()
+            case .unreadable:
+                alarmOnce(orphan)
+                shop.agenda.addAtTick { self.settle(orphan) }
+            }
+        }
     }
 
-    /// The saga is not open, so its order's status is final for it.
-    private func settle(_ orphan: Orphan, order reply: Reply<OrderOutcome>) {
-        guard !shop.orders.coordinator.isRunning(orphan.saga) else { return finishOne() }
-        let isCommitted: Bool
-        switch reply {
-        case .decided(.order(let order)):
-            isCommitted =
-                order.status == .paid && order.incarnation == orphan.saga.incarnation
-                && order.attempt == orphan.saga.attempt
-        case .decided: isCommitted = false
-        case .refused, .unknown, .keyed:
-            if !hasAlarmed {
-                shop.log.alarm(
-                    "Recovery waits: the order of a lock cannot be read, and without it the lock cannot be settled",
-                    ["saga": "\(orphan.saga)", "account": "\(orphan.account)"])
-            }
-            hasAlarmed = true
-            return shop.agenda.addAtTick { self.ask(orphan) }
-        }
-        report.orphansSettled += 1
-        if isCommitted == (orphan.hold.state == .released) && orphan.hold.state != .held {
-            shop.metrics.contradictingLocks.increment()
+    private func alarmOnce(_ orphan: Orphan) {
+        if !hasAlarmed {
             shop.log.alarm(
-                "A finished saga left a lock that contradicts its order",
-                ["saga": "\(orphan.saga)", "account": "\(orphan.account)", "hold": "\(orphan.hold.state)"])
+                "Recovery waits: the order of a lock cannot be read, and without it the lock cannot be settled",
+                ["saga": "\(orphan.saga)", "account": "\(orphan.account)"])
         }
-        let ledger = shop.ledger(orphan.account.kind)
-        if orphan.hold.state == .held {
-            let end: LedgerCommand.Operation =
-                isCommitted
-                ? .capture(orphan.saga, orphan.hold.amount) : .release(orphan.saga, orphan.hold.amount)
-            ledger.submit(LedgerCommand(orphan.account, end)) { _ in }
-        }
-        ledger.submit(LedgerCommand(orphan.account, .forget(orphan.saga))) { [self] _ in finishOne() }
+        hasAlarmed = true
     }
 
     private func finishOne() {

@@ -1,4 +1,4 @@
-// The three services in one process, and the gate through which answers leave: none before all that it tells is durable.
+// The three services of one shop, and the gate through which answers leave: none before all that it tells is durable.
 
 import KontorCore
 
@@ -29,24 +29,42 @@ public final class Shop {
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
+    /// nil: it is alone.
+    let neighbourhood: Neighbourhood?
     private var batchInits = 0
     private let refusals: Refusals
     private let refusalLog: RefusalLog
     private var nextGauges: Int64 = .min
 
-    /// - Parameter refusals: what others refused on the shop's behalf, to be told with its own.
+    /// - Parameters:
+    ///   - world: who else works on the store.
+    ///   - refusals: what others refused on the shop's behalf, to be told with its own.
     public init(
         store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog, sink: any AnswerSink,
-        keys: KeyPolicy = KeyPolicy(), metrics: ShopMetrics = ShopMetrics(), refusals: Refusals = Refusals()
+        world: ShopWorld = .alone, keys: KeyPolicy = KeyPolicy(), metrics: ShopMetrics = ShopMetrics(),
+        refusals: Refusals = Refusals()
     ) {
         let agenda = Agenda()
-        let stock = LedgerService("stock", store: store, agenda: agenda, clock: clock, metrics: metrics)
-        let payment = LedgerService("payment", store: store, agenda: agenda, clock: clock, metrics: metrics)
+        let departures = Departures()
+        let isAlone = if case .alone = world { true } else { false }
+        let stock = LedgerService(
+            "stock", store: store, agenda: agenda, clock: clock, metrics: metrics, canBeLate: !isAlone)
+        let payment = LedgerService(
+            "payment", store: store, agenda: agenda, clock: clock, metrics: metrics, canBeLate: !isAlone)
+        let wires: CheckoutCoordinator.Wires
+        switch world {
+        case .alone: wires = CheckoutCoordinator.Wires(stock: stock, payment: payment, isNetwork: false)
+        case .oneOfSeveral(let toStock, let toPayment):
+            wires = CheckoutCoordinator.Wires(
+                stock: DepartingLink(toStock, departures), payment: DepartingLink(toPayment, departures), isNetwork: true)
+        }
         let orders = OrderService(
-            store: store, agenda: agenda, stock: stock, payment: payment, clock: clock, random: random, log: log,
-            metrics: metrics)
+            store: store, agenda: agenda, stock: stock, payment: payment, wires: wires, clock: clock, random: random,
+            log: log, metrics: metrics)
         parts = Parts(
             store: store, agenda: agenda, stock: stock, payment: payment, orders: orders, log: log, metrics: metrics)
+        neighbourhood =
+            isAlone ? nil : Neighbourhood(parts, departures: departures, clock: clock, random: random)
         self.refusals = refusals
         refusalLog = RefusalLog(refusals, log: log, factory: metrics.factory)
         self.random = random
@@ -55,8 +73,10 @@ public final class Shop {
         keyPolicy = keys
     }
 
-    /// Goes on with all that a crash interrupted. Requests may follow once it has completed.
+    /// Goes on with all that a crash interrupted. Requests may follow once it has completed. One of several has nothing to wait for:
+    /// whatever stands still is taken over while it runs, by whoever comes first.
     public func recover(completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
+        if neighbourhood != nil { return parts.agenda.add { completion(.success(RecoveryReport())) } }
         let recovery = Recovery(parts) { [unowned self] result in
             self.recovery = nil
             completion(result)
@@ -99,6 +119,7 @@ public final class Shop {
         parts.stock.tick()
         parts.payment.tick()
         let now = clock.monotonicMilliseconds
+        neighbourhood?.tick(now: now)
         refusalLog.tick(now: now, admission: parts.store.admission)
         guard now >= nextGauges else { return }
         nextGauges = now + Limits.gaugeMilliseconds
@@ -113,12 +134,16 @@ public final class Shop {
     /// Runs what is left to do and lets the answers go, behind all that was committed before them.
     public func endTurn() {
         parts.agenda.runUntilQuiet()
-        guard !outbox.isEmpty else { return }
+        let departing = neighbourhood?.departures.take() ?? []
+        guard !outbox.isEmpty || !departing.isEmpty else { return }
         let answers = outbox
         outbox = []
         parts.store.barrier { [sink] result in
             switch result {
-            case .success: sink.deliver(answers)
+            case .success:
+                if !answers.isEmpty { sink.deliver(answers) }
+                for depart in departing { depart() }
+            // Messages and replies are lost, as they may be at any time.
             case .failure: sink.deliver(answers.map { ($0.caller, .unknown) })
             }
         }

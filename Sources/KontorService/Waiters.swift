@@ -98,7 +98,8 @@ extension LedgerCommand {
     /// The saga that the command belongs to.
     var saga: SagaID? {
         switch operation {
-        case .hold(let saga, _, _), .capture(let saga, _), .release(let saga, _), .forget(let saga): return saga
+        case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga), .undo(let saga):
+            return saga
         default: return nil
         }
     }
@@ -114,15 +115,18 @@ extension LedgerCommand {
     /// Whether it ends its saga's part in the account.
     var endsHold: Bool {
         switch operation {
-        case .capture, .release, .forget: return true
+        case .capture, .release, .forget, .undo: return true
         default: return false
         }
     }
 
+    /// Whether another process may send it: it may come twice.
+    var isOfSagaOrRead: Bool { saga != nil || operation == .read }
+
     /// Whether a contended answer means waiting.
     var waitsWhenContended: Bool {
         switch operation {
-        case .hold(_, _, let mayWait): return mayWait
+        case .hold(_, _, let mayWait, _): return mayWait
         case .withdraw, .payDirectly: return true
         default: return false
         }
@@ -131,7 +135,7 @@ extension LedgerCommand {
     /// Whether it can free an amount that others wait for, or settle that it will never be free.
     var canEndWaiting: Bool {
         switch operation {
-        case .capture, .release, .deposit, .withdraw, .payDirectly, .cancelPayment, .replace: return true
+        case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .cancelPayment, .replace: return true
         case .read, .open, .findPayment, .hold, .forget, .keepKey: return false
         }
     }

@@ -9,10 +9,17 @@ public final class MemoryStore: RecordStore {
     public var admission: StoreTrouble?
 
     private var records: [RecordKey: Record] = [:]
+    /// Keys of open work by kind and partition, so that a scan looks at nothing else.
+    private var openWork: [Bucket: Set<RecordKey>] = [:]
     private var versions: [GroupKey: Version] = [:]
     private let writer: UInt64
     private var counter: UInt64 = 0
     private static let scanPage = 1_000
+
+    private struct Bucket: Hashable {
+        let kind: GroupKey.Kind
+        let partition: Int
+    }
 
     /// - Parameter writer: the nonce of this store's versions.
     public init(writer: UInt64 = 1) { self.writer = writer }
@@ -27,14 +34,28 @@ public final class MemoryStore: RecordStore {
     }
 
     public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        let outcomes = changes.map { change in
-            guard versions[change.group] ?? .absent == change.expected else { return CommitOutcome.conflict }
-            change.draft.forEachChange { member, record in records[RecordKey(change.group, member)] = record }
-            counter += 1
-            versions[change.group] = Version(writer: writer, counter: counter)
-            return .committed
-        }
-        completion(outcomes)
+        completion(changes.map { commit($0, as: nextVersion()) ? .committed : .conflict })
+    }
+
+    /// A version that no group has: for a commit that others do now, later or never.
+    public func nextVersion() -> Version {
+        counter += 1
+        return Version(writer: writer, counter: counter)
+    }
+
+    /// Writes a group under a given version. Returns false, and writes nothing, if that meets a conflict.
+    public func commit(_ change: GroupChange, as version: Version) -> Bool {
+        guard versions[change.group] ?? .absent == change.expected else { return false }
+        change.draft.forEachChange { member, record in set(RecordKey(change.group, member), record) }
+        versions[change.group] = version
+        return true
+    }
+
+    private func set(_ key: RecordKey, _ record: Record?) {
+        records[key] = record
+        guard key.member.isOpenWork else { return }
+        let bucket = Bucket(kind: key.group.kind, partition: Partition.of(key.group.id))
+        if record == nil { openWork[bucket]?.remove(key) } else { openWork[bucket, default: []].insert(key) }
     }
 
     public func scanOpenWork(
@@ -42,10 +63,8 @@ public final class MemoryStore: RecordStore {
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
     ) {
         let start = cursor.map(Self.bytes)
-        let found = records.filter { key, _ in
-            key.group.kind == kind && key.member.isOpenWork && Partition.of(key.group.id) == partition
-        }
-        let page = found.map { (bytes: Self.bytes($0.key), key: $0.key, record: $0.value) }
+        let found = openWork[Bucket(kind: kind, partition: partition)] ?? []
+        let page = found.compactMap { key in records[key].map { (bytes: Self.bytes(key), key: key, record: $0) } }
             .filter { entry in start.map { $0.lexicographicallyPrecedes(entry.bytes) } ?? true }
             .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
             .prefix(Self.scanPage)

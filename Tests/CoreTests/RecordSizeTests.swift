@@ -48,19 +48,21 @@ struct RecordSizeTests {
         account.captured = largest
         account.price = largest
         account.generation = .max
+        account.grants = .max
         var order = Order(user: longest, incarnation: .max)
         order.attempt = .max
         order.total = largest
         order.lines = Array(repeating: OrderLine(item: longest, units: largest, price: largest), count: Limits.orderLines)
         order.history = history()
-        let saga = SagaRecord(
+        var saga = SagaRecord(
             id: SagaID(order: longest, incarnation: .max, attempt: .max),
             legs: legs,
             phase: .aborted(.insufficient(account: group, wanted: largest, left: largest)), begun: .max, deadline: .max,
             claim: claim)
+        saga.grants = Array(repeating: .max, count: saga.legs.count)
         let payment = DirectPayment(amount: largest, isCancelled: true, generation: .max, earlier: largest)
         let records: [Record] = [
-            .account(account), .order(order), .saga(saga), .payment(payment), .hold(Hold(amount: largest, state: .held)),
+            .account(account), .order(order), .saga(saga), .payment(payment), .hold(Hold(amount: largest, state: .held, grant: .max, expiry: .max)),
             .key(KeptKey(request: claim.request, expires: .max)),
         ]
         for record in records {

@@ -58,7 +58,7 @@ struct SagaWorld {
             let operation: LedgerCommand.Operation
             switch step {
             case .hold(let mayWait): operation = .hold(id, target.amount, mayWait: mayWait)
-            case .capture: operation = .capture(id, target.amount)
+            case .capture: operation = .capture(id, target.amount, grant: saga.record.grant(ofLeg: leg))
             case .release: operation = .release(id, target.amount)
             }
             let outcome = ledgers[target.account]?.do(operation) ?? .unknownAccount
@@ -66,7 +66,7 @@ struct SagaWorld {
         case .order(let step, let id):
             let operation: OrderCommand.Operation
             switch step {
-            case .decide(let decision): operation = .decide(id, decision, saga.trace(now: now))
+            case .decide(let decision), .confirm(_, let decision): operation = .decide(id, decision, saga.trace(now: now))
             case .beginAgain: operation = .beginAgain(id, saga.trace(now: now))
             case .finish: operation = .finish(id, saga.trace(now: now))
             }

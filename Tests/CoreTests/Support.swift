@@ -24,11 +24,12 @@ struct Ledger {
         }
     }
 
+    /// - Parameter now: wall clock, if messages can be late.
     @discardableResult
-    mutating func `do`(_ operation: LedgerCommand.Operation) -> LedgerOutcome {
+    mutating func `do`(_ operation: LedgerCommand.Operation, now: Int64? = nil) -> LedgerOutcome {
         let command = LedgerCommand(account, operation)
         let touch = LedgerRules.touched(by: command)
-        var draft = GroupDraft(touch.group)
+        var draft = GroupDraft(touch.group, now: now)
         draft.add(.head, records[.head])
         if let member = touch.member { draft.add(member, records[member]) }
         let outcome = LedgerRules.decide(command, on: &draft)
@@ -38,6 +39,10 @@ struct Ledger {
 
     var state: Account? {
         if case .account(let account)? = records[.head] { account } else { nil }
+    }
+
+    func hold(_ saga: SagaID) -> Hold? {
+        if case .hold(let hold)? = records[.hold(saga)] { hold } else { nil }
     }
 
     /// `balance == deposited - withdrawn - captured`, and the held amount is that of the holds.

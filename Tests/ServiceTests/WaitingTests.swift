@@ -64,7 +64,7 @@ struct WaitingTests {
         var grants: [String] = []
         func ask(_ name: String, _ operation: LedgerCommand.Operation) {
             ledger.submit(LedgerCommand(item, operation)) { reply in
-                if case .hold = operation, reply == .decided(.done) { grants.append(name) }
+                if case .decided(.held) = reply { grants.append(name) }
             } deadline: {
                 .max
             }

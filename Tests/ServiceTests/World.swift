@@ -73,20 +73,30 @@ final class LateStore: RecordStore {
     }
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        guard random.below(100) < unknownPercent else {
-            pending.append { [inner] in inner.commit(changes, completion: completion) }
-            return
-        }
-        // It lands before or after the caller hears that nothing is known, or never.
-        let lands: () -> Void = { [inner] in inner.commit(changes) { _ in } }
-        let tells: () -> Void = { completion(changes.map { _ in .unknown }) }
-        switch random.below(3) {
-        case 0:
-            pending.append {
-                lands(); tells()
+        var known: [(index: Int, change: GroupChange)] = []
+        var outcomes: [CommitOutcome] = changes.map { _ in .conflict }
+        var landsFirst: [() -> Void] = []
+        for (index, change) in changes.enumerated() {
+            guard random.below(100) < unknownPercent else {
+                known.append((index, change))
+                continue
             }
-        case 1: pending += [tells, lands]
-        default: pending.append(tells)
+            // It lands before or after the caller hears that nothing is known, or never.
+            let version = inner.nextVersion()
+            let lands: () -> Void = { [inner] in _ = inner.commit(change, as: version) }
+            outcomes[index] = .unknown(version)
+            switch random.below(3) {
+            case 0: landsFirst.append(lands)
+            case 1: pending.append(lands)
+            default: break
+            }
+        }
+        pending.append { [inner] in
+            for land in landsFirst { land() }
+            inner.commit(known.map(\.change)) { answers in
+                for (entry, answer) in zip(known, answers) { outcomes[entry.index] = answer }
+            }
+            completion(outcomes)
         }
     }
 

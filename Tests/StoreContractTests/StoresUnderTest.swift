@@ -97,7 +97,7 @@ final class StoreUnderTest {
     @discardableResult
     func write(_ group: GroupKey, _ writes: [(member: Member, record: Record?)]) throws -> CommitOutcome {
         let version = try load(group).version
-        return try commit([GroupChange(group: group, expected: version, writes: writes)]).first ?? .unknown
+        return try commit([GroupChange(group: group, expected: version, writes: writes)]).first ?? .unknown(version)
     }
 
     func scan(

@@ -1,0 +1,72 @@
+// Of several processes over one store: removes, in the background, what sagas leave behind. Markers must outlive every message that
+// can still arrive, and not grow for ever; and a copy of a hold that came late must not keep its lock.
+
+import KontorCore
+
+/// Looks through all holds and markers, again and again.
+final class OrphanScan {
+    private let shop: Shop.Parts
+    private let clock: any ShopClock
+    private let settlement: OrphanSettlement
+    private var isRunning = false
+    private var nextPass: Int64 = .min
+
+    init(_ shop: Shop.Parts, clock: any ShopClock) {
+        self.shop = shop
+        self.clock = clock
+        settlement = OrphanSettlement(shop, holdsCanBeLate: true)
+    }
+
+    func tick(now: Int64) {
+        guard !isRunning, now >= nextPass else { return }
+        isRunning = true
+        nextPass = now + Limits.orphanScanMilliseconds
+        scan(.item) { [self] in
+            scan(.user) { [self] in isRunning = false }
+        }
+    }
+
+    /// A ledger that cannot be read now is looked through in the next pass.
+    private func scan(_ kind: GroupKey.Kind, then: @escaping () -> Void) {
+        OpenWork.forEachPage(of: kind, in: shop.store, agenda: shop.agenda) { [self] page, next in
+            if page.isEmpty { next() } else { settle(page, then: next) }
+        } completion: { _ in
+            then()
+        }
+    }
+
+    /// One page a tick, and one at a time: others go first, and what is under way stays bounded.
+    private func settle(_ page: OpenWork.Page, then: @escaping () -> Void) {
+        var pending = 1
+        func endOne() {
+            pending -= 1
+            if pending == 0 { shop.agenda.addAtTick(then) }
+        }
+        for orphan in page.compactMap(due) {
+            pending += 1
+            settlement.settle(orphan) { [self] result in
+                if result == .settled, orphan.hold.state == .held { shop.metrics.settledOrphans.increment() }
+                endOne()
+            }
+        }
+        endOne()
+    }
+
+    /// Whether it is time to ask for a record's saga. It may be open all the same: then it stays.
+    private func due(_ key: RecordKey, _ record: Record) -> Orphan? {
+        guard case .hold(let saga) = key.member, case .hold(let hold) = record else { return nil }
+        let now = clock.wallMilliseconds
+        switch hold.state {
+        case .held where now > hold.expiry || isAbsurd(hold.expiry, now: now): break
+        case .captured, .released:
+            guard Hold.isPast(hold.expiry, now: now) else { return nil }
+        case .held: return nil
+        }
+        return Orphan(account: key.group, saga: saga, hold: hold)
+    }
+
+    /// No honest clock made it: waiting for it would lock the amount for as long as that clock was wrong.
+    private func isAbsurd(_ expiry: Int64, now: Int64) -> Bool {
+        expiry > now + Limits.longestDeadlineMilliseconds + Limits.clockSkewMilliseconds
+    }
+}

@@ -1,0 +1,90 @@
+// Of several processes over one store, each takes over what another one left: it looks for open sagas that stand still, and drives
+// them. There are no leases, see docs/decisions/0008-takeover-by-age.md.
+
+import KontorCore
+
+/// Watches the open sagas of all processes.
+final class Takeover {
+    private struct Watched {
+        let saga: SagaID
+        let phase: SagaRecord.Phase
+        /// Monotonic milliseconds: when it will have stood still for too long.
+        var due: Int64
+        /// The last scan that saw it.
+        var scan: Int
+    }
+
+    private let shop: Shop.Parts
+    private let clock: any ShopClock
+    private let random: any RandomSource
+    private var watched: [Identifier: Watched] = [:]
+    private var scans = 0
+    private var isScanning = false
+    private var nextScan: Int64 = .min
+    private var nextDue: Int64 = .max
+
+    init(_ shop: Shop.Parts, clock: any ShopClock, random: any RandomSource) {
+        self.shop = shop
+        self.clock = clock
+        self.random = random
+    }
+
+    private var coordinator: CheckoutCoordinator { shop.orders.coordinator }
+
+    func tick(now: Int64) {
+        if !isScanning, now >= nextScan {
+            nextScan = now + Limits.takeoverScanMilliseconds
+            scan()
+        }
+        if now >= nextDue { takeDue(now: now) }
+    }
+
+    private func scan() {
+        isScanning = true
+        scans += 1
+        OpenWork.forEachPage(of: .order, in: shop.store, agenda: shop.agenda) { [self] page in
+            for case (_, .saga(let saga)) in page { see(saga) }
+        } completion: { [self] trouble in
+            isScanning = false
+            // What could not be seen may stand still all the same.
+            if trouble == nil { watched = watched.filter { $0.value.scan == scans } }
+        }
+    }
+
+    private func see(_ saga: SagaRecord) {
+        let order = saga.id.order
+        if coordinator.isRunning(saga.id) { return }
+        if var known = watched[order], known.saga == saga.id, known.phase == saga.phase {
+            known.scan = scans
+            watched[order] = known
+            return
+        }
+        guard watched[order] != nil || watched.count < Limits.watchedSagas else { return }
+        let jitter = Int64(random.next() % UInt64(Limits.takeoverJitterMilliseconds))
+        let due = clock.monotonicMilliseconds + Limits.takeoverAgeMilliseconds + jitter
+        watched[order] = Watched(saga: saga.id, phase: saga.phase, due: due, scan: scans)
+        nextDue = min(nextDue, due)
+    }
+
+    private func takeDue(now: Int64) {
+        // Sorted: a dictionary's order differs between runs, and the simulator's must not.
+        for order in watched.lazy.filter({ $0.value.due <= now }).map(\.key).sorted() {
+            // Looked at again if it is not, or cannot be, driven.
+            watched[order]?.due = now + Limits.takeoverAgeMilliseconds
+            take(order)
+        }
+        nextDue = watched.values.lazy.map(\.due).min() ?? .max
+    }
+
+    /// Drives the saga, if it has not moved since it was seen.
+    private func take(_ order: Identifier) {
+        guard let known = watched[order] else { return }
+        shop.orders.submit(OrderCommand(order, .inspect)) { [self] reply in
+            guard case .decided(.inspected(_, let saga)) = reply else { return }
+            watched[order] = nil
+            guard let saga, saga.id == known.saga, saga.phase == known.phase else { return }
+            if !coordinator.isRunning(order) { shop.metrics.resumedSagas.increment() }
+            coordinator.drive(saga)
+        }
+    }
+}
