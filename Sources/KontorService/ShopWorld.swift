@@ -76,7 +76,7 @@ extension Shop {
         parts.ledger(kind).send(
             taken.map { message in
                 ParticipantMessage(command: message.command, deadline: message.deadline) { reply in
-                    departures.add { message.reply(reply) }
+                    message.reply(reply)
                 }
             })
     }

@@ -1,0 +1,248 @@
+// Several shops over one store. Messages are lost, doubled, late and out of order; processes are killed and paused; clocks are
+// wrong; the store is late, and sometimes does not know whether it committed.
+
+import KontorCore
+import KontorService
+import KontorSimulation
+import Testing
+
+/// What goes wrong, and how often, per hundred.
+struct Faults {
+    var lost = 0
+    var doubled = 0
+    /// The longest time that a message is on its way.
+    var latencyMilliseconds: Int64 = 5
+    var unknown = 0
+
+    static let none = Faults()
+    static let storm = Faults(lost: 15, doubled: 15, latencyMilliseconds: 1_500, unknown: 10)
+}
+
+/// One shop's process, and what is on its way to it.
+final class Replica {
+    let clock: ManualClock
+    let store: LateStore
+    var shop: Shop
+    /// Rises with each start: replies to an earlier process go nowhere.
+    var life = 0
+    /// Of the world's clock: it does not run until then.
+    var pausedUntil: Int64 = 0
+
+    init(clock: ManualClock, store: LateStore, shop: Shop) {
+        self.clock = clock
+        self.store = store
+        self.shop = shop
+    }
+}
+
+final class SeveralWorld {
+    private struct Packet {
+        let due: Int64
+        let number: Int
+        let deliver: () -> Void
+    }
+
+    let records = MemoryStore()
+    let random: SeededRandom
+    let events = RecordedEvents()
+    private(set) var replicas: [Replica] = []
+    var faults = Faults.none { didSet { for replica in replicas { replica.store.unknownPercent = faults.unknown } } }
+    private(set) var now: Int64 = 0
+    private var packets: [Packet] = []
+    private var packetNumber = 0
+
+    init(seed: UInt64, shops: Int = 3) {
+        random = SeededRandom(seed: seed)
+        for index in 0..<shops {
+            let clock = ManualClock()
+            let store = LateStore(records, random)
+            replicas.append(Replica(clock: clock, store: store, shop: makeShop(index, 0, clock, store)))
+        }
+    }
+
+    private func makeShop(_ index: Int, _ life: Int, _ clock: ManualClock, _ store: LateStore) -> Shop {
+        Shop(
+            store: store, clock: clock, random: random, log: events, sink: RecordingSink(),
+            world: .oneOfSeveral(
+                stock: LossyLink(self, .item, from: index, life), payment: LossyLink(self, .user, from: index, life)))
+    }
+
+    // MARK: The network
+
+    /// Sends something that is delivered by `deliver`: never, once or twice, and in any order.
+    fileprivate func send(_ deliver: @escaping () -> Void) {
+        if random.below(100) < faults.lost { return }
+        let copies = random.below(100) < faults.doubled ? 2 : 1
+        for _ in 0..<copies {
+            let due = now + Int64(random.below(Int(faults.latencyMilliseconds) + 1))
+            packetNumber += 1
+            packets.append(Packet(due: due, number: packetNumber, deliver: deliver))
+        }
+    }
+
+    fileprivate func send(_ message: ParticipantMessage, _ kind: GroupKey.Kind, from sender: Int, _ life: Int) {
+        send { [self] in
+            // To any replica, and each copy to another one.
+            let target = replicas[random.below(replicas.count)]
+            whenAwake(target) { [self] in
+                let back = ParticipantMessage(command: message.command, deadline: message.deadline) { [self] reply in
+                    send { [self] in
+                        let home = replicas[sender]
+                        whenAwake(home) {
+                            guard home.life == life else { return }
+                            message.reply(reply)
+                            home.shop.endTurn()
+                        }
+                    }
+                }
+                target.shop.receive([back], for: kind)
+                target.shop.endTurn()
+            }
+        }
+    }
+
+    /// What arrives at a paused process waits for it.
+    private func whenAwake(_ replica: Replica, _ work: @escaping () -> Void) {
+        if replica.pausedUntil <= now { return work() }
+        packetNumber += 1
+        packets.append(Packet(due: replica.pausedUntil, number: packetNumber) { [self] in whenAwake(replica, work) })
+    }
+
+    // MARK: Time
+
+    /// Some milliseconds pass: what is due arrives, stores do some of their work, awake shops look at the time.
+    func pass(_ milliseconds: Int64 = Limits.tickMilliseconds) {
+        now += milliseconds
+        for replica in replicas { replica.clock.monotonicMilliseconds += milliseconds }
+        for _ in 0..<50 {
+            deliverDue()
+            var isIdle = true
+            for replica in replicas where replica.pausedUntil <= now {
+                if !replica.store.isIdle, faults.unknown == 0 || random.below(4) > 0 {
+                    isIdle = false
+                    replica.store.step()
+                    replica.shop.endTurn()
+                }
+            }
+            if isIdle { break }
+        }
+        for replica in replicas where replica.pausedUntil <= now {
+            replica.shop.tick()
+            replica.shop.endTurn()
+        }
+    }
+
+    private func deliverDue() {
+        let due = packets.filter { $0.due <= now }.sorted { ($0.due, $0.number) < ($1.due, $1.number) }
+        packets.removeAll { $0.due <= now }
+        for packet in due { packet.deliver() }
+    }
+
+    func pass(seconds: Int64) { for _ in 0..<(seconds * 1_000 / Limits.tickMilliseconds) { pass() } }
+
+    // MARK: What happens to processes
+
+    /// Kills a process and starts it again. What it had sent to the store may still land.
+    func kill(_ index: Int) {
+        let replica = replicas[index]
+        replica.store.crash()
+        replica.life += 1
+        replica.pausedUntil = 0
+        replica.shop = makeShop(index, replica.life, replica.clock, replica.store)
+        replica.shop.recover { _ in }
+        replica.shop.endTurn()
+    }
+
+    func pause(_ index: Int, milliseconds: Int64) { replicas[index].pausedUntil = now + milliseconds }
+
+    // MARK: Requests
+
+    @discardableResult
+    func ask(_ request: ShopRequest, at index: Int = 0, key: String? = nil, within milliseconds: Int64 = 5_000) -> Request {
+        let caller = Request()
+        let replica = replicas[index]
+        whenAwake(replica) {
+            replica.shop.handle(
+                request, key: key.flatMap { IdempotencyKey($0) },
+                deadline: replica.clock.monotonicMilliseconds + milliseconds, caller: caller)
+            replica.shop.endTurn()
+        }
+        return caller
+    }
+
+    func run(_ request: ShopRequest, at index: Int = 0) -> ShopAnswer? {
+        let caller = ask(request, at: index)
+        for _ in 0..<400 where caller.answers.isEmpty { pass() }
+        return caller.answer
+    }
+
+    func put(_ account: GroupKey, _ balance: Int64) {
+        let command = LedgerCommand(account, .replace(balance: Amount(balance), price: Amount(account.kind == .item ? 100 : 0)))
+        #expect(run(.ledger(command)) == .ledger(.done))
+    }
+
+    func order(_ user: String, _ items: [String]) -> Identifier {
+        guard case .created(let order)? = run(.createOrder(user: id(user))) else {
+            Issue.record("no order was created")
+            return id("none")
+        }
+        for item in items {
+            #expect(run(.addItem(order: order, item: id(item), units: Amount(1))) == .order(.done))
+        }
+        return order
+    }
+
+    // MARK: What is left
+
+    func audit() -> AuditReport {
+        var audit = Audit()
+        records.forEach { key, record in audit.add(key, record) }
+        return audit.finish()
+    }
+
+    func openWork(_ isCounted: (Record) -> Bool = { _ in true }) -> [String] {
+        var found: [String] = []
+        records.forEach { key, record in
+            if key.member.isOpenWork, isCounted(record) { found.append("\(key) \(record)") }
+        }
+        return found
+    }
+
+    var openSagas: [String] { openWork { if case .saga = $0 { true } else { false } } }
+    var heldHolds: [String] { openWork { if case .hold(let hold) = $0 { hold.state == .held } else { false } } }
+
+    func account(_ kind: GroupKey.Kind, _ name: String) -> Account? {
+        var found: Account?
+        records.forEach { key, record in
+            if key == RecordKey(GroupKey(kind, id(name)), .head), case .account(let account) = record { found = account }
+        }
+        return found
+    }
+
+    func status(_ order: Identifier) -> Order.Status? {
+        var found: Order.Status?
+        records.forEach { key, record in
+            if key == RecordKey(GroupKey(.order, order), .head), case .order(let order) = record { found = order.status }
+        }
+        return found
+    }
+}
+
+/// A link of one process to the ledgers of all.
+private final class LossyLink: Participant {
+    private unowned let world: SeveralWorld
+    private let kind: GroupKey.Kind
+    private let sender: Int
+    private let life: Int
+
+    init(_ world: SeveralWorld, _ kind: GroupKey.Kind, from sender: Int, _ life: Int) {
+        self.world = world
+        self.kind = kind
+        self.sender = sender
+        self.life = life
+    }
+
+    func send(_ messages: [ParticipantMessage]) {
+        for message in messages { world.send(message, kind, from: sender, life) }
+    }
+}
