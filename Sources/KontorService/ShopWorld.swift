@@ -76,7 +76,7 @@ extension Shop {
         parts.ledger(kind).send(
             taken.map { message in
                 ParticipantMessage(command: message.command, deadline: message.deadline) { reply in
-                    message.reply(reply)
+                    departures.add { message.reply(reply) }
                 }
             })
     }
