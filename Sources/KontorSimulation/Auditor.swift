@@ -174,7 +174,7 @@ extension Auditor {
     /// Once somebody was told that an order is paid, nobody is told later that it is not.
     private func judgeStates(_ id: String, _ actions: [Action], _ replaced: [Action]) {
         let attempts = actions.flatMap { action in action.attempts.map { (action, $0) } }
-        let paid = attempts.filter { $0.0.isCheckout && $0.1.told == .done }.map(\.1)
+        let paid = attempts.filter { $0.0.isCheckout && $0.1.told == .done && !$0.1.isReplay }.map(\.1)
         for (action, attempt) in attempts where attempt.told.isUnpaid && (!action.wish.isWrite || action.isCheckout) {
             // Nobody replaced it between the moment at which it was paid at the earliest and the answer.
             let contradicted = paid.contains { paid in
