@@ -21,6 +21,8 @@ final class CheckoutCoordinator {
         /// Monotonic milliseconds. Whoever joins may have less time than the saga, and a saga that cannot end must not keep its
         /// callers.
         let deadline: Int64
+        /// The saga ran when it came. A refusal may rest on what was so before it asked, and be due to another caller's deadline.
+        var hasJoined = false
     }
 
     private final class Running {
@@ -66,59 +68,62 @@ final class CheckoutCoordinator {
     ///   - deadline: monotonic milliseconds.
     ///   - callback: gets the result once it stands, or ``ShopAnswer/unknown`` at the deadline.
     func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
-        checkout(order, Caller(tell: callback, keyed: keyed, deadline: deadline))
+        checkout(order, [Caller(tell: callback, keyed: keyed, deadline: deadline)])
     }
 
-    private func checkout(_ order: Identifier, _ caller: Caller) {
-        if let present = running[order] {
+    private func join(_ present: Running, _ callers: [Caller]) {
+        for var caller in callers {
+            caller.hasJoined = true
             present.callers.append(caller)
-            return
         }
-        let now = clock.monotonicMilliseconds
-        let left = max(0, Deadline.ofWaiting(callersDeadline: caller.deadline, now: now) - now)
-        let wall = clock.wallMilliseconds
-        let command = OrderCommand(order, .begin(now: wall, deadline: wall + left, caller.keyed?.claim))
-        begin(command, caller)
     }
 
-    private func begin(_ command: OrderCommand, _ caller: Caller) {
-        let callback = caller.tell
-        orders.submit(command, keyed: caller.keyed) { [self] reply in
+    private func checkout(_ order: Identifier, _ callers: [Caller]) {
+        guard let first = callers.first else { return }
+        if let present = running[order] { return join(present, callers) }
+        let now = clock.monotonicMilliseconds
+        let deadline = callers.map(\.deadline).max() ?? now
+        let left = max(0, Deadline.ofWaiting(callersDeadline: deadline, now: now) - now)
+        let wall = clock.wallMilliseconds
+        let command = OrderCommand(order, .begin(now: wall, deadline: wall + left, first.keyed?.claim))
+        orders.submit(command, keyed: first.keyed) { [self] reply in
             switch reply {
-            case .decided(.begun(let record)), .decided(.running(let record)):
-                drive(record, caller)
+            case .decided(.begun(let record)):
+                drive(record, callers, haveJoined: false)
+            case .decided(.running(let record)):
+                drive(record, callers, haveJoined: true)
             case .decided(.alreadyPaid):
                 metrics.didNotBegin(because: .alreadyPaid)
-                callback(.checkout(.paid))
+                tell(.checkout(.paid), callers)
             case .decided(let refusal):
                 metrics.didNotBegin(refusal)
-                callback(.checkout(.notBegun(refusal)))
+                tell(.checkout(.notBegun(refusal)), callers)
             case .refused(let trouble):
                 metrics.didNotBegin(because: .unavailable)
-                callback(.unavailable(trouble))
+                tell(.unavailable(trouble), callers)
             case .keyed(let verdict):
-                callback(.keyed(verdict))
+                // Of the first one's key; the others have their own.
+                first.tell(.keyed(verdict))
+                checkout(order, Array(callers.dropFirst()))
             case .unknown:
                 metrics.ended(nil)
-                callback(.unknown)
+                tell(.unknown, callers)
             }
         }
     }
 
     /// Goes on with a saga that was found in the store. Others may drive it too: of their decisions one stands, and they follow it.
-    func drive(_ record: SagaRecord) { drive(record, nil) }
+    func drive(_ record: SagaRecord) { drive(record, [], haveJoined: true) }
 
-    private func drive(_ record: SagaRecord, _ caller: Caller?) {
-        if let present = running[record.id.order] {
-            if let caller { present.callers.append(caller) }
-            return
-        }
+    private func drive(_ record: SagaRecord, _ callers: [Caller], haveJoined: Bool) {
+        if let present = running[record.id.order] { return join(present, callers) }
         let now = clock.monotonicMilliseconds
         let wall = clock.wallMilliseconds
         let left = min(record.deadline - wall, Limits.longestDeadlineMilliseconds)
         let begun = now - max(0, wall - record.begun)
         let saga = CheckoutSaga(record, begun: begun, deadline: now + left)
-        let present = Running(saga, callers: caller.map { [$0] } ?? [], since: begun)
+        let present = Running(saga, callers: haveJoined ? [] : callers, since: begun)
+        if haveJoined { join(present, callers) }
         running[record.id.order] = present
         perform(present.saga.start(now: now), for: present)
     }
@@ -205,32 +210,33 @@ final class CheckoutCoordinator {
                     ])
             case .end(let result):
                 running[record.id.order] = nil
-                // Whoever joined between the answer and the end has missed it.
-                if let result { tell(result, callersOf: present) } else { askAnew(present) }
+                if result == .paid { tell(.paid, callersOf: present) } else { askAnew(present) }
             }
         }
         if !toStock.isEmpty { wires.stock.send(toStock) }
         if !toPayment.isEmpty { wires.payment.send(toPayment) }
     }
 
-    private func tell(_ result: CheckoutResult, callersOf present: Running) {
-        let callers = present.callers
-        present.callers = []
-        for caller in callers { caller.tell(.checkout(result)) }
+    private func tell(_ answer: ShopAnswer, _ callers: [Caller]) {
+        for caller in callers { caller.tell(answer) }
     }
 
-    /// Another process ended the saga. Who still waits gets what the same request, sent again, would get: it is paid, runs again, or
-    /// begins again, and is then told what is true now.
+    /// That it is paid concerns everybody; a refusal only those for whom it was tried.
+    private func tell(_ result: CheckoutResult, callersOf present: Running) {
+        let concerned = present.callers.filter { !$0.hasJoined || result == .paid }
+        present.callers.removeAll { !$0.hasJoined || result == .paid }
+        tell(.checkout(result), concerned)
+    }
+
+    /// The saga has ended unpaid, or another process ended it. Who still waits gets what the same request, sent again, would get: the
+    /// order is paid, runs again, or begins again, for all of them at once, and they are told what is true now.
     private func askAnew(_ present: Running) {
+        let now = clock.monotonicMilliseconds
         let callers = present.callers
         present.callers = []
-        for caller in callers {
-            if clock.monotonicMilliseconds < caller.deadline {
-                checkout(present.saga.record.id.order, caller)
-            } else {
-                caller.tell(.unknown)
-            }
-        }
+        tell(.unknown, callers.filter { $0.deadline <= now })
+        let waiting = callers.filter { $0.deadline > now }.map { Caller(tell: $0.tell, keyed: $0.keyed, deadline: $0.deadline) }
+        checkout(present.saga.record.id.order, waiting)
     }
 
     private func message(
