@@ -155,6 +155,13 @@ extension Auditor {
         }
     }
 
+    private func replacements(ofUser id: String) -> [Action] {
+        guard let number = Int(id) else { return [] }
+        return history.actions.filter {
+            if case .initUsers(let count, _) = $0.wish { number < count && $0.effect != .none } else { false }
+        }
+    }
+
     private func judgeOrder(_ id: String, _ actions: [Action], _ replaced: [Action]) {
         let paid = actions.filter { $0.isCheckout && $0.effect == .certain }
         let wasPaid = (final.orders[id]?.isPaid ?? false) || final.replaced[id] != nil
@@ -280,18 +287,23 @@ extension Auditor {
         return standing.contains { Bookings(certain: $0, possible: concurrent).canBe(amount) }
     }
 
-    /// A key has one answer. That an order is paid already is no effect, so it is not kept: a `batch_init` makes it untrue.
+    /// A key has one answer. That an order is paid or a payment cancelled already is no effect, so it is not kept, and a `batch_init`
+    /// makes it untrue.
     private func judgeReplays(of action: Action) {
         guard action.key != nil else { return }
         let effects = Set(action.attempts.map(\.told).filter(\.isEffect))
         if effects.count > 1 { violation("\(action.title): under one key it was told \(effects.count) different things") }
         guard let done = action.attempts.firstIndex(where: { $0.told.isEffect }) else { return }
         let begun = action.attempts[done].asked
+        let replacements =
+            switch action.wish {
+            case .checkout(let order): replacements(of: order)
+            case .cancelPayment(let user, _): replacements(ofUser: user)
+            default: []
+            }
         for attempt in action.attempts[(done + 1)...] where attempt.told.isRefusedForGood {
-            let wasReplaced =
-                action.isCheckout
-                && replacements(of: action.wish.order ?? "").contains { $0.last > begun && $0.first < attempt.answered ?? .max }
-            if !wasReplaced { violation("\(action.title): its effect was acknowledged, and then it was told \(attempt.told)") }
+            if replacements.contains(where: { $0.last > begun && $0.first < attempt.answered ?? .max }) { continue }
+            violation("\(action.title): its effect was acknowledged, and then it was told \(attempt.told)")
         }
     }
 }
