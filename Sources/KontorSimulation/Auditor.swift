@@ -295,10 +295,10 @@ extension Auditor {
         if effects.count > 1 { violation("\(action.title): under one key it was told \(effects.count) different things") }
         guard let done = action.attempts.firstIndex(where: { $0.told.isEffect }) else { return }
         let begun = action.attempts[done].asked
-        let replacements =
+        let replacements: [Action] =
             switch action.wish {
-            case .checkout(let order): replacements(of: order)
-            case .cancelPayment(let user, _): replacements(ofUser: user)
+            case .checkout(let order): self.replacements(of: order)
+            case .cancelPayment(let user, _): self.replacements(ofUser: user)
             default: []
             }
         for attempt in action.attempts[(done + 1)...] where attempt.told.isRefusedForGood {
