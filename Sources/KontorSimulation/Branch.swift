@@ -20,6 +20,15 @@ public enum Branch: String, CaseIterable, Sendable {
     case requestLost = "request lost"
     case answerLost = "answer lost"
     case answerLate = "answer behind its deadline"
+    case messageLost = "message of a saga lost"
+    case messageDoubled = "message of a saga doubled"
+    case messageLate = "message of a saga late"
+    case storeLate = "store late"
+    case storeUnreachable = "store unreachable"
+    case commitRefused = "commit refused"
+    case commitUnknown = "commit unknown"
+    case storeFailedOver = "store failed over"
+    case commitsLostInFailover = "commits lost in a failover"
 
     // What clients met.
     case checkoutPaid = "checkout paid"
@@ -37,7 +46,15 @@ public enum Branch: String, CaseIterable, Sendable {
     case paymentCancelled = "direct payment cancelled"
 
     // Rare ways through the services.
-    case sagaResumed = "saga resumed after a crash"
+    case sagaResumed = "saga resumed after a crash, or taken over"
+    case orphanSettled = "orphaned hold settled"
+    case storeConflict = "commit met a conflict"
+    case decisionRefused = "decision met another one"
+    case unknownLanded = "unknown commit landed"
+    case unknownFenced = "unknown commit met a fence"
+    case processFenced = "process ended by a failover"
+    case emptyRollback = "released before it was held"
+    case lateHoldRefused = "hold refused because it came late"
     case contendedCommand = "contended hold or withdrawal"
     case retriedInOrder = "retried in lock order"
     case waitGranted = "waited, and was granted"

@@ -39,6 +39,8 @@ final class CountingMetrics: MetricsFactory, @unchecked Sendable {
     func destroyMeter(_ handler: any MeterHandler) {}
 
     func add(to coverage: inout Coverage) {
+        coverage[.sagaResumed] += count("kontor_recovered_sagas")
+        coverage[.orphanSettled] += count("kontor_recovered_orphans")
         coverage[.contendedCommand] += count("kontor_contended_commands")
         coverage[.retriedInOrder] += count("kontor_checkout_retries")
         coverage[.messageResent] += count("kontor_saga_messages_resent")

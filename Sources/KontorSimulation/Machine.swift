@@ -4,24 +4,6 @@ import KontorCore
 import KontorEmbedded
 import KontorService
 
-/// What the parts of one world share.
-final class Surroundings {
-    let scheduler = Scheduler()
-    let trace: Trace
-    var coverage = Coverage()
-    /// What must not be, in words, with the order or account concerned.
-    private(set) var violations: [String] = []
-    /// Faults may be injected.
-    var isFaulty = false
-
-    init(isRecording: Bool) { trace = Trace(scheduler, isRecording: isRecording) }
-
-    func violation(_ text: String) {
-        trace.note("auditor", "VIOLATION: \(text)")
-        violations.append(text)
-    }
-}
-
 /// The computer: what outlives its processes.
 final class Machine {
     static let directory = "/data"
@@ -33,7 +15,8 @@ final class Machine {
     let watch: StoreWatch
     /// What the wall clock is off by, milliseconds.
     var wallOffset: Int64 = 0
-    private(set) var process: ShopProcess?
+    private(set) var life: EmbeddedLife?
+    var process: ShopProcess? { life?.process }
     private var isStarting = false
     /// A segment before a bit of it was flipped, by its path: what an operator would bring back.
     private var undamaged: (path: String, bytes: [UInt8])?
@@ -52,14 +35,14 @@ final class Machine {
         guard process == nil else { return }
         if world.isFaulty, random.happens(swarm.midstPercent / 4) { disk.deathStep = disk.steps + random.below(12) }
         do throws(EmbeddedError) {
-            let process = try ShopProcess(self)
-            if disk.hasDied { return die(.killedInTheMidstOfAStart, process) }
+            let life = try EmbeddedLife(self)
+            if disk.hasDied { return die(.killedInTheMidstOfAStart, life) }
             disk.deathStep = nil
-            if process.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
-            world.trace.note("machine", "the shop starts: \(process.startReport.recordsReplayed) records replayed")
+            if life.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
+            world.trace.note("machine", "the shop starts: \(life.startReport.recordsReplayed) records replayed")
             undamaged = nil
-            self.process = process
-            process.begin()
+            self.life = life
+            life.begin()
         } catch {
             startFailed(error)
         }
@@ -85,13 +68,13 @@ final class Machine {
     }
 
     /// The process is gone, and with it all that it had in memory.
-    func kill(_ branch: Branch) { die(branch, process) }
+    func kill(_ branch: Branch) { die(branch, life) }
 
-    private func die(_ branch: Branch, _ process: ShopProcess?) {
+    private func die(_ branch: Branch, _ life: EmbeddedLife?) {
         world.coverage[branch] += 1
         world.trace.note("machine", branch.rawValue)
-        process?.end()
-        self.process = nil
+        life?.end()
+        self.life = nil
         watch.crash()
         if branch == .powerLost || (branch != .processKilled && random.happens(50)) {
             disk.crash(random)
@@ -131,21 +114,21 @@ final class Machine {
 
     /// The world is over.
     func end() {
-        process?.end()
-        process = nil
+        life?.end()
+        life = nil
     }
 
     /// The process has said that it cannot go on, and ends.
     func processFailed() {
         disk.failsSyncs = false
-        die(.processKilled, process)
+        die(.processKilled, life)
     }
 
     // MARK: The disk
 
     /// Called behind everything that was done to the disk.
     func didWork() {
-        if disk.hasDied { die(.killedInTheMidstOfAWrite, process) }
+        if disk.hasDied { die(.killedInTheMidstOfAWrite, life) }
     }
 
     /// How long the next work takes.

@@ -11,55 +11,41 @@ final class SimulatedCaller: Caller, @unchecked Sendable {
 }
 
 final class ShopProcess: AnswerSink, EventLog {
-    let startReport: StartReport
-    private let machine: Machine
+    /// Of the shop and its store.
+    let counters = CountingMetrics()
     private let world: Surroundings
     private let clock: SimulatedClock
-    private let store: WatchedStore
-    private let embedded: EmbeddedStore
-    private let lanes: SimulatedLanes
-    private let counters = CountingMetrics()
     private let random: SeededRandom
+    private let didFail: () -> Void
+    private var store: (any TurnedStore)?
     private var shop: Shop?
     private var turns: ShopTurns?
     private var arrivals: [ShopTurns.Arrival] = []
     private var completions: [() -> Void] = []
     private var isTurnDue = false
-    private var isEnded = false
+    private(set) var isEnded = false
     private var pausedUntil: Int64 = 0
     private(set) var isAccepting = false
 
-    init(_ machine: Machine) throws(EmbeddedError) {
-        self.machine = machine
-        world = machine.world
-        random = machine.random.fork()
-        clock = SimulatedClock(world.scheduler, drift: machine.swarm.drift) { [machine] in machine.wallOffset }
-        let mailbox = Mailbox()
-        lanes = SimulatedLanes(
-            world.scheduler, duration: machine.duration, didWork: machine.didWork, post: { mailbox.process?.post($0) })
-        embedded = try EmbeddedStore.open(
-            Machine.directory, options: machine.swarm.options, lanes: lanes, random: random.fork(), files: machine.disk,
-            tables: machine.table.opener, metrics: StoreMetrics(factory: counters))
-        startReport = embedded.startReport
-        store = WatchedStore(embedded, machine.watch)
-        mailbox.process = self
-    }
-
-    /// Where the lanes find the process, which is made after them.
-    private final class Mailbox {
-        weak var process: ShopProcess?
+    /// - Parameter didFail: called when its store says that it cannot go on.
+    init(_ world: Surroundings, _ clock: SimulatedClock, _ random: SeededRandom, didFail: @escaping () -> Void) {
+        self.world = world
+        self.clock = clock
+        self.random = random
+        self.didFail = didFail
     }
 
     /// Recovers, and then takes requests.
-    func begin() {
+    func begin(_ store: any TurnedStore, _ others: ShopWorld = .alone) {
         let shop = Shop(
-            store: store, clock: clock, random: random, log: self, sink: self, metrics: ShopMetrics(factory: counters))
+            store: store, clock: clock, random: random, log: self, sink: self, world: others,
+            metrics: ShopMetrics(factory: counters))
+        self.store = store
         self.shop = shop
         turns = ShopTurns(shop, store, clock)
         shop.recover { [self] result in
             switch result {
             case .success(let report):
-                world.coverage[.sagaResumed] += report.sagasResumed
                 world.trace.note("shop", "recovered: \(report.sagasResumed) sagas, \(report.orphansSettled) orphans")
                 isAccepting = true
             case .failure(let trouble): world.violation("recovery cannot read the store: \(trouble)")
@@ -71,7 +57,6 @@ final class ShopProcess: AnswerSink, EventLog {
     func end() {
         isEnded = true
         isAccepting = false
-        lanes.drop()
         shop = nil
         turns = nil
         counters.add(to: &world.coverage)
@@ -79,13 +64,10 @@ final class ShopProcess: AnswerSink, EventLog {
 
     var openSagas: Int { shop?.openSagas ?? 0 }
 
-    /// Closes the store in good order.
-    func close(_ completion: @escaping () -> Void) {
+    /// Takes nothing any more.
+    func willClose() {
         isAccepting = false
-        post { [self] in
-            shop?.willClose()
-            embedded.close { _ in completion() }
-        }
+        shop?.willClose()
     }
 
     // MARK: What arrives
@@ -106,7 +88,13 @@ final class ShopProcess: AnswerSink, EventLog {
         pausedUntil = world.scheduler.now + duration
     }
 
-    private func post(_ completion: @escaping () -> Void) {
+    /// Messages of sagas, from any shop.
+    func receive(_ messages: [ParticipantMessage], for kind: GroupKey.Kind) {
+        post { [self] in shop?.receive(messages, for: kind) }
+    }
+
+    /// Something to be done in the next turn: the completion of blocking work, or a reply.
+    func post(_ completion: @escaping () -> Void) {
         if isEnded { return }
         completions.append(completion)
         wake()
@@ -140,9 +128,9 @@ final class ShopProcess: AnswerSink, EventLog {
         }
         turns?.run(requests, finished: finished)
         if isEnded { return }
-        if let failure = store.failure {
+        if let failure = store?.failure {
             world.trace.note("shop", "it ends: \(failure.reason)")
-            return machine.processFailed()
+            return didFail()
         }
         if !arrivals.isEmpty || !completions.isEmpty { wake() }
     }

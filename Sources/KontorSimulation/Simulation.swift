@@ -21,22 +21,20 @@ public struct Verdict: Sendable {
 public final class Simulation {
     private let seed: UInt64
     private let world: Surroundings
-    private let machine: Machine
+    private let swarm: Swarm
+    private let site: any Site
     private let clients: Clients
     private let chaos: Chaos
     private let random: SeededRandom
-
-    /// Everything that was begun has ended so soon after the faults have (P5), sagas that may still wait included.
-    private static let longestRecovery: Int64 = .seconds(12)
 
     private init(seed: UInt64, isRecording: Bool) {
         self.seed = seed
         random = SeededRandom(seed: seed)
         world = Surroundings(isRecording: isRecording)
-        let swarm = Swarm(random.fork())
-        machine = Machine(world, swarm, random.fork())
-        clients = Clients(world, swarm, machine, random.fork())
-        chaos = Chaos(machine, random.fork())
+        swarm = Swarm(random.fork())
+        site = swarm.shops == 1 ? Machine(world, swarm, random.fork()) : Cluster(world, swarm, random.fork())
+        clients = Clients(world, swarm, site, random.fork())
+        chaos = Chaos(world, random.fork())
     }
 
     /// - Parameter isRecording: keeps every line of the trace.
@@ -54,19 +52,21 @@ public final class Simulation {
     }
 
     private func run() {
-        machine.start()
+        site.start()
         guard found() else { return world.violation("the world could not be founded") }
         // Safety: whatever happens, nothing wrong may come of it.
         clients.start()
-        chaos.start()
-        world.scheduler.run(until: world.scheduler.now + machine.swarm.safety)
+        world.isFaulty = true
+        site.startFaults(chaos)
+        world.scheduler.run(until: world.scheduler.now + swarm.safety)
         // Liveness: nothing breaks any more, and everything comes to its end.
-        chaos.stop()
+        world.isFaulty = false
+        site.stopFaults()
         clients.stop()
         guard wait(.seconds(60), { self.clients.busy == 0 }) else { return world.violation("clients wait for ever") }
         settle()
-        guard wait(Self.longestRecovery, { self.machine.process?.openSagas == 0 }) else {
-            return world.violation("\(machine.process?.openSagas ?? -1) checkouts do not end")
+        guard wait(site.longestRecovery, { self.site.isAtRest }) else {
+            return world.violation("it does not come to rest: \(site.unrest)")
         }
         inspect()
         close()
@@ -77,8 +77,7 @@ public final class Simulation {
 
     /// Goods, users and some orders, without faults.
     private func found() -> Bool {
-        let swarm = machine.swarm
-        guard wait(.seconds(10), { self.machine.process?.isAccepting == true }) else { return false }
+        guard wait(.seconds(10), { self.site.isAccepting }) else { return false }
         ask(.initItems(count: swarm.items, stock: swarm.stock, price: 100))
         ask(.initUsers(count: swarm.users, credit: swarm.credit))
         if swarm.batchOrders > 0 {
@@ -112,7 +111,7 @@ public final class Simulation {
 
     private func close() {
         var isClosed = false
-        machine.process?.close { isClosed = true }
+        site.close { isClosed = true }
         if !wait(.seconds(30), { isClosed }) { world.violation("the store does not close") }
     }
 
@@ -120,8 +119,7 @@ public final class Simulation {
         var final = FinalState()
         var audit = Audit()
         do {
-            try machine.table.forEach { key, record in
-                machine.watch.loaded(key, record)
+            try site.forEachRecord { key, record in
                 final.add(key, record)
                 audit.add(key, record)
             }
@@ -129,7 +127,7 @@ public final class Simulation {
             return world.violation("the final records cannot be read: \(error)")
         }
         for culprit in audit.finish().culprits { world.violation("kontor audit: \(culprit)") }
-        Auditor(history: clients.history, final: final, amounts: machine.watch.amounts, violation: world.violation).judge()
+        Auditor(history: clients.history, final: final, amounts: site.amounts, violation: world.violation).judge()
     }
 
     private func wait(_ most: Int64, _ isDone: @escaping () -> Bool) -> Bool {
@@ -138,13 +136,7 @@ public final class Simulation {
     }
 
     private func end() {
-        machine.end()
+        site.end()
         world.scheduler.clear()
-    }
-}
-
-extension Machine: ShopFront {
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
-        process?.submit(request, key: key, milliseconds: milliseconds, caller: caller) ?? false
     }
 }

@@ -32,6 +32,13 @@ struct Amounts {
     }
 }
 
+extension [GroupKey: Amounts] {
+    mutating func remember(_ record: Record?, _ group: GroupKey, at time: Int64, commit: Int) {
+        guard case .account(let account)? = record else { return }
+        self[group, default: Amounts()].add(account.balance.raw, at: time, commit: commit)
+    }
+}
+
 /// The reference for one store.
 final class StoreWatch {
     /// What a crash may have left of one record: by how many of the commits before it survived.
@@ -85,7 +92,7 @@ final class StoreWatch {
             records[key] = record
             doubts[key] = nil
             note(key, record)
-            if member == .head { remember(record, change.group, at: scheduler.now) }
+            if member == .head { amounts.remember(record, change.group, at: scheduler.now, commit: commits) }
         }
     }
 
@@ -99,7 +106,9 @@ final class StoreWatch {
         if case .key = key.member { return }
         if let doubt = doubts.removeValue(forKey: key) { resolve(key, record, doubt) }
         guard records[key] != record else { return }
-        violation("\(key.group), \(key.member.text): it was read as \(text(record)), and committed as \(text(records[key]))")
+        violation(
+            "\(key.group), \(key.member.text): it was read as \(Self.text(record)), and committed as \(Self.text(records[key]))"
+        )
         records[key] = record
     }
 
@@ -127,7 +136,8 @@ final class StoreWatch {
         let matching = doubt.possible.filter { $0.record == record }
         guard let low = matching.map(\.range.lowerBound).min(), let high = matching.map(\.range.upperBound).max() else {
             return violation(
-                "\(key.group), \(key.member.text): after a crash it is \(text(record)), which it never was since the last sync")
+                "\(key.group), \(key.member.text): after a crash it is \(Self.text(record)), which it never was since the last sync"
+            )
         }
         let crash = doubt.crash
         let survivors = crash.survivors.clamped(to: low..<high)
@@ -137,19 +147,14 @@ final class StoreWatch {
             crash.survivors = survivors
         }
         records[key] = record
-        if key.member == .head { remember(record, key.group, at: crash.time) }
-    }
-
-    private func remember(_ record: Record?, _ group: GroupKey, at time: Int64) {
-        guard case .account(let account)? = record else { return }
-        amounts[group, default: Amounts()].add(account.balance.raw, at: time, commit: commits)
+        if key.member == .head { amounts.remember(record, key.group, at: crash.time, commit: commits) }
     }
 
     private func note(_ key: RecordKey, _ record: Record?) {
-        trace.note("store", "\(key.group) \(key.member.text): \(text(record))")
+        trace.note("store", "\(key.group) \(key.member.text): \(Self.text(record))")
     }
 
-    private func text(_ record: Record?) -> String {
+    static func text(_ record: Record?) -> String {
         switch record {
         case nil: return "nothing"
         case .account(let account)?:

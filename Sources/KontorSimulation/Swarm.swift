@@ -34,6 +34,17 @@ struct Swarm {
     var lateAnswerPercent: Double
     var drift: Int64
 
+    /// Processes over one store; 1: one on a machine of its own.
+    var shops: Int
+    var messageLossPercent: Double
+    var messageDoublePercent: Double
+    var messageLatePercent: Double
+    var messageLateMost: Int64
+    var storeLatePercent: Double
+    var storeLossPercent: Double
+    var storeUnknownPercent: Double
+    var failoverEvery: Int64?
+
     var options: EmbeddedOptions
 
     init(_ random: SeededRandom) {
@@ -70,6 +81,16 @@ struct Swarm {
         answerLossPercent = rate(40, upTo: 20)
         lateAnswerPercent = rate(30, upTo: 10)
         drift = random.happens(30) ? random.within(-1_000...1_000) : 0
+
+        shops = random.happens(60) ? 1 : 2 + random.below(3)
+        messageLossPercent = rate(50, upTo: 15)
+        messageDoublePercent = rate(50, upTo: 20)
+        messageLatePercent = rate(50, upTo: 10)
+        messageLateMost = random.pick([.seconds(3), .seconds(100)])
+        storeLatePercent = rate(40, upTo: 5)
+        storeLossPercent = rate(30, upTo: 5)
+        storeUnknownPercent = rate(50, upTo: 10)
+        failoverEvery = sometimes(25, .seconds(1)...(.seconds(10)))
 
         options = EmbeddedOptions()
         options.cacheRecords = random.pick([0, 10, 100, 10_000])

@@ -1,0 +1,179 @@
+// Several shops over one store, and the network between them.
+
+import KontorCore
+import KontorService
+
+final class Cluster {
+    fileprivate final class Replica {
+        let number: Int
+        let drift: Int64
+        var wallOffset: Int64 = 0
+        var process: ShopProcess?
+
+        init(number: Int, drift: Int64) {
+            self.number = number
+            self.drift = drift
+        }
+    }
+
+    private let world: Surroundings
+    private let swarm: Swarm
+    private let random: SeededRandom
+    private let store: SharedStore
+    private let replicas: [Replica]
+    private var nextLook: Int64 = 0
+
+    init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
+        self.world = world
+        self.swarm = swarm
+        self.random = random
+        store = SharedStore(world, swarm, random.fork())
+        replicas = (1...swarm.shops).map { number in
+            Replica(number: number, drift: swarm.drift == 0 ? 0 : random.within(-1_000...1_000))
+        }
+    }
+
+    // MARK: Life and death
+
+    private func start(_ replica: Replica) {
+        guard replica.process == nil else { return }
+        let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
+        let process = ShopProcess(world, clock, random.fork()) { [unowned self] in kill(replica, .processFenced) }
+        let connection = StoreConnection(store, world, swarm, random.fork(), post: { [weak process] in process?.post($0) })
+        replica.process = process
+        world.trace.note("cluster", "shop \(replica.number) starts")
+        process.begin(
+            connection,
+            .oneOfSeveral(stock: Link(self, process, .item), payment: Link(self, process, .user)))
+    }
+
+    private func kill(_ replica: Replica, _ branch: Branch) {
+        guard let process = replica.process else { return }
+        world.coverage[branch] += 1
+        world.trace.note("cluster", "shop \(replica.number): \(branch.rawValue)")
+        process.end()
+        replica.process = nil
+        world.scheduler.after(random.within(.milliseconds(20)...(.milliseconds(500)))) { [self] in start(replica) }
+    }
+
+    // MARK: The network
+
+    /// Sends something: it arrives once, twice or never, and in any order.
+    fileprivate func send(_ deliver: @escaping () -> Void) {
+        if isHit(swarm.messageLossPercent, .messageLost) { return }
+        for _ in 0..<(isHit(swarm.messageDoublePercent, .messageDoubled) ? 2 : 1) {
+            if isHit(swarm.messageLatePercent, .messageLate) {
+                // What is late when the faults end is lost with its connection.
+                world.scheduler.after(random.within(.milliseconds(100)...swarm.messageLateMost)) { [self] in
+                    if world.isFaulty { deliver() }
+                }
+            } else {
+                world.scheduler.after(random.within(20...3_000), deliver)
+            }
+        }
+    }
+
+    /// Sends a message to any shop, and its replies back to the process that asked.
+    fileprivate func send(_ message: ParticipantMessage, _ kind: GroupKey.Kind, from sender: ShopProcess) {
+        let carried = ParticipantMessage(command: message.command, deadline: message.deadline) {
+            [weak self, weak sender] reply in
+            self?.send {
+                if case .decided(.anomaly(.lateHold)) = reply { self?.world.coverage[.lateHoldRefused] += 1 }
+                sender?.post { message.reply(reply) }
+            }
+        }
+        send { [weak self] in
+            guard let self else { return }
+            let awake = replicas.compactMap(\.process)
+            if !awake.isEmpty { random.pick(awake).receive([carried], for: kind) }
+        }
+    }
+
+    private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
+        guard world.isFaulty, random.happens(percent) else { return false }
+        world.coverage[branch] += 1
+        return true
+    }
+}
+
+/// What one process has of the network.
+private final class Link: Participant {
+    private unowned let cluster: Cluster
+    private weak var process: ShopProcess?
+    private let kind: GroupKey.Kind
+
+    init(_ cluster: Cluster, _ process: ShopProcess, _ kind: GroupKey.Kind) {
+        self.cluster = cluster
+        self.process = process
+        self.kind = kind
+    }
+
+    func send(_ messages: [ParticipantMessage]) {
+        guard let process else { return }
+        for message in messages { cluster.send(message, kind, from: process) }
+    }
+}
+
+extension Cluster: Site {
+    func start() { for replica in replicas { start(replica) } }
+
+    var isAccepting: Bool { replicas.contains { $0.process?.isAccepting == true } }
+
+    /// Each looks after what others left, so that it takes as long as that, and as a hold whose copy came late.
+    var longestRecovery: Int64 { .seconds(30) }
+
+    var isAtRest: Bool {
+        guard replicas.allSatisfy({ $0.process?.openSagas == 0 }), world.scheduler.now >= nextLook else { return false }
+        nextLook = world.scheduler.now + .milliseconds(100)
+        return openWork.isEmpty
+    }
+
+    var unrest: String { openWork.joined(separator: "; ") }
+
+    private var openWork: [String] {
+        var found: [String] = []
+        store.records.forEach { key, record in
+            switch record {
+            case .saga: found.append("saga of \(key.group)")
+            case .hold(let hold) where hold.state == .held: found.append("\(key.member.text) on \(key.group)")
+            default: break
+            }
+        }
+        return found
+    }
+
+    var amounts: [GroupKey: Amounts] { store.amounts }
+
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+        let accepting = replicas.compactMap(\.process).filter(\.isAccepting)
+        guard !accepting.isEmpty else { return false }
+        return random.pick(accepting).submit(request, key: key, milliseconds: milliseconds, caller: caller)
+    }
+
+    func startFaults(_ chaos: Chaos) {
+        let random = chaos.random
+        chaos.every(swarm.killEvery) { [self] in kill(random.pick(replicas), .processKilled) }
+        chaos.every(swarm.pauseEvery) { [self] in
+            random.pick(replicas).process?.pause(random.within(.milliseconds(10)...(.seconds(8))))
+        }
+        chaos.every(swarm.clockJumpEvery) { [self] in
+            world.coverage[.clockJumped] += 1
+            random.pick(replicas).wallOffset = random.within(-30_000...30_000)
+        }
+        chaos.every(swarm.failoverEvery) { [self] in store.failOver() }
+    }
+
+    /// Clocks are set right, and sleepers wake.
+    func stopFaults() { for replica in replicas { replica.wallOffset = 0 } }
+
+    func close(_ completion: @escaping () -> Void) { completion() }
+
+    func forEachRecord(_ body: (RecordKey, Record) -> Void) { store.records.forEach(body) }
+
+    func end() {
+        for replica in replicas {
+            replica.process?.end()
+            replica.process = nil
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// One life of a shop over the embedded store, on a simulated machine.
+
+import KontorEmbedded
+import KontorService
+
+final class EmbeddedLife {
+    let process: ShopProcess
+    private let lanes: SimulatedLanes
+    private let store: EmbeddedStore
+    private let watch: StoreWatch
+
+    var startReport: StartReport { store.startReport }
+
+    init(_ machine: Machine) throws(EmbeddedError) {
+        let random = machine.random.fork()
+        let clock = SimulatedClock(machine.world.scheduler, drift: machine.swarm.drift) { [machine] in machine.wallOffset }
+        let process = ShopProcess(machine.world, clock, random) { [unowned machine] in machine.processFailed() }
+        lanes = SimulatedLanes(
+            machine.world.scheduler, duration: machine.duration, didWork: machine.didWork,
+            post: { [weak process] in process?.post($0) })
+        store = try EmbeddedStore.open(
+            Machine.directory, options: machine.swarm.options, lanes: lanes, random: random.fork(), files: machine.disk,
+            tables: machine.table.opener, metrics: StoreMetrics(factory: process.counters))
+        self.process = process
+        watch = machine.watch
+    }
+
+    func begin() { process.begin(WatchedStore(store, watch)) }
+
+    func end() {
+        lanes.drop()
+        process.end()
+    }
+
+    /// Closes the store in good order.
+    func close(_ completion: @escaping () -> Void) {
+        process.post { [self] in
+            process.willClose()
+            store.close { _ in completion() }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+// The embedded form of the shop: one process on one machine with a disk.
+
+import KontorCore
+import KontorService
+
+extension Machine: Site {
+    var isAccepting: Bool { process?.isAccepting ?? false }
+    var isAtRest: Bool { process?.openSagas == 0 }
+    var unrest: String { process.map { "\($0.openSagas) checkouts do not end" } ?? "the shop does not run" }
+    var longestRecovery: Int64 { .seconds(12) }
+    var amounts: [GroupKey: Amounts] { watch.amounts }
+
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+        process?.submit(request, key: key, milliseconds: milliseconds, caller: caller) ?? false
+    }
+
+    func startFaults(_ chaos: Chaos) {
+        let random = chaos.random
+        chaos.every(swarm.killEvery) { [self] in
+            guard process != nil else { return }
+            if random.happens(swarm.midstPercent) {
+                disk.deathStep = disk.steps + random.below(20)
+            } else {
+                kill(.processKilled)
+            }
+        }
+        chaos.every(swarm.powerEvery) { [self] in if process != nil { kill(.powerLost) } }
+        chaos.every(swarm.pauseEvery) { [self] in process?.pause(random.within(.milliseconds(10)...(.seconds(3)))) }
+        chaos.every(swarm.clockJumpEvery) { [self] in
+            world.coverage[.clockJumped] += 1
+            wallOffset = random.within(-30_000...30_000)
+        }
+        chaos.every(swarm.syncFailureEvery) { [self] in
+            guard process != nil else { return }
+            world.coverage[.syncFailed] += 1
+            disk.failsSyncs = true
+        }
+        chaos.every(swarm.diskFullEvery) { [self] in
+            fill()
+            chaos.after(.milliseconds(100)...(.seconds(3))) { [self] in makeRoom() }
+        }
+        chaos.every(swarm.tableBusyEvery) { [self] in
+            world.coverage[.tableBusy] += 1
+            table.isBusy = true
+            chaos.after(.milliseconds(10)...(.seconds(2))) { [self] in table.isBusy = false }
+        }
+    }
+
+    func stopFaults() {
+        disk.failsSyncs = false
+        disk.deathStep = nil
+        makeRoom()
+        table.isBusy = false
+    }
+
+    func close(_ completion: @escaping () -> Void) { life?.close(completion) }
+
+    func forEachRecord(_ body: (RecordKey, Record) -> Void) throws {
+        try table.forEach { key, record in
+            watch.loaded(key, record)
+            body(key, record)
+        }
+    }
+}

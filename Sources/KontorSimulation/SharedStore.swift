@@ -1,0 +1,96 @@
+// One store for several processes: on another machine, over a network, and with a replica that may have to take its place.
+
+import KontorCore
+import KontorService
+
+/// The store itself: what has landed, in its order.
+final class SharedStore {
+    private struct Entry {
+        let change: GroupChange
+        let version: Version
+    }
+
+    private let world: Surroundings
+    private let swarm: Swarm
+    private let random: SeededRandom
+    private(set) var records = MemoryStore()
+    private var log: [Entry] = []
+    /// So much of the log is on the replica.
+    private var replicated = 0
+    /// Rises with each failover: whoever has seen what was lost with it must not go on.
+    private(set) var epoch = 0
+    private var waiting: [(position: Int, tell: (Bool) -> Void)] = []
+    private(set) var amounts: [GroupKey: Amounts] = [:]
+    private var writers: UInt64 = 0
+
+    init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
+        self.world = world
+        self.swarm = swarm
+        self.random = random
+    }
+
+    func nextWriter() -> UInt64 {
+        writers += 1
+        return writers
+    }
+
+    /// Writes a group if it still has the version that was expected.
+    func land(_ change: GroupChange, as version: Version) -> Bool {
+        note(change)
+        guard records.commit(change, as: version) else {
+            world.coverage[.storeConflict] += 1
+            if change.group.kind == .order { world.coverage[.decisionRefused] += 1 }
+            return false
+        }
+        log.append(Entry(change: change, version: version))
+        let position = log.count
+        change.draft.forEachChange { member, record in
+            world.trace.note("store", "\(change.group) \(member.text): \(StoreWatch.text(record))")
+            if member == .head { amounts.remember(record, change.group, at: world.scheduler.now, commit: position) }
+        }
+        world.scheduler.after(random.happens(2) ? random.within(.milliseconds(10)...(.seconds(1))) : random.within(50...2_000))
+        {
+            [self, epoch] in if epoch == self.epoch { replicate(through: position) }
+        }
+        return true
+    }
+
+    /// What is rare about a change of a ledger.
+    private func note(_ change: GroupChange) {
+        change.draft.forEachChange { member, record in
+            guard case .hold = member, case .hold(let hold)? = record, hold.state == .released else { return }
+            var before: Record?
+            records.load([Touch(change.group, member)]) { before = (try? $0.get())?.first?.member }
+            if before == nil { world.coverage[.emptyRollback] += 1 }
+        }
+    }
+
+    private func replicate(through position: Int) {
+        replicated = max(replicated, position)
+        let served = waiting.filter { $0.position <= replicated }
+        waiting.removeAll { $0.position <= replicated }
+        for waiter in served { waiter.tell(true) }
+    }
+
+    /// Tells once all that has landed so far is on the replica; false: it never will be.
+    func whenReplicated(_ tell: @escaping (Bool) -> Void) {
+        if log.count <= replicated { return tell(true) }
+        waiting.append((log.count, tell))
+    }
+
+    /// The store dies, and its replica takes its place: what had not come there is gone.
+    func failOver() {
+        let lost = log.count - replicated
+        world.coverage[.storeFailedOver] += 1
+        if lost > 0 { world.coverage[.commitsLostInFailover] += 1 }
+        world.trace.note("store", "fails over, and loses \(lost) commits")
+        log.removeLast(lost)
+        records = MemoryStore()
+        for entry in log { _ = records.commit(entry.change, as: entry.version) }
+        for group in amounts.keys { amounts[group]?.remove(commitsFrom: replicated + 1) }
+        epoch += 1
+        let waiters = waiting
+        waiting = []
+        for waiter in waiters { waiter.tell(false) }
+    }
+}

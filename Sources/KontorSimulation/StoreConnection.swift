@@ -1,0 +1,133 @@
+// What one process sees of the shared store: late, sometimes not at all, and sometimes without knowing what became of a commit.
+
+import KontorCore
+import KontorService
+
+final class StoreConnection: TurnedStore {
+    private let store: SharedStore
+    private let world: Surroundings
+    private let swarm: Swarm
+    private let random: SeededRandom
+    /// Hands a completion to the process; a dead one drops it.
+    private let post: (@escaping () -> Void) -> Void
+    private let epoch: Int
+    private let writer: UInt64
+    private var commits: UInt64 = 0
+    private(set) var failure: DurabilityFailure?
+
+    init(
+        _ store: SharedStore, _ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom,
+        post: @escaping (@escaping () -> Void) -> Void
+    ) {
+        self.store = store
+        self.world = world
+        self.swarm = swarm
+        self.random = random
+        self.post = post
+        epoch = store.epoch
+        writer = store.nextWriter()
+    }
+
+    var admission: StoreTrouble? { nil }
+    var expiringRecords: Int { store.records.expiringRecords }
+    var unsyncedRecords: Int { 0 }
+    func flush() {}
+    func tick(now: Int64, wall: Int64) {}
+
+    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+        ask(completion) { store in
+            var result = Result<[LoadedGroup], StoreTrouble>.success([])
+            store.records.load(touches) { result = $0 }
+            return result
+        }
+    }
+
+    func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+    ) {
+        ask(completion) { store in
+            var result = Result<[(key: RecordKey, record: Record)], StoreTrouble>.success([])
+            store.records.scanOpenWork(kind, partition: partition, after: cursor) { result = $0 }
+            return result
+        }
+    }
+
+    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
+        var pending = changes.count
+        for (index, change) in changes.enumerated() {
+            commits += 1
+            commit(change, as: Version(writer: writer, counter: commits)) { outcome in
+                outcomes[index] = outcome
+                pending -= 1
+                if pending == 0 { completion(outcomes) }
+            }
+        }
+    }
+
+    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+        let tell: (Bool) -> Void = { [self] isReplicated in
+            world.scheduler.after(latency()) { [self] in
+                post { [self] in
+                    if isReplicated && epoch == store.epoch { return completion(.success(())) }
+                    // It may have read, and others may have acted on, what was lost.
+                    let failure = DurabilityFailure(reason: "the store has failed over")
+                    self.failure = failure
+                    completion(.failure(failure))
+                }
+            }
+        }
+        store.whenReplicated(tell)
+    }
+
+    // MARK: On the way
+
+    private func ask<Value>(
+        _ completion: @escaping (Result<Value, StoreTrouble>) -> Void,
+        _ serve: @escaping (SharedStore) -> Result<Value, StoreTrouble>
+    ) {
+        if isHit(swarm.storeLossPercent, .storeUnreachable) {
+            world.scheduler.after(random.within(.milliseconds(100)...(.seconds(1)))) { [self] in
+                post { completion(.failure(.unreachable("the simulated store"))) }
+            }
+            return
+        }
+        world.scheduler.after(latency()) { [self] in
+            let result = serve(store)
+            world.scheduler.after(latency()) { [self] in post { completion(result) } }
+        }
+    }
+
+    private func commit(_ change: GroupChange, as version: Version, _ completion: @escaping (CommitOutcome) -> Void) {
+        if isHit(swarm.storeLossPercent, .commitRefused) {
+            world.scheduler.after(latency()) { [self] in post { completion(.refused(.unreachable("the simulated store"))) } }
+        } else if isHit(swarm.storeUnknownPercent, .commitUnknown) {
+            let heard = random.within(.milliseconds(50)...(.seconds(1)))
+            world.scheduler.after(heard) { [self] in post { completion(.unknown(version)) } }
+            if random.happens(33) { return }
+            let landing = random.happens(50) ? random.within(0...heard) : random.within(heard...(heard + .seconds(10)))
+            world.scheduler.after(landing) { [self] in
+                let hasLanded = store.land(change, as: version)
+                world.coverage[hasLanded ? .unknownLanded : .unknownFenced] += 1
+                world.trace.note("store", "an unknown commit to \(change.group) \(hasLanded ? "lands" : "meets a conflict")")
+            }
+        } else {
+            world.scheduler.after(latency()) { [self] in
+                let hasLanded = store.land(change, as: version)
+                world.scheduler.after(latency()) { [self] in post { completion(hasLanded ? .committed : .conflict) } }
+            }
+        }
+    }
+
+    private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
+        guard world.isFaulty, random.happens(percent) else { return false }
+        world.coverage[branch] += 1
+        return true
+    }
+
+    private func latency() -> Int64 {
+        if isHit(swarm.storeLatePercent, .storeLate) { return random.within(.milliseconds(10)...(.seconds(2))) }
+        return random.within(20...500)
+    }
+}
