@@ -131,8 +131,15 @@ public final class Simulation {
     }
 
     private func wait(_ most: Int64, _ isDone: @escaping () -> Bool) -> Bool {
-        world.scheduler.run(until: world.scheduler.now + most, or: isDone)
-        return isDone()
+        var isOver = isDone()
+        if isOver { return true }
+        world.scheduler.run(
+            until: world.scheduler.now + most,
+            or: {
+                isOver = isDone()
+                return isOver
+            })
+        return isOver
     }
 
     private func end() {
