@@ -233,6 +233,7 @@ extension Auditor {
 
     private var bookingsByAccount: [String: [Booking]] {
         var bookings: [String: [Booking]] = [:]
+        var payments: [[String]: [Int64]] = [:]
         for action in history.actions where action.effect != .none {
             func add(_ account: String, _ amount: Int64) {
                 bookings[account, default: []].append(Booking(action: action, amount: amount))
@@ -241,7 +242,17 @@ extension Auditor {
             case .addStock(let item, let units): add("item \(item)", units)
             case .takeStock(let item, let units): add("item \(item)", -units)
             case .addCredit(let user, let money): add("user \(user)", money)
-            case .payDirectly(let user, _, let money): add("user \(user)", -money)
+            case .payDirectly(let user, let order, let money):
+                add("user \(user)", -money)
+                payments[[user, order], default: []].append(money)
+            case .cancelPayment(let user, let order):
+                // It brings back one of those that came before, or that are under way.
+                for money in payments[[user, order]] ?? [] { add("user \(user)", money) }
+            case .checkout(let id):
+                for order in [final.orders[id]].compactMap({ $0 }).filter(\.isPaid) + (final.replaced[id] ?? []) {
+                    add("user \(order.user)", -order.total)
+                    for (item, units) in order.basket.units { add("item \(item)", -units) }
+                }
             default: break
             }
         }

@@ -113,7 +113,10 @@ final class Action {
 
     /// The first moment at which it can have had its effect, and the last.
     var first: Int64 { attempts.first?.asked ?? 0 }
-    var last: Int64 { attempts.last?.answered ?? .max }
+    var last: Int64 {
+        // Not answered, it may still be on its way.
+        attempts.contains { $0.told == .nothing } ? .max : attempts.last?.answered ?? .max
+    }
     var lastTold: Told { attempts.last?.told ?? .nothing }
 }
 
