@@ -61,7 +61,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case messageResent = "message of a saga resent"
     case recordReadFromTable = "record read from the table"
     case sliceFolded = "slice folded"
-    case journalSegmentDeleted = "journal segment deleted"
+    case journalFileRemoved = "journal file removed"
 }
 
 /// How often each of them happened.

@@ -16,6 +16,8 @@ final class Clients {
     /// Clients that have something under way.
     private(set) var busy = 0
     private var keys = 0
+    /// Those that are not answered, by order.
+    private var checkouts: [String: Int] = [:]
 
     init(_ world: Surroundings, _ swarm: Swarm, _ shop: any ShopFront, _ random: SeededRandom) {
         self.world = world
@@ -61,11 +63,16 @@ final class Clients {
     /// Asks, or asks again.
     func ask(_ action: Action, _ chance: SeededRandom, isPatient: Bool, completion: @escaping () -> Void) {
         let place = action.attempts.count
+        if case .checkout(let order) = action.wish {
+            if checkouts[order, default: 0] > 0 { world.coverage[.checkoutJoined] += 1 }
+            checkouts[order, default: 0] += 1
+        }
         action.attempts.append(Attempt(asked: world.scheduler.now))
         let patience = isPatient ? 5_000 : chance.pick(swarm.patience)
         world.trace.note(action.client, "\(action.title) asks: \(action.wish)")
         Exchange(world, swarm, shop, chance).run(action.wish.request, key: action.key, milliseconds: patience) {
             [self] answer in
+            if case .checkout(let order) = action.wish { checkouts[order, default: 0] -= 1 }
             let isReplay = if case .replayed? = answer { true } else { false }
             let told = answer.map { action.wish.told(by: $0) } ?? .nothing
             action.attempts[place].answered = world.scheduler.now

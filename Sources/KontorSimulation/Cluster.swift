@@ -75,12 +75,17 @@ final class Cluster {
 
     /// Sends a message to any shop, and its replies back to the process that asked.
     fileprivate func send(_ message: ParticipantMessage, _ kind: GroupKey.Kind, from sender: ShopProcess) {
+        var hasWaited = false
         let carried = ParticipantMessage(command: message.command, deadline: message.deadline) {
             [weak self, weak sender] reply in
-            self?.send {
-                if case .decided(.anomaly(.lateHold)) = reply { self?.world.coverage[.lateHoldRefused] += 1 }
-                sender?.post { message.reply(reply) }
+            guard let self else { return }
+            switch reply {
+            case .decided(.anomaly(.lateHold)): world.coverage[.lateHoldRefused] += 1
+            case .decided(.contended): hasWaited = true
+            case .decided(.held) where hasWaited: world.coverage[.waitGranted] += 1
+            default: break
             }
+            send { sender?.post { message.reply(reply) } }
         }
         send { [weak self] in
             guard let self else { return }

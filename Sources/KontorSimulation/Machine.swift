@@ -114,6 +114,7 @@ final class Machine {
 
     /// The world is over.
     func end() {
+        world.coverage[.journalFileRemoved] += disk.removals
         life?.end()
         life = nil
     }

@@ -36,12 +36,13 @@ final class SharedStore {
 
     /// Writes a group if it still has the version that was expected.
     func land(_ change: GroupChange, as version: Version) -> Bool {
-        note(change)
+        let isEmptyRollback = isEmptyRollback(change)
         guard records.commit(change, as: version) else {
             world.coverage[.storeConflict] += 1
             if change.group.kind == .order { world.coverage[.decisionRefused] += 1 }
             return false
         }
+        if isEmptyRollback { world.coverage[.emptyRollback] += 1 }
         log.append(Entry(change: change, version: version))
         let position = log.count
         change.draft.forEachChange { member, record in
@@ -55,14 +56,14 @@ final class SharedStore {
         return true
     }
 
-    /// What is rare about a change of a ledger.
-    private func note(_ change: GroupChange) {
+    /// Whether a release comes to a hold that was never there: refused, or still on its way.
+    private func isEmptyRollback(_ change: GroupChange) -> Bool {
+        var isEmpty = false
         change.draft.forEachChange { member, record in
             guard case .hold = member, case .hold(let hold)? = record, hold.state == .released else { return }
-            var before: Record?
-            records.load([Touch(change.group, member)]) { before = (try? $0.get())?.first?.member }
-            if before == nil { world.coverage[.emptyRollback] += 1 }
+            records.load([Touch(change.group, member)]) { isEmpty = (try? $0.get())?.first?.member == nil }
         }
+        return isEmpty
     }
 
     private func replicate(through position: Int) {

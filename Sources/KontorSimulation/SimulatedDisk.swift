@@ -42,6 +42,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     /// Nothing can be opened (EMFILE); what is open stays.
     public var hasNoDescriptors = false
     public private(set) var syncCalls = 0
+    /// Files that were removed so far.
+    public private(set) var removals = 0
 
     public init() {}
 
@@ -125,6 +127,7 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     public func remove(_ path: String) throws(EmbeddedError) {
         try step()
+        removals += 1
         change(.unlink(path))
     }
 

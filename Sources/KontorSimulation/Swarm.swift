@@ -54,7 +54,9 @@ struct Swarm {
         func rate(_ percent: Double, upTo most: Double) -> Double {
             random.happens(percent) ? Double(random.within(1...100)) / 100 * most : 0
         }
-        safety = random.within(.seconds(3)...(.seconds(15)))
+        // Some worlds live longer than the markers of finished sagas.
+        let isLong = random.happens(3)
+        safety = isLong ? random.within(.seconds(60)...(.seconds(180))) : random.within(.seconds(3)...(.seconds(15)))
         clients = 1 + random.below(8)
         items = 1 + random.below(random.happens(50) ? 3 : 12)
         users = 1 + random.below(random.happens(50) ? 2 : 8)
@@ -62,7 +64,9 @@ struct Swarm {
         credit = random.pick([500, 5_000, 50_000, 10_000_000])
         batchOrders = random.pick([0, 5, 20])
         patience = random.pick([[5_000], [5_000, 1_000], [300, 1_000, 5_000], [200]])
-        thinking = random.pick([.milliseconds(1), .milliseconds(10), .milliseconds(50), .milliseconds(200)])
+        thinking =
+            isLong
+            ? .milliseconds(500) : random.pick([.milliseconds(1), .milliseconds(10), .milliseconds(50), .milliseconds(200)])
         keyedPercent = random.pick([0, 30, 70, 100])
         weights = WishKind.allCases.map { ($0, $0.weight(random)) }
 
