@@ -97,6 +97,8 @@ public final class Simulation {
     /// Whoever still does not know asks again, under the same key: then it is told the truth.
     private func settle() {
         for action in clients.history.actions where action.effect == .possible && (action.key != nil || action.isCheckout) {
+            // The gateway's keys are kept for two minutes, on clocks that jump by one.
+            if action.key?.hasPrefix("gw-") == true, world.scheduler.now - action.first > .seconds(50) { continue }
             var isDone = false
             clients.ask(action, random, isPatient: true) { isDone = true }
             if !wait(.seconds(60), { isDone }) { world.violation("\(action.title) is never answered") }
