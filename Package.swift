@@ -79,6 +79,7 @@ let package = Package(
         .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
         .testTarget(
             name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),
+        .testTarget(name: "SimulationTests", dependencies: ["KontorSimulation"]),
         .testTarget(name: "TidyTests"),
         .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(

@@ -149,7 +149,8 @@ struct LedgerTests {
             let saga = saga(UInt32.random(in: 1...8, using: &random))
             let order = id("o\(Int.random(in: 0..<4, using: &random))")
             let operations: [LedgerCommand.Operation] = [
-                .deposit(amount), .withdraw(amount), .hold(saga, amount, mayWait: false), .capture(saga, amount, grant: ledger.hold(saga)?.grant ?? 1),
+                .deposit(amount), .withdraw(amount), .hold(saga, amount, mayWait: false),
+                .capture(saga, amount, grant: ledger.hold(saga)?.grant ?? 1),
                 .release(saga, amount), .forget(saga), .payDirectly(order: order, amount),
                 .cancelPayment(order: order), .replace(balance: amount, price: amount), .read,
             ]

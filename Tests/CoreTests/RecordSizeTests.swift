@@ -62,7 +62,8 @@ struct RecordSizeTests {
         saga.grants = Array(repeating: .max, count: saga.legs.count)
         let payment = DirectPayment(amount: largest, isCancelled: true, generation: .max, earlier: largest)
         let records: [Record] = [
-            .account(account), .order(order), .saga(saga), .payment(payment), .hold(Hold(amount: largest, state: .held, grant: .max, expiry: .max)),
+            .account(account), .order(order), .saga(saga), .payment(payment),
+            .hold(Hold(amount: largest, state: .held, grant: .max, expiry: .max)),
             .key(KeptKey(request: claim.request, expires: .max)),
         ]
         for record in records {

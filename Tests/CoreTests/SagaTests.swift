@@ -300,7 +300,8 @@ struct RecordCodingTests {
         account.deposited = Amount(Limits.lifetimeTotal)
         account.generation = .max
         all.append((RecordKey(user, .head), .account(account)))
-        all.append((RecordKey(user, .hold(saga())), .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: .max))))
+        all.append(
+            (RecordKey(user, .hold(saga())), .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: .max))))
         let payment = DirectPayment(amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9))
         all.append((RecordKey(user, .payment(order: id("o"))), .payment(payment)))
         return all

@@ -285,4 +285,41 @@ struct FoldTests {
         try world.open()
         #expect(try world.heads([1, 10]) == [account(1), account(10)])
     }
+
+    /// Found by the simulator: it waited for the time of the next try, which never came.
+    @Test("a store that closes soon after a fold failed tries it once more")
+    func closeAfterFailedFold() throws {
+        let world = try small()
+        world.table.isFull = true
+        for number in 1...10 { try world.batch(number) }
+        world.rest()
+        #expect(try world.table.position() == 0)
+        world.table.isFull = false
+        let closed = Box<Result<Void, DurabilityFailure>>()
+        world.store.close { closed.value = $0 }
+        world.lanes.runAll()
+        #expect(try closed.value?.get() != nil)
+        #expect(try world.table.position() == 10)
+    }
+
+    /// Found by the simulator: the head was evicted while the member was read, then the member while the head was, and so on.
+    @Test("loads end, however small the cache is", arguments: [0, 1, 2, 10])
+    func loadsWithoutRoom(cacheRecords: Int) throws {
+        let world = try small(cacheRecords: cacheRecords)
+        let order = try #require(Identifier("order"))
+        let payment = Record.payment(DirectPayment(amount: Amount(1), isCancelled: false, generation: 0, earlier: .zero))
+        for number in 1...20 {
+            try world.write(item(number), [(.head, account(Int64(number))), (.payment(order: order), payment)])
+            world.sync()
+        }
+        world.rest()
+        var loaded = 0
+        for number in 1...20 {
+            world.store.load([Touch(item(number), .payment(order: order))]) { result in
+                if let group = try? result.get().first, group.head != nil, group.member != nil { loaded += 1 }
+            }
+        }
+        for _ in 0..<1_000 where loaded < 20 { world.lanes.stepAll(.read) }
+        #expect(loaded == 20)
+    }
 }

@@ -67,6 +67,25 @@ struct ShopTests {
         #expect(first.answers.count == 1 && joined.allSatisfy { $0.answers.count == 1 })
     }
 
+    /// Found by the simulator: it was told what was so before it asked.
+    @Test("who joins a checkout that has been refused already is told what is true now", arguments: 0...40)
+    func joinsRefused(steps: Int) {
+        let world = World(seed: UInt64(steps))
+        world.item("a", stock: 0)
+        world.user("u", credit: 1_000)
+        let order = world.order("u", ["a"])
+        let first = world.ask(.checkout(order: order))
+        for _ in 0..<steps { world.step() }
+        let deposit = world.ask(.ledger(LedgerCommand(GroupKey(.item, id("a")), .deposit(Amount(1)))))
+        for _ in 0..<1_000 where deposit.answer == nil { world.step() }
+        #expect(deposit.answer == .ledger(.done))
+        let second = world.ask(.checkout(order: order))
+        world.settle()
+        #expect(first.answers.count == 1)
+        #expect(second.answer == .checkout(.paid))
+        world.expectClean()
+    }
+
     @Test("concurrent checkouts of one order join, and pay it once", arguments: 1...10)
     func joins(seed: UInt64) {
         let world = World(seed: seed)
