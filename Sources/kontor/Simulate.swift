@@ -69,6 +69,8 @@ struct Simulate: ParsableCommand {
             guard report.seconds - lastLine >= 5 else { return }
             lastLine = report.seconds
             print(report.line)
+            // Somebody may watch a file grow.
+            fflush(nil)
         }
         print(report.line)
         for verdict in report.failed {
