@@ -157,7 +157,8 @@ private final class Exchange {
         self.completion = completion
         world.scheduler.after(.milliseconds(milliseconds + 1_000)) { [self] in end(nil) }
         if isHit(swarm.requestLossPercent, .requestLost) { return }
-        let caller = SimulatedCaller { [self] in comeBack($0, milliseconds) }
+        // An answer behind the time-out above is nobody's any more.
+        let caller = SimulatedCaller { [weak self] in self?.comeBack($0, milliseconds) }
         world.scheduler.after(latency()) { [self] in
             let key = key.flatMap { IdempotencyKey($0) }
             if !shop.submit(request, key: key, milliseconds: milliseconds, caller: caller) {

@@ -176,6 +176,7 @@ extension Cluster: Site {
     func forEachRecord(_ body: (RecordKey, Record) -> Void) { store.records.forEach(body) }
 
     func end() {
+        store.end()
         for replica in replicas {
             replica.process?.end()
             replica.process = nil

@@ -7,13 +7,15 @@ final class EmbeddedLife {
     let process: ShopProcess
     private let lanes: SimulatedLanes
     private let store: EmbeddedStore
-    private let watch: StoreWatch
+    private let watched: WatchedStore
 
     var startReport: StartReport { store.startReport }
 
     init(_ machine: Machine) throws(EmbeddedError) {
         let random = machine.random.fork()
-        let clock = SimulatedClock(machine.world.scheduler, drift: machine.swarm.drift) { [machine] in machine.wallOffset }
+        let clock = SimulatedClock(machine.world.scheduler, drift: machine.swarm.drift) { [unowned machine] in
+            machine.wallOffset
+        }
         let process = ShopProcess(machine.world, clock, random) { [unowned machine] in machine.processFailed() }
         lanes = SimulatedLanes(
             machine.world.scheduler, duration: machine.duration, didWork: machine.didWork,
@@ -22,14 +24,15 @@ final class EmbeddedLife {
             Machine.directory, options: machine.swarm.options, lanes: lanes, random: random.fork(), files: machine.disk,
             tables: machine.table.opener, metrics: StoreMetrics(factory: process.counters))
         self.process = process
-        watch = machine.watch
+        watched = WatchedStore(store, machine.watch)
     }
 
-    func begin() { process.begin(WatchedStore(store, watch)) }
+    func begin() { process.begin(watched) }
 
     func end() {
         lanes.drop()
         process.end()
+        watched.end()
     }
 
     /// Closes the store in good order.

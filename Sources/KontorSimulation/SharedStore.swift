@@ -79,6 +79,9 @@ final class SharedStore {
         waiting.append((log.count, tell))
     }
 
+    /// The world is over: whoever waits would keep it in memory.
+    func end() { waiting = [] }
+
     /// The store dies, and its replica takes its place: what had not come there is gone.
     func failOver() {
         let lost = log.count - replicated

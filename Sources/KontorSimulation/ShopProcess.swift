@@ -13,7 +13,7 @@ final class SimulatedCaller: Caller, @unchecked Sendable {
 final class ShopProcess: AnswerSink, EventLog {
     /// Of the shop and its store.
     let counters = CountingMetrics()
-    private let world: Surroundings
+    private unowned let world: Surroundings
     private let clock: SimulatedClock
     private let random: SeededRandom
     private let didFail: () -> Void
@@ -57,8 +57,12 @@ final class ShopProcess: AnswerSink, EventLog {
     func end() {
         isEnded = true
         isAccepting = false
+        // What is under way would keep the process in memory.
         shop = nil
         turns = nil
+        store = nil
+        arrivals = []
+        completions = []
         counters.add(to: &world.coverage)
     }
 

@@ -4,8 +4,8 @@ import KontorCore
 import KontorService
 
 final class StoreConnection: TurnedStore {
-    private let store: SharedStore
-    private let world: Surroundings
+    private unowned let store: SharedStore
+    private unowned let world: Surroundings
     private let swarm: Swarm
     private let random: SeededRandom
     /// Hands a completion to the process; a dead one drops it.

@@ -5,16 +5,19 @@ import KontorService
 
 /// Hands everything to the store behind it, and tells the watch.
 final class WatchedStore: TurnedStore {
-    private let inner: any TurnedStore
-    private let watch: StoreWatch
+    /// nil: the process is dead, and nothing calls back.
+    private var inner: (any TurnedStore)?
+    private unowned let watch: StoreWatch
 
     init(_ inner: any TurnedStore, _ watch: StoreWatch) {
         self.inner = inner
         self.watch = watch
     }
 
+    func end() { inner = nil }
+
     func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
-        inner.load(touches) { [watch] result in
+        inner?.load(touches) { [watch] result in
             if case .success(let groups) = result {
                 for (touch, group) in zip(touches, groups) {
                     watch.loaded(RecordKey(touch.group, .head), group.head)
@@ -26,7 +29,7 @@ final class WatchedStore: TurnedStore {
     }
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        inner.commit(changes) { [watch] outcomes in
+        inner?.commit(changes) { [watch] outcomes in
             for (change, outcome) in zip(changes, outcomes) where outcome == .committed { watch.committed(change) }
             completion(outcomes)
         }
@@ -36,7 +39,7 @@ final class WatchedStore: TurnedStore {
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
     ) {
-        inner.scanOpenWork(kind, partition: partition, after: cursor) { [watch] result in
+        inner?.scanOpenWork(kind, partition: partition, after: cursor) { [watch] result in
             if case .success(let page) = result {
                 for entry in page { watch.loaded(entry.key, entry.record) }
             }
@@ -44,21 +47,21 @@ final class WatchedStore: TurnedStore {
         }
     }
 
-    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { inner.barrier(completion) }
+    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { inner?.barrier(completion) }
 
     func flush() {
         if watch.hasUndurable {
-            inner.barrier { [watch, commits = watch.commits] result in
+            inner?.barrier { [watch, commits = watch.commits] result in
                 if case .success = result { watch.durable(through: commits) }
             }
         }
-        inner.flush()
+        inner?.flush()
     }
 
-    func tick(now: Int64, wall: Int64) { inner.tick(now: now, wall: wall) }
+    func tick(now: Int64, wall: Int64) { inner?.tick(now: now, wall: wall) }
 
-    var admission: StoreTrouble? { inner.admission }
-    var expiringRecords: Int { inner.expiringRecords }
-    var unsyncedRecords: Int { inner.unsyncedRecords }
-    var failure: DurabilityFailure? { inner.failure }
+    var admission: StoreTrouble? { inner?.admission }
+    var expiringRecords: Int { inner?.expiringRecords ?? 0 }
+    var unsyncedRecords: Int { inner?.unsyncedRecords ?? 0 }
+    var failure: DurabilityFailure? { inner?.failure }
 }
