@@ -18,8 +18,9 @@ final class Machine {
     private(set) var life: EmbeddedLife?
     var process: ShopProcess? { life?.process }
     private var isStarting = false
-    /// A segment before a bit of it was flipped, by its path: what an operator would bring back.
-    private var undamaged: (path: String, bytes: [UInt8])?
+    /// Segments before bits of them were flipped, by their paths: what an operator would bring back. A start that does not read the
+    /// damage succeeds; a later one that has to read further back, because the table's log is lost, meets it.
+    private var undamaged: [String: [UInt8]] = [:]
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
@@ -40,7 +41,6 @@ final class Machine {
             disk.deathStep = nil
             if life.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
             world.trace.note("machine", "the shop starts: \(life.startReport.recordsReplayed) records replayed")
-            undamaged = nil
             self.life = life
             life.begin()
         } catch {
@@ -52,10 +52,10 @@ final class Machine {
         world.trace.note("machine", "the start fails: \(error)")
         if disk.hasDied { return die(.killedInTheMidstOfAStart, nil) }
         disk.kill()
-        if let (path, bytes) = undamaged {
+        if case .damage = error, !undamaged.isEmpty {
             world.coverage[.damageRefused] += 1
-            disk.overwrite(path, bytes)
-            undamaged = nil
+            for path in disk.paths { undamaged[path].map { disk.overwrite(path, $0) } }
+            undamaged = [:]
         } else if disk.failsSyncs {
             disk.failsSyncs = false
         } else if disk.isFull {
@@ -102,10 +102,10 @@ final class Machine {
     private func flipBit() {
         guard world.isFaulty, random.happens(swarm.bitFlipPercent) else { return }
         let segments = disk.paths.filter { $0.hasSuffix(".journal") }
-        guard segments.count > 1, let last = segments.last, (disk.content(last)?.count ?? 0) > 4_096 else { return }
+        guard segments.count > 1 else { return }
         let path = random.pick(Array(segments.dropLast()))
         guard var bytes = disk.content(path), !bytes.isEmpty else { return }
-        undamaged = (path, bytes)
+        if undamaged[path] == nil { undamaged[path] = bytes }
         bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8))
         disk.overwrite(path, bytes)
         world.coverage[.bitFlipped] += 1

@@ -55,7 +55,7 @@ struct Swarm {
             random.happens(percent) ? Double(random.within(1...100)) / 100 * most : 0
         }
         // Some worlds live longer than the markers of finished sagas.
-        let isLong = random.happens(3)
+        let isLong = random.happens(4)
         safety = isLong ? random.within(.seconds(60)...(.seconds(180))) : random.within(.seconds(3)...(.seconds(15)))
         clients = 1 + random.below(8)
         items = 1 + random.below(random.happens(50) ? 3 : 12)
@@ -77,7 +77,7 @@ struct Swarm {
         syncFailureEvery = sometimes(15, .seconds(2)...(.seconds(10)))
         diskFullEvery = sometimes(15, .seconds(2)...(.seconds(10)))
         tableBusyEvery = sometimes(15, .seconds(1)...(.seconds(10)))
-        bitFlipPercent = rate(30, upTo: 50)
+        bitFlipPercent = rate(50, upTo: 100)
         tableLogLossPercent = rate(30, upTo: 80)
         midstPercent = rate(60, upTo: 100)
         slowSyncPercent = rate(40, upTo: 5)
@@ -98,7 +98,7 @@ struct Swarm {
 
         options = EmbeddedOptions()
         options.cacheRecords = random.pick([0, 10, 100, 10_000])
-        options.segmentBytes = random.pick([64 << 10, 256 << 10, 1 << 20])
+        options.segmentBytes = random.pick([8 << 10, 64 << 10, 256 << 10, 1 << 20])
         options.foldStartBytes = random.pick([1, 4 << 10, 64 << 10, 16 << 20])
         options.foldSliceBytes = random.pick([256 << 10, 16 << 20])
         options.checkpointBytes = random.pick([1 << 10, 64 << 10, 64 << 20])

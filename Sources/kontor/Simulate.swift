@@ -14,7 +14,7 @@ struct Simulate: ParsableCommand {
             A seed that fails is named; --seed N --trace tells its story, the same one each time.
 
             Exits with 1 if a promise was broken, and with 3 if none was but a kind of fault or a rare branch never happened in a
-            run of 1000 seeds or more.
+            run of 2000 seeds or more.
             """)
 
     @Option(help: "How many seeds. (default: 1000, or as many as --minutes allows)")
@@ -79,7 +79,7 @@ struct Simulate: ParsableCommand {
         }
         if !report.failed.isEmpty { throw ExitCode(1) }
         print(report.branches)
-        if report.seeds >= 1_000 && !report.coverage.missing.isEmpty { throw ExitCode(3) }
+        if report.seeds >= 2_000 && !report.coverage.missing.isEmpty { throw ExitCode(3) }
     }
 }
 
