@@ -1,5 +1,5 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
-.PHONY: help run build test test-swift test-simulation test-processes simulate overload soak lint format clean
+.PHONY: help run build test test-swift test-simulation test-processes simulate mutants overload soak lint format clean
 
 BINARY := .build/release/kontor
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
@@ -12,6 +12,7 @@ help:
 	@echo "make test-processes   the tests that start, kill and starve the real binary"
 	@echo "make test-simulation  2,000 simulated worlds, the same each time, and a minute of new ones"
 	@echo "make simulate         10,000 simulated worlds: crashes, lost messages, wrong clocks, a store that fails over"
+	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (1 h)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
 	@echo "make lint             what the formatter would change"
@@ -39,6 +40,10 @@ test-simulation: build
 
 simulate: build
 	$(BINARY) simulate --seeds 10000
+
+mutants:
+	@scripts/need libsqlite3-dev python3
+	python3 Tests/Mutants/mutants.py
 
 test-processes: build
 	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus

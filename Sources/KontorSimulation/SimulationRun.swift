@@ -12,13 +12,14 @@ public struct SimulationPlan: Sendable {
     public var seconds: Double?
     public var threads: Int
     /// It ends early when so many seeds have failed.
-    public var failures = 3
+    public var failures: Int
 
-    public init(firstSeed: UInt64, seeds: Int?, seconds: Double?, threads: Int) {
+    public init(firstSeed: UInt64, seeds: Int?, seconds: Double?, threads: Int, failures: Int = 3) {
         self.firstSeed = firstSeed
         self.seeds = seeds
         self.seconds = seconds
         self.threads = threads
+        self.failures = failures
     }
 }
 

@@ -29,6 +29,9 @@ struct Simulate: ParsableCommand {
     @Option(help: "For how long.")
     var minutes: Double?
 
+    @Option(help: "End after this many seeds that failed.")
+    var failures = 3
+
     @Option(help: "Worlds at a time. (default: one a processor)")
     var threads: Int?
 
@@ -39,8 +42,8 @@ struct Simulate: ParsableCommand {
     var about: [String] = []
 
     func validate() throws {
-        guard (seeds ?? 1) > 0, (minutes ?? 1) > 0, (threads ?? 1) > 0 else {
-            throw ValidationError("--seeds, --minutes and --threads are more than 0.")
+        guard (seeds ?? 1) > 0, (minutes ?? 1) > 0, (threads ?? 1) > 0, failures > 0 else {
+            throw ValidationError("--seeds, --minutes, --failures and --threads are more than 0.")
         }
         if trace && seed == nil { throw ValidationError("--trace needs --seed: one world's story.") }
     }
@@ -62,7 +65,7 @@ struct Simulate: ParsableCommand {
         let plan = SimulationPlan(
             firstSeed: first ?? UInt64.random(in: 0..<1_000_000_000_000),
             seeds: seeds ?? (minutes == nil ? 1_000 : nil), seconds: minutes.map { $0 * 60 },
-            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, failures: failures)
         print("Seeds from \(plan.firstSeed) on, \(plan.threads) at a time.")
         var lastLine = 0.0
         let report = SimulationRun.run(plan) { report in

@@ -1,0 +1,113 @@
+"""One-line bugs: a name, the file, what stands there, and what is written instead.
+
+Each is a mistake that somebody made once, in this shop or another one. What stands there must occur exactly once.
+"""
+
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+LEDGER = "Sources/KontorCore/LedgerRules.swift"
+ORDER = "Sources/KontorCore/OrderRules.swift"
+SAGA = "Sources/KontorCore/CheckoutSaga.swift"
+SERVICE = "Sources/KontorService/"
+EMBEDDED = "Sources/KontorEmbedded/"
+
+BUGS = [
+    # The ledger.
+    Bug("no marker when a hold that never came is released", LEDGER,
+        "            draft.setHold(Hold(amount: amount, state: .released, expiry: expiry), of: saga)\n            return .done",
+        "            return .done"),
+    Bug("a hold is granted in spite of its marker", LEDGER,
+        "if earlier.state == .released { return .anomaly(.lateHold) }", "if earlier.state == .released { return .held(grant: 0) }"),
+    Bug("the amount is looked at before the duplicate", LEDGER,
+        "        if let earlier = draft.hold(saga) {\n",
+        "        if let account = draft.account, amount > account.balance { return .insufficient(balance: account.balance) }\n"
+        "        if let earlier = draft.hold(saga) {\n"),
+    Bug("a repeated hold locks again", LEDGER,
+        "return earlier.amount == amount ? .held(grant: earlier.grant) : .anomaly(.differentAmount)",
+        "draft.account?.held += amount; return .held(grant: earlier.grant)"),
+    Bug("a repeated capture sells again", LEDGER,
+        "        if hold.state == .captured { return .done }\n\n        // From here on it succeeds.\n        account.held -= amount\n",
+        "\n        // From here on it succeeds.\n        if hold.state == .held { account.held -= amount }\n"),
+    Bug("a late capture sells what another hold locks", LEDGER,
+        "        if hold.grant != grant { return .anomaly(.captureWithoutHold) }\n", ""),
+    Bug("a release keeps the lock", LEDGER,
+        "            account.held -= amount\n            draft.account = account\n        }\n        hold.state = .released",
+        "            draft.account = account\n        }\n        hold.state = .released"),
+    Bug("a repeated release gives back twice", LEDGER,
+        "        if hold.state == .released { return .done }\n\n        // From here on it succeeds.\n        if var account = draft.account {\n            account.held -= amount\n",
+        "\n        // From here on it succeeds.\n        if var account = draft.account {\n            account.held -= min(account.held, amount)\n"),
+    Bug("a hold takes what others hold", LEDGER,
+        "        if amount > account.available { return .contended(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.held += amount",
+        "\n        // From here on it succeeds.\n        account.held += amount"),
+    Bug("a hold is refused for somebody else's undecided checkout", LEDGER,
+        "        if amount > account.balance { return .insufficient(balance: account.balance) }\n        if amount > account.available { return .contended(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.held += amount",
+        "        if amount > account.available { return .insufficient(balance: account.available) }\n\n        // From here on it succeeds.\n        account.held += amount"),
+    Bug("a withdrawal takes what is held", LEDGER,
+        "        if amount > account.available { return .contended(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount",
+        "\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount"),
+    Bug("a payment that is cancelled twice comes back twice", LEDGER,
+        "        if payment.isCancelled { return .done }\n", ""),
+    # The order.
+    Bug("a removed item is still charged", ORDER, "        order.total -= order.lines[index].price\n", ""),
+    Bug("a basket can change while it is checked out", ORDER, "        case .checkingOut: return .isCheckingOut\n        case .paid: return .alreadyPaid",
+        "        case .checkingOut: return nil\n        case .paid: return .alreadyPaid"),
+    Bug("batch_init replaces an order in the midst of its checkout", ORDER,
+        "            if old.status == .checkingOut || draft.saga != nil { return .isCheckingOut }\n", ""),
+    Bug("a later decision overrides the first one", ORDER,
+        "        case .committed, .aborted, .retrying: return .decided(saga)\n        case .holdingTogether, .holdingInOrder: break",
+        "        case .retrying: return .decided(saga)\n        case .committed, .aborted, .holdingTogether, .holdingInOrder: break"),
+    Bug("an attempt has the number of the one before", ORDER,
+        "        order.attempt += 1\n        order.status = .checkingOut", "        order.attempt = max(1, order.attempt)\n        order.status = .checkingOut"),
+    Bug("a second try in lock order has the first one's number", ORDER,
+        "        order.history.end(id.attempt, trace)\n        order.attempt += 1\n", "        order.history.end(id.attempt, trace)\n"),
+    # The saga.
+    Bug("a checkout commits before all is held", SAGA, "if legs.allSatisfy({ $0 == .held }) { return ask(.decide(.commit), now: now) }",
+        "if legs.contains(where: { $0 == .held }) { return ask(.decide(.commit), now: now) }"),
+    Bug("compensation ends after the first release", SAGA,
+        "        guard legs.allSatisfy({ $0 == .settled }) else { return [] }\n        switch record.phase {",
+        "        guard legs.allSatisfy({ $0 == .settled }) || record.phase != .committed else { return [] }\n        switch record.phase {"),
+    Bug("only legs that were held are released", SAGA,
+        "        return legs.indices.map { send($0, step, now: now) }\n    }\n\n    /// Asks whether",
+        "        return legs.indices.filter { legs[$0] != .idle || step == .capture || $0 == 0 }.map { send($0, step, now: now) }\n    }\n\n    /// Asks whether"),
+    Bug("nothing of a saga is sent twice", SAGA,
+        "for leg in legs.indices where isOverdue(legs[leg], now: now) { actions.append(send(leg, settlingStep, now: now)) }",
+        "_ = legs"),
+    # The services.
+    Bug("a refusal is told to those who joined after it", SERVICE + "CheckoutCoordinator.swift",
+        "let concerned = present.callers.filter { !$0.hasJoined || result == .paid }", "let concerned = present.callers"),
+    Bug("a conflict counts as committed", SERVICE + "Engine.swift",
+        "            case .conflict, .unknown: return nil\n", "            case .conflict: return decision.reply\n            case .unknown: return nil\n"),
+    Bug("an unknown commit is settled by a look", SERVICE + "UnknownCommits.swift",
+        "        if due.isEmpty { agenda.add { self.fenceAll() } }\n        due.append(Case(unsettled, completion: completion))",
+        "        store.load([Touch(unsettled.group)]) { completion((try? $0.get().first?.version) == unsettled.landed ? .landed : .neverLands) }"),
+    Bug("answers leave before the barrier", SERVICE + "Shop.swift",
+        "        parts.store.barrier { [sink] result in\n", "        let result = Result<Void, DurabilityFailure>.success(()); do {\n"),
+    Bug("what a crash left is not settled", SERVICE + "Recovery.swift",
+        "            orphans.append(Orphan(account: key.group, saga: saga, hold: hold))\n", "            break\n"),
+    Bug("open sagas are not resumed", SERVICE + "Recovery.swift", "            shop.orders.coordinator.drive(saga)\n", "            break\n"),
+    Bug("nobody takes over what another process left", SERVICE + "Takeover.swift", "            coordinator.drive(saga)\n", "            _ = saga\n"),
+    Bug("a hold that came late is never undone", SERVICE + "OrphanScan.swift",
+        "        case .held where now > hold.expiry || isAbsurd(hold.expiry, now: now): break\n", ""),
+    # The embedded store.
+    Bug("an answer does not wait for the sync", EMBEDDED + "EmbeddedStore+Durability.swift",
+        "            durability.waiters.append(completion)\n        } else if", "            completion(.success(()))\n        } else if"),
+    Bug("a frame is not synced", EMBEDDED + "JournalWriter.swift", "            try file.sync()\n            syncSeconds?", "            syncSeconds?"),
+    Bug("the next segment's name is not synced", EMBEDDED + "JournalWriter.swift", "        try directory.sync()\n        file = next\n", "        file = next\n"),
+    Bug("a failed sync is forgotten", EMBEDDED + "EmbeddedStore+Durability.swift",
+        "            fail(\"the journal: \\(error)\")\n",
+        "            _ = error; durability.isInFlight = false; durability.sealed.popFirst()?.waiters.forEach { $0(.success(())) }\n"),
+    Bug("a segment is deleted too early", EMBEDDED + "JournalFolder.swift", "where segment < position.segment {", "where segment <= position.segment {"),
+    Bug("the journal is deleted in spite of a checkpoint that failed", EMBEDDED + "JournalFolder.swift",
+        "guard try table.checkpoint() else { return .success(false) }", "_ = try table.checkpoint()"),
+    Bug("versions are not compared", EMBEDDED + "EmbeddedStore.swift",
+        "guard !head.pointee.isLoading, version(head.pointee.version) == change.expected else { return .conflict }",
+        "guard !head.pointee.isLoading else { return .conflict }"),
+]

@@ -1,0 +1,133 @@
+"""Puts bugs into a copy of the sources, one at a time, and sees whether the simulator catches each.
+
+A simulator that finds nothing proves something only if it would have found something. Exits with 1 if a bug was not caught
+within its time, did not compile, or if what it replaces does not stand in the sources exactly once.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from bugs import BUGS, Bug
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COPIED = ["Package.swift", "Sources", "Tests"]
+BUILD = ["swift", "build", "-c", "release", "--static-swift-stdlib", "-Xswiftc", "-enforce-exclusivity=unchecked",
+         "--product", "kontor"]
+SECONDS = 60
+# The last seeds of a minute are simulated to their end.
+GRACE = 60
+
+
+class Failed(Exception):
+    """What to tell about a bug that was not caught."""
+
+
+def copy_sources(scratch: pathlib.Path) -> None:
+    """A fresh copy; what was built there before stays, to be built upon."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source, target = ROOT / name, scratch / name
+        if source.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+
+
+def build(scratch: pathlib.Path) -> pathlib.Path:
+    done = subprocess.run(BUILD, cwd=scratch, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line]
+        raise Failed("does not compile: " + "; ".join(lines[:3]))
+    return scratch / ".build/release/kontor"
+
+
+def simulate(binary: pathlib.Path, *arguments: str) -> tuple[int, str, float]:
+    start = time.monotonic()
+    try:
+        done = subprocess.run([binary, "simulate", *arguments], capture_output=True, text=True, timeout=SECONDS + GRACE)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"the simulator did not end within {SECONDS + GRACE} s")
+    return done.returncode, done.stdout + done.stderr, time.monotonic() - start
+
+
+def mutated(scratch: pathlib.Path, bug: Bug) -> tuple[pathlib.Path, str]:
+    """The file with the bug in it, written; and what stood there."""
+    path = scratch / bug.file
+    text = path.read_text()
+    if text.count(bug.old) != 1:
+        raise Failed(f"what it replaces stands {text.count(bug.old)} times in {bug.file}")
+    path.write_text(text.replace(bug.old, bug.new))
+    return path, text
+
+
+def caught(binary: pathlib.Path) -> tuple[str | None, str]:
+    """The seed that caught it, and how."""
+    code, output, seconds = simulate(binary, "--first", "1", "--minutes", str(SECONDS / 60), "--failures", "1")
+    seed = re.search(r"^Seed (\d+) BROKE.*\n  (.*)$", output, re.MULTILINE)
+    if code == 1 and seed:
+        return seed[1], f"{seconds:.0f} s, seed {seed[1]}: {seed[2]}"
+    if code < 0:
+        # It met one of its own preconditions: the bug is found, by the shop itself.
+        words = re.search(r"Fatal error.*", output)
+        return None, f"{seconds:.0f} s, the shop stopped itself: {words[0] if words else f'signal {-code}'}"
+    raise Failed(f"SURVIVED {seconds:.0f} s, exit {code}")
+
+
+def prove(scratch: pathlib.Path, bug: Bug, sound: pathlib.Path) -> str:
+    path, text = mutated(scratch, bug)
+    try:
+        seed, how = caught(build(scratch))
+    finally:
+        path.write_text(text)
+    if seed is not None and simulate(sound, "--seed", seed)[0] != 0:
+        raise Failed(f"seed {seed} fails without the bug, too")
+    return how
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scratch", type=pathlib.Path, help="where to copy and build; kept (default: a directory that is removed)")
+    parser.add_argument("--only", help="bugs whose name has this text")
+    parser.add_argument("--list", action="store_true", help="print their names")
+    options = parser.parse_args()
+    bugs = [bug for bug in BUGS if options.only is None or options.only in bug.name]
+    if options.list:
+        print("\n".join(bug.name for bug in bugs))
+        return 0
+    if not bugs:
+        parser.error(f"no bug has \"{options.only}\" in its name")
+    with tempfile.TemporaryDirectory() as directory:
+        return run(bugs, options.scratch or pathlib.Path(directory))
+
+
+def run(bugs: list[Bug], scratch: pathlib.Path) -> int:
+    copy_sources(scratch)
+    try:
+        sound = scratch / "sound"
+        shutil.copy2(build(scratch), sound)
+        code, output, _ = simulate(sound, "--first", "1", "--minutes", str(SECONDS / 60))
+        if code != 0:
+            raise Failed(f"the simulator fails without a bug: exit {code}\n{output}")
+    except Failed as reason:
+        print(f"Without a bug: {reason}")
+        return 1
+    survivors = 0
+    for bug in bugs:
+        try:
+            print(f"caught    {bug.name}: {prove(scratch, bug, sound)}", flush=True)
+        except Failed as reason:
+            survivors += 1
+            print(f"NOT CAUGHT {bug.name}: {reason}", flush=True)
+    print(f"{len(bugs) - survivors} of {len(bugs)} bugs caught; without them the same seeds pass.")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
