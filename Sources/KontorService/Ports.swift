@@ -138,6 +138,23 @@ public struct ParticipantMessage {
     }
 }
 
+/// The orders as the ledgers see them, in this process or far away: they ask, and change nothing. A question may be lost, and its reply
+/// come late or twice.
+public protocol OrderReader: AnyObject {
+    func ask(_ questions: [OrderQuestion])
+}
+
+/// A `read` or `inspect` of one order, and where its reply goes.
+public struct OrderQuestion {
+    public let command: OrderCommand
+    public let reply: (Reply<OrderOutcome>) -> Void
+
+    public init(command: OrderCommand, reply: @escaping (Reply<OrderOutcome>) -> Void) {
+        self.command = command
+        self.reply = reply
+    }
+}
+
 // MARK: Time and chance
 
 /// Time. Deadlines within a process are monotonic; those that are stored or sent are wall clock.
