@@ -3,7 +3,7 @@
 import KontorCore
 
 /// Orders, their items, and their checkouts. Reads accounts of the ledgers, but changes them only by its sagas.
-public final class OrderService {
+public final class OrderService: OrderReader {
     private let engine: Engine<OrderRules>
     private let probe: EngineProbe
     // Read from, and changed only by sagas.
@@ -41,6 +41,10 @@ public final class OrderService {
         _ command: OrderCommand, keyed: KeyedWrite? = nil, reply: @escaping (Reply<OrderOutcome>) -> Void
     ) {
         engine.submit(command, keyed: keyed, reply: reply)
+    }
+
+    public func ask(_ questions: [OrderQuestion]) {
+        for question in questions { engine.submit(question.command, reply: question.reply) }
     }
 
     func checkout(

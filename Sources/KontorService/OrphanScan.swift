@@ -6,13 +6,16 @@ import KontorCore
 /// Looks through all holds and markers, again and again.
 final class OrphanScan {
     private let shop: Shop.Parts
+    private let kinds: [GroupKey.Kind]
     private let clock: any ShopClock
     private let settlement: OrphanSettlement
     private var isRunning = false
     private var nextPass: Int64 = .min
 
-    init(_ shop: Shop.Parts, clock: any ShopClock) {
+    /// - Parameter kinds: the ledgers that it looks through.
+    init(_ shop: Shop.Parts, of kinds: [GroupKey.Kind], clock: any ShopClock) {
         self.shop = shop
+        self.kinds = kinds
         self.clock = clock
         settlement = OrphanSettlement(shop, holdsCanBeLate: true)
     }
@@ -21,9 +24,12 @@ final class OrphanScan {
         guard !isRunning, now >= nextPass else { return }
         isRunning = true
         nextPass = now + Limits.orphanScanMilliseconds
-        scan(.item) { [self] in
-            scan(.user) { [self] in isRunning = false }
-        }
+        scan(kinds[...])
+    }
+
+    private func scan(_ kinds: ArraySlice<GroupKey.Kind>) {
+        guard let kind = kinds.first else { return isRunning = false }
+        scan(kind) { [self] in scan(kinds.dropFirst()) }
     }
 
     /// A ledger that cannot be read now is looked through in the next pass.

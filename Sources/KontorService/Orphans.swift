@@ -37,7 +37,7 @@ final class OrphanSettlement {
     }
 
     func settle(_ orphan: Orphan, completion: @escaping (Result) -> Void) {
-        shop.orders.submit(OrderCommand(orphan.saga.order, .inspect)) { [self] reply in
+        let question = OrderQuestion(command: OrderCommand(orphan.saga.order, .inspect)) { [self] reply in
             let verdict = verdict(on: orphan.saga, reply)
             switch verdict {
             case .open: completion(.sagaIsOpen)
@@ -47,6 +47,7 @@ final class OrphanSettlement {
                 end(orphan, completion)
             }
         }
+        shop.orderReader.ask([question])
     }
 
     private func verdict(on saga: SagaID, _ reply: Reply<OrderOutcome>) -> Verdict {

@@ -7,19 +7,6 @@ import KontorCore
 /// Its owner calls ``handle(_:deadline:caller:)`` for requests and ``tick()`` every `Limits.tickMilliseconds`, each followed by
 /// ``endTurn()``, and ``endTurn()`` after it has delivered a completion to the store.
 public final class Shop {
-    /// What the services share.
-    struct Parts {
-        let store: any RecordStore
-        let agenda: Agenda
-        let stock: LedgerService
-        let payment: LedgerService
-        let orders: OrderService
-        let log: any EventLog
-        let metrics: ShopMetrics
-
-        func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }
-    }
-
     let parts: Parts
     private let random: any RandomSource
     let clock: any ShopClock
@@ -44,27 +31,8 @@ public final class Shop {
         world: ShopWorld = .alone, keys: KeyPolicy = KeyPolicy(), metrics: ShopMetrics = ShopMetrics(),
         refusals: Refusals = Refusals()
     ) {
-        let agenda = Agenda()
-        let departures = Departures()
-        let isAlone = if case .alone = world { true } else { false }
-        let stock = LedgerService(
-            "stock", store: store, agenda: agenda, clock: clock, metrics: metrics, canBeLate: !isAlone)
-        let payment = LedgerService(
-            "payment", store: store, agenda: agenda, clock: clock, metrics: metrics, canBeLate: !isAlone)
-        let wires: CheckoutCoordinator.Wires
-        switch world {
-        case .alone: wires = CheckoutCoordinator.Wires(stock: stock, payment: payment, isNetwork: false)
-        case .oneOfSeveral(let toStock, let toPayment):
-            wires = CheckoutCoordinator.Wires(
-                stock: DepartingLink(toStock, departures), payment: DepartingLink(toPayment, departures), isNetwork: true)
-        }
-        let orders = OrderService(
-            store: store, agenda: agenda, stock: stock, payment: payment, wires: wires, clock: clock, random: random,
-            log: log, metrics: metrics)
-        parts = Parts(
-            store: store, agenda: agenda, stock: stock, payment: payment, orders: orders, log: log, metrics: metrics)
-        neighbourhood =
-            isAlone ? nil : Neighbourhood(parts, departures: departures, clock: clock, random: random)
+        (parts, neighbourhood) = Self.assemble(
+            store: store, clock: clock, random: random, log: log, world: world, metrics: metrics)
         self.refusals = refusals
         refusalLog = RefusalLog(refusals, log: log, factory: metrics.factory)
         self.random = random
@@ -353,44 +321,6 @@ extension ShopAnswer {
         case .hasOpenSaga(let group): return "refused, a checkout is open on \(group)"
         case .unknown: return "ended half-way: repeat it"
         default: return "refused"
-        }
-    }
-}
-
-// MARK: Direct payments: the ledger knows those, and the order knows whether a checkout paid it
-
-extension Shop {
-    private func cancelPayment(
-        user: Identifier, order: Identifier, _ keyed: KeyedWrite?, answer: @escaping (ShopAnswer) -> Void
-    ) {
-        let command = LedgerCommand(GroupKey(.user, user), .cancelPayment(order: order))
-        parts.payment.submit(command, keyed: keyed) { [self] reply in
-            guard reply == .decided(.noDirectPayment) else { return answer(reply.answer) }
-            isPaidByCheckout(order, user: user, answer: answer) { isPaid in
-                answer(isPaid ? .paidByCheckout : reply.answer)
-            }
-        }
-    }
-
-    private func paymentStatus(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
-        let command = LedgerCommand(GroupKey(.user, user), .findPayment(order: order))
-        parts.payment.submit(command) { [self] reply in
-            guard reply == .decided(.payment(isPaid: false)) else { return answer(reply.answer) }
-            isPaidByCheckout(order, user: user, answer: answer) { isPaid in
-                answer(.ledger(.payment(isPaid: isPaid)))
-            }
-        }
-    }
-
-    private func isPaidByCheckout(
-        _ order: Identifier, user: Identifier, answer: @escaping (ShopAnswer) -> Void, then: @escaping (Bool) -> Void
-    ) {
-        parts.orders.submit(OrderCommand(order, .read)) { reply in
-            switch reply {
-            case .decided(.order(let order)): then(order.status == .paid && order.user == user)
-            case .decided: then(false)
-            case .refused, .unknown, .keyed: answer(reply.answer)
-            }
         }
     }
 }

@@ -6,12 +6,14 @@ import KontorService
 final class Cluster {
     fileprivate final class Replica {
         let number: Int
+        let served: Set<GroupKey.Kind>
         let drift: Int64
         var wallOffset: Int64 = 0
         var process: ShopProcess?
 
-        init(number: Int, drift: Int64) {
+        init(number: Int, served: Set<GroupKey.Kind>, drift: Int64) {
             self.number = number
+            self.served = served
             self.drift = drift
         }
     }
@@ -29,7 +31,8 @@ final class Cluster {
         self.random = random
         store = SharedStore(world, swarm, random.fork())
         replicas = (1...swarm.shops).map { number in
-            Replica(number: number, drift: swarm.drift == 0 ? 0 : random.within(-1_000...1_000))
+            let served = swarm.isSplit ? [[.order, .item, .user][number % 3]] : Set(GroupKey.Kind.allCases)
+            return Replica(number: number, served: served, drift: swarm.drift == 0 ? 0 : random.within(-1_000...1_000))
         }
     }
 
@@ -44,7 +47,10 @@ final class Cluster {
         world.trace.note("cluster", "shop \(replica.number) starts")
         process.begin(
             connection,
-            .oneOfSeveral(stock: Link(self, process, .item), payment: Link(self, process, .user)))
+            .oneOfSeveral(
+                Neighbours(
+                    served: replica.served, stock: Link(self, process, .item), payment: Link(self, process, .user),
+                    orders: Link(self, process, .order))))
     }
 
     private func kill(_ replica: Replica, _ branch: Branch) {
@@ -87,11 +93,19 @@ final class Cluster {
             }
             send { sender?.post { message.reply(reply) } }
         }
-        send { [weak self] in
-            guard let self else { return }
-            let awake = replicas.compactMap(\.process)
-            if !awake.isEmpty { random.pick(awake).receive([carried], for: kind) }
+        send { [weak self] in self?.anyProcess(of: kind)?.receive([carried], for: kind) }
+    }
+
+    fileprivate func send(_ question: OrderQuestion, from sender: ShopProcess) {
+        let carried = OrderQuestion(command: question.command) { [weak self, weak sender] reply in
+            self?.send { sender?.post { question.reply(reply) } }
         }
+        send { [weak self] in self?.anyProcess(of: .order)?.receive([carried]) }
+    }
+
+    private func anyProcess(of kind: GroupKey.Kind) -> ShopProcess? {
+        let awake = replicas.filter { $0.served.contains(kind) }.compactMap(\.process)
+        return awake.isEmpty ? nil : random.pick(awake)
     }
 
     private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
@@ -102,7 +116,7 @@ final class Cluster {
 }
 
 /// What one process has of the network.
-private final class Link: Participant {
+private final class Link: Participant, OrderReader {
     private unowned let cluster: Cluster
     private weak var process: ShopProcess?
     private let kind: GroupKey.Kind
@@ -117,12 +131,22 @@ private final class Link: Participant {
         guard let process else { return }
         for message in messages { cluster.send(message, kind, from: process) }
     }
+
+    func ask(_ questions: [OrderQuestion]) {
+        guard let process else { return }
+        for question in questions { cluster.send(question, from: process) }
+    }
 }
 
 extension Cluster: Site {
     func start() { for replica in replicas { start(replica) } }
 
-    var isAccepting: Bool { replicas.contains { $0.process?.isAccepting == true } }
+    /// Of each service one.
+    var isAccepting: Bool {
+        GroupKey.Kind.allCases.allSatisfy { kind in
+            replicas.contains { $0.served.contains(kind) && $0.process?.isAccepting == true }
+        }
+    }
 
     /// Each looks after what others left, so that it takes as long as that, and as a hold whose copy came late.
     var longestRecovery: Int64 { .seconds(30) }
@@ -150,7 +174,7 @@ extension Cluster: Site {
     var amounts: [GroupKey: Amounts] { store.amounts }
 
     func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
-        let accepting = replicas.compactMap(\.process).filter(\.isAccepting)
+        let accepting = replicas.filter { $0.served.contains(request.service) }.compactMap(\.process).filter(\.isAccepting)
         guard !accepting.isEmpty else { return false }
         return random.pick(accepting).submit(request, key: key, milliseconds: milliseconds, caller: caller)
     }

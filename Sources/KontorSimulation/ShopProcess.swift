@@ -97,6 +97,11 @@ final class ShopProcess: AnswerSink, EventLog {
         post { [self] in shop?.receive(messages, for: kind) }
     }
 
+    /// What ledgers of other processes ask.
+    func receive(_ questions: [OrderQuestion]) {
+        post { [self] in shop?.receive(questions) }
+    }
+
     /// Something to be done in the next turn: the completion of blocking work, or a reply.
     func post(_ completion: @escaping () -> Void) {
         if isEnded { return }

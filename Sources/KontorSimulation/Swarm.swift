@@ -36,6 +36,8 @@ struct Swarm {
 
     /// Processes over one store; 1: one on a machine of its own.
     var shops: Int
+    /// Each of them serves orders, stock or payment only.
+    var isSplit: Bool
     var messageLossPercent: Double
     var messageDoublePercent: Double
     var messageLatePercent: Double
@@ -86,7 +88,9 @@ struct Swarm {
         lateAnswerPercent = rate(30, upTo: 10)
         drift = random.happens(30) ? random.within(-1_000...1_000) : 0
 
-        shops = random.happens(60) ? 1 : 2 + random.below(3)
+        let several = 2 + random.below(3)
+        isSplit = random.happens(50)
+        shops = random.happens(60) ? 1 : isSplit ? several + 1 : several
         messageLossPercent = rate(50, upTo: 15)
         messageDoublePercent = rate(50, upTo: 20)
         messageLatePercent = rate(50, upTo: 10)

@@ -67,7 +67,9 @@ final class SeveralWorld {
         Shop(
             store: store, clock: clock, random: random, log: events, sink: RecordingSink(),
             world: .oneOfSeveral(
-                stock: LossyLink(self, .item, from: index, life), payment: LossyLink(self, .user, from: index, life)))
+                Neighbours(
+                    served: Set(GroupKey.Kind.allCases), stock: LossyLink(self, .item, from: index, life),
+                    payment: LossyLink(self, .user, from: index, life), orders: LossyLink(self, .order, from: index, life))))
     }
 
     // MARK: The network
@@ -237,7 +239,7 @@ final class SeveralWorld {
 }
 
 /// A link of one process to the ledgers of all.
-private final class LossyLink: Participant {
+private final class LossyLink: Participant, OrderReader {
     private unowned let world: SeveralWorld
     private let kind: GroupKey.Kind
     private let sender: Int
@@ -253,4 +255,6 @@ private final class LossyLink: Participant {
     func send(_ messages: [ParticipantMessage]) {
         for message in messages { world.send(message, kind, from: sender, life) }
     }
+
+    func ask(_ questions: [OrderQuestion]) { Issue.record("A shop that serves orders asks others about them.") }
 }
