@@ -30,7 +30,7 @@ test: lint build test-swift test-simulation test-processes
 	@echo "All tests passed."
 
 test-swift:
-	@scripts/need libsqlite3-dev
+	@scripts/need libsqlite3-dev redis-server
 	swift test
 
 # A seed that failed once is in the first part for ever; new worlds are for what nobody has thought of.

@@ -17,6 +17,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
@@ -53,6 +54,23 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
+        // The store on Redis 7 or Valkey, and a small client for it.
+        .target(
+            name: "KontorRedis",
+            dependencies: [
+                "KontorCore", "KontorService", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+        // What the services say to each other when each is a process of its own.
+        .target(
+            name: "KontorLink",
+            dependencies: [
+                "KontorCore", "KontorService",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         // A store in memory, and a simulated disk for the embedded one: links no NIO.
         .target(
             name: "KontorSimulation",
@@ -70,7 +88,7 @@ let package = Package(
             name: "kontor",
             dependencies: [
                 "CLinux", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
-                "KontorSimulation",
+                "KontorSimulation", "KontorRedis", "KontorLink",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -94,7 +112,14 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         .testTarget(
-            name: "StoreContractTests", dependencies: ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation"]),
+            name: "StoreContractTests",
+            dependencies: ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation", "RedisSupport"]),
+        .target(
+            name: "RedisSupport",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorRedis", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], path: "Tests/RedisSupport"),
         .testTarget(
             name: "EmbeddedTests",
             dependencies: [

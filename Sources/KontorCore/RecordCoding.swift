@@ -129,13 +129,13 @@ extension RecordKey {
 }
 
 extension Account {
-    fileprivate func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         for amount in [balance, held, deposited, withdrawn, captured, price] { writer.amount(amount) }
         writer.varint(UInt64(generation))
         writer.varint(UInt64(grants))
     }
 
-    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
         self.init()
         balance = try reader.amount()
         held = try reader.amount()
@@ -158,7 +158,7 @@ extension Hold {
 }
 
 extension Order {
-    fileprivate func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         writer.text(user.text)
         writer.fixed(incarnation)
         writer.varint(UInt64(attempt))
@@ -173,7 +173,7 @@ extension Order {
         writer.blob(history.bytes)
     }
 
-    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
         self.init(user: try reader.identifier(), incarnation: try reader.fixed(UInt64.self))
         attempt = try reader.uint32()
         status = try reader.raw(Status.self)
@@ -188,7 +188,7 @@ extension Order {
 }
 
 extension SagaRecord {
-    fileprivate func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         writer.sagaID(id)
         writer.fixed(deadline)
         writer.fixed(begun)
@@ -208,7 +208,7 @@ extension SagaRecord {
         for grant in grants { writer.varint(UInt64(grant)) }
     }
 
-    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
         let id = try reader.sagaID()
         let deadline = try reader.fixed(Int64.self)
         let begun = version >= 2 ? try reader.fixed(Int64.self) : deadline - Limits.deadlineMilliseconds
@@ -290,14 +290,14 @@ extension ByteWriter {
         }
     }
 
-    fileprivate mutating func amount(_ amount: Amount) { varint(UInt64(bitPattern: amount.raw)) }
+    mutating func amount(_ amount: Amount) { varint(UInt64(bitPattern: amount.raw)) }
 
-    fileprivate mutating func groupKey(_ key: GroupKey) {
+    mutating func groupKey(_ key: GroupKey) {
         byte(key.kind.rawValue)
         text(key.id.text)
     }
 
-    fileprivate mutating func sagaID(_ saga: SagaID) {
+    mutating func sagaID(_ saga: SagaID) {
         text(saga.order.text)
         fixed(saga.incarnation)
         varint(UInt64(saga.attempt))
@@ -313,7 +313,7 @@ extension ByteReader {
         return legs
     }
 
-    fileprivate mutating func amount() throws(DecodingFailure) -> Amount { Amount(Int64(bitPattern: try varint())) }
+    mutating func amount() throws(DecodingFailure) -> Amount { Amount(Int64(bitPattern: try varint())) }
 
     mutating func uint32() throws(DecodingFailure) -> UInt32 {
         guard let value = UInt32(exactly: try varint()) else { throw .invalid("a 32-bit number") }
@@ -334,21 +334,21 @@ extension ByteReader {
         return value
     }
 
-    fileprivate mutating func identifier() throws(DecodingFailure) -> Identifier {
+    mutating func identifier() throws(DecodingFailure) -> Identifier {
         guard let id = Identifier(try text()) else { throw .invalid("an identifier") }
         return id
     }
 
-    fileprivate mutating func idempotencyKey() throws(DecodingFailure) -> IdempotencyKey {
+    mutating func idempotencyKey() throws(DecodingFailure) -> IdempotencyKey {
         guard let key = IdempotencyKey(try text()) else { throw .invalid("an idempotency key") }
         return key
     }
 
-    fileprivate mutating func groupKey() throws(DecodingFailure) -> GroupKey {
+    mutating func groupKey() throws(DecodingFailure) -> GroupKey {
         GroupKey(try raw(GroupKey.Kind.self), try identifier())
     }
 
-    fileprivate mutating func sagaID() throws(DecodingFailure) -> SagaID {
+    mutating func sagaID() throws(DecodingFailure) -> SagaID {
         SagaID(order: try identifier(), incarnation: try fixed(UInt64.self), attempt: try uint32())
     }
 }

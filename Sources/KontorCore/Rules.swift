@@ -70,6 +70,28 @@ public enum Record: Hashable, Sendable {
     case key(KeptKey)
 }
 
+extension Record {
+    /// Whether it locks its group: a saga, or a hold that is neither captured nor released.
+    public var isLock: Bool {
+        switch self {
+        case .saga: return true
+        case .hold(let hold): return hold.state == .held
+        case .account, .payment, .order, .key: return false
+        }
+    }
+
+    /// From when on a store may remove it in its own time, wall clock, milliseconds since 1970: nobody has a use for it any more. nil: it
+    /// stays until it is removed.
+    public var removableFrom: Int64? {
+        switch self {
+        case .key(let kept): return kept.expires
+        case .hold(let hold) where hold.state != .held && hold.expiry != 0:
+            return hold.expiry + Limits.clockSkewMilliseconds
+        case .hold, .saga, .account, .payment, .order: return nil
+        }
+    }
+}
+
 /// What one command reads: its group's head and at most one more member.
 public struct Touch: Sendable {
     public let group: GroupKey

@@ -48,11 +48,17 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     init(_ table: ConnectionTable) { self.table = table }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        // Somebody else looked at the connection first.
+        if context.channel.isActive { enter() }
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) { leave() }
 
-    func channelActive(context: ChannelHandlerContext) {
+    func channelActive(context: ChannelHandlerContext) { enter() }
+
+    private func enter() {
         if table.isDraining {
             abort()
         } else if table.add(self) {
@@ -161,7 +167,7 @@ extension ConnectionHandler {
             let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT
             arriving = Exchange(
                 headers.problem.map { .ready(Response($0)) }
-                    ?? table.service.target(method: head.method, uri: head.uri),
+                    ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
                 key: headers.key, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)

@@ -4,6 +4,9 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
+/// Decides what a new connection is, on its event loop.
+public typealias ConnectionFilter = @Sendable (_ channel: any Channel, _ addHTTP: @escaping () throws -> Void) throws -> Void
+
 /// Serves one ``HTTPService`` on one address. The public gateway and the internal listener are two of these.
 public final class HTTPListener: Sendable {
     /// The port that it is bound to; chosen by the system if 0 was asked for.
@@ -21,10 +24,12 @@ public final class HTTPListener: Sendable {
     ///
     /// - Parameters:
     ///   - port: 0 lets the system choose one.
+    ///   - first: looks at a new connection before HTTP does: it either takes the connection over, or adds HTTP's handlers by the closure
+    ///     that it is given.
     ///   - group: The event loops that the connections are spread over. The listener does not shut them down.
     /// - Returns: fails with an `IOError` if the address cannot be bound.
     public static func bind(
-        host: String, port: Int, group: any EventLoopGroup, service: HTTPService
+        host: String, port: Int, group: any EventLoopGroup, service: HTTPService, first: ConnectionFilter? = nil
     ) -> EventLoopFuture<HTTPListener> {
         let loops = Array(group.makeIterator())
         let maximumConnections = max(1, (service.maximumConnections + loops.count - 1) / loops.count)
@@ -36,12 +41,12 @@ public final class HTTPListener: Sendable {
             }
         }
         return EventLoopFuture.whenAllSucceed(tables, on: group.next()).flatMap { tables in
-            bootstrap(group, tables).bind(host: host, port: port).map { HTTPListener($0, tables) }
+            bootstrap(group, tables, first).bind(host: host, port: port).map { HTTPListener($0, tables) }
         }
     }
 
     private static func bootstrap(
-        _ group: any EventLoopGroup, _ tables: [NIOLoopBound<ConnectionTable>]
+        _ group: any EventLoopGroup, _ tables: [NIOLoopBound<ConnectionTable>], _ first: ConnectionFilter?
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: HTTPLimits.backlogConnections)
@@ -55,13 +60,18 @@ public final class HTTPListener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let table = tables.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
-                    let connection = ConnectionHandler(table.value)
-                    try channel.pipeline.syncOperations.addHandlers(
-                        OverloadGate(before: connection),
-                        ByteToMessageHandler(decoder(), maximumBufferSize: HTTPLimits.undecodedBytes),
-                        connection)
+                    let addHTTP = { try addHandlers(to: channel, table.value) }
+                    if let first { try first(channel, addHTTP) } else { try addHTTP() }
                 }
             }
+    }
+
+    private static func addHandlers(to channel: any Channel, _ table: ConnectionTable) throws {
+        let connection = ConnectionHandler(table)
+        try channel.pipeline.syncOperations.addHandlers(
+            OverloadGate(before: connection),
+            ByteToMessageHandler(decoder(), maximumBufferSize: HTTPLimits.undecodedBytes),
+            connection)
     }
 
     private static func decoder() -> HTTPRequestDecoder {

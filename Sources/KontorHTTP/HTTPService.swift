@@ -1,6 +1,7 @@
 // What a listener serves: the shop's routes, pages for operators, or both, and the health checks.
 // Connections are ConnectionHandler's business; where the shop's routes lead is the Router's.
 
+import KontorCore
 import KontorService
 import NIOHTTP1
 
@@ -27,6 +28,10 @@ public struct HTTPService: Sendable {
     let shop: (any RequestPort)?
     /// Whether the routes are served that make stock and credit out of nothing.
     let isAdminOpen: Bool
+    /// The services whose routes are served; the others' are unknown here.
+    let served: Set<GroupKey.Kind>
+    /// What requests other than the health checks must bear, as `Authorization: Bearer SECRET`; nil: nothing.
+    let secret: SharedSecret?
     /// Exact paths, for GET and HEAD. Here is where `/metrics`, `/audit` and other computed pages go.
     let pages: [String: OperatorRoute]
     /// Open connections, over all event loops together.
@@ -38,12 +43,15 @@ public struct HTTPService: Sendable {
     let metrics: HTTPMetrics
 
     public init(
-        shop: (any RequestPort)?, isAdminOpen: Bool = true, pages: [String: OperatorRoute] = [:],
+        shop: (any RequestPort)?, isAdminOpen: Bool = true, served: Set<GroupKey.Kind> = Set(GroupKey.Kind.allCases),
+        secret: SharedSecret? = nil, pages: [String: OperatorRoute] = [:],
         maximumConnections: Int = HTTPLimits.connections, isReady: @escaping @Sendable () -> Bool,
         monotonicMilliseconds: @escaping @Sendable () -> Int64, metrics: HTTPMetrics = HTTPMetrics()
     ) {
         self.shop = shop
         self.isAdminOpen = isAdminOpen
+        self.served = served
+        self.secret = secret
         self.pages = pages
         self.maximumConnections = maximumConnections
         self.isReady = isReady
@@ -58,14 +66,17 @@ public struct HTTPService: Sendable {
         case ready(Response)
     }
 
-    func target(method: HTTPMethod, uri: String) -> Target {
+    func target(method: HTTPMethod, uri: String, authorization: String?) -> Target {
+        if let secret, !uri.hasPrefix("/health/"), !secret.isBorne(by: authorization) {
+            return .ready(Response(Problem(.secretNeeded, "This listener is for operators: send Authorization: Bearer SECRET.")))
+        }
         if !pages.isEmpty, let page = pages[Router.path(of: uri)] {
             let asked = MethodSet(method)
             return asked == .get ? .page(page) : .ready(Response(.wrongMethod(allowed: .get)))
         }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
         case .shop(let request):
-            return shop == nil ? .ready(Response(.unknownRoute)) : .shop(request)
+            return shop == nil || !served.contains(request.service) ? .ready(Response(.unknownRoute)) : .shop(request)
         case .isLive: return .ready(.json(#"{"status":"live"}"#))
         case .isReady: return .ready(isReady() ? .json(#"{"status":"ready"}"#) : Response(.notReady))
         case .openAPI: return .ready(OpenAPIDocument.response)

@@ -18,6 +18,7 @@ public struct Problem: Error, Hashable, Sendable {
         case itemNotInOrder = "item-not-in-order"
         case noDirectPayment = "no-direct-payment"
 
+        case secretNeeded = "secret-needed"
         case wrongMethod = "wrong-method"
         case requestTimeout = "request-timeout"
 
@@ -54,6 +55,7 @@ public struct Problem: Error, Hashable, Sendable {
             switch self {
             case .malformedHTTP, .malformedRequest, .overLimit: return 400
             case .unknownRoute, .unknownItem, .unknownUser, .unknownOrder, .itemNotInOrder, .noDirectPayment: return 404
+            case .secretNeeded: return 401
             case .wrongMethod: return 405
             case .requestTimeout: return 408
             case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
@@ -92,6 +94,7 @@ public struct Problem: Error, Hashable, Sendable {
             case .unknownOrder: return "Unknown order"
             case .itemNotInOrder: return "Item not in the order"
             case .noDirectPayment: return "No direct payment"
+            case .secretNeeded: return "Secret needed"
             case .wrongMethod: return "Wrong method"
             case .requestTimeout: return "Request too slow"
             case .outOfStock: return "Out of stock"

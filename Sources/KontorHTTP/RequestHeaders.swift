@@ -8,6 +8,7 @@ import NIOHTTP1
 struct RequestHeaders {
     private(set) var key: IdempotencyKey?
     private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
+    private(set) var authorization: String?
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
     private(set) var hasBody = false
@@ -30,6 +31,7 @@ struct RequestHeaders {
             case 4 where Self.equal(name, "host"): hostCount += 1
             case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
+            case 13 where Self.equal(name, "authorization"): authorization = value
             case 14 where Self.equal(name, "content-length"):
                 contentLength = Int(value) ?? Int.max
                 hasBody = contentLength > 0

@@ -99,17 +99,6 @@ final class BatchInit {
     }
 }
 
-extension Record {
-    /// Whether this record of open work locks its group: a saga, or a hold that is neither captured nor released.
-    fileprivate var isLock: Bool {
-        switch self {
-        case .saga: return true
-        case .hold(let hold): return hold.state == .held
-        case .account, .payment, .order, .key: return false
-        }
-    }
-}
-
 extension Reply<LedgerOutcome> {
     /// What a `replace` of an account came to.
     var initStep: BatchInit.Step {

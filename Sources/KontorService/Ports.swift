@@ -76,7 +76,8 @@ public protocol RecordStore: AnyObject {
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void)
 
     /// A page of the records of open work (``Member/isOpenWork``) of one kind and partition, in a stable order,
-    /// after `cursor`; an empty page is the end. What is committed during the scan may or may not be seen.
+    /// after `cursor`; an empty page is the end. What is committed during the scan may or may not be seen. A store that removes by
+    /// itself what is of no use any more (``Record/removableFrom``) need not show that.
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void)

@@ -90,6 +90,11 @@ public final class ShopMetrics: Sendable {
         }
     }
 
+    /// A checkout was refused because too many requests are in flight.
+    public func didRefuseCheckout() { didNotBegin(because: .overloaded) }
+
+    public func publish(requestsInFlight count: Int) { requestsInFlight.record(count) }
+
     func didNotBegin(because reason: NotBegun) { notBegun[reason]?.increment() }
 
     func alarmed(_ anomaly: Anomaly) { anomalies[anomaly]?.increment() }

@@ -42,7 +42,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
         let bound = request.isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight
         guard isAccepting, inFlight < bound else {
             if isAccepting { refusals.count(.requestsInFlight) }
-            if case .checkout = request { metrics.didNotBegin(because: .overloaded) }
+            if case .checkout = request { metrics.didRefuseCheckout() }
             return false
         }
         inFlight += 1
@@ -56,7 +56,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
 
     public func didShedCheckout() {
         refusals.count(.requestsInFlight)
-        metrics.didNotBegin(because: .overloaded)
+        metrics.didRefuseCheckout()
     }
 
     /// Runs `work` on the shop's thread: the completion of something that another thread did.
@@ -140,7 +140,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
             let now = clock.monotonicMilliseconds
             if now >= nextGauge {
                 nextGauge = now + Limits.gaugeMilliseconds
-                metrics.requestsInFlight.record(requestsInFlight)
+                metrics.publish(requestsInFlight: requestsInFlight)
             }
             if let failure = store.failure {
                 accept(false)

@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import KontorEmbedded
 import KontorHTTP
+import KontorRedis
 import KontorService
 
 struct AuditBooks: ParsableCommand {
@@ -15,13 +16,17 @@ struct AuditBooks: ParsableCommand {
     @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
     var data: String?
 
+    @Option(help: "Instead of a directory: the Redis stores of all three services, redis://host:port. Exact while nothing is written.")
+    var store: [String] = []
+
     func run() throws {
-        let directory = Setting.text(data, "data", default: "kontor-data")
         let report: AuditReport
         do {
-            report = try audit(directory)
+            report = try store.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores()
+        } catch let error as ValidationError {
+            throw error
         } catch {
-            FileHandle.standardError.write(Data("kontor: the store in \(directory) cannot be read: \(error)\n".utf8))
+            FileHandle.standardError.write(Data("kontor: the books cannot be read: \(error)\n".utf8))
             throw ExitCode(2)
         }
         print(
@@ -32,6 +37,32 @@ struct AuditBooks: ParsableCommand {
         for culprit in report.culprits { print("\(culprit.finding.rawValue): \(culprit.subject): \(culprit.detail)") }
         print(report.isClean ? "The books balance." : "The books do NOT balance: \(report.culprits.count) findings.")
         if !report.isClean { throw ExitCode(1) }
+    }
+}
+
+extension AuditBooks {
+    private func auditStores() throws -> AuditReport {
+        try StoreReader.with(try store.map(ServiceSettings.redis)) { reader, promise in
+            let audit = RunningAudit()
+            audit.add(reader.clients[...]) { promise.completeWith($0) }
+        }
+    }
+}
+
+/// Adds up one store after the other. Used on one event loop.
+private final class RunningAudit {
+    private var audit = Audit()
+
+    func add(_ clients: ArraySlice<RedisClient>, completion: @escaping (Result<AuditReport, any Error>) -> Void) {
+        guard let client = clients.first else { return completion(.success(audit.finish())) }
+        RedisScan.forEachRecord(client) { [self] key, record in
+            audit.add(key, record)
+        } completion: { [self] result in
+            switch result {
+            case .failure(let refusal): completion(.failure(refusal))
+            case .success: add(clients.dropFirst(), completion: completion)
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ import NIOPosix
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Serves the shop over HTTP, from a directory on this machine.",
+        abstract: "Serves the shop over HTTP, from a directory on this machine; or one of its services, over Redis.",
         discussion: """
             A new directory is initialized. SIGTERM and SIGINT end it gracefully: requests in flight get their answers. \
             It may also be killed at any moment: what was answered with a 2xx is on disk.
@@ -68,7 +68,11 @@ struct Serve: ParsableCommand {
             """)
     var cacheRecords: Int?
 
+    @OptionGroup(title: "One service of three, over Redis")
+    var services: ServiceOptions
+
     func run() throws {
+        let services = try ServiceSettings(services)
         let isAdminOpen = try Setting.choice(adminApi, "admin-api", of: ["on", "off"]) == "on"
         var keys = KeyPolicy()
         keys.retentionMilliseconds = Int64(try Setting.number(keyHours, "key-hours", default: 24, in: 1...8_760)) * 3_600_000
@@ -89,6 +93,9 @@ struct Serve: ParsableCommand {
         LoggingSystem.bootstrap { _ in LineLogHandler(format, level: level) }
         let logger = Logger(label: "kontor")
 
+        if let services {
+            return try serve(services, host, port, internalPort, isAdminOpen, keys, logger, until: shutdown)
+        }
         let server: Server
         do {
             server = try Server.start(
@@ -100,6 +107,23 @@ struct Serve: ParsableCommand {
         }
         // Where both streams end up in one place, a machine reads every line as JSON.
         if format == .text { greet(host, server, directory) }
+        shutdown.wait()
+        server.stop()
+    }
+
+    private func serve(
+        _ services: ServiceSettings, _ host: String, _ port: Int, _ internalPort: Int, _ isAdminOpen: Bool, _ keys: KeyPolicy,
+        _ logger: Logger, until shutdown: ShutdownSignal
+    ) throws {
+        let server: ServiceServer
+        do {
+            server = try ServiceServer.start(
+                services, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys,
+                logger: logger)
+        } catch {
+            logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])
+            throw ExitCode(1)
+        }
         shutdown.wait()
         server.stop()
     }

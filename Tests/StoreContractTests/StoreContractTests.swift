@@ -153,7 +153,7 @@ struct StoreContractTests {
         try under.write(item(1), [(.head, account(5))])
         try under.barrier()
         try under.barrier()
-        #expect(under.store.admission == nil)
+        #expect(try under.admission == nil)
     }
 
     @Test(

@@ -5,6 +5,7 @@ import KontorCore
 import KontorEmbedded
 import KontorService
 import KontorSimulation
+import RedisSupport
 
 /// A way to make a store.
 enum StoreKind: String, CaseIterable, Sendable {
@@ -15,13 +16,18 @@ enum StoreKind: String, CaseIterable, Sendable {
     case embeddedSQLite
     /// The same, with everything evicted that can be: every load reads the table.
     case embeddedWithoutCache
+    /// A real Redis.
+    case redis
+    /// A Redis Cluster, of one node: one call a slot.
+    case redisCluster
 
-    var isEmbedded: Bool { self != .memory }
+    var isEmbedded: Bool { self == .embeddedSimulated || self == .embeddedSQLite || self == .embeddedWithoutCache }
 }
 
 /// A store, and how its waiting work is done.
 final class StoreUnderTest {
     private(set) var store: any RecordStore
+    private var redis: RedisBench?
     private let kind: StoreKind
     private let lanes = ManualLanes()
     private let disk = SimulatedDisk()
@@ -33,6 +39,10 @@ final class StoreUnderTest {
         self.kind = kind
         store = MemoryStore()
         if kind.isEmbedded { store = try open() }
+        if kind == .redis || kind == .redisCluster {
+            redis = try RedisBench(
+                isCluster: kind == .redisCluster, clock: ManualWallClock(), random: SeededRandom(seed: 7))
+        }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
@@ -73,11 +83,7 @@ final class StoreUnderTest {
     // MARK: Calls that wait
 
     func load(_ touches: [Touch]) throws -> [LoadedGroup] {
-        var answer: Result<[LoadedGroup], StoreTrouble>?
-        store.load(touches) { answer = $0 }
-        lanes.runAll()
-        guard let answer else { throw NoAnswer() }
-        return try answer.get()
+        try call { store, done in store.load(touches, completion: done) }.get()
     }
 
     func load(_ group: GroupKey, _ member: Member? = nil) throws -> LoadedGroup {
@@ -86,11 +92,7 @@ final class StoreUnderTest {
     }
 
     func commit(_ changes: [GroupChange]) throws -> [CommitOutcome] {
-        var answer: [CommitOutcome]?
-        store.commit(changes) { answer = $0 }
-        lanes.runAll()
-        guard let answer else { throw NoAnswer() }
-        return answer
+        try call { store, done in store.commit(changes, completion: done) }
     }
 
     /// Loads a group's version and writes under it.
@@ -103,23 +105,52 @@ final class StoreUnderTest {
     func scan(
         _ kind: GroupKey.Kind, _ partition: Int, after cursor: RecordKey? = nil
     ) throws -> [(key: RecordKey, record: Record)] {
-        var answer: Result<[(key: RecordKey, record: Record)], StoreTrouble>?
-        store.scanOpenWork(kind, partition: partition, after: cursor) { answer = $0 }
-        lanes.runAll()
-        guard let answer else { throw NoAnswer() }
-        return try answer.get()
+        try call { store, done in store.scanOpenWork(kind, partition: partition, after: cursor, completion: done) }.get()
     }
 
     func barrier() throws {
-        var answer: Result<Void, DurabilityFailure>?
-        store.barrier { answer = $0 }
-        (store as? EmbeddedStore)?.flush()
+        try call { store, done in store.barrier(done) }.get()
+    }
+
+    var admission: StoreTrouble? {
+        get throws { try call { store, done in done(store.admission) } }
+    }
+
+    /// Called behind each completion: what it led to may go on.
+    var didComplete: (() -> Void)? {
+        didSet { redis?.didComplete = didComplete }
+    }
+
+    func call<Value>(_ body: @escaping (any RecordStore, @escaping (Value) -> Void) -> Void) throws -> Value {
+        if let redis { return try redis.call { store, done in body(store, done) } }
+        var answer: Value?
+        body(store) { answer = $0 }
         lanes.runAll()
+        while answer == nil, let embedded = store as? EmbeddedStore {
+            didComplete?()
+            embedded.flush()
+            if lanes.busy.isEmpty { break }
+            lanes.runAll()
+        }
         guard let answer else { throw NoAnswer() }
-        try answer.get()
+        return answer
+    }
+
+    /// All open work of all kinds.
+    func scanAll() throws -> [(key: RecordKey, record: Record)] {
+        var found: [(key: RecordKey, record: Record)] = []
+        for kind in GroupKey.Kind.allCases {
+            for partition in 0..<Partition.count { found += try scan(kind, partition) }
+        }
+        return found
     }
 
     struct NoAnswer: Error {}
+}
+
+private final class ManualWallClock: ShopClock {
+    let monotonicMilliseconds: Int64 = 0
+    let wallMilliseconds: Int64 = 1_700_000_000_000
 }
 
 // MARK: Records

@@ -1,0 +1,239 @@
+// What processes of one shop say to each other, as bytes: the commands that may cross, and their replies. Records in them are
+// encoded as in a store. Frames, numbers and connections are KontorLink's.
+
+/// The format of what crosses between processes.
+public enum Wire {
+    /// Covers everything in this file and the records in it, which are those of format 3: a new record format needs a new one
+    /// here. Each frame bears it.
+    public static let formatVersion: UInt8 = 1
+    static let recordVersion: UInt8 = 3
+}
+
+// MARK: Commands
+
+extension LedgerCommand {
+    private enum Tag {
+        static let read: UInt8 = 1
+        static let hold: UInt8 = 2
+        static let capture: UInt8 = 3
+        static let release: UInt8 = 4
+    }
+
+    /// Whether it may be sent to another process: a saga's step or a read. Everything else would be done twice if it came twice.
+    public var canCross: Bool {
+        switch operation {
+        case .read, .hold, .capture, .release: return true
+        case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey:
+            return false
+        }
+    }
+
+    /// Appends a command that ``canCross``; another one is a bug, and traps.
+    public func encodeForWire(into writer: inout ByteWriter) {
+        writer.groupKey(account)
+        switch operation {
+        case .read: writer.byte(Tag.read)
+        case .hold(let saga, let amount, let mayWait, let expiry):
+            writer.byte(Tag.hold)
+            writer.sagaID(saga)
+            writer.amount(amount)
+            writer.byte(mayWait ? 1 : 0)
+            writer.fixed(expiry)
+        case .capture(let saga, let amount, let grant):
+            writer.byte(Tag.capture)
+            writer.sagaID(saga)
+            writer.amount(amount)
+            writer.varint(UInt64(grant))
+        case .release(let saga, let amount, let expiry):
+            writer.byte(Tag.release)
+            writer.sagaID(saga)
+            writer.amount(amount)
+            writer.fixed(expiry)
+        case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey:
+            preconditionFailure("Only a saga's steps and reads may be sent to another process.")
+        }
+    }
+
+    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+        let account = try reader.groupKey()
+        guard account.kind != .order else { throw .invalid("an account that is an order") }
+        switch try reader.byte() {
+        case Tag.read: self.init(account, .read)
+        case Tag.hold:
+            self.init(
+                account,
+                .hold(
+                    try reader.sagaID(), try reader.lockedAmount(), mayWait: try reader.flag(),
+                    expiry: try reader.fixed(Int64.self)))
+        case Tag.capture:
+            self.init(account, .capture(try reader.sagaID(), try reader.lockedAmount(), grant: try reader.uint32()))
+        case Tag.release:
+            self.init(
+                account, .release(try reader.sagaID(), try reader.lockedAmount(), expiry: try reader.fixed(Int64.self)))
+        default: throw .invalid("a ledger command's tag")
+        }
+    }
+}
+
+extension OrderCommand {
+    private enum Tag {
+        static let read: UInt8 = 1
+        static let inspect: UInt8 = 2
+    }
+
+    /// Whether it may be sent to another process: it asks, and changes nothing.
+    public var canCross: Bool { operation == .read || operation == .inspect }
+
+    /// Appends a command that ``canCross``; another one is a bug, and traps.
+    public func encodeForWire(into writer: inout ByteWriter) {
+        precondition(canCross, "Only questions about orders may be sent to another process.")
+        writer.byte(operation == .read ? Tag.read : Tag.inspect)
+        writer.text(order.text)
+    }
+
+    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+        let operation: Operation
+        switch try reader.byte() {
+        case Tag.read: operation = .read
+        case Tag.inspect: operation = .inspect
+        default: throw .invalid("an order command's tag")
+        }
+        self.init(try reader.identifier(), operation)
+    }
+}
+
+// MARK: Outcomes
+
+/// An outcome that replies carry to other processes.
+public protocol WireOutcome: Hashable, Sendable {
+    func encodeForWire(into writer: inout ByteWriter)
+    init(fromWire reader: inout ByteReader) throws(DecodingFailure)
+}
+
+extension LedgerOutcome: WireOutcome {
+    public func encodeForWire(into writer: inout ByteWriter) {
+        switch self {
+        case .done: writer.byte(1)
+        case .held(let grant):
+            writer.byte(2)
+            writer.varint(UInt64(grant))
+        case .account(let account):
+            writer.byte(3)
+            account.encode(into: &writer)
+        case .payment(let isPaid):
+            writer.byte(4)
+            writer.byte(isPaid ? 1 : 0)
+        case .unknownAccount: writer.byte(5)
+        case .accountExists: writer.byte(6)
+        case .noDirectPayment: writer.byte(7)
+        case .alreadyPaidDirectly: writer.byte(8)
+        case .hasHolds: writer.byte(9)
+        case .overLimit: writer.byte(10)
+        case .insufficient(let balance):
+            writer.byte(11)
+            writer.amount(balance)
+        case .contended(let balance):
+            writer.byte(12)
+            writer.amount(balance)
+        case .anomaly(let anomaly):
+            writer.byte(13)
+            writer.byte(anomaly.rawValue)
+        }
+    }
+
+    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+        switch try reader.byte() {
+        case 1: self = .done
+        case 2: self = .held(grant: try reader.uint32())
+        case 3: self = .account(try Account(from: &reader, Wire.recordVersion))
+        case 4: self = .payment(isPaid: try reader.flag())
+        case 5: self = .unknownAccount
+        case 6: self = .accountExists
+        case 7: self = .noDirectPayment
+        case 8: self = .alreadyPaidDirectly
+        case 9: self = .hasHolds
+        case 10: self = .overLimit
+        case 11: self = .insufficient(balance: try reader.amount())
+        case 12: self = .contended(balance: try reader.amount())
+        case 13: self = .anomaly(try reader.raw(Anomaly.self))
+        default: throw .invalid("a ledger outcome's tag")
+        }
+    }
+}
+
+extension OrderOutcome: WireOutcome {
+    /// What a read or an inspection comes to; another outcome is a bug, and traps.
+    public func encodeForWire(into writer: inout ByteWriter) {
+        switch self {
+        case .unknownOrder: writer.byte(1)
+        case .order(let order):
+            writer.byte(2)
+            order.encode(into: &writer)
+        case .inspected(let order, let saga):
+            writer.byte(saga == nil ? 3 : 4)
+            order.encode(into: &writer)
+            saga?.encode(into: &writer)
+        case .done, .begun, .running, .decided, .stale, .orderExists, .unknownItem, .alreadyPaid, .isCheckingOut, .isRemoved,
+            .isEmpty, .overLimit:
+            preconditionFailure("A question about an order has no such answer.")
+        }
+    }
+
+    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+        switch try reader.byte() {
+        case 1: self = .unknownOrder
+        case 2: self = .order(try Order(from: &reader, Wire.recordVersion))
+        case 3: self = .inspected(try Order(from: &reader, Wire.recordVersion), nil)
+        case 4:
+            let order = try Order(from: &reader, Wire.recordVersion)
+            self = .inspected(order, try SagaRecord(from: &reader, Wire.recordVersion))
+        default: throw .invalid("an order outcome's tag")
+        }
+    }
+}
+
+// MARK: Replies
+
+extension Reply where Outcome: WireOutcome {
+    /// Appends a reply to a command without an idempotency key: only such commands cross. A verdict on a key is a bug, and traps.
+    public func encodeForWire(into writer: inout ByteWriter) {
+        switch self {
+        case .unknown: writer.byte(1)
+        case .decided(let outcome):
+            writer.byte(2)
+            outcome.encodeForWire(into: &writer)
+        case .refused(.diskFull): writer.byte(3)
+        case .refused(.unreachable(let what)):
+            writer.byte(4)
+            writer.text(what)
+        case .keyed: preconditionFailure("No command with an idempotency key is sent to another process.")
+        }
+    }
+
+    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+        switch try reader.byte() {
+        case 1: self = .unknown
+        case 2: self = .decided(try Outcome(fromWire: &reader))
+        case 3: self = .refused(.diskFull)
+        case 4: self = .refused(.unreachable(try reader.text()))
+        default: throw .invalid("a reply's tag")
+        }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func flag() throws(DecodingFailure) -> Bool {
+        switch try byte() {
+        case 0: return false
+        case 1: return true
+        default: throw .invalid("a flag")
+        }
+    }
+
+    /// What the ledger's arithmetic can take from another process: it traps on overflow.
+    fileprivate mutating func lockedAmount() throws(DecodingFailure) -> Amount {
+        let amount = try amount()
+        guard amount >= .zero, amount.raw <= Limits.lifetimeTotal else { throw .invalid("an amount") }
+        return amount
+    }
+}

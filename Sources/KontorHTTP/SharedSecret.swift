@@ -1,0 +1,28 @@
+// What the processes of one shop know and nobody else: who bears it may use the internal listeners.
+
+/// A secret of at least ``minimumBytes``. It is compared in constant time, and never printed.
+public struct SharedSecret: Sendable, CustomStringConvertible {
+    /// 128 bits, if they are random.
+    public static let minimumBytes = 16
+
+    public let bytes: [UInt8]
+
+    /// Without the white space around it, which editors leave in files. nil: it is too short.
+    public init?(_ text: String) {
+        let trimmed = text.drop(while: \.isWhitespace)
+        let end = trimmed.lastIndex { !$0.isWhitespace }
+        bytes = end.map { Array(trimmed[...$0].utf8) } ?? []
+        if bytes.count < Self.minimumBytes { return nil }
+    }
+
+    /// Whether the value of an `Authorization` header bears it.
+    func isBorne(by authorization: String?) -> Bool {
+        guard let value = authorization?.utf8, value.starts(with: "Bearer ".utf8) else { return false }
+        let offered = Array(value.dropFirst(7))
+        var difference = offered.count ^ bytes.count
+        for (index, byte) in bytes.enumerated() { difference |= Int(byte ^ (index < offered.count ? offered[index] : ~byte)) }
+        return difference == 0
+    }
+
+    public var description: String { "a secret" }
+}

@@ -1,0 +1,31 @@
+// Cuts a stream of bytes into frames, whatever pieces it arrives in.
+
+import KontorCore
+import NIOCore
+
+/// Takes bytes as they come and gives back whole frames. It never holds more than a frame and one read.
+struct FrameReader {
+    private var buffer = ByteBuffer()
+
+    mutating func append(_ bytes: ByteBuffer) {
+        if buffer.readableBytes == 0 {
+            buffer = bytes
+        } else {
+            buffer.discardReadBytes()
+            buffer.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// The next frame; nil: it is not whole yet.
+    mutating func next() throws(LinkFailure) -> Frame? {
+        guard let length = buffer.getInteger(at: buffer.readerIndex, endianness: .little, as: UInt32.self) else { return nil }
+        guard length >= Frame.headBytes, length <= LinkLimits.frameBytes else {
+            throw LinkFailure("a frame of \(length) bytes")
+        }
+        guard buffer.readableBytes >= Frame.lengthBytes + Int(length) else { return nil }
+        buffer.moveReaderIndex(forwardBy: Frame.lengthBytes)
+        guard let bytes = buffer.readBytes(length: Int(length)) else { return nil }
+        if buffer.readableBytes == 0 { buffer = ByteBuffer() }
+        return try Frame(bytes)
+    }
+}

@@ -1,0 +1,197 @@
+// A service in other processes, as a saga or a ledger sees it: finds its replicas, keeps a connection to each, and sends each
+// message to the one that its account belongs to.
+
+import KontorCore
+import KontorService
+import NIOCore
+
+/// The client's side of the links to all replicas of one service. Used on its event loop only, on which it also calls back.
+///
+/// A message may be lost, silently: its connection breaks, or there is none. Then there is no reply, ever; whoever needs one sends
+/// again. A reply may come twice only if the message was a hold that may wait: `contended`, and its end.
+///
+/// It lives from ``start()`` to ``close()``.
+public final class LinkClient: Participant, OrderReader {
+    /// What happened so far.
+    public struct Counts: Hashable, Sendable {
+        /// Messages and questions that were sent.
+        public var sent: UInt64 = 0
+        /// Messages and questions that were dropped: no replica was connected, or the one chosen takes no more.
+        public var dropped: UInt64 = 0
+        /// Links that were opened.
+        public var opened: UInt64 = 0
+        /// Links that were lost, or could not be opened.
+        public var lost: UInt64 = 0
+    }
+
+    private let name: String
+    private let secret: [UInt8]
+    private let epoch: String
+    private let eventLoop: any EventLoop
+    private let random: any RandomSource
+    private let log: LinkLog
+    private let addresses: ReplicaAddresses
+    private var replicas: [String: Replica] = [:]
+    /// Those that take messages.
+    private var connected: [(replica: Replica, connection: ClientConnection)] = []
+    /// What was logged last of a replica that is not connected: it is not repeated.
+    private var problems: [String: String] = [:]
+    private var ticking: RepeatedTask?
+    private var away = AwayDetector(tickMilliseconds: LinkLimits.tickMilliseconds)
+    private var isClosed = false
+    /// What happened so far, for metrics.
+    public private(set) var counts = Counts()
+
+    /// - Parameters:
+    ///   - name: of the service, for the log.
+    ///   - urls: where its replicas listen. All addresses of all names are used.
+    ///   - secret: what all processes of the shop know, without line ends.
+    ///   - epoch: of the shop: a server of another one is not talked to.
+    public convenience init(
+        name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
+        log: @escaping LinkLog
+    ) {
+        self.init(
+            name: name, urls: urls, secret: secret, epoch: epoch, on: eventLoop, random: random, resolver: SystemResolver(),
+            log: log)
+    }
+
+    init(
+        name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
+        resolver: any LinkResolver, log: @escaping LinkLog
+    ) {
+        self.name = name
+        self.secret = secret
+        self.epoch = epoch
+        self.eventLoop = eventLoop
+        self.random = random
+        self.log = log
+        addresses = ReplicaAddresses(urls, resolver, eventLoop)
+    }
+
+    /// Begins to look for replicas and to connect to them, until ``close()``.
+    public func start() {
+        eventLoop.preconditionInEventLoop()
+        addresses.start { [weak self] url in
+            self?.didResolve(url)
+        } failed: { [weak self] url, reason in
+            self?.tell("A service's name cannot be resolved", url, reason)
+        }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let pause = TimeAmount.milliseconds(LinkLimits.tickMilliseconds)
+        ticking = eventLoop.scheduleRepeatedTask(initialDelay: pause, delay: pause) { _ in bound.value.tick() }
+    }
+
+    /// Whether at least one replica takes messages.
+    public var isConnected: Bool { !connected.isEmpty }
+
+    /// Sends each message to the replica that its account belongs to. All of one turn of the event loop leave together.
+    public func send(_ messages: [ParticipantMessage]) {
+        let now = LinkClock.nowMilliseconds
+        for message in messages { count(connection(for: message.command.account)?.send(message, now: now)) }
+    }
+
+    /// Asks the replica that the order belongs to. All of one turn of the event loop leave together.
+    public func ask(_ questions: [OrderQuestion]) {
+        let now = LinkClock.nowMilliseconds
+        for question in questions { count(connection(for: GroupKey(.order, question.command.order))?.ask(question, now: now)) }
+    }
+
+    /// Closes all connections and forgets all replies that are waited for.
+    /// - Returns: succeeds once the connections are gone.
+    public func close() -> EventLoopFuture<Void> {
+        eventLoop.preconditionInEventLoop()
+        isClosed = true
+        ticking?.cancel()
+        addresses.stop()
+        connected = []
+        let gone = replicas.values.map { $0.close() }
+        replicas = [:]
+        return EventLoopFuture.andAllComplete(gone, on: eventLoop)
+    }
+
+    private func count(_ wasSent: Bool?) {
+        if wasSent == true { counts.sent += 1 } else { counts.dropped += 1 }
+    }
+
+    private func connection(for group: GroupKey) -> ClientConnection? {
+        guard connected.count > 1 else { return connected.first?.connection }
+        let hash = Rendezvous.hash(group)
+        var best: (score: UInt64, connection: ClientConnection)?
+        for (replica, connection) in connected {
+            let score = Rendezvous.score(hash, replica.seed)
+            if best.map({ score > $0.score }) ?? true { best = (score, connection) }
+        }
+        return best?.connection
+    }
+
+    private func tick() {
+        let now = LinkClock.nowMilliseconds
+        look(at: now, wasAway: away.wasAway(now: now))
+        addresses.tick(now: now)
+    }
+
+    /// Pings, and leaves servers that are silent for too long.
+    func look(at now: Int64, wasAway: Bool) {
+        for replica in replicas.values { replica.tick(now: now, wasAway: wasAway) }
+    }
+}
+
+// MARK: Replicas
+
+extension LinkClient: ReplicaObserver {
+    private func didResolve(_ url: String) {
+        guard !isClosed else { return }
+        problems[url] = nil
+        let wanted = addresses.found
+        // One that still answers is kept, also if its name has gone: it closes when it ends.
+        for (name, replica) in replicas where wanted[name] == nil && !replica.isTrying { remove(replica) }
+        for (name, address) in wanted where replicas[name] == nil && replicas.count < LinkLimits.replicas {
+            let host = addresses.host(of: name)
+            let replica = Replica(
+                address, name: name, greeting: LinkHandshake.request(host: host, secret: secret, epoch: epoch), on: eventLoop,
+                random: random, observer: self)
+            replicas[name] = replica
+            replica.connect()
+        }
+    }
+
+    private func remove(_ replica: Replica) {
+        replicas[replica.name] = nil
+        problems[replica.name] = nil
+        _ = replica.close()
+    }
+
+    private func updateConnected() {
+        // Sorted: a dictionary's order differs between runs.
+        connected = replicas.values.sorted { $0.name < $1.name }.compactMap { replica in
+            replica.connection.map { (replica, $0) }
+        }
+    }
+
+    func didOpen(_ replica: Replica) {
+        counts.opened += 1
+        problems[replica.name] = nil
+        log("A link is open", ["service": name, "replica": replica.name])
+        updateConnected()
+    }
+
+    func didLeave(_ replica: Replica) {
+        log("A replica leaves", ["service": name, "replica": replica.name])
+        updateConnected()
+    }
+
+    func didLose(_ replica: Replica, reason: String) {
+        counts.lost += 1
+        guard !isClosed else { return }
+        tell("A link is closed", replica.name, reason)
+        updateConnected()
+        if addresses.found[replica.name] == nil { return remove(replica) }
+        addresses.resolveSoon()
+    }
+
+    private func tell(_ event: StaticString, _ subject: String, _ reason: String) {
+        guard problems.updateValue(reason, forKey: subject) != reason else { return }
+        log(event, ["service": name, "replica": subject, "reason": reason])
+    }
+}

@@ -1,0 +1,122 @@
+// How a connection to an internal listener becomes a link: an HTTP/1.1 upgrade, so that links and operators share a port. Pure:
+// bytes to verdicts.
+
+/// What a client must present, and what it is told.
+enum LinkHandshake {
+    /// The first bytes of a connection that is to be a link; any other is HTTP's.
+    static let firstBytes = Array("GET /internal/link ".utf8)
+    static let `protocol` = "kontor-link/1"
+
+    /// What a server thinks of a request, in order of precedence: who has no secret learns nothing else.
+    enum Verdict: UInt16, CaseIterable {
+        case opened = 101
+        case malformed = 400
+        case wrongSecret = 401
+        case otherProtocol = 426
+        case notReady = 503
+        case otherEpoch = 409
+
+        var phrase: String {
+            switch self {
+            case .opened: return "Switching Protocols"
+            case .malformed: return "Bad Request"
+            case .wrongSecret: return "Unauthorized"
+            case .otherProtocol: return "Upgrade Required"
+            case .notReady: return "Service Unavailable"
+            case .otherEpoch: return "Conflict"
+            }
+        }
+
+        /// In words for whoever reads the log of either side; nil: nobody is refused.
+        var reason: String? {
+            switch self {
+            case .opened: return nil
+            case .malformed: return "the request is malformed"
+            case .wrongSecret: return "the secret is another one"
+            case .otherProtocol: return "the link's protocol is another one"
+            case .notReady: return "the server is not ready"
+            case .otherEpoch: return "the store belongs to another shop"
+            }
+        }
+    }
+
+    static func request(host: String, secret: [UInt8], epoch: String) -> [UInt8] {
+        var bytes = Array("GET /internal/link HTTP/1.1\r\nHost: \(host)\r\nConnection: Upgrade\r\n".utf8)
+        bytes += Array("Upgrade: \(`protocol`)\r\nKontor-Epoch: \(epoch)\r\nAuthorization: Bearer ".utf8)
+        bytes += secret
+        bytes += Array("\r\n\r\n".utf8)
+        return bytes
+    }
+
+    static func response(_ verdict: Verdict) -> String {
+        let line = "HTTP/1.1 \(verdict.rawValue) \(verdict.phrase)\r\n"
+        switch verdict {
+        case .opened: return line + "Connection: Upgrade\r\nUpgrade: \(`protocol`)\r\n\r\n"
+        case .otherProtocol:
+            return line + "Connection: Upgrade, close\r\nUpgrade: \(`protocol`)\r\nContent-Length: 0\r\n\r\n"
+        case .malformed, .wrongSecret, .notReady, .otherEpoch:
+            return line + "Connection: close\r\nContent-Length: 0\r\n\r\n"
+        }
+    }
+
+    /// - Parameters:
+    ///   - head: the request up to its empty line.
+    ///   - epoch: of this side; nil: it does not know it yet.
+    static func judge(_ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?) -> Verdict {
+        let lines = lines(of: head)
+        guard let first = lines.first, first.elementsEqual("GET /internal/link HTTP/1.1".utf8) else { return .malformed }
+        var fields: [String: ArraySlice<UInt8>] = [:]
+        for line in lines.dropFirst() {
+            guard let (name, value) = field(line), fields.updateValue(value, forKey: name) == nil else { return .malformed }
+        }
+        guard isBorne(secret, by: fields["authorization"]) else { return .wrongSecret }
+        guard let upgrade = fields["upgrade"], upgrade.elementsEqual(`protocol`.utf8) else { return .otherProtocol }
+        guard let epoch else { return .notReady }
+        guard let offered = fields["kontor-epoch"], offered.elementsEqual(epoch.utf8) else { return .otherEpoch }
+        return .opened
+    }
+
+    /// What the answer to a request means.
+    /// - Returns: nil: it is no answer of this protocol.
+    static func verdict(in head: ArraySlice<UInt8>) -> Verdict? {
+        guard let line = lines(of: head).first, line.starts(with: "HTTP/1.1 ".utf8) else { return nil }
+        return UInt16(String(decoding: line.dropFirst(9).prefix(3), as: UTF8.self)).flatMap(Verdict.init)
+    }
+
+    /// Where a head's empty line ends; nil: it is not whole.
+    static func endOfHead(in bytes: some Collection<UInt8>) -> Int? {
+        var matched = 0
+        for (index, byte) in bytes.enumerated() {
+            switch (byte, matched) {
+            case (13, 0), (10, 1), (13, 2), (10, 3): matched += 1
+            case (13, _): matched = 1
+            default: matched = 0
+            }
+            if matched == 4 { return index + 1 }
+        }
+        return nil
+    }
+
+    private static func lines(of head: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+        head.split(separator: 10).map { $0.last == 13 ? $0.dropLast() : $0 }.filter { !$0.isEmpty }
+    }
+
+    private static func field(_ line: ArraySlice<UInt8>) -> (String, ArraySlice<UInt8>)? {
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+        let isSpace: (UInt8) -> Bool = { $0 == 32 || $0 == 9 }
+        let value = line[(colon + 1)...].drop(while: isSpace)
+        let end = value.lastIndex { !isSpace($0) }
+        return (String(decoding: line[..<colon], as: UTF8.self).lowercased(), end.map { value[...$0] } ?? [])
+    }
+
+    /// Takes as long for every wrong secret of one length, wherever it differs.
+    private static func isBorne(_ secret: [UInt8], by value: ArraySlice<UInt8>?) -> Bool {
+        guard let value, value.starts(with: "Bearer ".utf8) else { return false }
+        let offered = Array(value.dropFirst(7))
+        var difference = offered.count ^ secret.count
+        for (index, byte) in secret.enumerated() {
+            difference |= Int(byte ^ (index < offered.count ? offered[index] : ~byte))
+        }
+        return difference == 0
+    }
+}

@@ -1,0 +1,55 @@
+// What one connection says: everything of one turn of the event loop leaves together, with one write and one flush.
+
+import KontorCore
+import NIOCore
+
+/// Belongs to a channel handler, and writes through its context. Used on its event loop only.
+final class LinkOutbox {
+    private let context: ChannelHandlerContext
+    private var frames = FrameWriter()
+    private var isFlushDue = false
+    private var isClosed = false
+    /// What was written, and the socket has not taken.
+    private var unsentBytes: Int {
+        guard !context.channel.isWritable else { return 0 }
+        return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+
+    init(_ context: ChannelHandlerContext) { self.context = context }
+
+    /// Whether the other side has left too much unread for anything more to be said.
+    var isFull: Bool { frames.byteCount + unsentBytes > LinkLimits.unsentBytes }
+
+    /// Adds an item to what leaves at the end of this turn.
+    /// - Returns: false if it is too large, and was not added.
+    func add(_ kind: FrameKind, _ encode: (inout ByteWriter) -> Void) -> Bool {
+        guard !isClosed else { return true }
+        let isAdded = frames.add(kind, encode)
+        scheduleFlush()
+        return isAdded
+    }
+
+    /// Adds a frame without items.
+    func add(_ kind: FrameKind) {
+        guard !isClosed else { return }
+        frames.add(kind)
+        scheduleFlush()
+    }
+
+    private func scheduleFlush() {
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        context.eventLoop.assumeIsolated().execute { self.flush() }
+    }
+
+    /// Writes what was added so far.
+    func flush() {
+        isFlushDue = false
+        guard !isClosed, !frames.isEmpty else { return }
+        let buffer = context.channel.allocator.buffer(bytes: frames.take())
+        context.writeAndFlush(NIOAny(buffer), promise: nil)
+    }
+
+    /// Nothing is said any more.
+    func close() { isClosed = true }
+}

@@ -1,0 +1,121 @@
+// One address of a service, and the connection to it: made, and made again after a random time when it is lost.
+
+import KontorService
+import NIOCore
+import NIOPosix
+
+/// Learns when a replica comes and goes.
+protocol ReplicaObserver: AnyObject {
+    func didOpen(_ replica: Replica)
+    /// It takes no messages any more; it may still give replies.
+    func didLeave(_ replica: Replica)
+    /// A connection is lost, or could not be made.
+    func didLose(_ replica: Replica, reason: String)
+}
+
+/// Used on its event loop only.
+final class Replica {
+    private enum State {
+        case idle
+        case waiting(Scheduled<Void>)
+        /// Connecting, opening or open.
+        case trying(ClientConnection)
+        case closed
+    }
+
+    let address: SocketAddress
+    let name: String
+    /// What ``Rendezvous`` knows it by.
+    let seed: UInt64
+    private let greeting: [UInt8]
+    private let eventLoop: any EventLoop
+    private let random: any RandomSource
+    private weak var observer: (any ReplicaObserver)?
+    private var state = State.idle
+    /// Attempts since it was last heard.
+    private var failures: Int64 = 0
+    /// The link, while messages may be sent over it.
+    private(set) var connection: ClientConnection?
+    /// Succeeds when the latest connection is gone.
+    private var gone: EventLoopFuture<Void>
+
+    init(
+        _ address: SocketAddress, name: String, greeting: [UInt8], on eventLoop: any EventLoop, random: any RandomSource,
+        observer: any ReplicaObserver
+    ) {
+        self.address = address
+        self.name = name
+        seed = Rendezvous.hash(name.utf8)
+        self.greeting = greeting
+        self.eventLoop = eventLoop
+        self.random = random
+        self.observer = observer
+        gone = eventLoop.makeSucceededVoidFuture()
+    }
+
+    /// Whether there is a connection, or one is being made.
+    var isTrying: Bool { if case .trying = state { true } else { false } }
+
+    func connect() {
+        switch state {
+        case .idle, .waiting: break
+        case .trying, .closed: return
+        }
+        let connection = ClientConnection(greeting: greeting, observer: self)
+        state = .trying(connection)
+        let bound = NIOLoopBound(connection, eventLoop: eventLoop)
+        let channel = ClientBootstrap(group: eventLoop)
+            .connectTimeout(.milliseconds(LinkLimits.openMilliseconds))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.recvAllocator, value: LinkLimits.receiveAllocator)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+            }
+            .connect(to: address)
+        gone = channel.flatMap { $0.closeFuture }.recover { _ in }
+        channel.assumeIsolated().whenFailure { [weak self] error in self?.didClose(connection, reason: "\(error)") }
+    }
+
+    func tick(now: Int64, wasAway: Bool) {
+        if case .trying(let connection) = state { connection.tick(now: now, wasAway: wasAway) }
+    }
+
+    /// - Returns: succeeds once its connection is gone. It is not made again.
+    func close() -> EventLoopFuture<Void> {
+        let ended = state
+        state = .closed
+        connection = nil
+        switch ended {
+        case .waiting(let retry): retry.cancel()
+        case .trying(let connection): connection.close("the client is closed")
+        case .idle, .closed: break
+        }
+        return gone
+    }
+}
+
+extension Replica: ConnectionObserver {
+    func didOpen(_ connection: ClientConnection) {
+        self.connection = connection
+        observer?.didOpen(self)
+    }
+
+    func didHear(_ connection: ClientConnection) { failures = 0 }
+
+    func isLeaving(_ connection: ClientConnection) {
+        guard self.connection === connection else { return }
+        self.connection = nil
+        observer?.didLeave(self)
+    }
+
+    func didClose(_ connection: ClientConnection, reason: String) {
+        guard case .trying(let current) = state, current === connection else { return }
+        self.connection = nil
+        let longest = min(LinkLimits.longestBackoffMilliseconds, LinkLimits.backoffMilliseconds << min(failures, 16))
+        failures += 1
+        let pause = Int64(random.next() % UInt64(longest)) + 1
+        state = .waiting(
+            eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(pause)) { [weak self] in self?.connect() })
+        observer?.didLose(self, reason: reason)
+    }
+}

@@ -1,0 +1,71 @@
+// The addresses that a service's names stand for, resolved again and again: replicas come and go.
+
+import NIOCore
+
+/// Used on its event loop only.
+final class ReplicaAddresses {
+    private let urls: [LinkURL]
+    private let resolver: any LinkResolver
+    private let eventLoop: any EventLoop
+    private var addresses: [LinkURL: [SocketAddress]] = [:]
+    private var didResolve: ((_ url: String) -> Void)?
+    private var didFail: ((_ url: String, _ reason: String) -> Void)?
+    private var resolving: Set<LinkURL> = []
+    /// Monotonic milliseconds.
+    private var next: Int64 = 0
+    /// By what they are called in logs and hashes: `address:port`.
+    private(set) var found: [String: SocketAddress] = [:]
+
+    init(_ urls: [LinkURL], _ resolver: any LinkResolver, _ eventLoop: any EventLoop) {
+        self.urls = urls
+        self.resolver = resolver
+        self.eventLoop = eventLoop
+    }
+
+    /// - Parameters:
+    ///   - resolved: called whenever a name was resolved.
+    ///   - failed: called when one could not be: what it stood for before stays.
+    func start(_ resolved: @escaping (_ url: String) -> Void, failed: @escaping (_ url: String, _ reason: String) -> Void) {
+        didResolve = resolved
+        didFail = failed
+        resolve(now: LinkClock.nowMilliseconds)
+    }
+
+    func stop() { (didResolve, didFail) = (nil, nil) }
+
+    func tick(now: Int64) { if now >= next { resolve(now: now) } }
+
+    /// At the next tick, with all others that were lost until then.
+    func resolveSoon() { next = 0 }
+
+    /// Which host an address was found for.
+    func host(of name: String) -> String {
+        let url = urls.first { addresses[$0]?.contains { Self.name(of: $0) == name } ?? false }
+        return url.map { String($0.description.dropFirst("http://".count)) } ?? name
+    }
+
+    private func resolve(now: Int64) {
+        next = now + LinkLimits.resolveMilliseconds
+        for url in urls where resolving.insert(url).inserted {
+            resolver.resolve(url, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+                resolving.remove(url)
+                switch result {
+                case .success(let list): take(list, for: url)
+                case .failure(let error): didFail?(url.description, "\(error)")
+                }
+            }
+        }
+    }
+
+    private func take(_ list: [SocketAddress], for url: LinkURL) {
+        addresses[url] = list
+        found = [:]
+        for address in addresses.values.joined() { if let name = Self.name(of: address) { found[name] = address } }
+        didResolve?(url.description)
+    }
+
+    private static func name(of address: SocketAddress) -> String? {
+        guard let ip = address.ipAddress, let port = address.port else { return nil }
+        return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+    }
+}

@@ -1,0 +1,190 @@
+// One link of a server: opens it if the client may have it, hands what comes to the service, and sends the replies back.
+
+import KontorCore
+import KontorService
+import NIOCore
+
+/// Lives on its channel's event loop and is used only there. It reads nothing while the client does not take its replies.
+final class ServerConnection: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        /// The request is not whole yet.
+        case greeting
+        case open
+        case closed
+    }
+
+    private let server: LinkServer
+    private var state = State.greeting
+    private var context: ChannelHandlerContext?
+    private var outbox: LinkOutbox?
+    private var request: [UInt8] = []
+    private var frames = FrameReader()
+    private var isReadHeld = false
+    private let began = LinkClock.nowMilliseconds
+    private var heard = LinkClock.nowMilliseconds
+
+    init(_ server: LinkServer) { self.server = server }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if !server.add(self) { close() }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let wasOpen = state == .open
+        end()
+        if wasOpen { server.closed(because: "the client closed the connection", from: context.remoteAddress) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { close(because: "\(error)") }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { close(because: "the client says nothing more") }
+    }
+
+    // MARK: What comes
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = Self.unwrapInboundIn(data)
+        heard = LinkClock.nowMilliseconds
+        switch state {
+        case .greeting: readRequest(bytes, context)
+        case .open: read(bytes)
+        case .closed: break
+        }
+    }
+
+    private func readRequest(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        request += bytes.readableBytesView
+        let end = LinkHandshake.endOfHead(in: request)
+        if end == nil, request.count <= LinkLimits.greetingBytes { return }
+        let verdict =
+            end.map { LinkHandshake.judge(request[..<$0], secret: server.secret, epoch: server.epoch) } ?? .malformed
+        let answer = context.channel.allocator.buffer(string: LinkHandshake.response(verdict))
+        guard verdict == .opened, let end else { return refuse(verdict, answer, context) }
+        let rest = ByteBuffer(bytes: request[end...])
+        request = []
+        open(context)
+        context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+        read(rest)
+    }
+
+    private func refuse(_ verdict: LinkHandshake.Verdict, _ answer: ByteBuffer, _ context: ChannelHandlerContext) {
+        state = .closed
+        server.refused(because: verdict.reason ?? "", from: context.remoteAddress)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(answer), promise: written)
+        written.futureResult.assumeIsolated().whenComplete { [self] _ in close() }
+    }
+
+    private func open(_ context: ChannelHandlerContext) {
+        state = .open
+        outbox = LinkOutbox(context)
+        let options = context.channel.syncOptions
+        try? options?.setOption(.recvAllocator, value: LinkLimits.receiveAllocator)
+        try? options?.setOption(
+            .writeBufferWaterMark, value: .init(low: LinkLimits.unsentLowBytes, high: LinkLimits.unsentHighBytes))
+        server.opened(from: context.remoteAddress)
+    }
+
+    private func read(_ bytes: ByteBuffer) {
+        frames.append(bytes)
+        do throws(LinkFailure) {
+            while state == .open, let frame = try frames.next() { try take(frame) }
+        } catch {
+            close(because: error.reason)
+        }
+    }
+
+    private func take(_ frame: Frame) throws(LinkFailure) {
+        switch frame.kind {
+        case .messages: receive(try frame.read(NumberedMessage.init(from:)))
+        case .questions:
+            let questions = try frame.read(NumberedQuestion.init(from:))
+            guard !questions.isEmpty else { return }
+            server.service.receive(
+                questions.map { item in
+                    OrderQuestion(command: item.command) { [self] reply in
+                        say(.orderReplies, NumberedReply(number: item.number, reply: reply))
+                    }
+                })
+        case .ping: outbox?.add(.pong)
+        case .pong, .ledgerReplies, .orderReplies, .leaving: throw LinkFailure("a client says what only servers say")
+        }
+    }
+
+    private func receive(_ items: [NumberedMessage]) {
+        for kind in [GroupKey.Kind.item, .user] {
+            let messages = items.filter { $0.command.account.kind == kind }.map { item in
+                ParticipantMessage(command: item.command, deadline: item.deadline) { [self] reply in
+                    say(.ledgerReplies, NumberedReply(number: item.number, reply: reply))
+                }
+            }
+            if !messages.isEmpty { server.service.receive(messages, for: kind) }
+        }
+    }
+
+    // MARK: What is said
+
+    /// Sends a reply, unless the connection is gone: then its message is sent again, over another one.
+    private func say<Outcome>(_ kind: FrameKind, _ reply: NumberedReply<Outcome>) {
+        guard let outbox else { return }
+        if outbox.isFull { return close(because: "the client does not take its replies") }
+        if !outbox.add(kind, reply.encode) { server.refused(because: "a reply is too large", from: context?.remoteAddress) }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if context.channel.isWritable { context.read() } else { isReadHeld = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard context.channel.isWritable, isReadHeld else { return }
+        isReadHeld = false
+        context.read()
+    }
+
+    // MARK: The end
+
+    private func close(because reason: String) {
+        let wasOpen = state == .open
+        let address = context?.remoteAddress
+        close()
+        if wasOpen { server.closed(because: reason, from: address) }
+    }
+
+    /// Forgets the connection.
+    private func end() {
+        state = .closed
+        outbox?.close()
+        outbox = nil
+        context = nil
+        server.remove(self)
+    }
+}
+
+extension ServerConnection: ServedConnection {
+    func tick(now: Int64, wasAway: Bool) {
+        if wasAway {
+            heard = now
+        } else if state == .open {
+            if now - heard >= LinkLimits.silentClientMilliseconds { close(because: "the client is silent") }
+        } else if now - began >= LinkLimits.firstBytesMilliseconds {
+            close()
+        }
+    }
+
+    func close() {
+        guard let context else { return }
+        outbox?.flush()
+        end()
+        context.close(promise: nil)
+    }
+
+    func leave() { outbox?.add(.leaving) }
+}

@@ -1,0 +1,93 @@
+// Where records lie in Redis: readable keys, and hash tags that put a whole partition into one slot.
+
+import KontorCore
+import KontorService
+
+/// The keys of one store.
+///
+///     {tag}item:42                        version and account
+///     {tag}item:42/hold/ORDER/LIFE/2      the lock of the order's second attempt
+///     {tag}order:77/saga                  its running checkout
+///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
+///     {tag}epoch                          which shop this is
+///
+/// The tag is that of the id's partition (``Partition``), so that a group, the index of its open work and the epoch are in one slot,
+/// and one script can write them together. The tags are chosen so that partitions are spread evenly over the slots.
+enum RedisKeys {
+    /// Of each partition, in braces.
+    static let tags: [String] = (0..<Partition.count).map { partition in
+        let width = RedisSlot.count / Partition.count
+        var number = 0
+        while RedisSlot.of(Array("\(number)".utf8)) / width != partition { number += 1 }
+        return "{\(number)}"
+    }
+
+    /// Where the partitions are.
+    static let slots: [Int] = tags.map { RedisSlot.of(Array($0.utf8)) }
+
+    static func epoch(_ partition: Int) -> String { tags[partition] + "epoch" }
+    static func open(_ kind: GroupKey.Kind, _ partition: Int) -> String { tags[partition] + "open:" + kind.name }
+    /// Written before answers that only read, where replicas must have what was read.
+    static func fence(_ partition: Int) -> String { tags[partition] + "fence" }
+
+    static func head(_ group: GroupKey, _ partition: Int) -> String {
+        tags[partition] + group.kind.name + ":" + group.id.text
+    }
+
+    static func member(_ member: Member, ofHead head: String) -> String {
+        switch member {
+        case .head: return head
+        case .saga: return head + "/saga"
+        case .hold(let saga):
+            return "\(head)/hold/\(saga.order.text)/\(String(saga.incarnation, radix: 16))/\(saga.attempt)"
+        case .payment(let order): return head + "/payment/" + order.text
+        case .receipt(let incarnation): return "\(head)/receipt/\(String(incarnation, radix: 16))"
+        case .key(let key): return head + "/key/" + key.text
+        }
+    }
+
+    /// What a key names; nil if it is not a record's.
+    static func record(_ key: String) -> RecordKey? {
+        guard let brace = key.firstIndex(of: "}") else { return nil }
+        let path = key[key.index(after: brace)...]
+        // An idempotency key may have slashes in it.
+        let parts = path.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        let name = parts[0].split(separator: ":", maxSplits: 1)
+        guard name.count == 2, let kind = GroupKey.Kind(name: name[0]), let id = Identifier(String(name[1])) else { return nil }
+        let group = GroupKey(kind, id)
+        if parts.count == 1 { return RecordKey(group, .head) }
+        guard let member = member(parts[1], parts.count == 3 ? String(parts[2]) : "") else { return nil }
+        return RecordKey(group, member)
+    }
+
+    private static func member(_ kind: Substring, _ rest: String) -> Member? {
+        switch kind {
+        case "saga": return .saga
+        case "hold":
+            let parts = rest.split(separator: "/")
+            guard parts.count == 3, let order = Identifier(String(parts[0])), let life = UInt64(parts[1], radix: 16),
+                let attempt = UInt32(parts[2])
+            else { return nil }
+            return .hold(SagaID(order: order, incarnation: life, attempt: attempt))
+        case "payment": return Identifier(rest).map { .payment(order: $0) }
+        case "receipt": return UInt64(rest, radix: 16).map { .receipt(incarnation: $0) }
+        case "key": return IdempotencyKey(rest).map { .key($0) }
+        default: return nil
+        }
+    }
+}
+
+extension GroupKey.Kind {
+    fileprivate var name: String {
+        switch self {
+        case .item: return "item"
+        case .user: return "user"
+        case .order: return "order"
+        }
+    }
+
+    fileprivate init?(name: Substring) {
+        guard let kind = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = kind
+    }
+}

@@ -1,0 +1,173 @@
+// Writing: one script call a batch, with WAIT behind it where replicas must have it, and what their replies mean.
+
+import KontorCore
+import KontorService
+import NIOCore
+
+extension RedisStore {
+    public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        let batches = batches(changes) { Partition.of($0.group.id) }
+        let versions = changes.map { _ in nextVersion() }
+        var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
+        var pending = batches.count
+        let now = clock.wallMilliseconds
+        for batch in batches {
+            var call = CommitCall(epoch: epoch, epochKey: RedisKeys.epoch(batch.partition))
+            for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
+            send(call, to: batch.partition) { [self] result in
+                for (place, member) in batch.members.enumerated() {
+                    outcomes[member.index] = outcome(result, place, versions[member.index])
+                }
+                pending -= 1
+                if pending == 0 { post { [outcomes] in completion(outcomes) } }
+            }
+        }
+    }
+
+    private func send(
+        _ call: CommitCall, to partition: Int, isLoaded: Bool = true,
+        completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
+    ) {
+        var unit = [call.command(isLoaded: isLoaded)]
+        if options.replicas > 0 { unit.append(waitCommand) }
+        client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+            // The server has restarted, or is another one: it has not run, and the script's text goes along.
+            if isLoaded, case .success(let replies) = result, replies.first?.errorText?.hasPrefix("NOSCRIPT") == true {
+                send(call, to: partition, isLoaded: false, completion: completion)
+            } else {
+                completion(result)
+            }
+        }
+    }
+
+    var waitCommand: RedisCommand {
+        RedisCommand("WAIT", "\(options.replicas)", "\(RedisStoreLimits.replicasMilliseconds)")
+    }
+
+    /// Whether all replicas have what came before the `WAIT` that ends a unit.
+    func isReplicated(_ replies: [RESPValue]) -> Bool {
+        guard options.replicas > 0 else { return true }
+        guard let count = replies.last?.int else { return false }
+        return count >= options.replicas
+    }
+
+    private func outcome(_ result: Result<[RESPValue], RedisFailure>, _ place: Int, _ version: Version) -> CommitOutcome {
+        switch result {
+        case .failure(.notSent(let reason)): return .refused(.unreachable(reason))
+        case .failure(.unknown): return .unknown(version)
+        case .success(let replies):
+            guard let first = replies.first else { return .unknown(version) }
+            if let error = first.errorText { return outcome(ofError: error, version) }
+            guard let written = first.octets, place < written.count else { return .unknown(version) }
+            if written[place] == UInt8(ascii: "0") { return .conflict }
+            return isReplicated(replies) ? .committed : .unknown(version)
+        }
+    }
+
+    private func outcome(ofError error: String, _ version: Version) -> CommitOutcome {
+        // Both come before the script's first write.
+        if error.hasPrefix("OOM") { return .refused(.diskFull) }
+        let trouble = StoreTrouble.unreachable(error)
+        noteIfForeign(trouble)
+        if error.hasPrefix("EPOCH") || error.hasPrefix("MISCONF") || error.hasPrefix("NOREPLICAS") { return .refused(trouble) }
+        return .unknown(version)
+    }
+
+    // MARK: The barrier
+
+    /// Nothing leaves the process before the replicas have all that it has read: others may have written that, and not know yet whether
+    /// it stands. A write of our own, on a connection of the master that was read from, and `WAIT` behind it tell.
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+        if let failure { return completion(.failure(failure)) }
+        let partitions = readPartitions
+        readPartitions = []
+        guard !partitions.isEmpty else { return completion(.success(())) }
+        var pending = partitions.count
+        for partition in partitions.sorted() {
+            fence(partition) { [self] in
+                pending -= 1
+                guard pending == 0 else { return }
+                post { [self] in completion(failure.map { .failure($0) } ?? .success(())) }
+            }
+        }
+    }
+
+    /// Tries until the replicas have it, or the store has failed.
+    private func fence(_ partition: Int, completion: @escaping () -> Void) {
+        if failure != nil { return completion() }
+        let unit = [RedisCommand("SET", RedisKeys.fence(partition), ""), waitCommand]
+        client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+            if case .success(let replies) = result, replies.first?.errorText == nil, isReplicated(replies) {
+                completion()
+            } else {
+                fence(partition, completion: completion)
+            }
+        }
+    }
+
+    /// Remembers what the next barrier must wait for: of each master one partition will do.
+    func note(read partitions: some Sequence<Int>) {
+        guard options.replicas > 0 else { return }
+        for partition in partitions { readPartitions.insert(client.isCluster ? partition : 0) }
+    }
+}
+
+/// The keys and arguments of one call of ``CommitScript``.
+struct CommitCall {
+    private var keys: [String]
+    private var arguments: [[UInt8]]
+
+    init(epoch: [UInt8], epochKey: String) {
+        keys = [epochKey]
+        arguments = [epoch]
+    }
+
+    mutating func add(_ change: GroupChange, _ partition: Int, _ version: Version, now: Int64) {
+        let head = RedisKeys.head(change.group, partition)
+        var changedHead: Record??
+        var names: [String] = []
+        var values: [[UInt8]] = []
+        var hasOpenWork = false
+        change.draft.forEachChange { member, record in
+            if member == .head { return changedHead = .some(record) }
+            names.append(RedisKeys.member(member, ofHead: head))
+            values.append(how(member, record, now: now))
+            values.append(record.map(RecordBytes.bytes) ?? [])
+            if member.isOpenWork { hasOpenWork = true }
+        }
+        keys.append(head)
+        if hasOpenWork { keys.append(RedisKeys.open(change.group.kind, partition)) }
+        keys += names
+        var mode: [UInt8]
+        var value = RecordBytes.bytes(version)
+        switch changedHead {
+        case .some(.some(let record)):
+            mode = [UInt8(ascii: "h")]
+            value += RecordBytes.bytes(record)
+        case .some(.none): mode = [UInt8(ascii: "e")]
+        case .none:
+            let isHeadless = change.draft.contains(.head) && change.draft[.head] == nil
+            mode = [UInt8(ascii: isHeadless ? "e" : "v")]
+        }
+        if hasOpenWork { mode.append(UInt8(ascii: "x")) }
+        arguments += [RecordBytes.bytes(change.expected), mode, value, Array("\(names.count)".utf8)]
+        arguments += values
+    }
+
+    /// What happens to a member's record, in the script's letters.
+    private func how(_ member: Member, _ record: Record?, now: Int64) -> [UInt8] {
+        let open = !member.isOpenWork ? "." : record?.isLock == true ? "+" : "-"
+        guard let record else { return Array("d\(open)".utf8) }
+        let left = record.removableFrom.map { "\(max(1, $0 - now))" } ?? ""
+        return Array("s\(open)\(left)".utf8)
+    }
+
+    func command(isLoaded: Bool) -> RedisCommand {
+        var command = RedisCommand(isLoaded ? "EVALSHA" : "EVAL", argumentCount: 2 + keys.count + arguments.count)
+        command.append(isLoaded ? CommitScript.digest : CommitScript.source)
+        command.append("\(keys.count)")
+        for key in keys { command.append(key) }
+        for argument in arguments { command.append(argument) }
+        return command
+    }
+}

@@ -1,0 +1,39 @@
+// `kontor init`: makes new Redis stores one shop's, once.
+
+import ArgumentParser
+import Foundation
+import KontorRedis
+
+struct Init: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Marks the new, empty Redis stores of the three services as one shop's.",
+        discussion: """
+            To be run once, with the stores of all three services. It writes one id to every master if all of them are empty, does \
+            nothing if all bear the same one, and refuses otherwise: a Redis that has lost its data must never be served from. \
+            (The embedded store needs none of this.)
+            """)
+
+    @Option(help: "A store: redis://host:port, of a cluster redis://host:port,host:port. Give all three.")
+    var store: [String]
+
+    func run() throws {
+        let urls = try store.map(ServiceSettings.redis)
+        guard Set(store).count == store.count else { throw ValidationError("A store is given twice: each service has its own.") }
+        let epoch = Self.newEpoch
+        do {
+            let hasWritten = try StoreReader.with(urls) { reader, promise in
+                RedisEpoch.initialize(reader.clients, epoch: epoch) { promise.completeWith($0.mapError { $0 }) }
+            }
+            print(hasWritten ? "\(urls.count) stores are initialized." : "Nothing to do: the stores are initialized already.")
+        } catch {
+            FileHandle.standardError.write(Data("kontor: \(error)\n".utf8))
+            throw ExitCode(1)
+        }
+    }
+
+    /// 128 random bits, in hexadecimal: readable in logs.
+    private static var newEpoch: [UInt8] {
+        var random = SystemRandomNumberGenerator()
+        return Array((0..<2).map { _ in String(random.next() as UInt64, radix: 16) }.joined().utf8)
+    }
+}

@@ -1,0 +1,123 @@
+// What `kontor serve --service` takes: one of the three services over Redis, and where the others are.
+
+import ArgumentParser
+import Foundation
+import KontorCore
+import KontorHTTP
+import KontorLink
+import KontorRedis
+
+/// The service that a process serves.
+enum ServiceName: String, ExpressibleByArgument, CaseIterable {
+    case order, payment, stock
+
+    var kind: GroupKey.Kind {
+        switch self {
+        case .order: return .order
+        case .payment: return .user
+        case .stock: return .item
+        }
+    }
+}
+
+struct ServiceOptions: ParsableArguments {
+    @Option(help: "Serve only this service, over Redis: order, payment or stock. (environment: KONTOR_SERVICE)")
+    var service: ServiceName?
+
+    @Option(
+        help: """
+            The service's Redis: redis://[user:password@]host:port, rediss:// for TLS; of a cluster several, \
+            redis://host:port,host:port. Initialize it once by "kontor init". (environment: KONTOR_STORE)
+            """)
+    var store: String?
+
+    @Option(
+        help: """
+            Replicas of each Redis master that must have a write before it counts. \
+            (default: 0, with appendfsync always; environment: KONTOR_REDIS_REPLICAS)
+            """)
+    var redisReplicas: Int?
+
+    @Option(help: "The internal listener of a stock service: http://host:port. Repeatable. (environment: KONTOR_STOCK_URL)")
+    var stockUrl: [String] = []
+
+    @Option(help: "The same of a payment service. (environment: KONTOR_PAYMENT_URL)")
+    var paymentUrl: [String] = []
+
+    @Option(help: "The same of an order service: stock and payment ask it about locks. (environment: KONTOR_ORDER_URL)")
+    var orderUrl: [String] = []
+
+    @Option(help: "The address of the internal listener. (default: 127.0.0.1; environment: KONTOR_INTERNAL_HOST)")
+    var internalHost: String?
+
+    @Option(
+        help: """
+            A file with the secret that the shop's processes share, \(SharedSecret.minimumBytes) characters or more. \
+            (environment: KONTOR_SECRET_FILE, or KONTOR_SECRET with the secret itself)
+            """)
+    var secretFile: String?
+}
+
+/// The same, checked.
+struct ServiceSettings {
+    let service: ServiceName
+    let store: RedisURL
+    let replicas: Int
+    let stock: [LinkURL]
+    let payment: [LinkURL]
+    let orders: [LinkURL]
+    let internalHost: String
+    let secret: SharedSecret
+
+    init?(_ options: ServiceOptions) throws {
+        let name = Setting.text(options.service?.rawValue, "service", default: "")
+        if name.isEmpty {
+            if options.store != nil { throw ValidationError("--store needs --service: which of the three services is it?") }
+            return nil
+        }
+        guard let service = ServiceName(rawValue: name) else {
+            throw ValidationError("--service (KONTOR_SERVICE) is \"\(name)\": it must be order, payment or stock.")
+        }
+        self.service = service
+        store = try Self.redis(Setting.text(options.store, "store", default: ""))
+        replicas = try Setting.number(options.redisReplicas, "redis-replicas", default: 0, in: 0...8)
+        let isOrder = service == .order
+        stock = try Self.urls(options.stockUrl, "stock-url", isNeeded: isOrder)
+        payment = try Self.urls(options.paymentUrl, "payment-url", isNeeded: isOrder)
+        orders = try Self.urls(options.orderUrl, "order-url", isNeeded: !isOrder)
+        internalHost = Setting.text(options.internalHost, "internal-host", default: "127.0.0.1")
+        secret = try Self.secret(options.secretFile)
+    }
+
+    static func redis(_ text: String) throws -> RedisURL {
+        if text.isEmpty { throw ValidationError("--store (KONTOR_STORE) is missing: redis://host:port.") }
+        do { return try RedisURL(text) } catch { throw ValidationError("--store (KONTOR_STORE): \(error)") }
+    }
+
+    /// From the command line, else from the environment, there separated by commas.
+    private static func urls(_ options: [String], _ name: String, isNeeded: Bool) throws -> [LinkURL] {
+        let texts =
+            options.isEmpty ? Setting.text(nil, name, default: "").split(separator: ",").map(String.init) : options
+        if isNeeded, texts.isEmpty { throw ValidationError("--\(name) is missing: http://host:port of its internal listener.") }
+        return try texts.map { text in
+            do { return try LinkURL(text) } catch { throw ValidationError("--\(name) \(text): \(error)") }
+        }
+    }
+
+    private static func secret(_ file: String?) throws -> SharedSecret {
+        let path = Setting.text(file, "secret-file", default: "")
+        let text: String
+        if path.isEmpty {
+            text = Setting.text(nil, "secret", default: "")
+        } else {
+            do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+                throw ValidationError("--secret-file \(path) cannot be read: \(error.localizedDescription)")
+            }
+        }
+        guard let secret = SharedSecret(text) else {
+            throw ValidationError(
+                "The services need a shared secret of \(SharedSecret.minimumBytes) characters or more: --secret-file or KONTOR_SECRET.")
+        }
+        return secret
+    }
+}

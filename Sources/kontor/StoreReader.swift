@@ -1,0 +1,50 @@
+// Redis stores for commands that are not servers: they connect, ask, and end.
+
+import Foundation
+import KontorCore
+import KontorRedis
+import NIOCore
+import NIOPosix
+
+/// Some stores, opened for the length of a call.
+///
+/// `@unchecked Sendable`: the clients are used on the event loop alone.
+final class StoreReader: @unchecked Sendable {
+    let clients: [RedisClient]
+    let eventLoop: any EventLoop
+
+    private init(_ urls: [RedisURL], on eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        clients = urls.map { url in
+            RedisClient(RedisOptions(url), on: eventLoop)
+        }
+    }
+
+    /// Calls `body` on the event loop with the connected stores, and waits for what it promises.
+    static func with<Value: Sendable>(
+        _ urls: [RedisURL], _ body: @escaping @Sendable (StoreReader, EventLoopPromise<Value>) -> Void
+    ) throws -> Value {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        defer { try? group.syncShutdownGracefully() }
+        let eventLoop = group.next()
+        let promise = eventLoop.makePromise(of: Value.self)
+        eventLoop.execute {
+            let reader = StoreReader(urls, on: eventLoop)
+            reader.connect(reader.clients[...]) { failure in
+                if let failure { return promise.fail(failure) }
+                body(reader, promise)
+            }
+        }
+        return try promise.futureResult.wait()
+    }
+
+    private func connect(_ rest: ArraySlice<RedisClient>, completion: @escaping (StoreRefusal?) -> Void) {
+        guard let client = rest.first else { return completion(nil) }
+        client.start(deadline: .now() + .seconds(10)) { [self] result in
+            switch result {
+            case .failure(let failure): completion(StoreRefusal(description: "A store cannot be reached: \(failure)"))
+            case .success: connect(rest.dropFirst(), completion: completion)
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import Testing
+
+@testable import KontorCore
+
+/// The same numbers each time, so that a failure comes again.
+private struct Chance: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func number(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+    mutating func flag() -> Bool { next() & 1 == 0 }
+    /// Of any size, as varints have several lengths.
+    mutating func amount() -> Amount { Amount(Int64(next() >> (2 + UInt64(number(62)))) % Limits.lifetimeTotal) }
+    mutating func uint32() -> UInt32 { UInt32(truncatingIfNeeded: next() >> UInt64(number(64))) }
+    mutating func int64() -> Int64 { Int64(bitPattern: next()) }
+
+    mutating func identifier() -> Identifier {
+        let letters = Array("abcXYZ019_.~-")
+        let length = 1 + number(Limits.identifierBytes)
+        return id(String((0..<length).map { _ in letters[number(letters.count)] }))
+    }
+
+    mutating func account() -> GroupKey { GroupKey(flag() ? .item : .user, identifier()) }
+    mutating func saga() -> SagaID { SagaID(order: identifier(), incarnation: next(), attempt: uint32()) }
+
+    mutating func commands() -> [LedgerCommand] {
+        [
+            LedgerCommand(account(), .read),
+            LedgerCommand(account(), .hold(saga(), amount(), mayWait: flag(), expiry: int64())),
+            LedgerCommand(account(), .capture(saga(), amount(), grant: uint32())),
+            LedgerCommand(account(), .release(saga(), amount(), expiry: int64())),
+        ]
+    }
+
+    mutating func ledgerState() -> Account {
+        var account = Account()
+        (account.balance, account.held, account.deposited) = (amount(), amount(), amount())
+        (account.withdrawn, account.captured, account.price) = (amount(), amount(), amount())
+        (account.generation, account.grants) = (uint32(), uint32())
+        return account
+    }
+
+    mutating func ledgerOutcomes() -> [LedgerOutcome] {
+        [
+            .done, .held(grant: uint32()), .account(ledgerState()), .payment(isPaid: flag()), .unknownAccount, .accountExists,
+            .noDirectPayment, .alreadyPaidDirectly, .hasHolds, .overLimit, .insufficient(balance: amount()),
+            .contended(balance: amount()),
+        ] + Anomaly.allCases.map { .anomaly($0) }
+    }
+
+    mutating func order() -> Order {
+        var order = Order(user: identifier(), incarnation: next())
+        order.attempt = uint32()
+        order.status = [.open, .checkingOut, .paid, .removed][number(4)]
+        order.total = amount()
+        for _ in 0..<number(5) { order.lines.append(OrderLine(item: identifier(), units: amount(), price: amount())) }
+        order.history = History(bytes: (0..<number(50)).map { _ in UInt8(truncatingIfNeeded: next()) })
+        return order
+    }
+
+    mutating func record() -> SagaRecord {
+        let reasons: [AbortReason] = [
+            .insufficient(account: account(), wanted: amount(), left: amount()), .unknownAccount(account()),
+            .contended(account: account()), .unreachable(account: account()), .anomaly(account: account(), .lateHold),
+        ]
+        let phases: [SagaRecord.Phase] =
+            [.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
+        let legs = (0...number(3)).map { _ in Leg(account: account(), amount: amount()) }
+        let claim = IdempotencyKey("key").map { KeyClaim(key: $0, request: [1, 2, 3], expires: int64()) }
+        var record = SagaRecord(
+            id: saga(), legs: legs, phase: phases[number(phases.count)], begun: int64(), deadline: int64(),
+            claim: flag() ? claim : nil)
+        if flag() { record.grants = legs.map { _ in uint32() } }
+        return record
+    }
+
+    mutating func orderOutcomes() -> [OrderOutcome] {
+        [.order(order()), .inspected(order(), nil), .inspected(order(), record()), .unknownOrder]
+    }
+
+    mutating func ledgerReplies() -> [Reply<LedgerOutcome>] {
+        ledgerOutcomes().map { .decided($0) } + [.unknown, .refused(.diskFull), .refused(.unreachable("the store: é"))]
+    }
+
+    mutating func orderReplies() -> [Reply<OrderOutcome>] {
+        orderOutcomes().map { .decided($0) } + [.unknown, .refused(.diskFull), .refused(.unreachable(""))]
+    }
+}
+
+private func encoded(_ encode: (inout ByteWriter) -> Void) -> [UInt8] {
+    var writer = ByteWriter()
+    encode(&writer)
+    return writer.bytes
+}
+
+/// What the bytes say, if they say one thing and nothing behind it.
+private func decoded<Item>(
+    _ bytes: [UInt8], _ item: (inout ByteReader) throws(DecodingFailure) -> Item
+) throws -> Item {
+    var reader = ByteReader(bytes)
+    let value = try item(&reader)
+    #expect(reader.isAtEnd)
+    return value
+}
+
+@Suite("What crosses between processes")
+struct WireCodingTests {
+    @Test("every command that may cross, and every reply to one, comes out as it went in", arguments: 0..<200 as Range<UInt64>)
+    func roundTrip(seed: UInt64) throws {
+        var chance = Chance(state: seed)
+        for command in chance.commands() {
+            #expect(command.canCross)
+            #expect(try decoded(encoded(command.encodeForWire), LedgerCommand.init(fromWire:)) == command)
+        }
+        for operation in [OrderCommand.Operation.read, .inspect] {
+            let command = OrderCommand(chance.identifier(), operation)
+            #expect(command.canCross)
+            #expect(try decoded(encoded(command.encodeForWire), OrderCommand.init(fromWire:)) == command)
+        }
+        for reply in chance.ledgerReplies() {
+            #expect(try decoded(encoded(reply.encodeForWire), Reply<LedgerOutcome>.init(fromWire:)) == reply)
+        }
+        for reply in chance.orderReplies() {
+            #expect(try decoded(encoded(reply.encodeForWire), Reply<OrderOutcome>.init(fromWire:)) == reply)
+        }
+    }
+
+    @Test("a command that would be done twice if it came twice may not cross")
+    func staysHome() {
+        let saga = SagaID(order: id("o"), incarnation: 1, attempt: 1)
+        let one = Amount(1)
+        let operations: [LedgerCommand.Operation] = [
+            .open(price: one), .replace(balance: one, price: one), .deposit(one), .withdraw(one),
+            .payDirectly(order: id("o"), one), .cancelPayment(order: id("o")), .findPayment(order: id("o")), .forget(saga),
+            .undo(saga), .keepKey,
+        ]
+        for operation in operations { #expect(!LedgerCommand(GroupKey(.item, id("i")), operation).canCross) }
+        #expect(!OrderCommand(id("o"), .remove).canCross)
+        #expect(!OrderCommand(id("o"), .begin(now: 0, deadline: 0, nil)).canCross)
+    }
+
+    @Test("damaged and random bytes are read or refused, and never trap", arguments: 0..<300 as Range<UInt64>)
+    func fuzz(seed: UInt64) {
+        var chance = Chance(state: seed)
+        var samples = chance.commands().map { command in encoded(command.encodeForWire) }
+        samples += chance.ledgerReplies().map { reply in encoded(reply.encodeForWire) }
+        samples += chance.orderReplies().map { reply in encoded(reply.encodeForWire) }
+        samples.append((0..<chance.number(100)).map { _ in UInt8(truncatingIfNeeded: chance.next()) })
+        for var bytes in samples where !bytes.isEmpty {
+            for _ in 0...chance.number(3) { bytes[chance.number(bytes.count)] = UInt8(truncatingIfNeeded: chance.next()) }
+            if chance.flag() { bytes.removeLast(chance.number(bytes.count)) }
+            var reader = ByteReader(bytes)
+            if let command = try? LedgerCommand(fromWire: &reader) { checkAmount(of: command) }
+            reader = ByteReader(bytes)
+            _ = try? OrderCommand(fromWire: &reader)
+            reader = ByteReader(bytes)
+            _ = try? Reply<LedgerOutcome>(fromWire: &reader)
+            reader = ByteReader(bytes)
+            if case .decided(.order(let order)) = try? Reply<OrderOutcome>(fromWire: &reader) { _ = order.history.attempts }
+        }
+    }
+
+    private func checkAmount(of command: LedgerCommand) {
+        switch command.operation {
+        case .hold(_, let amount, _, _), .capture(_, let amount, _), .release(_, let amount, _): #expect(amount >= .zero)
+        default: break
+        }
+    }
+
+    @Test("an amount below zero, or one that overflows, is refused", arguments: [-1, Int64.min, Int64.max])
+    func badAmounts(raw: Int64) {
+        let saga = SagaID(order: id("o"), incarnation: 1, attempt: 1)
+        let command = LedgerCommand(GroupKey(.item, id("i")), .hold(saga, Amount(raw), mayWait: false))
+        #expect(throws: DecodingFailure.self) { try decoded(encoded(command.encodeForWire), LedgerCommand.init(fromWire:)) }
+    }
+
+    @Test("a command to an order is none to an account")
+    func wrongKind() {
+        let command = LedgerCommand(GroupKey(.order, id("o")), .read)
+        #expect(throws: DecodingFailure.self) { try decoded(encoded(command.encodeForWire), LedgerCommand.init(fromWire:)) }
+    }
+
+    @Test("each cut of a message is refused")
+    func cuts() {
+        var chance = Chance(state: 1)
+        for command in chance.commands() {
+            let bytes = encoded(command.encodeForWire)
+            for length in bytes.indices {
+                #expect(throws: DecodingFailure.self) {
+                    try decoded(Array(bytes[..<length]), LedgerCommand.init(fromWire:))
+                }
+            }
+        }
+    }
+
+    @Test("the wire's format covers the records' format: whoever changes that one must change this one")
+    func formats() {
+        #expect(Record.formatVersion == Wire.recordVersion)
+        #expect(Wire.formatVersion == 1)
+    }
+}

@@ -1,0 +1,152 @@
+import KontorCore
+import NIOCore
+import Testing
+
+@testable import KontorLink
+
+@Suite("Opening a link", .serialized)
+struct HandshakeTests {
+    private func head(
+        secret: String = "a secret of some length", protocol: String = "kontor-link/1", epoch: String = "shop 1"
+    ) -> String {
+        "GET /internal/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: \(`protocol`)\r\n"
+            + "Authorization: Bearer \(secret)\r\nKontor-Epoch: \(epoch)\r\n\r\n"
+    }
+
+    @Test(
+        "a client with another secret, protocol or epoch is refused, told so, and tried again",
+        arguments: [
+            ("a secret of same length", "shop 1", "the secret is another one"),
+            ("a secret of some length", "shop 2", "the store belongs to another shop"),
+        ])
+    func refusedClient(secret: String, epoch: String, reason: String) async throws {
+        let service = try await Service.start()
+        let caller = try await Caller.start([service.port], secret: Array(secret.utf8), epoch: epoch)
+        try await eventually("several attempts") { caller.client.counts.lost > 3 }
+        try await on {
+            #expect(caller.client.counts.opened == 0)
+            #expect(caller.log.reasons("A link is closed") == [reason], "logged once")
+            #expect(service.log.reasons("A link is refused") == [reason], "logged once")
+        }
+        try await caller.stop()
+        try await eventually("no connection is left") { service.server.connectionCount == 0 }
+        try await service.stop()
+    }
+
+    @Test("what is wrong is told in order: secret, protocol, readiness, epoch")
+    func verdicts() {
+        func verdict(_ head: String, epoch: String? = "shop 1") -> LinkHandshake.Verdict {
+            LinkHandshake.judge(Array(head.utf8)[...], secret: testSecret, epoch: epoch)
+        }
+        #expect(verdict(head()) == .opened)
+        #expect(verdict(head(secret: "a secret of some lengtH", protocol: "x", epoch: "x"), epoch: nil) == .wrongSecret)
+        #expect(verdict(head(secret: "a secret of some length and more")) == .wrongSecret)
+        #expect(verdict(head(secret: "")) == .wrongSecret)
+        #expect(verdict(head(protocol: "kontor-link/2", epoch: "x"), epoch: nil) == .otherProtocol)
+        #expect(verdict(head(epoch: "x"), epoch: nil) == .notReady)
+        #expect(verdict(head(epoch: "x")) == .otherEpoch)
+        #expect(verdict("GET /internal/link HTTP/1.1\r\n\r\n") == .wrongSecret)
+        #expect(verdict("GET /internal/link HTTP/1.0\r\n\r\n") == .malformed)
+        #expect(verdict("GET /internal/link HTTP/1.1\r\nno colon\r\n\r\n") == .malformed)
+    }
+
+    @Test("the request that a client makes is one that a server takes, and each answer is understood")
+    func agreement() {
+        let request = LinkHandshake.request(host: "stock:81", secret: testSecret, epoch: "shop 1")
+        #expect(LinkHandshake.endOfHead(in: request) == request.count)
+        #expect(LinkHandshake.judge(request[...], secret: testSecret, epoch: "shop 1") == .opened)
+        for verdict in LinkHandshake.Verdict.allCases {
+            let answer = Array(LinkHandshake.response(verdict).utf8)
+            #expect(LinkHandshake.endOfHead(in: answer) == answer.count)
+            #expect(LinkHandshake.verdict(in: answer[...]) == verdict)
+        }
+        #expect(LinkHandshake.verdict(in: Array("HTTP/1.1 200 OK\r\n\r\n".utf8)[...]) == nil)
+        #expect(LinkHandshake.verdict(in: Array("SSH-2.0\r\n".utf8)[...]) == nil)
+    }
+
+    @Test("a request byte by byte, with frames right behind it, opens a link that works")
+    func byteByByte() async throws {
+        let service = try await Service.start()
+        let client = try await RawClient.connect(port: service.port)
+        var frames = FrameWriter()
+        frames.mustAdd(.messages, NumberedMessage(number: 9, deadline: 1, command: read(item("a"))).encode)
+        frames.add(.ping)
+        for byte in Array(head().utf8) + frames.take() { try await client.send([byte]) }
+        try await eventually("answers") { (try? client.collector.frames().count) == 2 }
+        try await on {
+            #expect(client.collector.text.hasPrefix("HTTP/1.1 101 Switching Protocols\r\n"))
+            let frames = try client.collector.frames()
+            #expect(frames.map(\.kind) == [.ledgerReplies, .pong])
+            let replies = try frames[0].read(NumberedReply<LedgerOutcome>.init(from:))
+            #expect(replies == [NumberedReply(number: 9, reply: .decided(.done))])
+        }
+        try await client.close()
+        try await eventually("no connection is left") { service.server.connectionCount == 0 }
+        try await service.stop()
+    }
+
+    @Test("a server that does not know its epoch yet says so, and closes")
+    func notReady() async throws {
+        let service = try await Service.start(epoch: nil)
+        let client = try await RawClient.connect(port: service.port)
+        try await client.send(head())
+        try await eventually("closed") { client.collector.isClosed }
+        try await on { #expect(client.collector.text.hasPrefix("HTTP/1.1 503 ")) }
+        try await service.stop()
+    }
+
+    @Test("a request without an end is refused")
+    func endless() async throws {
+        let service = try await Service.start()
+        let client = try await RawClient.connect(port: service.port)
+        try await client.send("GET /internal/link HTTP/1.1\r\nX: " + String(repeating: "x", count: 10_000))
+        try await eventually("closed") { client.collector.isClosed }
+        try await on { #expect(client.collector.text.hasPrefix("HTTP/1.1 400 ")) }
+        try await service.stop()
+    }
+
+    @Test(
+        "HTTP passes through untouched, whole or byte by byte",
+        arguments: ["/metrics", "/internal/link2", "/internal", "/"], [false, true])
+    func http(path: String, isSlow: Bool) async throws {
+        let service = try await Service.start()
+        let client = try await RawClient.connect(port: service.port)
+        for turn in 1...2 {
+            let request = "GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n"
+            if isSlow {
+                for byte in request.utf8 { try await client.send([byte]) }
+            } else {
+                try await client.send(request)
+            }
+            try await eventually("answer \(turn)") { client.collector.text.components(of: "GET \(path)") == turn }
+        }
+        try await on { #expect(service.server.connectionCount == 0, "it is HTTP's now") }
+        try await client.close()
+        try await service.stop()
+    }
+
+    @Test("a client that says too little and then nothing more goes to HTTP, too")
+    func halfClosed() async throws {
+        let service = try await Service.start()
+        let client = try await RawClient.connect(port: service.port)
+        try await client.send("GET /int")
+        try await client.closeOutput()
+        try await eventually("closed") { client.collector.isClosed }
+        try await eventually("forgotten") { service.server.connectionCount == 0 }
+        try await service.stop()
+    }
+
+    @Test("a closed server closes also connections that have not said what they are")
+    func closesUndecided() async throws {
+        let service = try await Service.start()
+        let client = try await RawClient.connect(port: service.port)
+        try await client.send("GET /internal/li")
+        try await eventually("accepted") { service.server.connectionCount == 1 }
+        try await service.stop()
+        try await eventually("closed") { client.collector.isClosed }
+    }
+}
+
+extension String {
+    fileprivate func components(of part: String) -> Int { ranges(of: part).count }
+}

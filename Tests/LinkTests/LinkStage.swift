@@ -1,0 +1,191 @@
+// One event loop with servers and clients on it, as a process has them.
+//
+// `@unchecked Sendable` here: used within `on` and `eventually` only, which run on that event loop.
+
+import KontorCore
+import KontorService
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Testing
+
+@testable import KontorLink
+
+struct TestFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+let testLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
+
+/// Does something in one turn of the event loop.
+func on<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await testLoop.submit(body).get()
+}
+
+/// Waits until something is true, which is looked at on the event loop.
+func eventually(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {
+    let promise = testLoop.makePromise(of: Void.self)
+    let end = NIODeadline.now() + .seconds(20)
+    @Sendable func look() {
+        if condition() { return promise.succeed() }
+        if NIODeadline.now() > end { return promise.fail(TestFailure("it never came to this: \(what)")) }
+        testLoop.scheduleTask(in: .milliseconds(2)) { look() }
+    }
+    testLoop.execute { look() }
+    try await promise.futureResult.get()
+}
+
+func id(_ text: String) -> Identifier { Identifier(text) ?? Identifier(number: 0) }
+func item(_ text: String) -> GroupKey { GroupKey(.item, id(text)) }
+func user(_ text: String) -> GroupKey { GroupKey(.user, id(text)) }
+func read(_ account: GroupKey) -> LedgerCommand { LedgerCommand(account, .read) }
+
+/// A hold of one unit.
+func hold(_ account: GroupKey, mayWait: Bool) -> LedgerCommand {
+    LedgerCommand(account, .hold(SagaID(order: id("o"), incarnation: 1, attempt: 1), Amount(1), mayWait: mayWait))
+}
+
+let testSecret = Array("a secret of some length".utf8)
+
+final class Logbook: @unchecked Sendable {
+    private(set) var entries: [(event: String, details: [String: String])] = []
+
+    func add(_ event: StaticString, _ details: [String: String]) { entries.append(("\(event)", details)) }
+
+    func reasons(_ event: String) -> [String] { entries.filter { $0.event == event }.compactMap { $0.details["reason"] } }
+}
+
+final class Dice: RandomSource {
+    private var generator = SystemRandomNumberGenerator()
+    func next() -> UInt64 { generator.next() }
+}
+
+/// Keeps what comes, and replies what its script says.
+final class FakeShop: LinkService, @unchecked Sendable {
+    private(set) var batches: [(kind: GroupKey.Kind, messages: [ParticipantMessage])] = []
+    private(set) var questions: [OrderQuestion] = []
+    var script: (ParticipantMessage) -> Void = { $0.reply(.decided(.done)) }
+
+    var messages: [ParticipantMessage] { batches.flatMap(\.messages) }
+    var accounts: [GroupKey] { messages.map(\.command.account) }
+
+    func receive(_ messages: [ParticipantMessage], for kind: GroupKey.Kind) {
+        batches.append((kind, messages))
+        messages.forEach(script)
+    }
+
+    func receive(_ questions: [OrderQuestion]) {
+        self.questions += questions
+        for question in questions { question.reply(.decided(.unknownOrder)) }
+    }
+}
+
+/// A process with an internal listener: links, and HTTP that answers with the path it was asked for.
+final class Service: @unchecked Sendable {
+    let shop: FakeShop
+    let log: Logbook
+    let server: LinkServer
+    let port: Int
+    private let listener: any Channel
+
+    static func start(port: Int = 0, epoch: String? = "shop 1") async throws -> Service {
+        let shop = FakeShop()
+        let log = Logbook()
+        let server = try await on {
+            LinkServer(secret: testSecret, epoch: { epoch }, service: shop, on: testLoop) { log.add($0, $1) }
+        }
+        let listener = try await ServerBootstrap(group: testLoop)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try server.sniff(channel) {
+                        try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                        try channel.pipeline.syncOperations.addHandler(PathEcho())
+                    }
+                }
+            }
+            .bind(host: "127.0.0.1", port: port).get()
+        return try await on { Service(server, shop, log, listener) }
+    }
+
+    private init(_ server: LinkServer, _ shop: FakeShop, _ log: Logbook, _ listener: any Channel) {
+        self.server = server
+        self.shop = shop
+        self.log = log
+        self.listener = listener
+        port = listener.localAddress?.port ?? 0
+    }
+
+    /// As if the process were killed.
+    func stop() async throws {
+        try await listener.close().get()
+        try await testLoop.flatSubmit { self.server.close() }.get()
+    }
+}
+
+private final class PathEcho: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private var path = ""
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): path = "\(head.method) \(head.uri)"
+        case .body: break
+        case .end:
+            let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["Content-Length": "\(path.utf8.count)"])
+            context.write(wrapOutboundOut(.head(head)), promise: nil)
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: path)))), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        }
+    }
+}
+
+/// Another process, which sends to services and keeps the replies.
+final class Caller: @unchecked Sendable {
+    let client: LinkClient
+    let log: Logbook
+    private(set) var replies: [(account: GroupKey, reply: LedgerReply)] = []
+    private(set) var answers: [Reply<OrderOutcome>] = []
+
+    static func start(
+        _ ports: [Int], secret: [UInt8] = testSecret, epoch: String = "shop 1",
+        resolver: any LinkResolver = SystemResolver()
+    ) async throws -> Caller {
+        let caller = try await on {
+            Caller(ports.map { LinkURL(host: "127.0.0.1", port: $0) }, secret, epoch, resolver)
+        }
+        try await on { caller.client.start() }
+        return caller
+    }
+
+    private init(_ urls: [LinkURL], _ secret: [UInt8], _ epoch: String, _ resolver: any LinkResolver) {
+        let log = Logbook()
+        self.log = log
+        client = LinkClient(
+            name: "stock", urls: urls, secret: secret, epoch: epoch, on: testLoop, random: Dice(), resolver: resolver
+        ) { log.add($0, $1) }
+    }
+
+    /// Within one turn of the event loop.
+    func send(_ commands: [LedgerCommand]) {
+        client.send(
+            commands.map { command in
+                ParticipantMessage(command: command, deadline: 1_000) { [self] reply in replies.append((command.account, reply))
+                }
+            })
+    }
+
+    func ask(_ commands: [OrderCommand]) {
+        client.ask(commands.map { OrderQuestion(command: $0) { [self] reply in answers.append(reply) } })
+    }
+
+    func stop() async throws { try await testLoop.flatSubmit { self.client.close() }.get() }
+}

@@ -1,0 +1,155 @@
+// The same long story, told to a shop over each store: all of them must answer the same and end with the same records.
+
+import KontorCore
+import KontorEmbedded
+import KontorService
+import KontorSimulation
+import RedisSupport
+import Testing
+
+@Suite("Shops over different stores")
+struct DifferentialTests {
+    @Test(
+        "give the same answers and have the same records in the end",
+        arguments: [1, 2, 3] as [UInt64])
+    func areTheSame(seed: UInt64) throws {
+        let shops = try StoreKind.allCases.map { try ShopOverStore($0) }
+        let reference = shops[0]
+        let story = Story(seed: seed)
+        for number in 0..<1_500 {
+            let (request, key) = story.next(reference.created)
+            let expected = try reference.ask(request, key)
+            for shop in shops.dropFirst() {
+                let answer = try shop.ask(request, key)
+                guard answer == expected else {
+                    Issue.record("\(shop.kind), step \(number), \(request): \(answer), and not \(expected)")
+                    return
+                }
+            }
+        }
+        let keys = reference.recordKeys
+        #expect(keys.count > 100)
+        let expected = try reference.records(keys)
+        for shop in shops.dropFirst() {
+            let found = try shop.records(keys)
+            for (key, (left, right)) in zip(keys, zip(expected, found)) where left != right {
+                Issue.record("\(shop.kind), \(key): \(String(describing: right)), and not \(String(describing: left))")
+            }
+            // Marks of finished checkouts are forgotten behind everything else.
+            var open: [RecordKey] = []
+            for _ in 0..<100 {
+                open = try shop.under.scanAll().map(\.key)
+                if open.isEmpty { break }
+            }
+            #expect(open.isEmpty, "\(shop.kind) has open work: \(open)")
+        }
+    }
+}
+
+extension SeededRandom {
+    fileprivate func isOneOf(_ count: Int) -> Bool { below(count) == 0 }
+}
+
+/// Random requests over few names, so that they meet.
+private final class Story {
+    private let random: SeededRandom
+
+    init(seed: UInt64) { random = SeededRandom(seed: seed) }
+
+    func next(_ orders: [Identifier]) -> (ShopRequest, IdempotencyKey?) {
+        let request = request(orders)
+        let key = random.isOneOf(3) ? IdempotencyKey("key-\(random.below(60))") : nil
+        return (request, request.isRead ? nil : key)
+    }
+
+    private func request(_ orders: [Identifier]) -> ShopRequest {
+        let order = orders.isEmpty || random.isOneOf(5) ? Identifier(number: random.below(8)) : orders[random.below(orders.count)]
+        let item = Identifier(number: random.below(6))
+        let user = Identifier(number: random.below(5))
+        let amount = Amount(Int64(1 + random.below(400)))
+        switch random.below(20) {
+        case 0: return .initItems(count: 5, stock: amount, price: Amount(Int64(random.below(50))))
+        case 1: return .initUsers(count: 4, credit: Amount(10_000))
+        case 2: return .initOrders(count: 6, items: 5, users: 4, price: Amount(20))
+        case 3: return .ledger(LedgerCommand(GroupKey(.item, item), .deposit(amount)))
+        case 4: return .ledger(LedgerCommand(GroupKey(.item, item), .withdraw(amount)))
+        case 5: return .ledger(LedgerCommand(GroupKey(.user, user), .payDirectly(order: order, amount)))
+        case 6: return .cancelPayment(user: user, order: order)
+        case 7: return .paymentStatus(user: user, order: order)
+        case 8, 9: return .createOrder(user: user)
+        case 10, 11, 12: return .addItem(order: order, item: item, units: Amount(Int64(1 + random.below(3))))
+        case 13: return .order(OrderCommand(order, .removeItem(item)))
+        case 14: return .order(OrderCommand(order, random.isOneOf(5) ? .remove : .read))
+        case 15: return .explain(order: order)
+        default: return .checkout(order: order)
+        }
+    }
+}
+
+/// A shop that is alone over one store.
+private final class ShopOverStore {
+    let kind: StoreKind
+    let under: StoreUnderTest
+    private(set) var created: [Identifier] = []
+    private var shop: Shop?
+
+    init(_ kind: StoreKind) throws {
+        self.kind = kind
+        under = try StoreUnderTest(kind)
+        shop = try under.call { store, done in
+            done(Shop(store: store, clock: StillClock(), random: SeededRandom(seed: 5), log: NoLog(), sink: Sink()))
+        }
+        under.didComplete = { [unowned self] in shop?.endTurn() }
+    }
+
+    func ask(_ request: ShopRequest, _ key: IdempotencyKey?) throws -> ShopAnswer {
+        let answer: ShopAnswer = try under.call { [shop] _, done in
+            shop?.handle(request, key: key, deadline: 5_000, caller: Asker(done))
+            shop?.endTurn()
+        }
+        if case .created(let id) = answer, case .createOrder = request { created.append(id) }
+        try waitForEnd()
+        return answer
+    }
+
+    /// A checkout finishes behind its answer.
+    private func waitForEnd() throws {
+        for _ in 0..<10_000 where try under.call({ [shop] _, done in done(shop?.openSagas == 0) }) { return }
+        Issue.record("\(kind): a checkout does not end")
+    }
+
+    /// Of the store in memory.
+    var recordKeys: [RecordKey] {
+        var keys: [RecordKey] = []
+        (under.store as? MemoryStore)?.forEach { key, _ in keys.append(key) }
+        return keys
+    }
+
+    func records(_ keys: [RecordKey]) throws -> [Record?] {
+        let touches = keys.map { Touch($0.group, $0.member == .head ? nil : $0.member) }
+        return zip(keys, try under.load(touches)).map { key, group in key.member == .head ? group.head : group.member }
+    }
+}
+
+private final class StillClock: ShopClock {
+    let monotonicMilliseconds: Int64 = 0
+    let wallMilliseconds: Int64 = 1_700_000_000_000
+}
+
+private final class NoLog: EventLog {
+    func alarm(_ event: StaticString, _ details: [String: String]) { Issue.record("alarm: \(event) \(details)") }
+    func warning(_ event: StaticString, _ details: [String: String]) {}
+    func notice(_ event: StaticString, _ details: [String: String]) {}
+}
+
+/// `@unchecked Sendable`: a test waits for it.
+private final class Asker: Caller, @unchecked Sendable {
+    let answer: (ShopAnswer) -> Void
+    init(_ answer: @escaping (ShopAnswer) -> Void) { self.answer = answer }
+}
+
+private final class Sink: AnswerSink {
+    func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
+        for (caller, answer) in answers { (caller as? Asker)?.answer(answer) }
+    }
+}
