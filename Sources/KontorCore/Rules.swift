@@ -152,6 +152,13 @@ public struct GroupDraft: Sendable {
         first?.member == member || second?.member == member || more.contains { $0.member == member }
     }
 
+    /// Whether the member's record must be written.
+    public func isChanged(_ member: Member) -> Bool {
+        if let first, first.member == member { return first.isChanged }
+        if let second, second.member == member { return second.isChanged }
+        return more.contains { $0.member == member && $0.isChanged }
+    }
+
     public var hasChanges: Bool {
         first?.isChanged == true || second?.isChanged == true || more.contains { $0.isChanged }
     }

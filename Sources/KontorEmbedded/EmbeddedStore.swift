@@ -211,7 +211,9 @@ public final class EmbeddedStore: TurnedStore {
         let group = change.group
         guard let index = slots.find(group, .head) else { return .conflict }
         let head = slots.pointer(index)
-        guard !head.pointee.isLoading, version(head.pointee.version) == change.expected else { return .conflict }
+        guard !head.pointee.isLoading, version(head.pointee.version) == change.expected,
+            change.absent.allSatisfy({ slots.find(group, $0).map { slots.pointer($0).pointee.record } == nil })
+        else { return .conflict }
         change.draft.forEachChange { member, record in
             if member == .head { set(index, record) } else { write(group, member, record) }
         }

@@ -1,11 +1,14 @@
 // How a connection to an internal listener becomes a link: an HTTP/1.1 upgrade, so that links and operators share a port. Pure:
 // bytes to verdicts.
 
+import KontorCore
+
 /// What a client must present, and what it is told.
 enum LinkHandshake {
     /// The first bytes of a connection that is to be a link; any other is HTTP's.
     static let firstBytes = Array("GET /internal/link ".utf8)
-    static let `protocol` = "kontor-link/1"
+    /// Another format is another protocol: a later release that also speaks this one offers both.
+    static let `protocol` = "kontor-link/\(Wire.formatVersion)"
 
     /// What a server thinks of a request, in order of precedence: who has no secret learns nothing else.
     enum Verdict: UInt16, CaseIterable {

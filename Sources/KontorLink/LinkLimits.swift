@@ -35,6 +35,7 @@ public enum LinkLimits {
     /// What may be written and not taken by the other side before no more is read from it (a server).
     static let unsentHighBytes = 1 << 20
     static let unsentLowBytes = 256 << 10
+    static var waterMark: ChannelOptions.Types.WriteBufferWaterMark { .init(low: unsentLowBytes, high: unsentHighBytes) }
     /// What may be written and not taken by the other side at all: replies to all that was read before. Past it a server closes
     /// the connection, and a client drops messages.
     static let unsentBytes = 16 << 20

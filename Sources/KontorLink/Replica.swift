@@ -68,6 +68,7 @@ final class Replica {
             .connectTimeout(.milliseconds(LinkLimits.openMilliseconds))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.recvAllocator, value: LinkLimits.receiveAllocator)
+            .channelOption(.writeBufferWaterMark, value: LinkLimits.waterMark)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
             }

@@ -24,6 +24,8 @@ final class ServerConnection: ChannelDuplexHandler {
     private var request: [UInt8] = []
     private var frames = FrameReader()
     private var isReadHeld = false
+    /// For the log: an address that is gone is not known any more.
+    private var client: SocketAddress?
     private let began = LinkClock.nowMilliseconds
     private var heard = LinkClock.nowMilliseconds
 
@@ -31,6 +33,7 @@ final class ServerConnection: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        client = context.remoteAddress
         if !server.add(self) { close() }
     }
 
@@ -39,7 +42,7 @@ final class ServerConnection: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         let wasOpen = state == .open
         end()
-        if wasOpen { server.closed(because: "the client closed the connection", from: context.remoteAddress) }
+        if wasOpen { server.closed(because: "the client closed the connection", from: client) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { close(because: "\(error)") }
@@ -77,7 +80,7 @@ final class ServerConnection: ChannelDuplexHandler {
 
     private func refuse(_ verdict: LinkHandshake.Verdict, _ answer: ByteBuffer, _ context: ChannelHandlerContext) {
         state = .closed
-        server.refused(because: verdict.reason ?? "", from: context.remoteAddress)
+        server.refused(because: verdict.reason ?? "", from: client)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(answer), promise: written)
         written.futureResult.assumeIsolated().whenComplete { [self] _ in close() }
@@ -88,9 +91,8 @@ final class ServerConnection: ChannelDuplexHandler {
         outbox = LinkOutbox(context)
         let options = context.channel.syncOptions
         try? options?.setOption(.recvAllocator, value: LinkLimits.receiveAllocator)
-        try? options?.setOption(
-            .writeBufferWaterMark, value: .init(low: LinkLimits.unsentLowBytes, high: LinkLimits.unsentHighBytes))
-        server.opened(from: context.remoteAddress)
+        try? options?.setOption(.writeBufferWaterMark, value: LinkLimits.waterMark)
+        server.opened(from: client)
     }
 
     private func read(_ bytes: ByteBuffer) {
@@ -136,7 +138,7 @@ final class ServerConnection: ChannelDuplexHandler {
     private func say<Outcome>(_ kind: FrameKind, _ reply: NumberedReply<Outcome>) {
         guard let outbox else { return }
         if outbox.isFull { return close(because: "the client does not take its replies") }
-        if !outbox.add(kind, reply.encode) { server.refused(because: "a reply is too large", from: context?.remoteAddress) }
+        if !outbox.add(kind, reply.encode) { server.refused(because: "a reply is too large", from: client) }
     }
 
     func read(context: ChannelHandlerContext) {
@@ -153,9 +155,8 @@ final class ServerConnection: ChannelDuplexHandler {
 
     private func close(because reason: String) {
         let wasOpen = state == .open
-        let address = context?.remoteAddress
         close()
-        if wasOpen { server.closed(because: reason, from: address) }
+        if wasOpen { server.closed(because: reason, from: client) }
     }
 
     /// Forgets the connection.

@@ -11,7 +11,7 @@ import Crypto
 ///
 /// - mode: `v` writes the version in front of the head that is there; `h` writes version and head; `e` the version of a group without
 ///   a head, for a day. With an `x` behind it the index's key is among the group's keys.
-/// - how: `s` sets and `d` deletes; then `+` adds it to the index, `-` takes it out, `.` does neither; then the milliseconds it stays,
+/// - how: `s` sets, `n` sets what must not be there, and `d` deletes; then `+` adds it to the index, `-` takes it out, `.` does neither; then the milliseconds it stays,
 ///   or nothing.
 ///
 /// Returns a `1` for each group that was written, and a `0` for each that met another version.
@@ -36,6 +36,11 @@ enum CommitScript {
           if #mode == 2 then
             index = KEYS[k]
             k = k + 1
+          end
+          if written then
+            for m = 0, members - 1 do
+              if string.byte(ARGV[a + 4 + 2 * m]) == 110 and call('EXISTS', KEYS[k + m]) == 1 then written = false end
+            end
           end
           if written then
             local how = string.sub(mode, 1, 1)

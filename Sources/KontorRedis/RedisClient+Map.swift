@@ -62,8 +62,9 @@ extension RedisClient: RedisDiscoveryOwner {
             let masters = topology.masters.map(\.description).joined(separator: " ")
             log("the nodes of the store are known", ["form": isCluster ? "cluster" : "standalone", "masters": masters])
             didChange?()
-            followMap()
         }
+        // Also if nothing is new: redirections may have said it all, and what waited before them still waits.
+        followMap()
         finishStarting()
     }
 

@@ -7,6 +7,9 @@ extension RedisClient {
     func dispatch(_ unit: RedisUnit) {
         if isClosed { return fail(unit, .notSent("the client was closed")) }
         if unit.deadline <= .now() { return fail(unit, .notSent(unit.lastReason ?? "its deadline has passed")) }
+        if let pinned = unit.pinned, topology.isKnown, !topology.masters.contains(pinned) {
+            return fail(unit, .notSent("\(pinned) is no master any more"))
+        }
         guard let target = unit.asked ?? unit.pinned ?? topology.owner(of: unit.slot) else {
             return delay(unit, topology.isKnown ? "no node owns the slot" : "no node was found yet")
         }
@@ -126,6 +129,10 @@ extension RedisClient: RedisLinkOwner {
         for unit in loss.unsent { again(unit, loss.reason) }
         // Whoever was to ask a node that cannot be reached is better off with the owner of the slot.
         for unit in link.takeWaiting(where: { $0.asked != nil }) { again(unit, loss.reason) }
+        if isCluster && links[link.key] === link && !topology.masters.contains(address) && !link.hasWaiting {
+            links[link.key] = nil
+            link.retire()
+        }
     }
 
     /// What becomes of a unit that was sent and not answered in full.

@@ -117,8 +117,7 @@ final class RedisConnection: ChannelInboundHandler {
     /// Comes back when the oldest unit will have waited too long, if it still waits then.
     private func watchCommands() {
         commandTimer = nil
-        guard !isClosed, let since = pipeline.waitsSince else { return }
-        let due = since + .milliseconds(options.commandMilliseconds)
+        guard !isClosed, let due = pipeline.patienceEnds(.milliseconds(options.commandMilliseconds)) else { return }
         if due <= .now() { return close("a command was not answered within \(options.commandMilliseconds) ms") }
         commandTimer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { self.watchCommands() }
     }

@@ -10,6 +10,9 @@ public enum RedisLimits {
     /// Without an answer for so long a node counts as stopped: longer than a `WAIT` of the store and a slow `fsync`,
     /// shorter than what a client waits.
     public static let commandMilliseconds: Int64 = 2_000
+    /// And so many times as long if those before it are being answered: a queue of `WAIT` that all give up. More is worth
+    /// nothing to anyone.
+    public static let queueFactor = 4
     /// The first pause before a lost connection is made again, and before a refused unit is sent again: about the time
     /// in which a slot that is being moved comes to rest.
     public static let backoffBaseMilliseconds: Int64 = 10

@@ -31,7 +31,8 @@ public struct RedisOptions: Sendable {
     public var name = "kontor"
     public var connectMilliseconds = RedisLimits.connectMilliseconds
     /// A connection whose oldest command got no answer for so long, neither to itself nor to one before it, is closed;
-    /// all commands on it are unknown. `WAIT` must give up earlier.
+    /// all commands on it are unknown. So it is after ``RedisLimits/queueFactor`` times as long if those before it are
+    /// being answered. `WAIT` must give up earlier, and holds up all commands behind it.
     public var commandMilliseconds = RedisLimits.commandMilliseconds
     /// Bounds of the pauses between attempts: full jitter, from 0 to the base doubled with each attempt, up to the cap.
     public var backoffBaseMilliseconds = RedisLimits.backoffBaseMilliseconds

@@ -53,9 +53,12 @@ struct RedisPipeline {
         return .finished(unit)
     }
 
-    /// Since when the oldest unit waits, for itself or for the one before it; nil if nothing waits for a reply.
-    var waitsSince: NIODeadline? {
-        entries.first.map { max($0.sentAt, answeredAt) }
+    /// Until when the server must say something; nil if nothing waits for a reply.
+    ///
+    /// The oldest unit may wait so long for itself, and a few times so long if others before it were answered meanwhile:
+    /// a `WAIT` holds up all that is behind it.
+    func patienceEnds(_ patience: TimeAmount) -> NIODeadline? {
+        entries.first.map { min(max($0.sentAt, answeredAt) + patience, $0.sentAt + patience * RedisLimits.queueFactor) }
     }
 
     /// Takes all out when the connection is lost.

@@ -16,7 +16,14 @@ extension RedisStore {
             for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
             send(call, to: batch.partition) { [self] result in
                 for (place, member) in batch.members.enumerated() {
-                    outcomes[member.index] = outcome(result, place, versions[member.index])
+                    let outcome = outcome(result, place, versions[member.index])
+                    outcomes[member.index] = outcome
+                    let change = changes[member.index]
+                    if outcome == .committed {
+                        remembered.committed(change, as: versions[member.index])
+                    } else {
+                        remembered.forget(change.group)
+                    }
                 }
                 pending -= 1
                 if pending == 0 { post { [outcomes] in completion(outcomes) } }
@@ -131,7 +138,7 @@ struct CommitCall {
         change.draft.forEachChange { member, record in
             if member == .head { return changedHead = .some(record) }
             names.append(RedisKeys.member(member, ofHead: head))
-            values.append(how(member, record, now: now))
+            values.append(how(member, record, mustBeNew: change.absent.contains(member), now: now))
             values.append(record.map(RecordBytes.bytes) ?? [])
             if member.isOpenWork { hasOpenWork = true }
         }
@@ -155,11 +162,11 @@ struct CommitCall {
     }
 
     /// What happens to a member's record, in the script's letters.
-    private func how(_ member: Member, _ record: Record?, now: Int64) -> [UInt8] {
+    private func how(_ member: Member, _ record: Record?, mustBeNew: Bool, now: Int64) -> [UInt8] {
         let open = !member.isOpenWork ? "." : record?.isLock == true ? "+" : "-"
         guard let record else { return Array("d\(open)".utf8) }
         let left = record.removableFrom.map { "\(max(1, $0 - now))" } ?? ""
-        return Array("s\(open)\(left)".utf8)
+        return Array("\(mustBeNew ? "n" : "s")\(open)\(left)".utf8)
     }
 
     func command(isLoaded: Bool) -> RedisCommand {

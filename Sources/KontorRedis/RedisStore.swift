@@ -5,8 +5,6 @@ import KontorCore
 import KontorService
 import NIOCore
 
-/// Keeps nothing in memory: what others wrote is seen at once, and what is refused was looked at.
-///
 /// Lives on its event loop. A reply from Redis is durable: with `appendfsync always` Redis syncs before it replies, to whoever asked.
 /// With `replicas` a commit counts once all of them have it (`WAIT`, on the connection of the commit), fewer mean *unknown*; and what
 /// was only read leaves the process behind a write of our own that they all have, see ``barrier(_:)``.
@@ -27,6 +25,8 @@ public final class RedisStore: TurnedStore {
     private var commits: UInt64 = 0
     /// Partitions from whose masters something was read since the last barrier. Only with replicas.
     var readPartitions: Set<Int> = []
+    /// Of what this process read and wrote: see ``recall(_:fresh:completion:)``.
+    let remembered = RememberedGroups()
     private var nextLook: Int64 = .min
     public internal(set) var failure: DurabilityFailure?
     public internal(set) var admission: StoreTrouble?
@@ -50,6 +50,7 @@ public final class RedisStore: TurnedStore {
     /// Without replicas all that Redis told is durable, and this store keeps none of it in memory. With them, a master that was reached
     /// anew may have lost what it told before, and the shop may have built on that: it must begin anew.
     public func connectionsDidChange() {
+        remembered.forgetAll()
         guard options.replicas > 0 else { return }
         fail("the connection to a master, or the master itself, has changed")
     }
@@ -92,6 +93,13 @@ public final class RedisStore: TurnedStore {
     }
 
     // MARK: Reading
+
+    /// What is remembered costs no round trip, and most of a checkout's steps are on what the step before wrote.
+    public func recall(
+        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
+        remembered.recall(touches, fresh: fresh, from: self, completion: completion)
+    }
 
     public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
         let batches = batches(touches) { Partition.of($0.group.id) }

@@ -13,12 +13,16 @@ public final class Engine<R: Rules> {
         let command: R.Command
         let keyed: KeyedWrite?
         let reply: (Reply<R.Outcome>) -> Void
+        /// It came to nothing on what the store remembered.
+        var mustBeFresh = false
     }
 
     private struct Decision {
         let reply: Reply<R.Outcome>
         /// Which of the batch's drafts it is on.
         let draft: Int
+        /// A member that it took for absent.
+        let guess: Member?
     }
 
     /// A group whose commit is unknown, and the commands that wait until that is settled.
@@ -50,6 +54,8 @@ public final class Engine<R: Rules> {
     private var versions: [Version] = []
     /// The drafts' heads as they were loaded.
     private var heads: [Record?] = []
+    /// Whether the drafts are of the newest records.
+    private var areFresh: [Bool] = []
     private var decisions: [Decision] = []
     private var indices: [GroupKey: Int] = [:]
     // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
@@ -101,7 +107,7 @@ public final class Engine<R: Rules> {
         }
         if batch.isEmpty { return endBatch() }
         probe.began(batchOf: batch.count, waiting: batch.count + waiting)
-        store.load(touches, completion: loaded)
+        store.recall(touches, fresh: batch.contains(where: \.mustBeFresh), completion: loaded)
     }
 
     private func didLoad(_ result: Result<[LoadedGroup], StoreTrouble>) {
@@ -115,6 +121,7 @@ public final class Engine<R: Rules> {
             let now = lateness?.wallMilliseconds
             for entry in batch {
                 let draft = draft(for: touches[next], loaded: groups[next], now: now)
+                let guess = groups[next].certainty == .guessed ? touches[next].member : nil
                 next += 1
                 let reply: Reply<R.Outcome>
                 if let keyed = entry.keyed {
@@ -124,7 +131,7 @@ public final class Engine<R: Rules> {
                 } else {
                     reply = .decided(R.decide(entry.command, on: &drafts[draft]))
                 }
-                decisions.append(Decision(reply: reply, draft: draft))
+                decisions.append(Decision(reply: reply, draft: draft, guess: guess))
             }
             commit()
         }
@@ -141,6 +148,7 @@ public final class Engine<R: Rules> {
             drafts[index].add(.head, loaded.head)
             versions.append(loaded.version)
             heads.append(loaded.head)
+            areFresh.append(loaded.certainty == .fresh)
             if batch.count > Self.searchedBatch { indices[touch.group] = index }
         }
         if let member = touch.member { drafts[index].add(member, loaded.member) }
@@ -157,13 +165,24 @@ public final class Engine<R: Rules> {
     private func commit() {
         var changes: [GroupChange] = []
         for (index, draft) in drafts.enumerated() where draft.hasChanges {
-            changes.append(GroupChange(expected: versions[index], draft: draft))
+            changes.append(GroupChange(expected: versions[index], draft: draft, absent: guesses(of: index)))
         }
         if changes.isEmpty {
             replyToAll { $0.reply }
         } else {
             store.commit(changes, completion: committed)
         }
+    }
+
+    private func guesses(of draft: Int) -> [Member] {
+        decisions.compactMap { $0.draft == draft ? $0.guess : nil }.filter { drafts[draft].isChanged($0) }
+    }
+
+    /// Whether a decision stands once its draft is committed. One on remembered records that changed nothing was not put to the test.
+    private func isTested(_ decision: Decision) -> Bool {
+        let draft = decision.draft
+        if let guess = decision.guess, !drafts[draft].isChanged(guess) { return false }
+        return areFresh[draft] || drafts[draft].hasChanges
     }
 
     private func didCommit(_ results: [CommitOutcome]) {
@@ -206,10 +225,19 @@ public final class Engine<R: Rules> {
 
     /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
     private func replyToAll(_ reply: (Decision) -> Reply<R.Outcome>?) {
+        var untested: [Entry] = []
         for (index, entry) in batch.enumerated() {
-            if let reply = reply(decisions[index]) { entry.reply(reply) }
+            guard let reply = reply(decisions[index]) else { continue }
+            if isTested(decisions[index]) {
+                entry.reply(reply)
+            } else {
+                var again = entry
+                again.mustBeFresh = true
+                untested.append(again)
+            }
         }
         endBatch()
+        if !untested.isEmpty { decideFirst(untested) }
     }
 
     private func endBatch() {
@@ -218,6 +246,7 @@ public final class Engine<R: Rules> {
         drafts.removeAll(keepingCapacity: true)
         versions.removeAll(keepingCapacity: true)
         heads.removeAll(keepingCapacity: true)
+        areFresh.removeAll(keepingCapacity: true)
         decisions.removeAll(keepingCapacity: true)
         if !indices.isEmpty { indices.removeAll(keepingCapacity: true) }
         isBusy = false

@@ -25,14 +25,25 @@ public struct Version: Hashable, Sendable {
 
 /// The records that one ``Touch`` asked for, as committed.
 public struct LoadedGroup: Sendable {
+    public enum Certainty: Sendable {
+        /// The newest ones.
+        case fresh
+        /// They were the newest ones once, all at the same time.
+        case remembered
+        /// The head is remembered, and of the member nothing is known: it is taken for absent.
+        case guessed
+    }
+
     public var version: Version
     public var head: Record?
     public var member: Record?
+    public var certainty: Certainty
 
-    public init(version: Version, head: Record?, member: Record?) {
+    public init(version: Version, head: Record?, member: Record?, certainty: Certainty = .fresh) {
         self.version = version
         self.head = head
         self.member = member
+        self.certainty = certainty
     }
 }
 
@@ -40,12 +51,15 @@ public struct LoadedGroup: Sendable {
 public struct GroupChange: Sendable {
     public let expected: Version
     public let draft: GroupDraft
+    /// Members that were taken for absent, and are written: if one is there, that is a conflict.
+    public let absent: [Member]
 
     public var group: GroupKey { draft.key }
 
-    public init(expected: Version, draft: GroupDraft) {
+    public init(expected: Version, draft: GroupDraft, absent: [Member] = []) {
         self.expected = expected
         self.draft = draft
+        self.absent = absent
     }
 }
 
@@ -65,6 +79,11 @@ public enum CommitOutcome: Hashable, Sendable {
 public protocol RecordStore: AnyObject {
     /// Reads the records of each touch, in order. A crash changes nothing.
     func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
+
+    /// The same, from memory where the store has it: it may not be the newest. A commit tells; what comes to nothing that is committed
+    /// must be `fresh`. What one engine gets of a group is never older than what it got before.
+    func recall(
+        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
 
     /// Writes each group atomically, or not at all; groups are independent of each other. One outcome a change, in order.
     ///
@@ -93,6 +112,15 @@ public protocol RecordStore: AnyObject {
 
     /// Records of expiring members (``Member/isExpiring``) that it has, roughly: those that were not removed yet count too.
     var expiringRecords: Int { get }
+}
+
+extension RecordStore {
+    /// A store that remembers nothing, or that is alone with its records.
+    public func recall(
+        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
+        load(touches, completion: completion)
+    }
 }
 
 /// A write or sync failed: what it covered may or may not be there after a restart.

@@ -45,7 +45,9 @@ public final class MemoryStore: RecordStore {
 
     /// Writes a group under a given version. Returns false, and writes nothing, if that meets a conflict.
     public func commit(_ change: GroupChange, as version: Version) -> Bool {
-        guard versions[change.group] ?? .absent == change.expected else { return false }
+        guard versions[change.group] ?? .absent == change.expected,
+            change.absent.allSatisfy({ records[RecordKey(change.group, $0)] == nil })
+        else { return false }
         change.draft.forEachChange { member, record in set(RecordKey(change.group, member), record) }
         versions[change.group] = version
         return true

@@ -13,6 +13,7 @@ final class StoreConnection: TurnedStore {
     private let epoch: Int
     private let writer: UInt64
     private var commits: UInt64 = 0
+    private let remembered: RememberedGroups
     private(set) var failure: DurabilityFailure?
 
     init(
@@ -26,6 +27,7 @@ final class StoreConnection: TurnedStore {
         self.post = post
         epoch = store.epoch
         writer = store.nextWriter()
+        remembered = RememberedGroups(bound: swarm.rememberedGroups)
     }
 
     var admission: StoreTrouble? { nil }
@@ -40,6 +42,12 @@ final class StoreConnection: TurnedStore {
             store.records.load(touches) { result = $0 }
             return result
         }
+    }
+
+    func recall(
+        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
+        remembered.recall(touches, fresh: fresh, from: self, completion: completion)
     }
 
     func scanOpenWork(
@@ -58,7 +66,9 @@ final class StoreConnection: TurnedStore {
         var pending = changes.count
         for (index, change) in changes.enumerated() {
             commits += 1
-            commit(change, as: Version(writer: writer, counter: commits)) { outcome in
+            let version = Version(writer: writer, counter: commits)
+            commit(change, as: version) { [self] outcome in
+                if outcome == .committed { remembered.committed(change, as: version) } else { remembered.forget(change.group) }
                 outcomes[index] = outcome
                 pending -= 1
                 if pending == 0 { completion(outcomes) }

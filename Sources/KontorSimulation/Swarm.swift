@@ -46,6 +46,7 @@ struct Swarm {
     var storeLossPercent: Double
     var storeUnknownPercent: Double
     var failoverEvery: Int64?
+    var rememberedGroups: Int
 
     var options: EmbeddedOptions
 
@@ -99,6 +100,7 @@ struct Swarm {
         storeLossPercent = rate(30, upTo: 5)
         storeUnknownPercent = rate(50, upTo: 10)
         failoverEvery = sometimes(25, .seconds(1)...(.seconds(10)))
+        rememberedGroups = random.pick([2, 10, 1_000])
 
         options = EmbeddedOptions()
         options.cacheRecords = random.pick([0, 10, 100, 10_000])

@@ -64,6 +64,20 @@ struct HandshakeTests {
         #expect(LinkHandshake.verdict(in: Array("SSH-2.0\r\n".utf8)[...]) == nil)
     }
 
+    @Test("damaged requests and answers never trap", arguments: 0..<1_000)
+    func fuzz(round: Int) {
+        for text in [head(), LinkHandshake.response(.otherProtocol)] {
+            var bytes = Array(text.utf8)
+            for _ in 0...Int.random(in: 0...5) {
+                bytes[.random(in: bytes.indices)] = [0, 10, 13, 32, 58, 255, .random(in: 0...255)].randomElement() ?? 0
+            }
+            if Bool.random() { bytes.removeFirst(.random(in: bytes.indices)) }
+            let part = bytes[...(LinkHandshake.endOfHead(in: bytes).map { $0 - 1 } ?? bytes.endIndex - 1)]
+            _ = LinkHandshake.judge(part, secret: testSecret, epoch: "shop 1")
+            _ = LinkHandshake.verdict(in: part)
+        }
+    }
+
     @Test("a request byte by byte, with frames right behind it, opens a link that works")
     func byteByByte() async throws {
         let service = try await Service.start()

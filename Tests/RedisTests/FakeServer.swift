@@ -27,6 +27,17 @@ struct FakeRequest {
     let words: [String]
 }
 
+/// Counts from one turn of a script to the next.
+final class Turns: Sendable {
+    private let value = Mutex(0)
+    func next() -> Int {
+        value.withLock { value in
+            value += 1
+            return value
+        }
+    }
+}
+
 /// Answers commands from a script. `HELLO` and `CLUSTER` are answered for a store that is no cluster, unless the script
 /// answers them.
 final class FakeServer: Sendable {
@@ -43,7 +54,7 @@ final class FakeServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(FakeHandler(record, script))
+                    try channel.pipeline.syncOperations.addHandler(FakeHandler(record, script, number: record.number(channel)))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).wait()
@@ -53,6 +64,11 @@ final class FakeServer: Sendable {
     var options: RedisOptions { RedisOptions(seeds: [address]) }
 
     func stop() throws { try channel.close().wait() }
+
+    /// Closes the connections that are there.
+    func dropConnections() {
+        for channel in record.channels { try? channel.close().wait() }
+    }
 
     /// Commands other than those of the handshake and of discovery.
     var requests: [FakeRequest] { record.requests.filter { $0.words[0] != "HELLO" && $0.words[0] != "CLUSTER" } }
@@ -76,7 +92,7 @@ private final class FakeRecord: Sendable {
 
     private struct State {
         var requests: [FakeRequest] = []
-        var connections = 0
+        var channels: [any Channel] = []
         var waiters: [Waiter] = []
 
         mutating func takeSatisfied() -> [Waiter] {
@@ -92,10 +108,12 @@ private final class FakeRecord: Sendable {
 
     var requests: [FakeRequest] { state.withLock { $0.requests } }
 
-    func numberConnection() -> Int {
+    var channels: [any Channel] { state.withLock { $0.channels } }
+
+    func number(_ channel: any Channel) -> Int {
         state.withLock { state in
-            state.connections += 1
-            return state.connections - 1
+            state.channels.append(channel)
+            return state.channels.count - 1
         }
     }
 
@@ -126,10 +144,10 @@ private final class FakeHandler: ChannelInboundHandler {
     private let number: Int
     private var stream = RESPStream(maximumBytes: 1_000_000)
 
-    init(_ record: FakeRecord, _ script: @escaping FakeServer.Script) {
+    init(_ record: FakeRecord, _ script: @escaping FakeServer.Script, number: Int) {
         self.record = record
         self.script = script
-        number = record.numberConnection()
+        self.number = number
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

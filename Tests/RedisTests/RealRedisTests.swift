@@ -86,13 +86,13 @@ private let isRedisInstalled = FileManager.default.isExecutableFile(atPath: "/us
         let server = try RedisServer()
         try server.start()
         var options = server.options
-        options.commandMilliseconds = 200
-        options.connectMilliseconds = 200
+        options.commandMilliseconds = 500
+        options.connectMilliseconds = 500
         try withClient(options) { (client) throws in
             #expect(try client.send("SET", "a", "1").replies != nil)
             server.pause()
             #expect(try client.send("SET", "a", "2").isUnknown)
-            #expect(try client.send("SET", "a", "3", seconds: 0.3).isNotSent)
+            #expect(try client.send("SET", "a", "3", seconds: 0.2).isNotSent)
             server.proceed()
             #expect(try client.send("SET", "a", "4").replies != nil)
             #expect(try client.send("GET", "a", lane: .reads).replies?.first?.int == 4)

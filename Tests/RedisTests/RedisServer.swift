@@ -36,9 +36,9 @@ final class RedisServer {
         process.executableURL = URL(filePath: "/usr/bin/redis-server")
         let path = directory.path
         let standard = ["--port", "\(port)", "--bind", "127.0.0.1", "--dir", path, "--save", "", "--appendonly", "yes"]
-        process.arguments = standard + arguments.map {
-            $0.replacing("DIR", with: path).replacing("TLSPORT", with: "\(tlsPort)")
-        }
+        let port = "\(tlsPort)"
+        process.arguments =
+            standard + arguments.map { $0.replacing("DIR", with: path).replacing("TLSPORT", with: port) }
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()

@@ -135,3 +135,10 @@ extension Result where Success == [RESPValue], Failure == RedisFailure {
         return false
     }
 }
+
+/// What a server answers that has nothing to say.
+func ok(_ count: Int = 1) -> [RESPValue] { Array(repeating: .simple("OK"), count: count) }
+
+/// Units on the key `a`.
+let write = [RedisCommand("SET", "a", "1"), RedisCommand("WAIT", "1", "100")]
+let read = [RedisCommand("GET", "a")]

@@ -59,6 +59,23 @@ struct StoreContractTests {
         #expect(try under.load([Touch(item(1)), Touch(item(2))]).map(\.head) == [account(11), account(20)])
     }
 
+    @Test("a change that takes a member for absent meets a conflict if it is there", arguments: StoreKind.allCases)
+    func guesses(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        try under.write(item(1), [(.head, account(5)), (.hold(saga(1)), hold(2))])
+        let version = try under.load(item(1)).version
+        func change(_ number: Int) -> GroupChange {
+            GroupChange(
+                group: item(1), expected: version, writes: [(.head, account(9)), (.hold(saga(number)), hold(3))],
+                absent: [.hold(saga(number))])
+        }
+        #expect(try under.commit([change(1)]) == [.conflict])
+        #expect(try under.load(item(1), .hold(saga(1))).head == account(5))
+        #expect(try under.load(item(1), .hold(saga(1))).member == hold(2))
+        #expect(try under.commit([change(2)]) == [.committed])
+        #expect(try under.load(item(1), .hold(saga(2))).member == hold(3))
+    }
+
     @Test("a version is never given out twice", arguments: StoreKind.allCases)
     func freshVersions(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)

@@ -173,9 +173,11 @@ func payment(_ units: Int64) -> Record {
 }
 
 extension GroupChange {
-    init(group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)]) {
+    init(
+        group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)], absent: [Member] = []
+    ) {
         var draft = GroupDraft(group)
         for (member, record) in writes { draft[member] = record }
-        self.init(expected: expected, draft: draft)
+        self.init(expected: expected, draft: draft, absent: absent)
     }
 }

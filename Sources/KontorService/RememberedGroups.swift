@@ -1,0 +1,111 @@
+// What a store that several processes share remembers of groups: what it read and committed itself. Others may have written since; a
+// commit on the remembered version tells.
+
+import KontorCore
+
+/// A bounded memory of groups, for ``RecordStore/recall(_:fresh:completion:)``. Two generations: what was not used while one of them filled up
+/// is forgotten.
+public final class RememberedGroups {
+    private struct Entry {
+        var version: Version
+        /// nil: known to be absent.
+        var members: [Member: Record?]
+    }
+
+    private let bound: Int
+    private var young: [GroupKey: Entry] = [:]
+    private var old: [GroupKey: Entry] = [:]
+
+    /// - Parameter bound: groups that it has at most.
+    public init(bound: Int = Limits.rememberedGroups) { self.bound = bound }
+
+    /// Gives what is remembered, and loads the rest from `store`. To be called by one engine a kind, which has one batch at a time: so
+    /// nothing that is loaded here is older than what was committed meanwhile.
+    public func recall(
+        _ touches: [Touch], fresh: Bool, from store: any RecordStore,
+        completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
+        var groups = touches.map { fresh ? nil : group($0) }
+        if groups.allSatisfy({ $0 != nil }) { return completion(.success(groups.compactMap { $0 })) }
+        // Of one group all or nothing: a remembered member next to a fresh head would be one of another version.
+        let loaded = Set(groups.indices.filter { groups[$0] == nil }.map { touches[$0].group })
+        let missing = groups.indices.filter { loaded.contains(touches[$0].group) }
+        store.load(missing.map { touches[$0] }) { [self] result in
+            completion(
+                result.map { loaded in
+                    for (index, group) in zip(missing, loaded) {
+                        learn(touches[index], group)
+                        groups[index] = group
+                    }
+                    return groups.compactMap { $0 }
+                })
+        }
+    }
+
+    /// What is remembered of a touch; nil: not enough. A hold of which nothing is known is taken for absent, as it is nearly always: its
+    /// saga is new.
+    func group(_ touch: Touch) -> LoadedGroup? {
+        guard let entry = entry(touch.group), case .some(let head) = entry.members[.head] else { return nil }
+        var group = LoadedGroup(version: entry.version, head: head, member: nil, certainty: .remembered)
+        guard let member = touch.member else { return group }
+        if case .some(let record) = entry.members[member] {
+            group.member = record
+        } else if case .hold = member {
+            group.certainty = .guessed
+        } else {
+            return nil
+        }
+        return group
+    }
+
+    private func entry(_ group: GroupKey) -> Entry? {
+        if let entry = young[group] { return entry }
+        guard let entry = old.removeValue(forKey: group) else { return nil }
+        put(entry, group)
+        return entry
+    }
+
+    private func put(_ entry: Entry, _ group: GroupKey) {
+        if young.count >= bound / 2, young[group] == nil {
+            old = young
+            young = [:]
+        }
+        young[group] = entry
+    }
+
+    /// Takes over what was loaded.
+    private func learn(_ touch: Touch, _ loaded: LoadedGroup) {
+        var entry = Entry(version: loaded.version, members: [.head: loaded.head])
+        if let known = self.entry(touch.group), known.version == loaded.version { entry = known }
+        if let member = touch.member { entry.members[member] = .some(loaded.member) }
+        put(entry, touch.group)
+    }
+
+    /// Takes over what was committed. What is finished work, or gone, will not be asked for again.
+    public func committed(_ change: GroupChange, as version: Version) {
+        guard var entry = entry(change.group), entry.version == change.expected else { return forget(change.group) }
+        entry.version = version
+        change.draft.forEachChange { member, record in
+            if member == .head {
+                entry.members[.head] = .some(record)
+            } else if let record, record.removableFrom == nil {
+                entry.members[member] = .some(record)
+            } else {
+                entry.members[member] = nil
+            }
+        }
+        // An order whose saga has ended is paid, or its client thinks about it.
+        if change.group.kind == .order, entry.members[.saga] == nil { return forget(change.group) }
+        put(entry, change.group)
+    }
+
+    public func forget(_ group: GroupKey) {
+        young[group] = nil
+        old[group] = nil
+    }
+
+    public func forgetAll() {
+        young = [:]
+        old = [:]
+    }
+}
