@@ -1,5 +1,6 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
-.PHONY: help run build test test-swift test-simulation test-processes simulate mutants overload soak lint format clean
+.PHONY: help run up down build test test-swift test-simulation test-processes test-faults simulate mutants overload soak \
+	bench-services lint format clean
 
 BINARY := .build/release/kontor
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
@@ -7,6 +8,8 @@ RELEASE := -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchec
 
 help:
 	@echo "make run              build in release mode and serve on http://127.0.0.1:8000"
+	@echo "make up               the same as three services over Redis behind nginx, on this machine (REPLICAS=2: two of each)"
+	@echo "make down             end what make up started; the data stay"
 	@echo "make test             install what the tests need, and run all of them"
 	@echo "make test-swift       the Swift tests only: rules, saga, services, stores, HTTP, tidiness"
 	@echo "make test-processes   the tests that start, kill and starve the real binary"
@@ -14,6 +17,8 @@ help:
 	@echo "make simulate         10,000 simulated worlds: crashes, lost messages, wrong clocks, a store that fails over"
 	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (1 h)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
+	@echo "make test-faults      10 of each fault of the three services: kills, pauses, failovers, partitions (10 min)"
+	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
 	@echo "make lint             what the formatter would change"
 	@echo "make format           change it"
@@ -21,6 +26,15 @@ help:
 
 run: build
 	$(BINARY) serve
+
+REPLICAS ?= 1
+
+up: build
+	@scripts/need python3 redis-server nginx
+	deploy/local/up --replicas $(REPLICAS)
+
+down:
+	deploy/local/down
 
 build:
 	@scripts/need libsqlite3-dev
@@ -46,8 +60,17 @@ mutants:
 	python3 Tests/Mutants/mutants.py
 
 test-processes: build
-	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus
+	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus redis-server nginx iproute2 iptables
 	cd Tests/Processes && KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest discover -v
+
+test-faults: build
+	@scripts/need python3 redis-server nginx iproute2 iptables
+	cd Tests/Processes && KONTOR_FAULTS=10 KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest -v \
+		test_service_kills test_cluster test_partitions
+
+bench-services: build
+	@scripts/need python3 redis-server nginx wrk
+	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Processes/services_bench.py
 
 overload: build
 	@scripts/need python3 util-linux

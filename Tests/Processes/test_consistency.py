@@ -10,6 +10,9 @@ _CONNECTIONS = 250
 
 
 class ConsistencyTests(ServerCase):
+    # Of the public consistency test.
+    runs = 20
+
     async def asyncSetUp(self):
         await super().asyncSetUp()
         self.server = await self.started_server()
@@ -49,7 +52,7 @@ class ConsistencyTests(ServerCase):
 
     async def test_of_1000_checkouts_over_100_units_exactly_100_succeed(self):
         """The public consistency test, 20 times."""
-        for run in range(20):
+        for run in range(self.runs):
             item = (await self.ok("/stock/item/create/1"))["item_id"]
             await self.ok(f"/stock/add/{item}/100")
             users = [answer["user_id"] for answer in await self.all_ok(["/payment/create_user"] * 1_000)]

@@ -78,11 +78,12 @@ class ScenarioTests(ShopCase):
     # Checkouts, again and at once
 
     async def test_a_failed_checkout_succeeds_when_stock_and_credit_were_added(self):
-        item, user = await self.item(5), await self.user()
+        item, user = await self.item(5), await self.user(10)
         order = await self.order(user)
         await self.ok("POST", f"/orders/addItem/{order}/{item}/2")
         await self.refused("POST", f"/orders/checkout/{order}", "out-of-stock")
         await self.ok("POST", f"/stock/add/{item}/2")
+        await self.ok("POST", f"/payment/pay/{user}/10")
         await self.refused("POST", f"/orders/checkout/{order}", "out-of-credit")
         await self.ok("POST", f"/payment/add_funds/{user}/10")
         await self.ok("POST", f"/orders/checkout/{order}")
