@@ -98,6 +98,19 @@ let package = Package(
         .testTarget(
             name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),
         .testTarget(name: "SimulationTests", dependencies: ["KontorSimulation"]),
+        .testTarget(
+            name: "RedisTests",
+            dependencies: [
+                "KontorRedis", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .testTarget(
+            name: "LinkTests",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorLink", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         .testTarget(name: "TidyTests"),
         .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(

@@ -68,7 +68,8 @@ public struct HTTPService: Sendable {
 
     func target(method: HTTPMethod, uri: String, authorization: String?) -> Target {
         if let secret, !uri.hasPrefix("/health/"), !secret.isBorne(by: authorization) {
-            return .ready(Response(Problem(.secretNeeded, "This listener is for operators: send Authorization: Bearer SECRET.")))
+            return .ready(
+                Response(Problem(.secretNeeded, "This listener is for operators: send Authorization: Bearer SECRET.")))
         }
         if !pages.isEmpty, let page = pages[Router.path(of: uri)] {
             let asked = MethodSet(method)

@@ -13,9 +13,12 @@ public enum RedisInspection {
         client.sendToAllMasters(unit, deadline: .now() + .seconds(10)) { answers in
             for (address, result) in answers {
                 guard case .success(let replies) = result, replies.count == unit.count else {
-                    return completion(.failure(StoreRefusal(description: "\(address) cannot be reached: \(result)", isTransient: true)))
+                    return completion(
+                        .failure(StoreRefusal(description: "\(address) cannot be reached: \(result)", isTransient: true)))
                 }
-                if let refusal = refusal(replies.map(\.configValue), "\(address)", replicas) { return completion(.failure(refusal)) }
+                if let refusal = refusal(replies.map(\.configValue), "\(address)", replicas) {
+                    return completion(.failure(refusal))
+                }
             }
             completion(.success(()))
         }
@@ -24,7 +27,9 @@ public enum RedisInspection {
     private static func refusal(_ values: [String?], _ address: String, _ replicas: Int) -> StoreRefusal? {
         guard let policy = values[0], let appendOnly = values[1], let sync = values[2] else {
             return StoreRefusal(
-                description: "\(address) does not tell its settings: the user needs the command CONFIG GET, to see that nothing is evicted.")
+                description:
+                    "\(address) does not tell its settings: the user needs the command CONFIG GET, to see that nothing is evicted."
+            )
         }
         if policy != "noeviction" {
             return StoreRefusal(

@@ -69,7 +69,9 @@ public enum RedisScan {
             }
         }
 
-        private func fail(_ reason: String) { completion(.failure(StoreRefusal(description: "The store cannot be read: \(reason)"))) }
+        private func fail(_ reason: String) {
+            completion(.failure(StoreRefusal(description: "The store cannot be read: \(reason)")))
+        }
     }
 }
 

@@ -170,7 +170,10 @@ struct CommitCall {
     }
 
     func command(isLoaded: Bool) -> RedisCommand {
-        var command = RedisCommand(isLoaded ? "EVALSHA" : "EVAL", argumentCount: 2 + keys.count + arguments.count)
+        let framing = 12
+        let bytes = keys.reduce(0) { $0 + $1.utf8.count + framing } + arguments.reduce(0) { $0 + $1.count + framing }
+        var command = RedisCommand(
+            isLoaded ? "EVALSHA" : "EVAL", argumentCount: 2 + keys.count + arguments.count, capacity: bytes + 128)
         command.append(isLoaded ? CommitScript.digest : CommitScript.source)
         command.append("\(keys.count)")
         for key in keys { command.append(key) }

@@ -109,7 +109,8 @@ public final class RedisStore: TurnedStore {
         for batch in batches {
             let plan = LoadPlan(batch.members.map { (touches[$0.index], $0.partition) }, epoch: batch.partition)
             note(read: batch.members.lazy.map(\.partition))
-            client.send([plan.command], slot: RedisKeys.slots[batch.partition], lane: .reads, deadline: deadline) { [self] result in
+            client.send([plan.command], slot: RedisKeys.slots[batch.partition], lane: .reads, deadline: deadline) {
+                [self] result in
                 do throws(StoreTrouble) {
                     let groups = try plan.groups(in: replies(result), epoch: epoch)
                     for (member, group) in zip(batch.members, groups) { loaded[member.index] = group }

@@ -56,6 +56,8 @@ public final class Engine<R: Rules> {
     private var heads: [Record?] = []
     /// Whether the drafts are of the newest records.
     private var areFresh: [Bool] = []
+    /// The members of each draft that were taken for absent.
+    private var guesses: [[Member]] = []
     private var decisions: [Decision] = []
     private var indices: [GroupKey: Int] = [:]
     // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
@@ -132,6 +134,7 @@ public final class Engine<R: Rules> {
                     reply = .decided(R.decide(entry.command, on: &drafts[draft]))
                 }
                 decisions.append(Decision(reply: reply, draft: draft, guess: guess))
+                if let guess { guesses[draft].append(guess) }
             }
             commit()
         }
@@ -149,6 +152,7 @@ public final class Engine<R: Rules> {
             versions.append(loaded.version)
             heads.append(loaded.head)
             areFresh.append(loaded.certainty == .fresh)
+            guesses.append([])
             if batch.count > Self.searchedBatch { indices[touch.group] = index }
         }
         if let member = touch.member { drafts[index].add(member, loaded.member) }
@@ -165,17 +169,14 @@ public final class Engine<R: Rules> {
     private func commit() {
         var changes: [GroupChange] = []
         for (index, draft) in drafts.enumerated() where draft.hasChanges {
-            changes.append(GroupChange(expected: versions[index], draft: draft, absent: guesses(of: index)))
+            let absent = guesses[index].isEmpty ? [] : guesses[index].filter(draft.isChanged)
+            changes.append(GroupChange(expected: versions[index], draft: draft, absent: absent))
         }
         if changes.isEmpty {
             replyToAll { $0.reply }
         } else {
             store.commit(changes, completion: committed)
         }
-    }
-
-    private func guesses(of draft: Int) -> [Member] {
-        decisions.compactMap { $0.draft == draft ? $0.guess : nil }.filter { drafts[draft].isChanged($0) }
     }
 
     /// Whether a decision stands once its draft is committed. One on remembered records that changed nothing was not put to the test.
@@ -247,6 +248,7 @@ public final class Engine<R: Rules> {
         versions.removeAll(keepingCapacity: true)
         heads.removeAll(keepingCapacity: true)
         areFresh.removeAll(keepingCapacity: true)
+        guesses.removeAll(keepingCapacity: true)
         decisions.removeAll(keepingCapacity: true)
         if !indices.isEmpty { indices.removeAll(keepingCapacity: true) }
         isBusy = false

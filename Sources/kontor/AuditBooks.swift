@@ -16,7 +16,10 @@ struct AuditBooks: ParsableCommand {
     @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
     var data: String?
 
-    @Option(help: "Instead of a directory: the Redis stores of all three services, redis://host:port. Exact while nothing is written.")
+    @Option(
+        help:
+            "Instead of a directory: the Redis stores of all three services, redis://host:port. Exact while nothing is written."
+    )
     var store: [String] = []
 
     func run() throws {

@@ -18,7 +18,9 @@ struct Init: ParsableCommand {
 
     func run() throws {
         let urls = try store.map(ServiceSettings.redis)
-        guard Set(store).count == store.count else { throw ValidationError("A store is given twice: each service has its own.") }
+        guard Set(store).count == store.count else {
+            throw ValidationError("A store is given twice: each service has its own.")
+        }
         let epoch = Self.newEpoch
         do {
             let hasWritten = try StoreReader.with(urls) { reader, promise in

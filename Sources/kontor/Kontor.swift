@@ -19,7 +19,9 @@ struct Kontor: ParsableCommand {
             Every option can also be given as an environment variable: --internal-port as KONTOR_INTERNAL_PORT.
             """,
         version: release,
-        subcommands: [Serve.self, Init.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self, Simulate.self])
+        subcommands: [
+            Serve.self, Init.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self, Simulate.self,
+        ])
 }
 
 /// Settings from the command line, else from the environment, else a default.

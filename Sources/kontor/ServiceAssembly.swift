@@ -35,6 +35,7 @@ final class ServiceServer: @unchecked Sendable {
         isReachable: { [unowned self] in links.values.allSatisfy(\.isConnected) }
     ) { [unowned self] post, completion in bear(post, completion) }
     private(set) var listeners: [HTTPListener] = []
+    private var linkServer: LinkServer?
 
     private init(_ settings: ServiceSettings, keys: KeyPolicy, logger: Logger) {
         self.settings = settings
@@ -171,6 +172,7 @@ final class ServiceServer: @unchecked Sendable {
             let server = LinkServer(
                 secret: settings.secret.bytes, epoch: { [unowned self] in loop.isServing ? epochText : nil }, service: loop,
                 on: eventLoop, log: { [events] in events.notice($0, $1) })
+            linkServer = server
             return NIOLoopBound(server, eventLoop: eventLoop)
         }.wait()
         listeners = [
@@ -195,8 +197,9 @@ final class ServiceServer: @unchecked Sendable {
     func stop() {
         DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.stopSeconds)) { exit(75) }
         logger.notice("The shutdown begins: requests in flight end first")
-        let closing = listeners.map { $0.shutdown(withinMilliseconds: Limits.longestDeadlineMilliseconds) }
-        for listener in closing.prefix(1) { try? listener.wait() }
+        // Who has links to this process sends elsewhere from now on. What it has begun ends, or is taken over by another one.
+        try? eventLoop.submit { self.linkServer?.leave() }.wait()
+        try? listeners[0].shutdown(withinMilliseconds: Limits.longestDeadlineMilliseconds).wait()
         try? eventLoop.flatSubmit { self.loop.drain() }.wait()
         logger.notice("The shutdown is complete")
     }

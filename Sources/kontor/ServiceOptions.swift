@@ -116,7 +116,8 @@ struct ServiceSettings {
         }
         guard let secret = SharedSecret(text) else {
             throw ValidationError(
-                "The services need a shared secret of \(SharedSecret.minimumBytes) characters or more: --secret-file or KONTOR_SECRET.")
+                "The services need a shared secret of \(SharedSecret.minimumBytes) characters or more: --secret-file or KONTOR_SECRET."
+            )
         }
         return secret
     }

@@ -176,7 +176,9 @@ final class ShopLoop: RequestPort, AnswerSink, LinkService, @unchecked Sendable 
         var current: [(caller: any Caller, answer: ShopAnswer)] = []
         current.reserveCapacity(answers.count)
         // A caller of an earlier life has its answer.
-        for answer in answers where callers.removeValue(forKey: ObjectIdentifier(answer.caller)) != nil { current.append(answer) }
+        for answer in answers where callers.removeValue(forKey: ObjectIdentifier(answer.caller)) != nil {
+            current.append(answer)
+        }
         if !current.isEmpty { sink.deliver(current) }
         if callers.isEmpty { drained?.succeed() }
     }

@@ -63,7 +63,8 @@ private final class Story {
     }
 
     private func request(_ orders: [Identifier]) -> ShopRequest {
-        let order = orders.isEmpty || random.isOneOf(5) ? Identifier(number: random.below(8)) : orders[random.below(orders.count)]
+        let order =
+            orders.isEmpty || random.isOneOf(5) ? Identifier(number: random.below(8)) : orders[random.below(orders.count)]
         let item = Identifier(number: random.below(6))
         let user = Identifier(number: random.below(5))
         let amount = Amount(Int64(1 + random.below(400)))

@@ -72,6 +72,11 @@ struct TidyTests {
                 ]
             ),
             (
+                "KontorRedis",
+                ["KontorCore", "KontorService", "Crypto", "NIOCore", "NIOPosix", "NIOSSL"]
+            ),
+            ("KontorLink", ["KontorCore", "KontorService", "NIOCore", "NIOPosix"]),
+            (
                 "KontorSimulation",
                 [
                     "KontorCore", "KontorService", "KontorEmbedded", "CoreMetrics", "DequeModule", "HeapModule", "Foundation",
