@@ -143,15 +143,21 @@ class RedisCluster:
 
     def masters(self) -> list:
         """Those that say so of themselves, and have slots."""
-        return [
-            server for server in self.servers if server.is_running and not server.is_frozen
-            and any("myself,master" in line and len(line.split()) > 8 for line in server.ask("CLUSTER", "NODES").splitlines())]
+        return [server for server in self.servers if server.is_running and not server.is_frozen and _is_master(server)]
 
     def kill(self):
         for server in self.servers:
             server.kill()
 
     stop = kill
+
+
+def _is_master(server: RedisServer) -> bool:
+    try:
+        lines = server.ask("CLUSTER", "NODES").splitlines()
+    except (OSError, RedisError):
+        return False
+    return any("myself,master" in line and len(line.split()) > 8 for line in lines)
 
 
 def nodes_of(server: RedisServer) -> list:

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import collections
 import contextlib
 import json
 import os
@@ -24,6 +25,8 @@ PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.005
 
 _living = set()
+# Ports are given before anybody listens on them: none twice in a row.
+_given_ports = collections.deque(maxlen=5_000)
 
 
 @atexit.register
@@ -36,9 +39,12 @@ def free_port() -> int:
     """A port that nobody listens on, below those that the kernel gives to outgoing connections."""
     while True:
         port = random.SystemRandom().randrange(20_000, 30_000)
+        if port in _given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                _given_ports.append(port)
                 return port
             except OSError:
                 continue

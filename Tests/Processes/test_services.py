@@ -200,6 +200,30 @@ class ServicesTests(ServicesCase):
         code, output = await run_kontor("init", *shop.store_arguments)
         self.assertEqual(code, 1, output)
 
+    # Replicas
+
+    async def test_what_one_replica_did_each_replica_tells_at_once(self):
+        """Direct payments that are made and cancelled, many at a time for one user; the answers of all replicas agree with them."""
+        shop = await self.started_deployment(replicas=2)
+        client, readers = shop.client(), [Client(replica.port) for replica in shop.replicas["payment"]]
+        user = (await client.post("/payment/create_user")).json()["user_id"]
+        await client.post(f"/payment/add_funds/{user}/100000")
+
+        async def pay_and_cancel():
+            for _ in range(100):
+                order = (await client.post(f"/orders/create/{user}")).json()["order_id"]
+                for action, is_paid in ((f"pay/{user}/{order}/1", True), (f"cancel/{user}/{order}", False)):
+                    answer = await client.post(f"/payment/{action}")
+                    self.assertEqual(answer.status, 200, f"{action}: {answer}")
+                    for reader in readers:
+                        found = await reader.get(f"/payment/status/{user}/{order}")
+                        self.assertEqual((found.status, found.json()["paid"]), (200, is_paid), f"after {action}: {found}")
+
+        await asyncio.gather(*(pay_and_cancel() for _ in range(8)))
+        for reader in readers:
+            self.assertEqual((await reader.get(f"/payment/find_user/{user}")).json()["credit"], 100_000)
+        await self.assert_clean_audit(shop)
+
     # The gateway, with real services behind it
 
     async def test_a_key_of_the_client_goes_through_and_is_remembered(self):

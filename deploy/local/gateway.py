@@ -42,10 +42,11 @@ def _problem(kind: str, status: int, title: str, detail: str) -> str:
 
 
 def _problem_location(name: str) -> str:
+    """By a path, not by a name: a request that nginx could not read has none, and cannot go to a named location."""
     kind, status, title, detail = _PROBLEMS[name]
     retry = "            add_header Retry-After 1 always;\n" if status == 503 else ""
     return (
-        f"        location @{name} {{\n            default_type application/problem+json;\n{retry}"
+        f"        location = /_problem/{name} {{\n            internal;\n            default_type application/problem+json;\n{retry}"
         f"            return {status} {_problem(kind, status, title, detail)};\n        }}")
 
 
@@ -57,6 +58,17 @@ def _upstream(name: str, addresses: list, failures: int) -> str:
         f"        keepalive 512;\n        keepalive_requests 1000000000;\n        keepalive_timeout 60s;\n    }}")
 
 
+# Whatever nginx says by itself but 502. A location that has an error_page of its own inherits none, so all are repeated there.
+_ERRORS = """\
+            error_page 400 = /_problem/malformed;
+            error_page 404 = /_problem/unknown;
+            error_page 405 = /_problem/wrong_method;
+            error_page 408 = /_problem/slow;
+            error_page 413 = /_problem/body_too_large;
+            error_page 414 = /_problem/path_too_long;
+            error_page 494 = /_problem/headers_too_large;
+            error_page 500 503 504 = @unreachable;"""
+
 # batch_init is sent once, to whom can be connected to, and takes as long as it takes.
 _SERVICE = """\
         location ~ ^/@NAME@/batch_init/ {
@@ -65,6 +77,7 @@ _SERVICE = """\
             proxy_pass http://@NAME@;
         }
         location /@NAME@/ {
+@ERRORS@
             error_page 418 = @@NAME@_patient;
             error_page 502 = @@NAME@_again;
             if ($is_patient) { return 418; }
@@ -80,6 +93,7 @@ _SERVICE = """\
             proxy_pass http://@NAME@_any;
         }
         location @@NAME@_patient {
+@ERRORS@
             error_page 502 = @@NAME@_again;
             proxy_next_upstream error http_502 http_503 http_429 non_idempotent;
             proxy_read_timeout 31s;
@@ -116,6 +130,7 @@ def configuration(
             for text in (
                 _upstream(prefix, replicas[service], failures=3), _upstream(f"{prefix}_any", replicas[service], failures=0))),
         "SERVICES": "\n".join(_SERVICE.replace("@NAME@", prefix) for prefix in PREFIXES),
+        "ERRORS": _ERRORS,
         "PROBLEMS": "\n".join(map(_problem_location, _PROBLEMS)),
         "READ_UNAVAILABLE": _problem(*_READ_UNAVAILABLE),
         "OUTCOME_UNKNOWN": _problem(*_OUTCOME_UNKNOWN),
