@@ -41,8 +41,10 @@ public enum Limits {
     public static let clockSkewMilliseconds: Int64 = 60_000
     /// How often a process of several looks for sagas that nobody drives: a fifth of the time in which they must have ended.
     public static let takeoverScanMilliseconds: Int64 = 1_000
-    /// A saga that stood still for so long is taken over: four times what a lost message costs a coordinator that lives.
-    public static let takeoverAgeMilliseconds: Int64 = 2_000
+    /// Partitions that such a look asks for at a time: it takes 32 round trips and not 512, and is no burst.
+    public static let partitionsAtOnce = 16
+    /// A saga that stood still for so long is taken over: three times what a lost message costs a coordinator that lives.
+    public static let takeoverAgeMilliseconds: Int64 = 1_500
     /// Up to this is added by chance, so that not all processes take the same saga over.
     public static let takeoverJitterMilliseconds: Int64 = 500
     /// How often a process of several begins to look for holds and markers of sagas that are over: they are in nobody's way.

@@ -17,6 +17,7 @@ public struct StoreRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// Reads and writes epochs.
 public enum RedisEpoch {
     /// How the trouble begins that says that a store is not ours (any more).
     static let foreign = "EPOCH this is not the store that was initialized"

@@ -2,6 +2,7 @@
 
 import NIOCore
 
+/// A look at a server's settings.
 public enum RedisInspection {
     /// Looks at every master.
     ///

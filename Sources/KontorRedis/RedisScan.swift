@@ -3,6 +3,7 @@
 import KontorCore
 import NIOCore
 
+/// A walk through a store.
 public enum RedisScan {
     /// Calls `visit` once with each record.
     public static func forEachRecord(

@@ -107,7 +107,10 @@ extension RedisStore {
             if case .success(let replies) = result, replies.first?.errorText == nil, isReplicated(replies) {
                 completion()
             } else {
-                fence(partition, completion: completion)
+                client.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(RedisStoreLimits.fencePauseMilliseconds)) {
+                    [self] in
+                    fence(partition, completion: completion)
+                }
             }
         }
     }

@@ -7,6 +7,8 @@ enum RedisStoreLimits {
     static let patienceMilliseconds: Int64 = 1_500
     /// How long `WAIT` waits for the replicas: a hundred round trips. With fewer the commit is unknown, and settled.
     static let replicasMilliseconds = 500
+    /// Between two tries to have what was read on all replicas: nothing leaves before that.
+    static let fencePauseMilliseconds: Int64 = 20
     /// How often memory is looked at: in a second at full speed Redis grows by some megabytes.
     static let memoryLookMilliseconds: Int64 = 1_000
     /// Of `maxmemory`: what is above it is for work that has begun.

@@ -6,25 +6,39 @@ enum OpenWork {
     typealias Page = [(key: RecordKey, record: Record)]
 
     /// Calls `visit` with each page of open work of one kind, then `completion`: nil, or why the store could not be read.
+    ///
+    /// - Parameter atOnce: partitions that are asked for at a time, where each costs a round trip.
     static func forEachPage(
-        of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda,
+        of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda, atOnce: Int = 1,
         visit: @escaping (Page) -> Void, completion: @escaping (StoreTrouble?) -> Void
     ) {
-        forEachPage(of: kind, in: store, agenda: agenda) { page, next in
-            visit(page)
-            next()
-        } completion: {
-            completion($0)
+        var trouble: StoreTrouble?
+        var running = atOnce
+        for first in 0..<atOnce {
+            forEachPage(of: kind, in: store, agenda: agenda, partitions: stride(from: first, to: Partition.count, by: atOnce)) {
+                page, next in
+                visit(page)
+                next()
+            } completion: {
+                trouble = trouble ?? $0
+                running -= 1
+                if running == 0 { completion(trouble) }
+            }
         }
     }
 
     /// The same at the visitor's pace: the next page comes when it calls what it is given.
     static func forEachPage(
         of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda,
+        partitions: StrideTo<Int> = stride(from: 0, to: Partition.count, by: 1),
         visit: @escaping (Page, _ next: @escaping () -> Void) -> Void, completion: @escaping (StoreTrouble?) -> Void
     ) {
+        var rest = partitions.makeIterator()
+        func scanNext() {
+            guard let partition = rest.next() else { return completion(nil) }
+            scan(partition, after: nil)
+        }
         func scan(_ partition: Int, after cursor: RecordKey?) {
-            guard partition < Partition.count else { return completion(nil) }
             store.scanOpenWork(kind, partition: partition, after: cursor) { result in
                 switch result {
                 case .failure(let trouble):
@@ -36,13 +50,13 @@ enum OpenWork {
                             if let last = page.last {
                                 scan(partition, after: last.key)
                             } else {
-                                scan(partition + 1, after: nil)
+                                scanNext()
                             }
                         }
                     }
                 }
             }
         }
-        scan(0, after: nil)
+        scanNext()
     }
 }

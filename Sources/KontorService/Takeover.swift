@@ -42,7 +42,7 @@ final class Takeover {
     private func scan() {
         isScanning = true
         scans += 1
-        OpenWork.forEachPage(of: .order, in: shop.store, agenda: shop.agenda) { [self] page in
+        OpenWork.forEachPage(of: .order, in: shop.store, agenda: shop.agenda, atOnce: Limits.partitionsAtOnce) { [self] page in
             for case (_, .saga(let saga)) in page { see(saga) }
         } completion: { [self] trouble in
             isScanning = false

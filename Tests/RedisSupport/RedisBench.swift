@@ -44,7 +44,7 @@ public final class RedisBench: @unchecked Sendable {
     public func call<Value>(_ body: @escaping (RedisStore, @escaping (Value) -> Void) -> Void) throws -> Value {
         let call = Call(body)
         return try wait { [self] (done: @escaping (Result<Box<Value>, any Error>) -> Void) in
-            guard let store else { return done(.failure(RedisServer.Failure(description: "there is no store"))) }
+            guard let store else { return done(.failure(NoStore())) }
             call.body(store) { done(.success(Box($0))) }
         }.value
     }
@@ -74,3 +74,5 @@ private struct Handover: @unchecked Sendable {
     let clock: any ShopClock
     let random: any RandomSource
 }
+
+private struct NoStore: Error {}

@@ -11,12 +11,12 @@ import Testing
 struct DifferentialTests {
     @Test(
         "give the same answers and have the same records in the end",
-        arguments: [1, 2, 3] as [UInt64])
+        arguments: [1, 2] as [UInt64])
     func areTheSame(seed: UInt64) throws {
         let shops = try StoreKind.allCases.map { try ShopOverStore($0) }
         let reference = shops[0]
         let story = Story(seed: seed)
-        for number in 0..<1_500 {
+        for number in 0..<600 {
             let (request, key) = story.next(reference.created)
             let expected = try reference.ask(request, key)
             for shop in shops.dropFirst() {
@@ -115,7 +115,10 @@ private final class ShopOverStore {
 
     /// A checkout finishes behind its answer.
     private func waitForEnd() throws {
-        for _ in 0..<10_000 where try under.call({ [shop] _, done in done(shop?.openSagas == 0) }) { return }
+        let end = ContinuousClock.now + .seconds(30)
+        while ContinuousClock.now < end {
+            if try under.call({ [shop] _, done in done(shop?.openSagas == 0) }) { return }
+        }
         Issue.record("\(kind): a checkout does not end")
     }
 
