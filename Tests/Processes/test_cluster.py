@@ -1,5 +1,5 @@
-"""Services over Redis Clusters of three masters with a replica each (node-timeout 1 s, --redis-replicas 1): a master that is killed or
-paused, and is followed by its replica, takes nothing that was acknowledged with it (P2)."""
+"""Services over Redis Clusters of three masters with a replica each (node-timeout 1 s, --redis-replicas 1): a master that is
+killed or paused, and is followed by its replica, takes nothing with it that was acknowledged (P2)."""
 
 import time
 

@@ -1,4 +1,5 @@
-"""Services that cannot reach each other, or their stores, for a while; what was sent into the silence arrives afterwards (P1, P2, P5)."""
+"""Services that cannot reach each other, or their stores, for a while; what was sent into the silence arrives afterwards
+(P1, P2, P5)."""
 
 import asyncio
 import time

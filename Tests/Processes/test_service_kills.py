@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from processes import ManagedProcess
+from server import until
 from services_case import FAULTS, SETTLING_SECONDS, ServicesCase
 from troubled import Troubled
 
@@ -12,6 +13,8 @@ _FIRST_ANSWER_SECONDS = 2
 _STORE_ANSWER_SECONDS = 5
 # Longer and shorter than a lease (2 s).
 _PAUSE_SECONDS = (0.3, 3.0)
+# Until a kill comes between decisions and their captures.
+_MOST_TRIES = 20
 
 
 class ServiceKillTests(ServicesCase):
@@ -86,3 +89,44 @@ class ServiceKillTests(ServicesCase):
     async def away_paused(self, troubled: Troubled, victim: ManagedProcess) -> float:
         await victim.freeze()
         return time.monotonic()
+
+    async def test_who_asks_again_is_told_200_only_when_all_is_captured(self):
+        """Order is killed in the midst of many checkouts while payment stands still: what is decided then is not captured yet."""
+        troubled = await self._troubled()
+        [order], [payment] = troubled.deployment.replicas["order"], troubled.deployment.replicas["payment"]
+        client = troubled.deployment.client()
+        open_captures, lies = 0, []
+        for _ in range(_MOST_TRIES):
+            if open_captures:
+                break
+            probes = await troubled.probes(150)
+            checkouts = [asyncio.create_task(troubled.shop.checkout(probe)) for probe in probes]
+            await asyncio.sleep(troubled.random.uniform(0.01, 0.06))
+            await payment.freeze()
+            order.kill()
+            await asyncio.gather(*checkouts)
+            order.spawn()
+
+            async def serves_orders():
+                order.assert_runs()
+                return (await client.get(f"/orders/find/{probes[0]}")).status == 200
+
+            await until(serves_orders, "order's serving again")
+
+            async def ask_again(probe: str):
+                nonlocal open_captures
+                answer = await troubled.shop.checkout(probe, timeout_milliseconds=500)
+                told = (await client.get(f"/orders/explain/{probe}")).json()
+                steps = [step for attempt in told["attempts"] for step in attempt["steps"] if step["step"] == "capture"]
+                missing = [step for step in steps if "at" not in step]
+                open_captures += bool(missing)
+                if answer.status == 200 and missing:
+                    lies.append(f"200 was said of {probe}, and this is not done: {missing}")
+
+            await asyncio.gather(*map(ask_again, probes))
+            self.assertEqual(lies, [], "\n".join(lies[:5]))
+            payment.resume()
+            await troubled.seconds_until_good(probes, time.monotonic())
+            await troubled.judge("asked again")
+        self.report(f"{open_captures} orders were paid and not captured when they were asked for again")
+        self.assertGreater(open_captures, 0, "no kill came between a decision and its captures")

@@ -41,7 +41,9 @@ class ServicesTests(ServicesCase):
 
     async def test_operators_pages_need_the_secret_and_are_not_at_the_gateway(self):
         shop = await self.started_deployment()
-        for path in ("/metrics", "/audit", "/health", "/internal", "/internal/ledger", "/orders/../metrics", "/orders/%2e%2e/metrics"):
+        for path in (
+            "/metrics", "/audit", "/health", "/internal", "/internal/ledger", "/orders/../metrics", "/orders/%2e%2e/metrics",
+        ):
             answer = await shop.client().get(path)
             self.assertEqual((answer.status, answer.problem), (404, "unknown-route"), f"{path}: {answer}")
         for service in shop.services:
@@ -147,7 +149,9 @@ class ServicesTests(ServicesCase):
 
     async def test_a_redis_that_comes_back_empty_is_not_served_from_nor_initialized_anew(self):
         """Whoever asks is never told that something is unknown; the service ends, and does not start again."""
-        for name, path in (("stock", "/stock/find/{item}"), ("payment", "/payment/find_user/{user}"), ("order", "/orders/find/{order}")):
+        for name, path in (
+            ("stock", "/stock/find/{item}"), ("payment", "/payment/find_user/{user}"), ("order", "/orders/find/{order}"),
+        ):
             shop = await self.started_deployment()
             client = shop.client()
             things = await self._sold_something(client)
