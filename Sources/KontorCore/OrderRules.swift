@@ -120,8 +120,9 @@ extension OrderRules {
         now: Int64, deadline: Int64, _ claim: KeyClaim?, on draft: inout GroupDraft
     ) -> OrderOutcome {
         guard var order = draft.order, order.status != .removed else { return .unknownOrder }
-        if order.status == .paid { return .alreadyPaid }
+        // Also if it is paid: its captures may still be on their way, and who is told so reads them.
         if let saga = draft.saga { return .running(saga) }
+        if order.status == .paid { return .alreadyPaid }
         if order.lines.isEmpty { return .isEmpty }
         // One is left for a second try in lock order.
         if order.attempt >= UInt32.max - 1 { return .overLimit }

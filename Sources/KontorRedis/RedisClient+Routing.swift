@@ -38,7 +38,6 @@ extension RedisClient {
         switch refusal {
         case .moved(let slot, let target):
             if topology.move(slot, to: target) {
-                log("a slot has moved", ["slot": String(slot), "node": target.description])
                 didChange?()
             }
             seekMap()

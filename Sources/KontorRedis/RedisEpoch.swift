@@ -22,10 +22,14 @@ public enum RedisEpoch {
     /// How the trouble begins that says that a store is not ours (any more).
     static let foreign = "EPOCH this is not the store that was initialized"
 
+    /// Behind an epoch that is not yet in all stores: nothing is served, and a repeated initialization goes on.
+    private static let pendingMark = UInt8(ascii: "?")
+
     /// What a store has of epochs.
     struct Findings {
-        /// Different ones.
+        /// Different ones, without the mark.
         var epochs: Set<[UInt8]> = []
+        var pendingPartitions = 0
         var partitionsWithout = 0
         /// Keys that are no epochs.
         var otherKeys = 0
@@ -44,6 +48,13 @@ public enum RedisEpoch {
                                     services. If it had data, it has lost them: restore them, and do not initialize it.
                                     """))
                     }
+                    if findings.pendingPartitions > 0 {
+                        return .failure(
+                            StoreRefusal(
+                                description:
+                                    "The store is initialized in part: repeat kontor init with the stores of all three services."
+                            ))
+                    }
                     guard findings.partitionsWithout == 0, findings.epochs.count == 1, let epoch = findings.epochs.first else {
                         return .failure(
                             StoreRefusal(
@@ -60,7 +71,8 @@ public enum RedisEpoch {
 
     /// Writes one epoch to all stores if all are empty; does nothing if all bear the same one; else refuses.
     ///
-    /// A repetition after a crash goes on: stores that have nothing but a part of one epoch count as empty.
+    /// It is done in two steps, first an epoch with a mark in all stores, then without it. So a repetition after a crash can go on, and a
+    /// store that was complete and has lost its data is told from one that was never reached.
     /// - Returns: true if it wrote anything.
     public static func initialize(
         _ clients: [RedisClient], epoch: [UInt8], completion: @escaping (Result<Bool, StoreRefusal>) -> Void
@@ -70,11 +82,37 @@ public enum RedisEpoch {
             case .failure(let refusal): completion(.failure(refusal))
             case .success(let findings):
                 let epochs = findings.reduce(into: Set<[UInt8]>()) { $0.formUnion($1.epochs) }
-                if epochs.count == 1, findings.allSatisfy({ $0.partitionsWithout == 0 }) { return completion(.success(false)) }
-                guard epochs.count <= 1, findings.allSatisfy({ $0.otherKeys == 0 }) else {
+                let isEverywhere = epochs.count == 1 && findings.allSatisfy { $0.partitionsWithout == 0 }
+                let isPending = findings.contains { $0.pendingPartitions > 0 }
+                if isEverywhere, !isPending { return completion(.success(false)) }
+                let isFinalSomewhere = findings.contains { $0.partitionsWithout + $0.pendingPartitions < Partition.count }
+                guard epochs.count <= 1, findings.allSatisfy({ $0.otherKeys == 0 }), isEverywhere || !isFinalSomewhere else {
                     return completion(.failure(refusal(of: findings)))
                 }
-                write(epochs.first ?? epoch, to: clients[...]) { completion($0.map { true }) }
+                let epoch = epochs.first ?? epoch
+                write(epoch + [pendingMark], onlyIfAbsent: true, to: clients[...]) { result in
+                    if case .failure(let refusal) = result { return completion(.failure(refusal)) }
+                    finish(clients, epoch, completion: completion)
+                }
+            }
+        }
+    }
+
+    /// Takes the mark away, if it was this initialization that set it: another one may have run at the same time.
+    private static func finish(
+        _ clients: [RedisClient], _ epoch: [UInt8], completion: @escaping (Result<Bool, StoreRefusal>) -> Void
+    ) {
+        gather(clients) { result in
+            switch result {
+            case .failure(let refusal): completion(.failure(refusal))
+            case .success(let findings):
+                guard findings.allSatisfy({ $0.epochs == [epoch] && $0.partitionsWithout == 0 }) else {
+                    return completion(
+                        .failure(
+                            StoreRefusal(description: "Somebody else initializes these stores. Repeat it when that has ended."))
+                    )
+                }
+                write(epoch, onlyIfAbsent: false, to: clients[...]) { completion($0.map { true }) }
             }
         }
     }
@@ -112,7 +150,12 @@ public enum RedisEpoch {
     private static func find(_ client: RedisClient, completion: @escaping (Result<Findings, StoreRefusal>) -> Void) {
         var findings = Findings()
         forEachPartition(client, command: { RedisCommand("GET", RedisKeys.epoch($0)) }) { reply in
-            if let bytes = reply.octets { findings.epochs.insert(bytes) } else { findings.partitionsWithout += 1 }
+            guard var epoch = reply.octets else { return findings.partitionsWithout += 1 }
+            if epoch.last == pendingMark {
+                findings.pendingPartitions += 1
+                epoch.removeLast()
+            }
+            findings.epochs.insert(epoch)
         } completion: { refusal in
             if let refusal { return completion(.failure(refusal)) }
             client.sendToAllMasters([RedisCommand("DBSIZE")], deadline: deadline) { answers in
@@ -130,20 +173,21 @@ public enum RedisEpoch {
     }
 
     private static func write(
-        _ epoch: [UInt8], to clients: ArraySlice<RedisClient>, completion: @escaping (Result<Void, StoreRefusal>) -> Void
+        _ epoch: [UInt8], onlyIfAbsent: Bool, to clients: ArraySlice<RedisClient>,
+        completion: @escaping (Result<Void, StoreRefusal>) -> Void
     ) {
         guard let client = clients.first else { return completion(.success(())) }
         func command(_ partition: Int) -> RedisCommand {
-            var command = RedisCommand("SET", argumentCount: 3)
+            var command = RedisCommand("SET", argumentCount: onlyIfAbsent ? 3 : 2)
             command.append(RedisKeys.epoch(partition))
             command.append(epoch)
-            command.append("NX")
+            if onlyIfAbsent { command.append("NX") }
             return command
         }
         forEachPartition(client, command: command) { _ in
         } completion: { refusal in
             if let refusal { return completion(.failure(refusal)) }
-            write(epoch, to: clients.dropFirst(), completion: completion)
+            write(epoch, onlyIfAbsent: onlyIfAbsent, to: clients.dropFirst(), completion: completion)
         }
     }
 

@@ -5,45 +5,73 @@ import KontorService
 import NIOCore
 
 extension RedisStore {
+    /// Calls to one master, and which changes each of them has.
+    private struct Delivery {
+        var partition: Int
+        var calls: [(call: CommitCall, indices: [Int])] = []
+    }
+
     public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        let batches = batches(changes) { Partition.of($0.group.id) }
         let versions = changes.map { _ in nextVersion() }
         var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
-        var pending = batches.count
-        let now = clock.wallMilliseconds
-        for batch in batches {
-            var call = CommitCall(epoch: epoch, epochKey: RedisKeys.epoch(batch.partition))
-            for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
-            send(call, to: batch.partition) { [self] result in
-                for (place, member) in batch.members.enumerated() {
-                    let outcome = outcome(result, place, versions[member.index])
-                    outcomes[member.index] = outcome
-                    let change = changes[member.index]
-                    if outcome == .committed {
-                        remembered.committed(change, as: versions[member.index])
-                    } else {
-                        remembered.forget(change.group)
-                    }
+        let deliveries = deliveries(changes, versions)
+        var pending = deliveries.count
+        for delivery in deliveries {
+            send(delivery) { [self] indices, outcome in
+                for (place, index) in indices.enumerated() {
+                    outcomes[index] = outcome(place, versions[index])
+                    remember(changes[index], versions[index], outcomes[index])
                 }
+            } completion: { [self] in
                 pending -= 1
                 if pending == 0 { post { [outcomes] in completion(outcomes) } }
             }
         }
     }
 
-    private func send(
-        _ call: CommitCall, to partition: Int, isLoaded: Bool = true,
-        completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
-    ) {
-        var unit = [call.command(isLoaded: isLoaded)]
-        if options.replicas > 0 { unit.append(waitCommand) }
-        client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
-            // The server has restarted, or is another one: it has not run, and the script's text goes along.
-            if isLoaded, case .success(let replies) = result, replies.first?.errorText?.hasPrefix("NOSCRIPT") == true {
-                send(call, to: partition, isLoaded: false, completion: completion)
+    private func remember(_ change: GroupChange, _ version: Version, _ outcome: CommitOutcome) {
+        if outcome == .committed { remembered.committed(change, as: version) } else { remembered.forget(change.group) }
+    }
+
+    /// In a cluster a call has one slot's groups; and all calls to one master go together, so that they wait for its replicas once.
+    private func deliveries(_ changes: [GroupChange], _ versions: [Version]) -> [Delivery] {
+        let now = clock.wallMilliseconds
+        var deliveries: [Delivery] = []
+        for batch in batches(changes, { Partition.of($0.group.id) }) {
+            var call = CommitCall(epoch: epoch, epochKey: RedisKeys.epoch(batch.partition))
+            for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
+            let entry = (call, batch.members.map(\.index))
+            let master = client.master(ofSlot: RedisKeys.slots[batch.partition])
+            if let index = deliveries.firstIndex(where: { client.master(ofSlot: RedisKeys.slots[$0.partition]) == master }) {
+                deliveries[index].calls.append(entry)
             } else {
-                completion(result)
+                deliveries.append(Delivery(partition: batch.partition, calls: [entry]))
             }
+        }
+        return deliveries
+    }
+
+    /// - Parameters:
+    ///   - tell: gets the outcomes of each call, as a function of the place in it.
+    private func send(
+        _ delivery: Delivery, isLoaded: Bool = true,
+        tell: @escaping ([Int], (Int, Version) -> CommitOutcome) -> Void, completion: @escaping () -> Void
+    ) {
+        var unit = delivery.calls.map { $0.call.command(isLoaded: isLoaded) }
+        if options.replicas > 0 { unit.append(waitCommand) }
+        let slot = RedisKeys.slots[delivery.partition]
+        client.send(unit, slot: slot, lane: .writes, deadline: deadline) { [self] result in
+            var again = Delivery(partition: delivery.partition)
+            for (number, (call, indices)) in delivery.calls.enumerated() {
+                // The server has restarted, or is another one: it has not run, and the script's text goes along.
+                if isLoaded, case .success(let replies) = result, replies[number].errorText?.hasPrefix("NOSCRIPT") == true {
+                    again.calls.append((call, indices))
+                } else {
+                    tell(indices) { outcome(result, call: number, $0, $1) }
+                }
+            }
+            if again.calls.isEmpty { return completion() }
+            send(again, isLoaded: false, tell: tell, completion: completion)
         }
     }
 
@@ -58,26 +86,34 @@ extension RedisStore {
         return count >= options.replicas
     }
 
-    private func outcome(_ result: Result<[RESPValue], RedisFailure>, _ place: Int, _ version: Version) -> CommitOutcome {
+    private func outcome(
+        _ result: Result<[RESPValue], RedisFailure>, call number: Int, _ place: Int, _ version: Version
+    ) -> CommitOutcome {
         switch result {
         case .failure(.notSent(let reason)): return .refused(.unreachable(reason))
         case .failure(.unknown): return .unknown(version)
         case .success(let replies):
-            guard let first = replies.first else { return .unknown(version) }
-            if let error = first.errorText { return outcome(ofError: error, version) }
-            guard let written = first.octets, place < written.count else { return .unknown(version) }
-            if written[place] == UInt8(ascii: "0") { return .conflict }
+            guard number < replies.count else { return .unknown(version) }
+            if let error = replies[number].errorText { return outcome(ofError: error, version) }
+            guard let written = replies[number].bytes?.readableBytesView, place < written.count else {
+                return .unknown(version)
+            }
+            if written[written.startIndex + place] == UInt8(ascii: "0") { return .conflict }
             return isReplicated(replies) ? .committed : .unknown(version)
         }
     }
 
     private func outcome(ofError error: String, _ version: Version) -> CommitOutcome {
-        // Both come before the script's first write.
-        if error.hasPrefix("OOM") { return .refused(.diskFull) }
         let trouble = StoreTrouble.unreachable(error)
         noteIfForeign(trouble)
-        if error.hasPrefix("EPOCH") || error.hasPrefix("MISCONF") || error.hasPrefix("NOREPLICAS") { return .refused(trouble) }
-        return .unknown(version)
+        switch error.prefix(while: { $0 != " " }) {
+        // All of these come before the script's first write.
+        case "OOM": return .refused(.diskFull)
+        case "EPOCH", "MISCONF", "NOREPLICAS", "NOPERM": return .refused(trouble)
+        // Its slot is elsewhere, or on its way: the look before the next try finds out where.
+        case "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN": return .conflict
+        default: return .unknown(version)
+        }
     }
 
     // MARK: The barrier

@@ -29,6 +29,8 @@ public final class RedisStore: TurnedStore {
     let remembered = RememberedGroups()
     private var nextLook: Int64 = .min
     public internal(set) var failure: DurabilityFailure?
+    /// It has met another shop's epoch, or none.
+    public private(set) var isForeign = false
     public internal(set) var admission: StoreTrouble?
 
     /// - Parameters:
@@ -203,6 +205,8 @@ public final class RedisStore: TurnedStore {
 
     /// A store that is not ours any more must not be served from.
     func noteIfForeign(_ trouble: StoreTrouble) {
-        if case .unreachable(let reason) = trouble, reason.hasPrefix(RedisEpoch.foreign) { fail(reason) }
+        guard case .unreachable(let reason) = trouble, reason.hasPrefix(RedisEpoch.foreign) else { return }
+        isForeign = true
+        fail(reason)
     }
 }

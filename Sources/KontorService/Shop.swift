@@ -217,7 +217,9 @@ extension Shop {
             runningKeys[keyed.scope]?.callers -= 1
             if runningKeys[keyed.scope]?.callers == 0 { runningKeys[keyed.scope] = nil }
             if result == .keyed(.noRoom) { refusals.count(.keptKeys) }
-            answer(result == .keyed(.replayed) ? .replayed(keyed.success) : result)
+            guard result == .keyed(.replayed) else { return answer(result) }
+            guard case .checkout(let order) = request else { return answer(.replayed(keyed.success)) }
+            answerReplay(ofCheckout: order, keyed, deadline: deadline, answer: answer)
         }
         // Before anything else: a repetition is told the truth also while nothing new may begin.
         lookUp(keyed, answer: end) { [self] in
@@ -231,6 +233,20 @@ extension Shop {
                 case (.order(.orderExists), _): end(.keyed(.replayed))
                 default: end(result)
                 }
+            }
+        }
+    }
+
+    /// The key is kept with the decision; but who is told that the order is paid reads its captures, so they are waited for.
+    private func answerReplay(
+        ofCheckout order: Identifier, _ keyed: KeyedRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        parts.orders.submit(OrderCommand(order, .inspect)) { [parts] reply in
+            guard case .decided(.inspected(_, let saga?)) = reply, saga.phase == .committed else {
+                return answer(.replayed(keyed.success))
+            }
+            parts.orders.checkout(order, deadline: deadline) { result in
+                answer(result == .checkout(.paid) ? .replayed(keyed.success) : result)
             }
         }
     }

@@ -30,6 +30,7 @@ final class ServiceServer: @unchecked Sendable {
     private var links: [GroupKey.Kind: LinkClient] = [:]
     private var store: RedisStore?
     private var epoch: [UInt8]?
+    private var lives = 0
     private lazy var loop = ShopLoop(
         on: eventLoop, sink: HTTPAnswerSink(), clock: clock, metrics: metrics, refusals: refusals, log: events,
         isReachable: { [unowned self] in links.values.allSatisfy(\.isConnected) }
@@ -106,16 +107,23 @@ final class ServiceServer: @unchecked Sendable {
         }
     }
 
-    /// Each life begins with a look at the store: after a failover or a restart it may be another one.
+    /// A life that begins because a master has changed can begin at once: every command is compared with the epoch anyway, and the
+    /// servers' settings are looked at meanwhile. If a command has met another epoch, the look comes first.
     private func bear(_ post: @escaping ShopLoop.Post, _ completion: @escaping (Shop, any TurnedStore) -> Void) {
+        let mustCheck = store.map { $0.isForeign } ?? false
+        func begin() {
+            let (shop, store) = shop(epoch ?? [], post)
+            self.store = store
+            completion(shop, store)
+        }
+        if !mustCheck { begin() }
+        guard mustCheck || lives > 0 else { return lives += 1 }
         checkStore { [self] result in
             switch result {
-            case .success(let epoch):
-                let (shop, store) = shop(epoch, post)
-                self.store = store
-                completion(shop, store)
+            case .success: if mustCheck { begin() }
             case .failure(let refusal) where refusal.isTransient:
                 logger.warning("The store cannot be looked at; it is tried again", metadata: ["reason": "\(refusal)"])
+                guard mustCheck else { return }
                 eventLoop.scheduleTask(in: .milliseconds(Limits.takeoverScanMilliseconds)) { self.bear(post, completion) }
             case .failure(let refusal):
                 logger.critical("Kontor ends: it must not serve from this store", metadata: ["reason": "\(refusal)"])

@@ -126,7 +126,8 @@ final class ShopLoop: RequestPort, AnswerSink, LinkService, @unchecked Sendable 
         return true
     }
 
-    var room: Int { isServing ? Limits.requestsInFlight - callers.count : 1 }
+    /// While nobody serves, each request is told so by ``submit(_:key:deadline:caller:)``.
+    var room: Int { isServing ? Limits.requestsInFlight - callers.count : .max }
 
     func didShedCheckout() {
         refusals.count(.requestsInFlight)

@@ -28,14 +28,23 @@ final class StoreReader: @unchecked Sendable {
         defer { try? group.syncShutdownGracefully() }
         let eventLoop = group.next()
         let promise = eventLoop.makePromise(of: Value.self)
+        let closed = eventLoop.makePromise(of: Void.self)
         eventLoop.execute {
             let reader = StoreReader(urls, on: eventLoop)
+            promise.futureResult.whenComplete { _ in reader.close(reader.clients[...]) { closed.succeed() } }
             reader.connect(reader.clients[...]) { failure in
                 if let failure { return promise.fail(failure) }
                 body(reader, promise)
             }
         }
-        return try promise.futureResult.wait()
+        let result = Result { try promise.futureResult.wait() }
+        try? closed.futureResult.wait()
+        return try result.get()
+    }
+
+    private func close(_ rest: ArraySlice<RedisClient>, completion: @escaping () -> Void) {
+        guard let client = rest.first else { return completion() }
+        client.close { [self] in close(rest.dropFirst(), completion: completion) }
     }
 
     private func connect(_ rest: ArraySlice<RedisClient>, completion: @escaping (StoreRefusal?) -> Void) {
