@@ -7,6 +7,11 @@ struct Auditor {
     let history: History
     let final: FinalState
     let amounts: [GroupKey: Amounts]
+    let sagas: SagaWatch
+    /// Clocks are so wrong that locks can be taken when their checkout is over: the order's own may be in its way.
+    let takesLateCopies: Bool
+    /// Whether no process slept or died from one moment to another. Where clocks jump, nobody can tell.
+    let wasCalm: (_ start: Int64, _ end: Int64) -> Bool
     let violation: (String) -> Void
 
     func judge() {
@@ -280,6 +285,17 @@ extension Auditor {
                         "\(account): \(action.title) was refused \(wanted) because only \(left) was left, "
                             + "which was never its committed amount meanwhile")
                 }
+            case (_, .refused(.contended(let account))):
+                if !isLocked(account, byOthersThan: action, attempt.asked, answered) {
+                    violation("\(account): \(action.title) was refused because of others, and nobody else had a lock on it")
+                }
+            case (_, .refused(.unreachable)):
+                // Long before the deadline, and whoever had a part in it was awake.
+                if attempt.patience >= .seconds(1), answered - attempt.asked < attempt.patience / 2,
+                    wasCalm(attempt.asked - .seconds(12), answered)
+                {
+                    violation("\(action.title) was refused because an account did not answer, long before its deadline")
+                }
             default: break
             }
         }
@@ -288,14 +304,24 @@ extension Auditor {
     /// Whether an account's committed amount was this one at some moment. Bookings of the same time may be committed in one piece,
     /// and who is between them is told what is between them.
     private func stood(_ account: String, _ amount: Int64, _ asked: Int64, _ answered: Int64, _ bookings: [Booking]) -> Bool {
-        let words = account.split(separator: " ", maxSplits: 1).map(String.init)
-        guard let id = Identifier(words[1]), let amounts = amounts[GroupKey(words[0] == "item" ? .item : .user, id)] else {
-            return false
-        }
+        guard let group = group(account), let amounts = amounts[group] else { return false }
         let standing = amounts.standing(from: asked, to: answered)
         if standing.contains(amount) { return true }
         let concurrent = bookings.filter { $0.action.first <= answered && $0.action.last >= asked }.map(\.amount)
         return standing.contains { Bookings(certain: $0, possible: concurrent).canBe(amount) }
+    }
+
+    /// Whether somebody else could be in the way.
+    private func isLocked(_ account: String, byOthersThan action: Action, _ asked: Int64, _ answered: Int64) -> Bool {
+        guard let group = group(account) else { return false }
+        let own = action.isCheckout && !takesLateCopies ? action.wish.order : nil
+        return sagas.isLocked(group, byOthersThan: own, from: asked, to: answered)
+    }
+
+    private func group(_ account: String) -> GroupKey? {
+        let words = account.split(separator: " ", maxSplits: 1).map(String.init)
+        guard words.count == 2, let id = Identifier(words[1]) else { return nil }
+        return GroupKey(words[0] == "item" ? .item : .user, id)
     }
 
     /// A key has one answer. That an order is paid or a payment cancelled already is no effect, so it is not kept, and a `batch_init`

@@ -17,9 +17,11 @@ public enum Branch: String, CaseIterable, Sendable {
     case diskSlow = "sync slow"
     case processPaused = "process paused"
     case clockJumped = "clock jumped"
+    case clockFarOff = "clock jumped by minutes"
     case requestLost = "request lost"
     case answerLost = "answer lost"
     case answerLate = "answer behind its deadline"
+    case serviceCutOff = "service cut off from the others"
     case messageLost = "message of a saga lost"
     case messageDoubled = "message of a saga doubled"
     case messageLate = "message of a saga late"
@@ -49,9 +51,11 @@ public enum Branch: String, CaseIterable, Sendable {
     case sagaResumed = "saga resumed after a crash, or taken over"
     case orphanSettled = "orphaned hold settled"
     case storeConflict = "commit met a conflict"
-    case decisionRefused = "decision met another one"
+    case recoveryRace = "two processes drove one checkout"
+    case decisionRefused = "decision met that of another process"
+    case zombieRefused = "decision of a zombie refused"
     case unknownLanded = "unknown commit landed"
-    case unknownFenced = "unknown commit met a fence"
+    case unknownFenced = "unknown commit came too late"
     case processFenced = "process ended by a failover"
     case emptyRollback = "released before it was held"
     case lateHoldRefused = "hold refused because it came late"
@@ -67,13 +71,29 @@ public enum Branch: String, CaseIterable, Sendable {
 /// How often each of them happened.
 public struct Coverage: Sendable {
     private var counts = [Int](repeating: 0, count: Branch.allCases.count)
+    /// Faults that can be why an account seems not to answer long before the deadline: processes that sleep or die. That messages are
+    /// lost or the store is late costs time, and clocks are another matter.
+    private(set) var disturbances = 0
     private static let index = Dictionary(uniqueKeysWithValues: Branch.allCases.enumerated().map { ($1, $0) })
+    private static let faultKinds = Branch.allCases.prefix { $0 != .checkoutPaid }
+    private static let disturbing = Set(
+        faultKinds.indices.filter {
+            [
+                .processKilled, .killedInTheMidstOfAWrite, .killedInTheMidstOfAStart, .powerLost, .processPaused,
+                .storeFailedOver,
+            ]
+            .contains(faultKinds[$0])
+        })
 
     public init() {}
 
     public subscript(branch: Branch) -> Int {
         get { counts[Self.index[branch, default: 0]] }
-        set { counts[Self.index[branch, default: 0]] = newValue }
+        set {
+            let place = Self.index[branch, default: 0]
+            if Self.disturbing.contains(place) { disturbances += newValue - counts[place] }
+            counts[place] = newValue
+        }
     }
 
     /// What never happened.
@@ -81,11 +101,11 @@ public struct Coverage: Sendable {
 
     public mutating func add(_ other: Coverage) {
         for index in counts.indices { counts[index] += other.counts[index] }
+        disturbances += other.disturbances
     }
 
-    /// Whether a branch is a fault that was injected.
+    /// Faults that were injected.
     public var faults: Int {
-        let all = Branch.allCases.prefix { $0 != .checkoutPaid }
-        return all.reduce(0) { $0 + self[$1] }
+        Self.faultKinds.reduce(0) { $0 + self[$1] }
     }
 }

@@ -55,7 +55,8 @@ final class Clients {
         var key: String?
         if wish.isWrite, keyed ?? chance.happens(swarm.keyedPercent) {
             keys += 1
-            key = chance.happens(10) ? "gw-\(keys)" : "key-\(keys)"
+            // A gateway's key is kept for two minutes only, by clocks that tell them.
+            key = chance.happens(10) && !swarm.hasWildClocks ? "gw-\(keys)" : "key-\(keys)"
         }
         ask(history.begin(wish, by: client, key: key), chance, isPatient: isPatient, completion: completion)
     }
@@ -67,8 +68,8 @@ final class Clients {
             if checkouts[order, default: 0] > 0 { world.coverage[.checkoutJoined] += 1 }
             checkouts[order, default: 0] += 1
         }
-        action.attempts.append(Attempt(asked: world.scheduler.now))
         let patience = isPatient ? 5_000 : chance.pick(swarm.patience)
+        action.attempts.append(Attempt(asked: world.scheduler.now, patience: .milliseconds(patience)))
         world.trace.note(action.client, "\(action.title) asks: \(action.wish)")
         Exchange(world, swarm, shop, chance).run(action.wish.request, key: action.key, milliseconds: patience) {
             [self] answer in

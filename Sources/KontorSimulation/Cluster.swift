@@ -24,6 +24,9 @@ final class Cluster {
     private let store: SharedStore
     private let replicas: [Replica]
     private var nextLook: Int64 = 0
+    private var pauseAtHold: Int64?
+    /// Nobody reaches its processes.
+    private var cutOff: GroupKey.Kind?
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
@@ -43,6 +46,7 @@ final class Cluster {
         let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
         let process = ShopProcess(world, clock, random.fork()) { [unowned self] in kill(replica, .processFenced) }
         let connection = StoreConnection(store, world, swarm, random.fork(), post: { [weak process] in process?.post($0) })
+        process.writer = store.writers
         replica.process = process
         world.trace.note("cluster", "shop \(replica.number) starts")
         process.begin(
@@ -60,6 +64,12 @@ final class Cluster {
         process.end()
         replica.process = nil
         world.scheduler.after(random.within(.milliseconds(20)...(.milliseconds(500)))) { [self] in start(replica) }
+    }
+
+    private func pause(_ process: ShopProcess, _ duration: Int64) {
+        guard world.isFaulty else { return }
+        store.sagas.slept(process.writer, duration)
+        process.pause(duration)
     }
 
     // MARK: The network
@@ -81,6 +91,11 @@ final class Cluster {
 
     /// Sends a message to any shop, and its replies back to the process that asked.
     fileprivate func send(_ message: ParticipantMessage, _ kind: GroupKey.Kind, from sender: ShopProcess) {
+        store.sagas.sent(message.command.operation, by: sender.writer)
+        if let duration = pauseAtHold, case .hold = message.command.operation {
+            pauseAtHold = nil
+            pause(sender, duration)
+        }
         var hasWaited = false
         let carried = ParticipantMessage(command: message.command, deadline: message.deadline) {
             [weak self, weak sender] reply in
@@ -104,6 +119,10 @@ final class Cluster {
     }
 
     private func anyProcess(of kind: GroupKey.Kind) -> ShopProcess? {
+        if kind == cutOff {
+            world.coverage[.messageLost] += 1
+            return nil
+        }
         let awake = replicas.filter { $0.served.contains(kind) }.compactMap(\.process)
         return awake.isEmpty ? nil : random.pick(awake)
     }
@@ -149,7 +168,14 @@ extension Cluster: Site {
     }
 
     /// Each looks after what others left, so that it takes as long as that, and as a hold whose copy came late.
-    var longestRecovery: Int64 { .seconds(30) }
+    /// The longest deadline of a client, what its clock was off by, the skew, and two passes of the scan.
+    var untilClean: Int64? {
+        swarm.isLong && !swarm.hasWildClocks
+            ? .seconds(5 + 25) + .milliseconds(swarm.clockJumpMost + Limits.clockSkewMilliseconds) : nil
+    }
+
+    /// A lock with the time of a wrong clock costs as long as that clock is believed.
+    var longestRecovery: Int64 { swarm.hasWildClocks ? .seconds(200) : .seconds(30) }
 
     var isAtRest: Bool {
         guard replicas.allSatisfy({ $0.process?.openSagas == 0 }), world.scheduler.now >= nextLook else { return false }
@@ -172,6 +198,7 @@ extension Cluster: Site {
     }
 
     var amounts: [GroupKey: Amounts] { store.amounts }
+    var sagas: SagaWatch { store.sagas }
 
     func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         let accepting = replicas.filter { $0.served.contains(request.service) }.compactMap(\.process).filter(\.isAccepting)
@@ -183,17 +210,37 @@ extension Cluster: Site {
         let random = chaos.random
         chaos.every(swarm.killEvery) { [self] in kill(random.pick(replicas), .processKilled) }
         chaos.every(swarm.pauseEvery) { [self] in
-            random.pick(replicas).process?.pause(random.within(.milliseconds(10)...(.seconds(8))))
+            // Any process, or the next one that asks for a lock: it may sleep past the decision.
+            if random.happens(50) {
+                pauseAtHold = random.within(.seconds(2)...(.seconds(8)))
+            } else if let process = random.pick(replicas).process {
+                pause(process, random.within(.milliseconds(10)...(.seconds(8))))
+            }
         }
         chaos.every(swarm.clockJumpEvery) { [self] in
             world.coverage[.clockJumped] += 1
-            random.pick(replicas).wallOffset = random.within(-30_000...30_000)
+            let offset = random.within(-swarm.clockJumpMost...swarm.clockJumpMost)
+            if abs(offset) > Limits.clockSkewMilliseconds { world.coverage[.clockFarOff] += 1 }
+            random.pick(replicas).wallOffset = offset
         }
         chaos.every(swarm.failoverEvery) { [self] in store.failOver() }
+        chaos.every(swarm.cutOffEvery) { [self] in
+            guard cutOff == nil else { return }
+            world.coverage[.serviceCutOff] += 1
+            cutOff = random.pick(GroupKey.Kind.allCases)
+            world.trace.note("network", "\(cutOff.map { "\($0)" } ?? "")s are cut off")
+            chaos.after(.milliseconds(100)...swarm.cutOffMost) { [self] in
+                world.trace.note("network", "is whole again")
+                cutOff = nil
+            }
+        }
     }
 
     /// Clocks are set right, and sleepers wake.
-    func stopFaults() { for replica in replicas { replica.wallOffset = 0 } }
+    func stopFaults() {
+        for replica in replicas { replica.wallOffset = 0 }
+        cutOff = nil
+    }
 
     func close(_ completion: @escaping () -> Void) { completion() }
 

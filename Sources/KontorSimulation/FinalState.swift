@@ -28,6 +28,8 @@ struct FinalState {
     private(set) var replaced: [String: [Order]] = [:]
     /// Sagas, and holds that are neither captured nor released.
     private(set) var unfinished: [String] = []
+    /// Holds that are captured or released, of checkouts that are over.
+    private(set) var markers: [String] = []
 
     mutating func add(_ key: RecordKey, _ record: Record) {
         switch (key.member, record) {
@@ -38,6 +40,7 @@ struct FinalState {
         case (.head, .order(let order)): orders[key.group.id.text] = Order(order)
         case (.receipt, .order(let order)): replaced[key.group.id.text, default: []].append(Order(order))
         case (.hold, .hold(let hold)) where hold.state == .held: unfinished.append("\(key.member.text) on \(key.group)")
+        case (.hold, .hold): markers.append("\(key.member.text) on \(key.group)")
         case (.saga, .saga): unfinished.append("saga of \(key.group)")
         default: break
         }

@@ -68,7 +68,9 @@ enum Refusal: Hashable {
     /// The account's committed amount was too small.
     case insufficient(account: String, wanted: Int64, left: Int64)
     /// Other undecided checkouts held it until the deadline.
-    case contended
+    case contended(account: String)
+    /// An account did not answer in time.
+    case unreachable
     case unknownOrder
     case unknownAccount
     case orderIsPaid
@@ -83,6 +85,8 @@ enum Refusal: Hashable {
 /// One request and what came of it.
 struct Attempt {
     let asked: Int64
+    /// How long the client gives the shop, microseconds.
+    let patience: Int64
     var answered: Int64?
     var told = Told.nothing
     /// The answer says that it repeats an earlier one.

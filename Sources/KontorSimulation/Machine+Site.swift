@@ -8,6 +8,7 @@ extension Machine: Site {
     var isAtRest: Bool { process?.openSagas == 0 }
     var unrest: String { process.map { "\($0.openSagas) checkouts do not end" } ?? "the shop does not run" }
     var longestRecovery: Int64 { .seconds(12) }
+    var untilClean: Int64? { 0 }
     var amounts: [GroupKey: Amounts] { watch.amounts }
 
     func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
@@ -42,7 +43,10 @@ extension Machine: Site {
         chaos.every(swarm.tableBusyEvery) { [self] in
             world.coverage[.tableBusy] += 1
             table.isBusy = true
-            chaos.after(.milliseconds(10)...(.seconds(2))) { [self] in table.isBusy = false }
+            chaos.after(.milliseconds(10)...swarm.tableBusyMost) { [self] in
+                if swarm.powerEvery != nil, process != nil, random.happens(50) { kill(.powerLost) }
+                table.isBusy = false
+            }
         }
     }
 

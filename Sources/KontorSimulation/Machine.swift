@@ -12,6 +12,7 @@ final class Machine {
     let random: SeededRandom
     let disk = SimulatedDisk()
     let table = SimulatedTable()
+    let sagas: SagaWatch
     let watch: StoreWatch
     /// What the wall clock is off by, milliseconds.
     var wallOffset: Int64 = 0
@@ -26,7 +27,8 @@ final class Machine {
         self.world = world
         self.swarm = swarm
         self.random = random
-        watch = StoreWatch(world.scheduler, world.trace, violation: world.violation)
+        sagas = SagaWatch(world, takesLateCopies: false)
+        watch = StoreWatch(world, sagas)
     }
 
     // MARK: Life and death

@@ -21,12 +21,15 @@ final class SharedStore {
     private(set) var epoch = 0
     private var waiting: [(position: Int, tell: (Bool) -> Void)] = []
     private(set) var amounts: [GroupKey: Amounts] = [:]
-    private var writers: UInt64 = 0
+    let sagas: SagaWatch
+    /// How many processes have begun: the last one is this writer.
+    private(set) var writers: UInt64 = 0
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
         self.swarm = swarm
         self.random = random
+        sagas = SagaWatch(world, takesLateCopies: swarm.hasWildClocks)
     }
 
     func nextWriter() -> UInt64 {
@@ -39,12 +42,13 @@ final class SharedStore {
         let isEmptyRollback = isEmptyRollback(change)
         guard records.commit(change, as: version) else {
             world.coverage[.storeConflict] += 1
-            if change.group.kind == .order { world.coverage[.decisionRefused] += 1 }
+            sagas.conflicted(change, by: version.writer)
             return false
         }
         if isEmptyRollback { world.coverage[.emptyRollback] += 1 }
         log.append(Entry(change: change, version: version))
         let position = log.count
+        sagas.committed(change, by: version.writer)
         change.draft.forEachChange { member, record in
             world.trace.note("store", "\(change.group) \(member.text): \(StoreWatch.text(record))")
             if member == .head { amounts.remember(record, change.group, at: world.scheduler.now, commit: position) }
@@ -92,6 +96,8 @@ final class SharedStore {
         records = MemoryStore()
         for entry in log { _ = records.commit(entry.change, as: entry.version) }
         for group in amounts.keys { amounts[group]?.remove(commitsFrom: replicated + 1) }
+        sagas.crash()
+        records.forEach(sagas.note)
         epoch += 1
         let waiters = waiting
         waiting = []

@@ -24,6 +24,8 @@ final class ShopProcess: AnswerSink, EventLog {
     private var completions: [() -> Void] = []
     private var isTurnDue = false
     private(set) var isEnded = false
+    /// As whom it writes, where several do.
+    var writer: UInt64 = 0
     private var pausedUntil: Int64 = 0
     private(set) var isAccepting = false
 

@@ -26,6 +26,8 @@ public final class Simulation {
     private let clients: Clients
     private let chaos: Chaos
     private let random: SeededRandom
+    /// It was waited until nothing of finished checkouts should be left.
+    private var isClean = false
 
     private init(seed: UInt64, isRecording: Bool) {
         self.seed = seed
@@ -67,6 +69,10 @@ public final class Simulation {
         settle()
         guard wait(site.longestRecovery, { self.site.isAtRest }) else {
             return world.violation("it does not come to rest: \(site.unrest)")
+        }
+        if let clean = site.untilClean {
+            isClean = true
+            world.scheduler.run(until: world.scheduler.now + clean)
         }
         inspect()
         close()
@@ -129,7 +135,13 @@ public final class Simulation {
             return world.violation("the final records cannot be read: \(error)")
         }
         for culprit in audit.finish().culprits { world.violation("kontor audit: \(culprit)") }
-        Auditor(history: clients.history, final: final, amounts: site.amounts, violation: world.violation).judge()
+        Auditor(
+            history: clients.history, final: final, amounts: site.amounts, sagas: site.sagas,
+            takesLateCopies: swarm.hasWildClocks,
+            wasCalm: { [world, swarm] in swarm.clockJumpEvery == nil && world.wasCalm(from: $0, to: $1) },
+            violation: world.violation
+        ).judge()
+        if isClean { for marker in final.markers.sorted() { world.violation("left for ever: \(marker)") } }
     }
 
     private func wait(_ most: Int64, _ isDone: @escaping () -> Bool) -> Bool {

@@ -13,6 +13,8 @@ protocol Site: ShopFront {
     var unrest: String { get }
     /// Everything that was begun has ended so soon after the faults have (P5), sagas that may still wait included; microseconds.
     var longestRecovery: Int64 { get }
+    /// When all is at rest, what finished checkouts left is gone so much later, microseconds; nil: that is not waited for.
+    var untilClean: Int64? { get }
     /// Begins the faults of its swarm.
     func startFaults(_ chaos: Chaos)
     /// What was broken works again.
@@ -23,6 +25,8 @@ protocol Site: ShopFront {
     func forEachRecord(_ body: (RecordKey, Record) -> Void) throws
     /// The committed amounts of every account over time.
     var amounts: [GroupKey: Amounts] { get }
+    /// Their locks over time.
+    var sagas: SagaWatch { get }
     /// The world is over.
     func end()
 }

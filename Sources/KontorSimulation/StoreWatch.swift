@@ -71,20 +71,23 @@ final class StoreWatch {
     private var doubts: [RecordKey: Doubt] = [:]
     private(set) var commits = 0
     private(set) var amounts: [GroupKey: Amounts] = [:]
+    private let sagas: SagaWatch
     private let scheduler: Scheduler
     private let violation: (String) -> Void
     private let trace: Trace
 
-    init(_ scheduler: Scheduler, _ trace: Trace, violation: @escaping (String) -> Void) {
-        self.scheduler = scheduler
-        self.trace = trace
-        self.violation = violation
+    init(_ world: Surroundings, _ sagas: SagaWatch) {
+        self.sagas = sagas
+        scheduler = world.scheduler
+        trace = world.trace
+        violation = world.violation
     }
 
     var hasUndurable: Bool { !undurable.isEmpty }
 
     func committed(_ change: GroupChange) {
         commits += 1
+        sagas.committed(change)
         change.draft.forEachChange { member, record in
             let key = RecordKey(change.group, member)
             if case .key = member { return }
@@ -104,6 +107,7 @@ final class StoreWatch {
     /// Compares a record that was read with what was committed.
     func loaded(_ key: RecordKey, _ record: Record?) {
         if case .key = key.member { return }
+        sagas.note(key, record)
         if let doubt = doubts.removeValue(forKey: key) { resolve(key, record, doubt) }
         guard records[key] != record else { return }
         violation(
@@ -114,6 +118,7 @@ final class StoreWatch {
 
     /// The process died, or the power went.
     func crash() {
+        sagas.crash()
         guard let first = undurable.first?.write.commit else { return }
         let all = (first - 1)..<(commits + 1)
         let crash = Crash(time: scheduler.now, survivors: all)

@@ -4,13 +4,24 @@
 final class Surroundings {
     let scheduler = Scheduler()
     let trace: Trace
-    var coverage = Coverage()
+    var coverage = Coverage() {
+        didSet { if coverage.disturbances > 0, disturbed.last?.count != coverage.disturbances { noteDisturbance() } }
+    }
+    /// When processes slept or died, and how many had by then.
+    private var disturbed: [(time: Int64, count: Int)] = []
     /// What must not be, in words, with the order or account concerned.
     private(set) var violations: [String] = []
     /// Faults may be injected.
     var isFaulty = false
 
     init(isRecording: Bool) { trace = Trace(scheduler, isRecording: isRecording) }
+
+    private func noteDisturbance() { disturbed.append((scheduler.now, coverage.disturbances)) }
+
+    /// Whether no process slept or died from `start` to `end`.
+    func wasCalm(from start: Int64, to end: Int64) -> Bool {
+        !disturbed.contains { $0.time >= start && $0.time <= end }
+    }
 
     func violation(_ text: String) {
         trace.note("auditor", "VIOLATION: \(text)")

@@ -6,6 +6,8 @@ import KontorEmbedded
 /// The settings of one world. Times are microseconds; "every" is the mean time between two faults, nil: never.
 struct Swarm {
     var safety: Int64
+    /// It lives longer than what finished checkouts leave behind.
+    var isLong: Bool
     var clients: Int
     var items: Int
     var users: Int
@@ -21,9 +23,13 @@ struct Swarm {
     var powerEvery: Int64?
     var pauseEvery: Int64?
     var clockJumpEvery: Int64?
+    /// Milliseconds: so that no two clocks differ by more than the shop allows for, or by far more.
+    var clockJumpMost: Int64
     var syncFailureEvery: Int64?
     var diskFullEvery: Int64?
     var tableBusyEvery: Int64?
+    /// A backup reads for so long at most.
+    var tableBusyMost: Int64
     var bitFlipPercent: Double
     var tableLogLossPercent: Double
     /// Of the kills: they hit a write in its midst.
@@ -47,6 +53,9 @@ struct Swarm {
     var storeUnknownPercent: Double
     var failoverEvery: Int64?
     var rememberedGroups: Int
+    /// One of the services cannot be reached by the others, for so long at most.
+    var cutOffEvery: Int64?
+    var cutOffMost: Int64
 
     var options: EmbeddedOptions
 
@@ -57,8 +66,7 @@ struct Swarm {
         func rate(_ percent: Double, upTo most: Double) -> Double {
             random.happens(percent) ? Double(random.within(1...100)) / 100 * most : 0
         }
-        // Some worlds live longer than the markers of finished sagas.
-        let isLong = random.happens(4)
+        isLong = random.happens(4)
         safety = isLong ? random.within(.seconds(60)...(.seconds(180))) : random.within(.seconds(3)...(.seconds(15)))
         clients = 1 + random.below(8)
         items = 1 + random.below(random.happens(50) ? 3 : 12)
@@ -101,6 +109,10 @@ struct Swarm {
         storeUnknownPercent = rate(50, upTo: 10)
         failoverEvery = sometimes(25, .seconds(1)...(.seconds(10)))
         rememberedGroups = random.pick([2, 10, 1_000])
+        tableBusyMost = random.pick([.seconds(2), .seconds(10)])
+        clockJumpMost = 30_000
+        cutOffEvery = sometimes(isLong ? 40 : 10, .seconds(1)...(.seconds(20)))
+        cutOffMost = isLong ? .seconds(120) : .seconds(4)
 
         options = EmbeddedOptions()
         options.cacheRecords = random.pick([0, 10, 100, 10_000])
@@ -108,7 +120,58 @@ struct Swarm {
         options.foldStartBytes = random.pick([1, 4 << 10, 64 << 10, 16 << 20])
         options.foldSliceBytes = random.pick([256 << 10, 16 << 20])
         options.checkpointBytes = random.pick([1 << 10, 64 << 10, 64 << 20])
+        if shops > 1, random.happens(15) { makeClocksWild(random) }
+        if random.happens(15) { makeCrowd(random) }
+        if random.happens(5) { makeTableForgetful(random) }
     }
+
+    /// Clocks that nobody keeps in time, and copies of messages that come when their saga is over and its marker gone.
+    private mutating func makeClocksWild(_ random: SeededRandom) {
+        clockJumpMost = 200_000
+        clockJumpEvery = random.within(.milliseconds(500)...(.seconds(8)))
+        messageDoublePercent = random.pick([20, 60])
+        messageLatePercent = random.pick([5, 40])
+        messageLateMost = random.pick([.seconds(3), .seconds(30)])
+    }
+
+    /// Everybody wants the same few things, of which there are always some, and never many.
+    private mutating func makeCrowd(_ random: SeededRandom) {
+        items = 1 + random.below(3)
+        users = 1 + random.below(4)
+        stock = random.pick([3, 10])
+        credit = random.pick([2_000, 10_000_000])
+        clients = 6 + random.below(10)
+        thinking = random.pick([.milliseconds(1), .milliseconds(10)])
+        patience = random.pick([[5_000], [5_000, 1_000]])
+        if shops == 1 { shops = (isSplit ? 3 : 2) + random.below(3) }
+        // Where everybody waits for something else, nobody meets.
+        storeLatePercent = random.pick([0, 1])
+        storeLossPercent = 0
+        storeUnknownPercent = min(storeUnknownPercent, 1)
+        (requestLossPercent, answerLossPercent, lateAnswerPercent) = (0, 0, 0)
+        messageLossPercent = min(messageLossPercent, 5)
+        (failoverEvery, cutOffEvery) = (nil, nil)
+        if random.happens(70) { (killEvery, pauseEvery) = (nil, nil) }
+        safety = min(safety, .seconds(8))
+        isLong = false
+        let usual: [WishKind: Int] = [.checkout: 100, .createOrder: 60, .addItem: 60, .addStock: 40, .addCredit: 20]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 2)) }
+    }
+
+    /// The journal must stay until the table has it for sure: somebody reads the table and holds checkpoints up, and then the power
+    /// goes and the table's log is lost.
+    private mutating func makeTableForgetful(_ random: SeededRandom) {
+        tableBusyEvery = random.within(.milliseconds(200)...(.seconds(2)))
+        tableBusyMost = .seconds(3)
+        powerEvery = .seconds(8)
+        tableLogLossPercent = 80
+        bitFlipPercent = 0
+        options.segmentBytes = 8 << 10
+        options.foldStartBytes = 1
+        options.checkpointBytes = random.pick([1 << 10, 16 << 10])
+    }
+
+    var hasWildClocks: Bool { clockJumpMost > 30_000 }
 }
 
 /// What clients can want, without the details.

@@ -82,7 +82,7 @@ extension Wish {
         case .insufficient(let balance):
             guard let (account, amount) = withdrawal else { return .refused(.state("\(outcome)")) }
             return .refused(.insufficient(account: account, wanted: amount, left: balance.raw))
-        case .contended: return .refused(.contended)
+        case .contended: return .refused(.contended(account: withdrawal?.account ?? "nothing"))
         default: return .refused(.state("\(outcome)"))
         }
     }
@@ -105,8 +105,8 @@ extension Refusal {
         case .insufficient(let account, let wanted, let left):
             self = .insufficient(account: account.description, wanted: wanted.raw, left: left.raw)
         case .unknownAccount: self = .unknownAccount
-        case .contended: self = .contended
-        case .unreachable: self = .state("unreachable")
+        case .contended(let account): self = .contended(account: account.description)
+        case .unreachable: self = .unreachable
         case .anomaly(_, let anomaly): self = .state("\(anomaly)")
         }
     }

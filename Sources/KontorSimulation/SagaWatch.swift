@@ -1,0 +1,159 @@
+// What the sagas of a world do, seen from outside: their locks and decisions as they are committed, and who drives them.
+
+import KontorCore
+import KontorService
+
+/// Knows how long each lock stood, that none outlives its saga, and which processes drove the same saga.
+final class SagaWatch {
+    private struct Lock {
+        let saga: SagaID
+        let from: Int64
+        var until = Int64.max
+    }
+
+    /// What processes did about one saga. They go by their writer numbers.
+    private struct Drive {
+        var senders: Set<UInt64> = []
+        var lastSender: UInt64?
+        /// When each first asked for locks.
+        var asked: [UInt64: Int64] = [:]
+        var decision: (writer: UInt64, time: Int64)?
+        /// Whose own decision came to nothing.
+        var refused: Set<UInt64> = []
+        var isRace = false
+    }
+
+    private unowned let world: Surroundings
+    private let takesLateCopies: Bool
+    private var locks: [GroupKey: [Lock]] = [:]
+    private var held: [SagaID: Set<GroupKey>] = [:]
+    private var open: [Identifier: SagaID] = [:]
+    private var drives: [SagaID: Drive] = [:]
+    /// Pauses so long that others take over.
+    private var sleeps: [UInt64: [(from: Int64, until: Int64)]] = [:]
+
+    /// - Parameter takesLateCopies: clocks are so wrong that a hold may be taken when its release was answered already.
+    init(_ world: Surroundings, takesLateCopies: Bool) {
+        self.world = world
+        self.takesLateCopies = takesLateCopies
+    }
+
+    // MARK: Locks
+
+    /// - Parameter writer: the process that committed it, where there are several.
+    func committed(_ change: GroupChange, by writer: UInt64 = 0) {
+        change.draft.forEachChange { member, record in
+            if member == .saga, let saga = open[change.group.id], record?.sagaID != saga { ended(saga) }
+            note(RecordKey(change.group, member), record)
+            if case .saga(let saga)? = record, saga.phase.isDecided, drives[saga.id]?.decision == nil {
+                drives[saga.id, default: Drive()].decision = (writer, world.scheduler.now)
+            }
+        }
+    }
+
+    /// Takes over what is there: after a crash it may be less than was committed.
+    func note(_ key: RecordKey, _ record: Record?) {
+        switch key.member {
+        case .saga: open[key.group.id] = record?.sagaID
+        case .hold(let saga):
+            if case .hold(let hold)? = record, hold.state == .held { lock(key.group, saga) } else { unlock(key.group, saga) }
+        default: break
+        }
+    }
+
+    /// Commits may be lost. What is left is noted when it is read again.
+    func crash() {
+        for (saga, accounts) in held { for account in accounts { unlock(account, saga) } }
+        open = [:]
+        drives = [:]
+    }
+
+    private func lock(_ account: GroupKey, _ saga: SagaID) {
+        guard held[saga, default: []].insert(account).inserted else { return }
+        locks[account, default: []].append(Lock(saga: saga, from: world.scheduler.now))
+    }
+
+    private func unlock(_ account: GroupKey, _ saga: SagaID) {
+        guard held[saga]?.remove(account) != nil else { return }
+        if held[saga]?.isEmpty == true { held[saga] = nil }
+        guard let place = locks[account]?.lastIndex(where: { $0.saga == saga }) else { return }
+        locks[account]?[place].until = world.scheduler.now
+    }
+
+    /// Compensation is never skipped: the saga's record goes when all of its locks are gone.
+    private func ended(_ saga: SagaID) {
+        if takesLateCopies { return }
+        let left = (held[saga] ?? []).map(\.description).sorted().joined(separator: ", ")
+        if !left.isEmpty { world.violation("the checkout \(saga) is over, and its lock stays on \(left)") }
+    }
+
+    /// Whether somebody else's checkout had a lock on an account at some moment from `start` to `end`.
+    func isLocked(_ account: GroupKey, byOthersThan order: String?, from start: Int64, to end: Int64) -> Bool {
+        locks[account]?.contains { $0.from <= end && $0.until >= start && $0.saga.order.text != order } ?? false
+    }
+
+    // MARK: Who drives
+
+    /// A process sends a message of a saga.
+    func sent(_ operation: LedgerCommand.Operation, by process: UInt64) {
+        switch operation {
+        case .hold(let saga, _, _, _):
+            drive(saga, process)
+            if drives[saga]?.asked[process] == nil { drives[saga]?.asked[process] = world.scheduler.now }
+        case .capture(let saga, _, _), .release(let saga, _, _):
+            drive(saga, process)
+            // It asked for locks while the saga was undecided, and acts now on a decision that another process wrote: so its own met
+            // that one.
+            if let decision = drives[saga]?.decision, decision.writer != process { refuse(saga, process) }
+        default: break
+        }
+    }
+
+    private func drive(_ saga: SagaID, _ process: UInt64) {
+        var drive = drives[saga] ?? Drive()
+        // It sent something, then another one did, and now it does again.
+        if drive.senders.contains(process), drive.lastSender != process, !drive.isRace, open[saga.order] == saga {
+            drive.isRace = true
+            world.coverage[.recoveryRace] += 1
+        }
+        drive.senders.insert(process)
+        drive.lastSender = process
+        drives[saga] = drive
+    }
+
+    /// A commit met a conflict: the saga may be decided by another one already, or be over.
+    func conflicted(_ change: GroupChange, by process: UInt64) {
+        change.draft.forEachChange { _, record in
+            guard case .saga(let saga)? = record, saga.phase.isDecided else { return }
+            let isDecided = drives[saga.id]?.decision.map { $0.writer != process } ?? false
+            if isDecided || open[change.group.id] != saga.id { refuse(saga.id, process) }
+        }
+    }
+
+    private func refuse(_ saga: SagaID, _ process: UInt64) {
+        guard let drive = drives[saga], let asked = drive.asked[process], !drive.refused.contains(process) else { return }
+        drives[saga]?.refused.insert(process)
+        world.coverage[.decisionRefused] += 1
+        let decided = drive.decision?.time ?? world.scheduler.now
+        let isZombie = sleeps[process]?.contains { asked <= $0.from && $0.from <= decided && $0.until <= world.scheduler.now }
+        if isZombie == true { world.coverage[.zombieRefused] += 1 }
+    }
+
+    func slept(_ process: UInt64, _ duration: Int64) {
+        guard duration >= .milliseconds(Limits.takeoverAgeMilliseconds) else { return }
+        sleeps[process, default: []].append((world.scheduler.now, world.scheduler.now + duration))
+    }
+}
+
+extension Record {
+    fileprivate var sagaID: SagaID? { if case .saga(let saga) = self { saga.id } else { nil } }
+}
+
+extension SagaRecord.Phase {
+    fileprivate var isDecided: Bool {
+        switch self {
+        case .committed, .aborted, .retrying: true
+        case .holdingTogether, .holdingInOrder: false
+        }
+    }
+}
