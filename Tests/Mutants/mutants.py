@@ -16,7 +16,7 @@ import time
 from bugs import BUGS, Bug
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COPIED = ["Package.swift", "Sources", "Tests"]
+TARGETS = ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation"]
 BUILD = ["swift", "build", "-c", "release", "--static-swift-stdlib", "-Xswiftc", "-enforce-exclusivity=unchecked",
          "--product", "kontor"]
 SECONDS = 60
@@ -29,15 +29,23 @@ class Failed(Exception):
 
 
 def copy_sources(scratch: pathlib.Path) -> None:
-    """A fresh copy; what was built there before stays, to be built upon."""
+    """What the simulator is made of, and no more; what was built there before stays, to be built upon."""
     scratch.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        source, target = ROOT / name, scratch / name
-        if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, target)
+    package = ROOT / "Tests/Mutants/package"
+    files = {path: scratch / path.relative_to(ROOT) for name in TARGETS for path in (ROOT / "Sources" / name).rglob("*.swift")}
+    files[package / "Package.swift"] = scratch / "Package.swift"
+    files[package / "main.swift"] = scratch / "Sources/kontor/main.swift"
+    files[ROOT / "Sources/kontor/Simulate.swift"] = scratch / "Sources/kontor/Simulate.swift"
+    for old in set((scratch / "Sources").rglob("*.swift")) - set(files.values()):
+        old.unlink()
+    for source, target in files.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # What has not changed keeps its date, and need not be compiled again.
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, target)
+    # The versions that the package is built with.
+    if (ROOT / "Package.resolved").exists() and not (scratch / "Package.resolved").exists():
+        shutil.copyfile(ROOT / "Package.resolved", scratch / "Package.resolved")
 
 
 def build(scratch: pathlib.Path) -> pathlib.Path:
@@ -94,15 +102,15 @@ def prove(scratch: pathlib.Path, bug: Bug, sound: pathlib.Path) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scratch", type=pathlib.Path, help="where to copy and build; kept (default: a directory that is removed)")
-    parser.add_argument("--only", help="bugs whose name has this text")
+    parser.add_argument("--only", action="append", help="bugs whose name has this text; may be repeated")
     parser.add_argument("--list", action="store_true", help="print their names")
     options = parser.parse_args()
-    bugs = [bug for bug in BUGS if options.only is None or options.only in bug.name]
+    bugs = [bug for bug in BUGS if options.only is None or any(text in bug.name for text in options.only)]
     if options.list:
         print("\n".join(bug.name for bug in bugs))
         return 0
     if not bugs:
-        parser.error(f"no bug has \"{options.only}\" in its name")
+        parser.error(f"no bug has {options.only} in its name")
     with tempfile.TemporaryDirectory() as directory:
         return run(bugs, options.scratch or pathlib.Path(directory))
 
