@@ -78,6 +78,8 @@ public struct CheckoutSaga: Sendable {
     private var stage = Stage.holding
     private var legs: [LegState]
     private var traces: [LegTrace]
+    /// Where the attempt before was contended.
+    private var metOthersAt: GroupKey?
     private var hasAnswered = false
     /// The question whether the saga is still open, while it waits for the answer.
     private var question: (number: Int, since: Int64)?
@@ -119,8 +121,10 @@ public struct CheckoutSaga: Sendable {
             // Found by recovery, and nobody waits for it any more.
             return ask(.decide(.abort(.unreachable(account: record.legs[0].account))), now: now)
         case .holdingInOrder where now >= deadline:
-            // It only got here because the attempt before met others.
-            return ask(.decide(.abort(.contended(account: record.legs[0].account))), now: now)
+            // It only got here because the attempt before met others; where, only its own coordinator knows.
+            let reason =
+                metOthersAt.map { AbortReason.contended(account: $0) } ?? .unreachable(account: record.legs[0].account)
+            return ask(.decide(.abort(reason)), now: now)
         case .holdingTogether:
             stage = .holding
             return legs.indices.map { send($0, .hold(mayWait: false), now: now) }
@@ -232,6 +236,7 @@ extension CheckoutSaga {
             // What runs now may be a later checkout, begun by another process when this one was over.
             guard next.legs == record.legs, next.deadline == record.deadline else { return end(result: nil) }
             let old = record.id
+            metOthersAt = traces.firstIndex { $0.hold == .contended }.map { record.legs[$0].account }
             record = next
             begun = now
             traces = Array(repeating: LegTrace(), count: next.legs.count)

@@ -75,6 +75,14 @@ extension LedgerRules {
         return .held(grant: account.grants)
     }
 
+    /// Whether a hold that is not there was captured, and its marker has gone in its time: nobody came back to finish the saga before.
+    /// What is held never goes by itself, and a committed saga releases nothing. If the account never gave the grant, data were lost.
+    /// Only where messages can be late: elsewhere markers go at the end of their saga.
+    private static func hasGone(_ grant: UInt32, of account: Account, now: Int64?) -> Bool {
+        // Grants wrap around.
+        now != nil && grant != 0 && Int32(bitPattern: account.grants &- grant) >= 0
+    }
+
     /// Gives the lock back and keeps what it locked: the amount is sold.
     ///
     /// Only the very lock that the decision counted on. If the saga is over, its marker gone and a copy of its hold accepted since (a
@@ -82,7 +90,10 @@ extension LedgerRules {
     private static func capture(
         _ saga: SagaID, _ amount: Amount, _ grant: UInt32, on draft: inout GroupDraft
     ) -> LedgerOutcome {
-        guard var hold = draft.hold(saga), var account = draft.account else { return .anomaly(.captureWithoutHold) }
+        guard var account = draft.account else { return .anomaly(.captureWithoutHold) }
+        guard var hold = draft.hold(saga) else {
+            return hasGone(grant, of: account, now: draft.now) ? .done : .anomaly(.captureWithoutHold)
+        }
         if hold.state == .released { return .anomaly(.captureAfterRelease) }
         if hold.grant != grant { return .anomaly(.captureWithoutHold) }
         if hold.amount != amount { return .anomaly(.differentAmount) }

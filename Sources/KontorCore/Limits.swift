@@ -61,6 +61,8 @@ public enum Limits {
     public static let gatewayKeyRetentionMilliseconds: Int64 = 120_000
     /// Groups that a process remembers of a store that it shares: all accounts that are hot, and all open orders; some 30 MB.
     public static let rememberedGroups = 50_000
+    /// Records that it remembers of one of them, before it begins anew with that: all open holds on a hot item.
+    public static let rememberedMembers = 1_000
     /// Keys kept at a time, unless configured: a day of a hundred keyed writes a second, about 3 GB on disk. At the bound new keyed
     /// writes are refused, and none is dropped early.
     public static let keptKeys = 10_000_000

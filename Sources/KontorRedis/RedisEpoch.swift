@@ -86,7 +86,9 @@ public enum RedisEpoch {
                 let isPending = findings.contains { $0.pendingPartitions > 0 }
                 if isEverywhere, !isPending { return completion(.success(false)) }
                 let isFinalSomewhere = findings.contains { $0.partitionsWithout + $0.pendingPartitions < Partition.count }
-                guard epochs.count <= 1, findings.allSatisfy({ $0.otherKeys == 0 }), isEverywhere || !isFinalSomewhere else {
+                guard epochs.count <= 1, isEverywhere || !isFinalSomewhere,
+                    isEverywhere || findings.allSatisfy({ $0.otherKeys == 0 })
+                else {
                     return completion(.failure(refusal(of: findings)))
                 }
                 let epoch = epochs.first ?? epoch

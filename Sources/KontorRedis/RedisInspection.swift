@@ -10,14 +10,24 @@ public enum RedisInspection {
     public static func check(
         _ client: RedisClient, replicas: Int, completion: @escaping (Result<Void, StoreRefusal>) -> Void
     ) {
-        let unit = ["maxmemory-policy", "appendonly", "appendfsync"].map { RedisCommand("CONFIG", "GET", $0) }
+        var unit = ["maxmemory-policy", "appendonly", "appendfsync"].map { RedisCommand("CONFIG", "GET", $0) }
+        unit.append(RedisCommand("INFO", "replication"))
         client.sendToAllMasters(unit, deadline: .now() + .seconds(10)) { answers in
             for (address, result) in answers {
                 guard case .success(let replies) = result, replies.count == unit.count else {
                     return completion(
                         .failure(StoreRefusal(description: "\(address) cannot be reached: \(result)", isTransient: true)))
                 }
-                if let refusal = refusal(replies.map(\.configValue), "\(address)", replicas) {
+                let present = replies[3].string.flatMap { RedisInfo.number("connected_slaves", in: $0) } ?? 0
+                if present > replicas {
+                    // After failovers it may be so for a while.
+                    let text = """
+                        \(address) has \(present) replicas, and writes wait for \(replicas): one that lacks a write could become the \
+                        master. Set --redis-replicas to \(present).
+                        """
+                    return completion(.failure(StoreRefusal(description: text, isTransient: true)))
+                }
+                if let refusal = refusal(replies.prefix(3).map(\.configValue), "\(address)", replicas) {
                     return completion(.failure(refusal))
                 }
             }

@@ -77,9 +77,6 @@ public enum RedisScan {
 }
 
 extension RedisClient {
-    /// Who has a slot, as far as is known.
-    func master(ofSlot slot: Int) -> RedisAddress? { topology.owner(of: slot) }
-
     /// Sends a unit of reads to one master, whatever the slots of its keys.
     func send(
         _ unit: [RedisCommand], to master: RedisAddress, deadline: NIODeadline,

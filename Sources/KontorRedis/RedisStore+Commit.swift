@@ -5,24 +5,21 @@ import KontorService
 import NIOCore
 
 extension RedisStore {
-    /// Calls to one master, and which changes each of them has.
-    private struct Delivery {
-        var partition: Int
-        var calls: [(call: CommitCall, indices: [Int])] = []
-    }
-
     public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        let batches = batches(changes) { Partition.of($0.group.id) }
         let versions = changes.map { _ in nextVersion() }
         var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
-        let deliveries = deliveries(changes, versions)
-        var pending = deliveries.count
-        for delivery in deliveries {
-            send(delivery) { [self] indices, outcome in
-                for (place, index) in indices.enumerated() {
-                    outcomes[index] = outcome(place, versions[index])
+        var pending = batches.count
+        let now = clock.wallMilliseconds
+        for batch in batches {
+            var call = CommitCall(epoch: epoch, epochKey: RedisKeys.epoch(batch.partition))
+            for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
+            send(call, to: batch.partition) { [self] result in
+                for (place, member) in batch.members.enumerated() {
+                    let index = member.index
+                    outcomes[index] = outcome(result, place, versions[index])
                     remember(changes[index], versions[index], outcomes[index])
                 }
-            } completion: { [self] in
                 pending -= 1
                 if pending == 0 { post { [outcomes] in completion(outcomes) } }
             }
@@ -33,45 +30,20 @@ extension RedisStore {
         if outcome == .committed { remembered.committed(change, as: version) } else { remembered.forget(change.group) }
     }
 
-    /// In a cluster a call has one slot's groups; and all calls to one master go together, so that they wait for its replicas once.
-    private func deliveries(_ changes: [GroupChange], _ versions: [Version]) -> [Delivery] {
-        let now = clock.wallMilliseconds
-        var deliveries: [Delivery] = []
-        for batch in batches(changes, { Partition.of($0.group.id) }) {
-            var call = CommitCall(epoch: epoch, epochKey: RedisKeys.epoch(batch.partition))
-            for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
-            let entry = (call, batch.members.map(\.index))
-            let master = client.master(ofSlot: RedisKeys.slots[batch.partition])
-            if let index = deliveries.firstIndex(where: { client.master(ofSlot: RedisKeys.slots[$0.partition]) == master }) {
-                deliveries[index].calls.append(entry)
-            } else {
-                deliveries.append(Delivery(partition: batch.partition, calls: [entry]))
-            }
-        }
-        return deliveries
-    }
-
-    /// - Parameters:
-    ///   - tell: gets the outcomes of each call, as a function of the place in it.
+    /// One call a unit: the client sends a unit again if its first command was not executed, so no other one may have an effect.
     private func send(
-        _ delivery: Delivery, isLoaded: Bool = true,
-        tell: @escaping ([Int], (Int, Version) -> CommitOutcome) -> Void, completion: @escaping () -> Void
+        _ call: CommitCall, to partition: Int, isLoaded: Bool = true,
+        completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
     ) {
-        var unit = delivery.calls.map { $0.call.command(isLoaded: isLoaded) }
+        var unit = [call.command(isLoaded: isLoaded)]
         if options.replicas > 0 { unit.append(waitCommand) }
-        let slot = RedisKeys.slots[delivery.partition]
-        client.send(unit, slot: slot, lane: .writes, deadline: deadline) { [self] result in
-            var again = Delivery(partition: delivery.partition)
-            for (number, (call, indices)) in delivery.calls.enumerated() {
-                // The server has restarted, or is another one: it has not run, and the script's text goes along.
-                if isLoaded, case .success(let replies) = result, replies[number].errorText?.hasPrefix("NOSCRIPT") == true {
-                    again.calls.append((call, indices))
-                } else {
-                    tell(indices) { outcome(result, call: number, $0, $1) }
-                }
+        client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+            // The server has restarted, or is another one: it has not run, and the script's text goes along.
+            if isLoaded, case .success(let replies) = result, replies.first?.errorText?.hasPrefix("NOSCRIPT") == true {
+                send(call, to: partition, isLoaded: false, completion: completion)
+            } else {
+                completion(result)
             }
-            if again.calls.isEmpty { return completion() }
-            send(again, isLoaded: false, tell: tell, completion: completion)
         }
     }
 
@@ -87,15 +59,15 @@ extension RedisStore {
     }
 
     private func outcome(
-        _ result: Result<[RESPValue], RedisFailure>, call number: Int, _ place: Int, _ version: Version
+        _ result: Result<[RESPValue], RedisFailure>, _ place: Int, _ version: Version
     ) -> CommitOutcome {
         switch result {
         case .failure(.notSent(let reason)): return .refused(.unreachable(reason))
         case .failure(.unknown): return .unknown(version)
         case .success(let replies):
-            guard number < replies.count else { return .unknown(version) }
-            if let error = replies[number].errorText { return outcome(ofError: error, version) }
-            guard let written = replies[number].bytes?.readableBytesView, place < written.count else {
+            guard let first = replies.first else { return .unknown(version) }
+            if let error = first.errorText { return outcome(ofError: error, version) }
+            guard let written = first.bytes?.readableBytesView, place < written.count else {
                 return .unknown(version)
             }
             if written[written.startIndex + place] == UInt8(ascii: "0") { return .conflict }
@@ -110,8 +82,6 @@ extension RedisStore {
         // All of these come before the script's first write.
         case "OOM": return .refused(.diskFull)
         case "EPOCH", "MISCONF", "NOREPLICAS", "NOPERM": return .refused(trouble)
-        // Its slot is elsewhere, or on its way: the look before the next try finds out where.
-        case "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN": return .conflict
         default: return .unknown(version)
         }
     }
@@ -122,17 +92,30 @@ extension RedisStore {
     /// it stands. A write of our own, on a connection of the master that was read from, and `WAIT` behind it tell.
     public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
         if let failure { return completion(.failure(failure)) }
-        let partitions = readPartitions
-        readPartitions = []
-        guard !partitions.isEmpty else { return completion(.success(())) }
-        var pending = partitions.count
-        for partition in partitions.sorted() {
+        for partition in readPartitions.sorted() {
+            fenceNumber += 1
+            let number = fenceNumber
+            fences.insert(number)
             fence(partition) { [self] in
-                pending -= 1
-                guard pending == 0 else { return }
-                post { [self] in completion(failure.map { .failure($0) } ?? .success(())) }
+                fences.remove(number)
+                tellFenceWaiters()
             }
         }
+        readPartitions = []
+        if fences.isEmpty { return completion(.success(())) }
+        // Also for those of earlier turns: this one has seen what they are about.
+        fenceWaiters.append(
+            (
+                fenceNumber,
+                { [self] in post { [self] in completion(failure.map { .failure($0) } ?? .success(())) } }
+            ))
+    }
+
+    private func tellFenceWaiters() {
+        let first = fences.min() ?? .max
+        let due = fenceWaiters.filter { $0.through < first }
+        fenceWaiters.removeAll { $0.through < first }
+        for waiter in due { waiter.tell() }
     }
 
     /// Tries until the replicas have it, or the store has failed.

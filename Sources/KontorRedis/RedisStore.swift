@@ -25,6 +25,10 @@ public final class RedisStore: TurnedStore {
     private var commits: UInt64 = 0
     /// Partitions from whose masters something was read since the last barrier. Only with replicas.
     var readPartitions: Set<Int> = []
+    /// Fences on their way, by number, and who waits for those up to a number.
+    var fences: Set<Int> = []
+    var fenceNumber = 0
+    var fenceWaiters: [(through: Int, tell: () -> Void)] = []
     /// Of what this process read and wrote: see ``recall(_:fresh:completion:)``.
     let remembered = RememberedGroups()
     private var nextLook: Int64 = .min
@@ -110,7 +114,6 @@ public final class RedisStore: TurnedStore {
         var pending = batches.count
         for batch in batches {
             let plan = LoadPlan(batch.members.map { (touches[$0.index], $0.partition) }, epoch: batch.partition)
-            note(read: batch.members.lazy.map(\.partition))
             client.send([plan.command], slot: RedisKeys.slots[batch.partition], lane: .reads, deadline: deadline) {
                 [self] result in
                 do throws(StoreTrouble) {
@@ -120,6 +123,7 @@ public final class RedisStore: TurnedStore {
                     noteIfForeign(error)
                     trouble = error
                 }
+                note(read: batch.members.lazy.map(\.partition))
                 pending -= 1
                 guard pending == 0 else { return }
                 let outcome: Result<[LoadedGroup], StoreTrouble> =
@@ -137,7 +141,6 @@ public final class RedisStore: TurnedStore {
         let page = RedisCommand(
             "ZRANGEBYLEX", RedisKeys.open(kind, partition), from, "+", "LIMIT", "0", "\(RedisStoreLimits.scanPage)")
         let slot = RedisKeys.slots[partition]
-        note(read: [partition])
         client.send([page], slot: slot, lane: .reads, deadline: deadline) { [self] result in
             do throws(StoreTrouble) {
                 let names = try replies(result).first?.elements?.compactMap(\.string) ?? []
@@ -145,6 +148,7 @@ public final class RedisStore: TurnedStore {
                 client.send(
                     [RedisCommand("MGET", arguments: names)], slot: slot, lane: .reads, deadline: deadline
                 ) { [self] result in
+                    note(read: [partition])
                     let found = Result { () throws(StoreTrouble) in try open(names, replies(result)) }
                     post { completion(found) }
                 }

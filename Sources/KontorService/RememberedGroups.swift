@@ -65,6 +65,9 @@ public final class RememberedGroups {
         return entry
     }
 
+    /// Out of the memory, so that a change of it is no copy.
+    private func take(_ group: GroupKey) -> Entry? { young.removeValue(forKey: group) ?? old.removeValue(forKey: group) }
+
     private func put(_ entry: Entry, _ group: GroupKey) {
         if young.count >= bound / 2, young[group] == nil {
             old = young
@@ -76,14 +79,17 @@ public final class RememberedGroups {
     /// Takes over what was loaded.
     private func learn(_ touch: Touch, _ loaded: LoadedGroup) {
         var entry = Entry(version: loaded.version, members: [.head: loaded.head])
-        if let known = self.entry(touch.group), known.version == loaded.version { entry = known }
+        // Members are asked for by clients, too: they must not pile up.
+        if let known = take(touch.group), known.version == loaded.version, known.members.count < Limits.rememberedMembers {
+            entry = known
+        }
         if let member = touch.member { entry.members[member] = .some(loaded.member) }
         put(entry, touch.group)
     }
 
     /// Takes over what was committed. What is finished work, or gone, will not be asked for again.
     public func committed(_ change: GroupChange, as version: Version) {
-        guard var entry = entry(change.group), entry.version == change.expected else { return forget(change.group) }
+        guard var entry = take(change.group), entry.version == change.expected else { return }
         entry.version = version
         change.draft.forEachChange { member, record in
             if member == .head {
@@ -95,7 +101,7 @@ public final class RememberedGroups {
             }
         }
         // An order whose saga has ended is paid, or its client thinks about it.
-        if change.group.kind == .order, entry.members[.saga] == nil { return forget(change.group) }
+        if change.group.kind == .order, entry.members[.saga] == nil { return }
         put(entry, change.group)
     }
 

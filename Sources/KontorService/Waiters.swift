@@ -98,7 +98,8 @@ extension LedgerCommand {
     /// The saga that the command belongs to.
     var saga: SagaID? {
         switch operation {
-        case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga), .undo(let saga):
+        case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
+            .undo(let saga):
             return saga
         default: return nil
         }

@@ -31,6 +31,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case commitUnknown = "commit unknown"
     case storeFailedOver = "store failed over"
     case commitsLostInFailover = "commits lost in a failover"
+    case markerExpired = "marker removed by the store"
 
     // What clients met.
     case checkoutPaid = "checkout paid"

@@ -158,7 +158,16 @@ private final class Link: Participant, OrderReader {
 }
 
 extension Cluster: Site {
-    func start() { for replica in replicas { start(replica) } }
+    func start() {
+        for replica in replicas { start(replica) }
+        if swarm.storeExpires { expire() }
+    }
+
+    /// The store removes markers by itself.
+    private func expire() {
+        store.expire(now: SimulatedClock.epoch + world.scheduler.now / 1_000)
+        world.scheduler.after(.seconds(1)) { [weak self] in self?.expire() }
+    }
 
     /// Of each service one.
     var isAccepting: Bool {

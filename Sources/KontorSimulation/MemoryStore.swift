@@ -53,6 +53,15 @@ public final class MemoryStore: RecordStore {
         return true
     }
 
+    /// Removes what is of no use any more, as a store with expiring records does in its own time.
+    /// - Returns: how many records that were.
+    @discardableResult
+    public func removeRemovable(now: Int64) -> Int {
+        let gone = records.filter { $0.value.removableFrom.map { $0 < now } == true }.keys
+        for key in gone { set(key, nil) }
+        return gone.count
+    }
+
     private func set(_ key: RecordKey, _ record: Record?) {
         records[key] = record
         guard key.member.isOpenWork else { return }

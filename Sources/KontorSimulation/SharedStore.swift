@@ -70,6 +70,8 @@ final class SharedStore {
         return isEmpty
     }
 
+    func expire(now: Int64) { world.coverage[.markerExpired] += records.removeRemovable(now: now) }
+
     private func replicate(through position: Int) {
         replicated = max(replicated, position)
         let served = waiting.filter { $0.position <= replicated }

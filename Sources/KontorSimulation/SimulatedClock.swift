@@ -10,7 +10,7 @@ final class SimulatedClock: ShopClock {
     private let drift: Int64
     /// What the wall clock is off by, in milliseconds; belongs to the machine.
     private let offset: () -> Int64
-    private static let epoch: Int64 = 1_700_000_000_000
+    static let epoch: Int64 = 1_700_000_000_000
 
     init(_ scheduler: Scheduler, drift: Int64, offset: @escaping () -> Int64) {
         self.scheduler = scheduler

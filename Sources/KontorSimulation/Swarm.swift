@@ -53,6 +53,7 @@ struct Swarm {
     var storeUnknownPercent: Double
     var failoverEvery: Int64?
     var rememberedGroups: Int
+    var storeExpires: Bool
     /// One of the services cannot be reached by the others, for so long at most.
     var cutOffEvery: Int64?
     var cutOffMost: Int64
@@ -109,6 +110,7 @@ struct Swarm {
         storeUnknownPercent = rate(50, upTo: 10)
         failoverEvery = sometimes(25, .seconds(1)...(.seconds(10)))
         rememberedGroups = random.pick([2, 10, 1_000])
+        storeExpires = random.happens(50)
         tableBusyMost = random.pick([.seconds(2), .seconds(10)])
         clockJumpMost = 30_000
         cutOffEvery = sometimes(isLong ? 40 : 10, .seconds(1)...(.seconds(20)))

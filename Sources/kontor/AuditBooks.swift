@@ -46,8 +46,26 @@ struct AuditBooks: ParsableCommand {
 extension AuditBooks {
     private func auditStores() throws -> AuditReport {
         try StoreReader.with(try store.map(ServiceSettings.redis)) { reader, promise in
-            let audit = RunningAudit()
-            audit.add(reader.clients[...]) { promise.completeWith($0) }
+            readEpochs(reader.clients[...], known: nil) { refusal in
+                if let refusal { return promise.fail(refusal) }
+                let audit = RunningAudit()
+                audit.add(reader.clients[...]) { promise.completeWith($0) }
+            }
+        }
+    }
+}
+
+/// Whether all stores are of one shop: books of other ones would balance, too.
+private func readEpochs(
+    _ clients: ArraySlice<RedisClient>, known: [UInt8]?, completion: @escaping (StoreRefusal?) -> Void
+) {
+    guard let client = clients.first else { return completion(nil) }
+    RedisEpoch.read(client) { result in
+        switch result {
+        case .failure(let refusal): completion(refusal)
+        case .success(let epoch) where known != nil && known != epoch:
+            completion(StoreRefusal(description: "These stores are of different shops."))
+        case .success(let epoch): readEpochs(clients.dropFirst(), known: epoch, completion: completion)
         }
     }
 }

@@ -118,13 +118,18 @@ final class ServiceServer: @unchecked Sendable {
         }
         if !mustCheck { begin() }
         guard mustCheck || lives > 0 else { return lives += 1 }
+        lookAgain { if mustCheck { begin() } }
+    }
+
+    private func lookAgain(then: @escaping () -> Void) {
         checkStore { [self] result in
             switch result {
-            case .success: if mustCheck { begin() }
+            case .success: then()
             case .failure(let refusal) where refusal.isTransient:
                 logger.warning("The store cannot be looked at; it is tried again", metadata: ["reason": "\(refusal)"])
-                guard mustCheck else { return }
-                eventLoop.scheduleTask(in: .milliseconds(Limits.takeoverScanMilliseconds)) { self.bear(post, completion) }
+                eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Limits.takeoverScanMilliseconds)) {
+                    self.lookAgain(then: then)
+                }
             case .failure(let refusal):
                 logger.critical("Kontor ends: it must not serve from this store", metadata: ["reason": "\(refusal)"])
                 exit(1)

@@ -100,6 +100,20 @@ struct LedgerTests {
         }
     }
 
+    @Test("a capture whose mark has gone in its time is done; if the account never gave the grant, data were lost")
+    func markGone() {
+        var ledger = Ledger(balance: 5)
+        ledger.do(.hold(saga(), Amount(2), mayWait: false, expiry: 1_000), now: 0)
+        #expect(ledger.do(.capture(saga(), Amount(2), grant: 1), now: 0) == .done)
+        let before = ledger.state
+        ledger.records[.hold(saga())] = nil
+        #expect(ledger.do(.capture(saga(), Amount(2), grant: 2), now: 100_000) == .anomaly(.captureWithoutHold))
+        #expect(ledger.do(.capture(saga(), Amount(2), grant: 1), now: 100_000) == .done)
+        #expect(
+            ledger.do(.capture(saga(), Amount(2), grant: 1)) == .anomaly(.captureWithoutHold), "nothing is late in one process")
+        #expect(ledger.state == before, "it is not sold again")
+    }
+
     @Test("a lock that is still held is not forgotten")
     func forgetKeepsLocks() {
         var ledger = Ledger(balance: 5)
