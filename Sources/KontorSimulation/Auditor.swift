@@ -305,10 +305,23 @@ extension Auditor {
     /// and who is between them is told what is between them.
     private func stood(_ account: String, _ amount: Int64, _ asked: Int64, _ answered: Int64, _ bookings: [Booking]) -> Bool {
         guard let group = group(account), let amounts = amounts[group] else { return false }
-        let standing = amounts.standing(from: asked, to: answered)
+        let standing = amounts.standing(from: asked, to: answered) + replacements(of: group, from: asked, to: answered)
         if standing.contains(amount) { return true }
         let concurrent = bookings.filter { $0.action.first <= answered && $0.action.last >= asked }.map(\.amount)
         return standing.contains { Bookings(certain: $0, possible: concurrent).canBe(amount) }
+    }
+
+    /// What each `batch_init` of that time made of an account: nobody can say what it was before others booked on it.
+    private func replacements(of account: GroupKey, from asked: Int64, to answered: Int64) -> [Int64] {
+        guard let number = Int(account.id.text) else { return [] }
+        return history.actions.compactMap { action in
+            guard action.effect != .none, action.first <= answered, action.last >= asked else { return nil }
+            switch action.wish {
+            case .initItems(let count, let stock, _) where account.kind == .item && number < count: return stock
+            case .initUsers(let count, let credit) where account.kind == .user && number < count: return credit
+            default: return nil
+            }
+        }
     }
 
     /// Whether somebody else could be in the way.
