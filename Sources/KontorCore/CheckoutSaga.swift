@@ -122,9 +122,8 @@ public struct CheckoutSaga: Sendable {
             return ask(.decide(.abort(.unreachable(account: record.legs[0].account))), now: now)
         case .holdingInOrder where now >= deadline:
             // It only got here because the attempt before met others; where, only its own coordinator knows.
-            let reason =
-                metOthersAt.map { AbortReason.contended(account: $0) } ?? .unreachable(account: record.legs[0].account)
-            return ask(.decide(.abort(reason)), now: now)
+            let met = metOthersAt.map { AbortReason.contended(account: $0) }
+            return ask(.decide(.abort(met ?? .unreachable(account: record.legs[0].account))), now: now)
         case .holdingTogether:
             stage = .holding
             return legs.indices.map { send($0, .hold(mayWait: false), now: now) }
