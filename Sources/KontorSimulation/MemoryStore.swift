@@ -48,9 +48,14 @@ public final class MemoryStore: RecordStore {
         guard versions[change.group] ?? .absent == change.expected,
             change.absent.allSatisfy({ records[RecordKey(change.group, $0)] == nil })
         else { return false }
+        apply(change, as: version)
+        return true
+    }
+
+    /// Writes what was committed once: nothing is compared any more.
+    func apply(_ change: GroupChange, as version: Version) {
         change.draft.forEachChange { member, record in set(RecordKey(change.group, member), record) }
         versions[change.group] = version
-        return true
     }
 
     /// Removes what is of no use any more, as a store with expiring records does in its own time.
