@@ -30,9 +30,9 @@ public final class RedisBench: @unchecked Sendable {
                 RedisEpoch.initialize([client], epoch: epoch) { [self] result in
                     store = RedisStore(
                         client, epoch: epoch, options: RedisStore.Options(), clock: handover.clock, random: handover.random
-                    ) { [self] work in
+                    ) { [weak self] work in
                         work()
-                        didComplete?()
+                        self?.didComplete?()
                     }
                     done(result.mapError { $0 })
                 }

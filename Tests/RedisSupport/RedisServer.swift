@@ -35,7 +35,11 @@ public final class RedisServer {
         try process.run()
     }
 
-    deinit {
+    deinit { stop() }
+
+    /// Kills it, by its process id, and removes its directory.
+    public func stop() {
+        guard process.isRunning else { return }
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         try? FileManager.default.removeItem(at: directory)

@@ -45,7 +45,10 @@ final class StoreUnderTest {
         }
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: directory) }
+    deinit {
+        redis?.server.stop()
+        try? FileManager.default.removeItem(atPath: directory)
+    }
 
     private func open() throws -> EmbeddedStore {
         var options = EmbeddedOptions()
