@@ -39,8 +39,6 @@ BUGS = [
     Bug("a repeated capture sells again", LEDGER,
         "        if hold.state == .captured { return .done }\n\n        // From here on it succeeds.\n        account.held -= amount\n",
         "\n        // From here on it succeeds.\n        if hold.state == .held { account.held -= amount }\n"),
-    Bug("a late capture sells what another hold locks", LEDGER,
-        "        if hold.grant != grant { return .anomaly(.captureWithoutHold) }\n", ""),
     Bug("a release keeps the lock", LEDGER,
         "            account.held -= amount\n            draft.account = account\n        }\n        hold.state = .released",
         "            draft.account = account\n        }\n        hold.state = .released"),
