@@ -145,7 +145,13 @@ struct Swarm {
         clients = 6 + random.below(10)
         thinking = random.pick([.milliseconds(1), .milliseconds(10)])
         patience = random.pick([[5_000], [5_000, 1_000]])
-        if shops == 1 { shops = (isSplit ? 3 : 2) + random.below(3) }
+        if shops == 1, random.happens(60) {
+            shops = (isSplit ? 3 : 2) + random.below(3)
+        } else if shops == 1 {
+            // Each step waits for the table, so that checkouts meet, and a crash finds them open.
+            options.cacheRecords = 0
+            options.foldStartBytes = 1
+        }
         // Where everybody waits for something else, nobody meets.
         storeLatePercent = random.pick([0, 1])
         storeLossPercent = 0
