@@ -23,6 +23,9 @@ final class CheckoutCoordinator {
         let deadline: Int64
         /// The saga ran when it came. A refusal may rest on what was so before it asked, and be due to another caller's deadline.
         var hasJoined = false
+        /// It had joined before the order was asked to finish the saga. Who comes later may find another order under the same id: `batch_init`
+        /// may have replaced the paid one.
+        var maySharePayment = false
     }
 
     private final class Running {
@@ -30,6 +33,9 @@ final class CheckoutCoordinator {
         var callers: [Caller]
         /// Monotonic milliseconds: when its checkout began, be it in an earlier process.
         let since: Int64
+        var isFinishing = false
+        /// Another process ended the saga, nobody knows when.
+        var isOvertaken = false
 
         init(_ saga: CheckoutSaga, callers: [Caller], since: Int64) {
             self.saga = saga
@@ -169,6 +175,7 @@ final class CheckoutCoordinator {
     }
 
     private func handle(_ event: CheckoutSaga.Event, for present: Running) {
+        if case .orderReplied(_, _, .decided(.stale)) = event { present.isOvertaken = true }
         let actions = present.saga.handle(event, now: clock.monotonicMilliseconds)
         if case .orderReplied(to: .confirm, _, _) = event { countResent(actions) }
         perform(actions, for: present)
@@ -188,6 +195,10 @@ final class CheckoutCoordinator {
                 let message = message(leg, step, of: record, for: present)
                 if record.legs[leg].account.kind == .item { toStock.append(message) } else { toPayment.append(message) }
             case .askOrder(let step):
+                if step == .finish, !present.isFinishing {
+                    present.isFinishing = true
+                    for index in present.callers.indices { present.callers[index].maySharePayment = true }
+                }
                 let trace = present.saga.trace(now: clock.monotonicMilliseconds)
                 orders.submit(OrderCommand(record.id.order, step.operation(record.id, trace))) { [self] reply in
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
@@ -210,7 +221,8 @@ final class CheckoutCoordinator {
                     ])
             case .end(let result):
                 running[record.id.order] = nil
-                if result == .paid { tell(.paid, callersOf: present) } else { askAnew(present) }
+                if result == .paid { sharePayment(present) }
+                askAnew(present)
             }
         }
         if !toStock.isEmpty { wires.stock.send(toStock) }
@@ -221,11 +233,19 @@ final class CheckoutCoordinator {
         for caller in callers { caller.tell(answer) }
     }
 
-    /// That it is paid concerns everybody; a refusal only those for whom it was tried.
+    /// Tells those for whom it was tried. What is so for those who joined, the saga's end shows.
     private func tell(_ result: CheckoutResult, callersOf present: Running) {
-        let concerned = present.callers.filter { !$0.hasJoined || result == .paid }
-        present.callers.removeAll { !$0.hasJoined || result == .paid }
+        let concerned = present.callers.filter { !$0.hasJoined }
+        present.callers.removeAll { !$0.hasJoined }
         tell(.checkout(result), concerned)
+    }
+
+    /// That it is paid concerns everybody who came while the order was surely this one.
+    private func sharePayment(_ present: Running) {
+        let isShared: (Caller) -> Bool = { !$0.hasJoined || ($0.maySharePayment && !present.isOvertaken) }
+        let concerned = present.callers.filter(isShared)
+        present.callers.removeAll(where: isShared)
+        tell(.checkout(.paid), concerned)
     }
 
     /// The saga has ended unpaid, or another process ended it. Who still waits gets what the same request, sent again, would get: the

@@ -91,7 +91,7 @@ BUGS = [
         "_ = legs"),
     # The services.
     Bug("a refusal is told to those who joined after it", SERVICE + "CheckoutCoordinator.swift",
-        "let concerned = present.callers.filter { !$0.hasJoined || result == .paid }", "let concerned = present.callers"),
+        "let concerned = present.callers.filter { !$0.hasJoined }\n", "let concerned = present.callers\n"),
     Bug("a conflict counts as committed", SERVICE + "Engine.swift",
         "            case .conflict, .unknown: return nil\n", "            case .conflict: return decision.reply\n            case .unknown: return nil\n"),
     Bug("an unknown commit is settled by a look", SERVICE + "UnknownCommits.swift",
