@@ -15,7 +15,7 @@ help:
 	@echo "make test-processes   the tests that start, kill and starve the real binary"
 	@echo "make test-simulation  2,000 simulated worlds, the same each time, and a minute of new ones"
 	@echo "make simulate         10,000 simulated worlds: crashes, lost messages, wrong clocks, a store that fails over"
-	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (1 h)"
+	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (half an hour)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
 	@echo "make test-faults      10 of each fault of the three services: kills, pauses, failovers, partitions (10 min)"
 	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
