@@ -1,6 +1,7 @@
 // How a connection to an internal listener becomes a link: an HTTP/1.1 upgrade, so that links and operators share a port. Pure:
 // bytes to verdicts.
 
+import KontorService
 import KontorCore
 
 /// What a client must present, and what it is told.
@@ -72,7 +73,7 @@ enum LinkHandshake {
         for line in lines.dropFirst() {
             guard let (name, value) = field(line), fields.updateValue(value, forKey: name) == nil else { return .malformed }
         }
-        guard isBorne(secret, by: fields["authorization"]) else { return .wrongSecret }
+        guard SharedSecret.isBorne(secret, by: fields["authorization"] ?? []) else { return .wrongSecret }
         guard let upgrade = fields["upgrade"], upgrade.elementsEqual(`protocol`.utf8) else { return .otherProtocol }
         guard let epoch else { return .notReady }
         guard let offered = fields["kontor-epoch"], offered.elementsEqual(epoch.utf8) else { return .otherEpoch }
@@ -110,16 +111,5 @@ enum LinkHandshake {
         let value = line[(colon + 1)...].drop(while: isSpace)
         let end = value.lastIndex { !isSpace($0) }
         return (String(decoding: line[..<colon], as: UTF8.self).lowercased(), end.map { value[...$0] } ?? [])
-    }
-
-    /// Takes as long for every wrong secret of one length, wherever it differs.
-    private static func isBorne(_ secret: [UInt8], by value: ArraySlice<UInt8>?) -> Bool {
-        guard let value, value.starts(with: "Bearer ".utf8) else { return false }
-        let offered = Array(value.dropFirst(7))
-        var difference = offered.count ^ secret.count
-        for (index, byte) in secret.enumerated() {
-            difference |= Int(byte ^ (index < offered.count ? offered[index] : ~byte))
-        }
-        return difference == 0
     }
 }

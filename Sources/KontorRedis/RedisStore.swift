@@ -53,7 +53,7 @@ public final class RedisStore: TurnedStore {
         writer = random.next() | 1
     }
 
-    /// Without replicas all that Redis told is durable, and this store keeps none of it in memory. With them, a master that was reached
+    /// Without replicas all that Redis told is durable, and what is remembered of it is put to the test by commits. With them, a master that was reached
     /// anew may have lost what it told before, and the shop may have built on that: it must begin anew.
     public func connectionsDidChange() {
         remembered.forgetAll()

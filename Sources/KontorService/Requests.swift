@@ -42,6 +42,9 @@ public enum ShopRequest: Hashable, Sendable {
         }
     }
 
+    /// Requests in flight up to which this one is taken: reads find room while others are refused.
+    public var mostInFlight: Int { isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight }
+
     /// `batch_init` runs until it is done.
     public var hasDeadline: Bool {
         switch self {

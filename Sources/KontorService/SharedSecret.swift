@@ -16,11 +16,18 @@ public struct SharedSecret: Sendable, CustomStringConvertible {
     }
 
     /// Whether the value of an `Authorization` header bears it.
-    func isBorne(by authorization: String?) -> Bool {
-        guard let value = authorization?.utf8, value.starts(with: "Bearer ".utf8) else { return false }
-        let offered = Array(value.dropFirst(7))
-        var difference = offered.count ^ bytes.count
-        for (index, byte) in bytes.enumerated() { difference |= Int(byte ^ (index < offered.count ? offered[index] : ~byte)) }
+    public func isBorne(by authorization: String?) -> Bool {
+        authorization.map { Self.isBorne(bytes, by: $0.utf8) } ?? false
+    }
+
+    /// The same for a secret in bytes. Takes as long for every wrong one of one length, wherever it differs.
+    public static func isBorne(_ secret: [UInt8], by authorization: some Collection<UInt8>) -> Bool {
+        guard authorization.starts(with: "Bearer ".utf8) else { return false }
+        let offered = Array(authorization.dropFirst(7))
+        var difference = offered.count ^ secret.count
+        for (index, byte) in secret.enumerated() {
+            difference |= Int(byte ^ (index < offered.count ? offered[index] : ~byte))
+        }
         return difference == 0
     }
 

@@ -39,8 +39,7 @@ public final class ShopThread: RequestPort, AnswerSink, @unchecked Sendable {
     public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        let bound = request.isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight
-        guard isAccepting, inFlight < bound else {
+        guard isAccepting, inFlight < request.mostInFlight else {
             if isAccepting { refusals.count(.requestsInFlight) }
             if case .checkout = request { metrics.didRefuseCheckout() }
             return false

@@ -68,7 +68,7 @@ final class Server {
         // overload that is what most of a refusal's time goes to. Best effort: an older kernel changes nothing.
         for loop in group.makeIterator() { loop.execute { _ = kontor_ask_for_time_slice(200_000) } }
         let readiness = Readiness()
-        let connections = min(HTTPLimits.connections, OpenFiles.raiseLimit() - OpenFiles.reserved)
+        let connections = OpenFiles.connections()
         let service = HTTPService(
             shop: thread, isAdminOpen: isAdminOpen, maximumConnections: connections, isReady: { readiness.isReady },
             monotonicMilliseconds: { clock.monotonicMilliseconds },
@@ -81,7 +81,8 @@ final class Server {
             monotonicMilliseconds: { clock.monotonicMilliseconds },
             metrics: HTTPMetrics(factory: registry, listener: "internal", refusals: refusals))
         let listeners = [
-            try listen(host, port, group, service), try listen("127.0.0.1", internalPort, group, operators),
+            try HTTPListener.started(host, port, group, service),
+            try HTTPListener.started("127.0.0.1", internalPort, group, operators),
         ]
 
         let shop = Shop(
@@ -116,16 +117,6 @@ final class Server {
         }
         return Server(
             group: group, listeners: listeners, thread: thread, shop: shop, store: store, lanes: lanes, logger: logger)
-    }
-
-    private static func listen(
-        _ host: String, _ port: Int, _ group: MultiThreadedEventLoopGroup, _ service: HTTPService
-    ) throws -> HTTPListener {
-        do {
-            return try HTTPListener.bind(host: host, port: port, group: group, service: service).wait()
-        } catch {
-            throw StartFailure(description: "it cannot listen on \(host):\(port): \(error)")
-        }
     }
 
     /// Answers what is in flight, folds the journal into the table, and gives the directory back. If the disk hangs it gives
@@ -164,30 +155,6 @@ final class Server {
     private static let drainMilliseconds: Int64 = 31_000
     /// Draining, and then folding what is left.
     private static let stopSeconds = 60
-}
-
-/// Why the shop did not start, for people.
-struct StartFailure: Error, CustomStringConvertible {
-    let description: String
-}
-
-/// Files that the process may have open: each connection is one, and the store must never be without.
-private enum OpenFiles {
-    /// For the store, the listeners and the event loop.
-    static let reserved = 128
-    /// Of the operators' listener.
-    static let operatorConnections = 32
-
-    /// Raises the limit as far as this user may.
-    static func raiseLimit() -> Int {
-        var limit = rlimit()
-        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        guard getrlimit(files, &limit) == 0 else { return 1_024 }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(files, &limit)
-        getrlimit(files, &limit)
-        return Int(clamping: limit.rlim_cur)
-    }
 }
 
 /// Whether requests can be served; read on event loops, set on the shop's thread.

@@ -7,7 +7,8 @@ import KontorMetrics
 
 struct MetricsPage: Sendable {
     let registry: MetricsRegistry
-    let directory: String
+    /// Of the store, if it is on this machine.
+    let directory: String?
     let version: String
     let isReady: @Sendable () -> Bool
 
@@ -19,7 +20,7 @@ struct MetricsPage: Sendable {
             value: 1)
         page.single(
             "kontor_ready", .gauge, help: "1 while requests can be served, else 0.", value: isReady() ? 1 : 0)
-        if let bytes = Self.freeBytes(directory) {
+        if let bytes = directory.flatMap(Self.freeBytes) {
             page.single(
                 "kontor_disk_free_bytes", .gauge, help: "Free bytes on the disk that the store is on.", value: bytes)
         }

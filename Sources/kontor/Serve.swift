@@ -26,7 +26,7 @@ struct Serve: ParsableCommand {
 
     @Option(
         help: """
-            The operators' port on 127.0.0.1: all routes, /metrics, /audit, /health. \
+            The operators' port, on 127.0.0.1 or --internal-host: all routes, /metrics, /audit (not over Redis), /health. \
             (default: 8100; environment: KONTOR_INTERNAL_PORT)
             """)
     var internalPort: Int?

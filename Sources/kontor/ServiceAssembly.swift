@@ -173,13 +173,15 @@ final class ServiceServer: @unchecked Sendable {
         let clock = clock
         let loop = try eventLoop.submit { self.loop }.wait()
         let service = HTTPService(
-            shop: loop, isAdminOpen: isAdminOpen, served: [settings.service.kind], isReady: { loop.isReady },
+            shop: loop, isAdminOpen: isAdminOpen, served: [settings.service.kind],
+            maximumConnections: OpenFiles.connections(), isReady: { loop.isReady },
             monotonicMilliseconds: { clock.monotonicMilliseconds },
             metrics: HTTPMetrics(factory: registry, listener: "public", refusals: refusals))
-        let page = MetricsPage(registry: registry, directory: ".", version: Kontor.release, isReady: { loop.isReady })
+        let page = MetricsPage(registry: registry, directory: nil, version: Kontor.release, isReady: { loop.isReady })
         let operators = HTTPService(
             shop: loop, served: [settings.service.kind], secret: settings.secret, pages: ["/metrics": { page.page() }],
-            isReady: { loop.isReady }, monotonicMilliseconds: { clock.monotonicMilliseconds },
+            maximumConnections: OpenFiles.operatorConnections, isReady: { loop.isReady },
+            monotonicMilliseconds: { clock.monotonicMilliseconds },
             metrics: HTTPMetrics(factory: registry, listener: "internal", refusals: refusals))
         let links = try eventLoop.submit { [self] in
             let server = LinkServer(
@@ -189,19 +191,11 @@ final class ServiceServer: @unchecked Sendable {
             return NIOLoopBound(server, eventLoop: eventLoop)
         }.wait()
         listeners = [
-            try bind(host, port, service, nil),
-            try bind(settings.internalHost, internalPort, operators) { channel, addHTTP in
+            try HTTPListener.started(host, port, group, service),
+            try HTTPListener.started(settings.internalHost, internalPort, group, operators) { channel, addHTTP in
                 try links.value.sniff(channel, otherwise: addHTTP)
             },
         ]
-    }
-
-    private func bind(_ host: String, _ port: Int, _ service: HTTPService, _ first: ConnectionFilter?) throws -> HTTPListener {
-        do {
-            return try HTTPListener.bind(host: host, port: port, group: group, service: service, first: first).wait()
-        } catch {
-            throw StartFailure(description: "it cannot listen on \(host):\(port): \(error)")
-        }
     }
 
     // MARK: The end

@@ -6,6 +6,7 @@ import KontorCore
 import KontorHTTP
 import KontorLink
 import KontorRedis
+import KontorService
 
 /// The service that a process serves.
 enum ServiceName: String, ExpressibleByArgument, CaseIterable {
@@ -38,7 +39,10 @@ struct ServiceOptions: ParsableArguments {
             """)
     var redisReplicas: Int?
 
-    @Option(help: "The internal listener of a stock service: http://host:port. Repeatable. (environment: KONTOR_STOCK_URL)")
+    @Option(
+        help:
+            "The internal listener of a stock service: http://host:port. Repeatable. (environment: KONTOR_STOCK_URL, with commas)"
+    )
     var stockUrl: [String] = []
 
     @Option(help: "The same of a payment service. (environment: KONTOR_PAYMENT_URL)")

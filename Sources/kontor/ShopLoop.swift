@@ -114,8 +114,7 @@ final class ShopLoop: RequestPort, AnswerSink, LinkService, @unchecked Sendable 
 
     func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
         eventLoop.preconditionInEventLoop()
-        let bound = request.isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight
-        guard isServing, callers.count < bound else {
+        guard isServing, callers.count < request.mostInFlight else {
             if isServing { refusals.count(.requestsInFlight) }
             if case .checkout = request { metrics.didRefuseCheckout() }
             return false
