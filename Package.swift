@@ -101,7 +101,7 @@ let package = Package(
         .testTarget(
             name: "RedisTests",
             dependencies: [
-                "KontorRedis", .product(name: "NIOCore", package: "swift-nio"),
+                "KontorRedis", "RedisSupport", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(

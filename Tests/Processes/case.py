@@ -74,3 +74,18 @@ class ServerCase(unittest.IsolatedAsyncioTestCase):
         """Fails, rather than skips: a promise that was not tested is not kept."""
         if shutil.which(tool) is None:
             self.fail(f"this test needs {tool}, which is not installed")
+
+    async def sold_something(self, client) -> dict:
+        """The ids of an item, a user and a paid order."""
+        async def made(path: str, key: str = "") -> str:
+            answer = await client.post(path)
+            self.assertEqual(answer.status, 200, f"{path}: {answer}")
+            return answer.json().get(key)
+
+        item, user = await made("/stock/item/create/5", "item_id"), await made("/payment/create_user", "user_id")
+        await made(f"/stock/add/{item}/3")
+        await made(f"/payment/add_funds/{user}/20")
+        order = await made(f"/orders/create/{user}", "order_id")
+        await made(f"/orders/addItem/{order}/{item}/2")
+        await made(f"/orders/checkout/{order}")
+        return {"item": item, "user": user, "order": order}

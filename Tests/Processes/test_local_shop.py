@@ -42,21 +42,6 @@ class LocalShopTests(ServerCase):
     def pids(self) -> dict:
         return {path.stem: json.loads(path.read_text())["pid"] for path in (self.directory / "run").glob("*.json")}
 
-    async def buy(self, client: Client) -> str:
-        """The id of a paid order."""
-        async def made(path: str, key: str = "") -> str:
-            answer = await client.post(path)
-            self.assertEqual(answer.status, 200, f"{path}: {answer}")
-            return answer.json().get(key)
-
-        item, user = await made("/stock/item/create/5", "item_id"), await made("/payment/create_user", "user_id")
-        await made(f"/stock/add/{item}/3")
-        await made(f"/payment/add_funds/{user}/20")
-        order = await made(f"/orders/create/{user}", "order_id")
-        await made(f"/orders/addItem/{order}/{item}/2")
-        await made(f"/orders/checkout/{order}")
-        return order
-
     async def assert_paid(self, order: str):
         client = Client(self.port, connections=1)
         answer = await client.get(f"/orders/find/{order}")
@@ -65,7 +50,7 @@ class LocalShopTests(ServerCase):
 
     async def test_up_starts_a_shop_that_sells_and_down_keeps_what_it_sold(self):
         await self.run_script("up")
-        order = await self.buy(Client(self.port))
+        order = (await self.sold_something(Client(self.port)))["order"]
         before = self.pids()
         self.assertEqual(len(before), 7)
         self.assertIn("Everything runs already", await self.run_script("up"))
@@ -79,7 +64,7 @@ class LocalShopTests(ServerCase):
 
     async def test_up_starts_only_what_does_not_run(self):
         await self.run_script("up", "--replicas", 2)
-        order = await self.buy(Client(self.port))
+        order = (await self.sold_something(Client(self.port)))["order"]
         before = self.pids()
         for name in ("stock-1", "redis-payment", "gateway"):
             os.kill(before[name], signal.SIGKILL)

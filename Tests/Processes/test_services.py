@@ -32,7 +32,7 @@ class ServicesTests(ServicesCase):
         shop = await self.started_deployment()
         client = shop.client()
 
-        things = await self._sold_something(client)
+        things = await self.sold_something(client)
         item, user, order = things["item"], things["user"], things["order"]
         self.assertEqual((await client.get(f"/stock/find/{item}")).json()["stock"], 1)
         self.assertEqual((await client.get(f"/payment/find_user/{user}")).json()["credit"], 10)
@@ -80,26 +80,11 @@ class ServicesTests(ServicesCase):
     async def _status(self, client: Client, path: str, status: int) -> bool:
         return (await client.get(path)).status == status
 
-    async def _sold_something(self, client: Client) -> dict:
-        """The ids of an item, a user and a paid order."""
-        async def made(path: str, key: str = "") -> str:
-            answer = await client.post(path)
-            self.assertEqual(answer.status, 200, f"{path}: {answer}")
-            return answer.json().get(key)
-
-        item, user = await made("/stock/item/create/5", "item_id"), await made("/payment/create_user", "user_id")
-        await made(f"/stock/add/{item}/3")
-        await made(f"/payment/add_funds/{user}/20")
-        order = await made(f"/orders/create/{user}", "order_id")
-        await made(f"/orders/addItem/{order}/{item}/2")
-        await made(f"/orders/checkout/{order}")
-        return {"item": item, "user": user, "order": order}
-
     # What is refused at the start
 
     async def test_init_writes_once_and_refuses_stores_that_differ(self):
         shop = await self.started_deployment()
-        await self._sold_something(shop.client())
+        await self.sold_something(shop.client())
         epochs = {server.name: sorted(server.ask("KEYS", "*")) for server in shop.redis_servers}
         await shop.initialize()
         self.assertEqual(epochs, {server.name: sorted(server.ask("KEYS", "*")) for server in shop.redis_servers})
@@ -154,7 +139,7 @@ class ServicesTests(ServicesCase):
         ):
             shop = await self.started_deployment()
             client = shop.client()
-            things = await self._sold_something(client)
+            things = await self.sold_something(client)
             store, [service] = shop.stores[name], shop.replicas[name]
             store.kill()
             store.wipe()
@@ -177,7 +162,7 @@ class ServicesTests(ServicesCase):
         shop = await self.started_deployment(clusters=("stock",))
         [service], cluster = shop.replicas["stock"], shop.stores["stock"]
         client = shop.client()
-        item = (await self._sold_something(client))["item"]
+        item = (await self.sold_something(client))["item"]
         # A master without its replica, so that nobody has its data.
         victim = cluster.masters()[0]
         lost = [victim] + [

@@ -18,8 +18,9 @@ public final class RedisBench: @unchecked Sendable {
     public var didComplete: (() -> Void)?
 
     public init(isCluster: Bool, clock: any ShopClock, random: any RandomSource) throws {
-        server = try RedisServer(isCluster: isCluster)
-        let options = RedisOptions(try server.url)
+        server = try RedisServer.ofStore(isCluster: isCluster)
+        try server.start()
+        let options = server.options
         let epoch = Array("0123456789abcdef".utf8)
         let handover = Handover(clock: clock, random: random)
         let _: Bool = try wait { [self] done in

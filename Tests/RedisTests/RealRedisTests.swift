@@ -2,6 +2,7 @@
 
 import Foundation
 import NIOCore
+import RedisSupport
 import Testing
 
 @testable import KontorRedis
