@@ -25,8 +25,11 @@ struct HandshakeTests {
         try await eventually("several attempts") { caller.client.counts.lost > 3 }
         try await on {
             #expect(caller.client.counts.opened == 0)
-            #expect(caller.log.reasons("A link is closed") == [reason], "logged once")
-            #expect(service.log.reasons("A link is refused") == [reason], "logged once")
+            // Now and then, not each time: on a busy machine this looks only after a long while.
+            for told in [caller.log.reasons("A link is closed"), service.log.reasons("A link is refused")] {
+                #expect(Set(told) == [reason])
+                #expect(told.count < caller.client.counts.lost)
+            }
         }
         try await caller.stop()
         try await eventually("no connection is left") { service.server.connectionCount == 0 }
