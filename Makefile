@@ -4,7 +4,7 @@
 
 BINARY := .build/release/kontor
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
-RELEASE := -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked
+RELEASE := -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked -Xlinker -ljemalloc
 
 help:
 	@echo "make run              build in release mode and serve on http://127.0.0.1:8000"
@@ -37,7 +37,7 @@ down:
 	deploy/local/down
 
 build:
-	@scripts/need libsqlite3-dev
+	@scripts/need libsqlite3-dev libjemalloc-dev
 	swift build $(RELEASE) --product kontor
 
 test: lint build test-swift test-simulation test-processes

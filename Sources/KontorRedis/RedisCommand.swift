@@ -10,9 +10,8 @@ import NIOCore
 ///
 /// It can be sent any number of times.
 public struct RedisCommand: Sendable {
-    private(set) var encoded: ByteBuffer
-    /// Arguments that were announced and not yet appended.
-    private(set) var missing: Int
+    private var arguments: RedisArguments
+    private let announced: Int
 
     /// Begins a command.
     ///
@@ -22,10 +21,8 @@ public struct RedisCommand: Sendable {
     ///   - capacity: About how many bytes they take: a good guess saves copies.
     public init(_ name: String, argumentCount: Int, capacity: Int = 96) {
         precondition(argumentCount >= 0, "a command has a negative number of arguments")
-        encoded = ByteBuffer()
-        encoded.reserveCapacity(capacity + name.utf8.count + 32)
-        missing = argumentCount + 1
-        writeHeader(UInt8(ascii: "*"), argumentCount + 1)
+        announced = argumentCount + 1
+        arguments = RedisArguments(ofCommandWith: announced, capacity: capacity + name.utf8.count + 32)
         append(name)
     }
 
@@ -40,34 +37,66 @@ public struct RedisCommand: Sendable {
         for argument in arguments { append(argument) }
     }
 
+    var encoded: ByteBuffer { arguments.encoded }
+    /// Arguments that were announced and not yet appended.
+    var missing: Int { announced - arguments.count }
+
     /// Appends an argument.
+    public mutating func append(_ text: String) { arguments.append(text) }
+    /// Appends an argument.
+    public mutating func append(_ bytes: some Collection<UInt8>) { arguments.append(bytes) }
+    /// Appends an argument: what can be read from the buffer.
+    public mutating func append(_ bytes: ByteBuffer) { arguments.append(bytes) }
+    /// Appends a number in digits.
+    public mutating func append(_ number: some BinaryInteger) { arguments.append(number) }
+    /// Appends all of these.
+    public mutating func append(_ more: RedisArguments) { arguments.append(more) }
+}
+
+/// Arguments as they go over the wire, for a command that gets them from several places.
+public struct RedisArguments: Sendable {
+    private(set) var encoded = ByteBuffer()
+    public private(set) var count = 0
+
+    public init() {}
+
+    /// Of a command with its own name among them.
+    fileprivate init(ofCommandWith arguments: Int, capacity: Int) {
+        encoded.reserveCapacity(capacity)
+        writeHeader(UInt8(ascii: "*"), arguments)
+    }
+
+    /// On the wire.
+    public var byteCount: Int { encoded.readableBytes }
+
     public mutating func append(_ text: String) {
         begin(text.utf8.count)
         encoded.writeString(text)
         end()
     }
 
-    /// Appends an argument.
     public mutating func append(_ bytes: some Collection<UInt8>) {
         begin(bytes.count)
         encoded.writeBytes(bytes)
         end()
     }
 
-    /// Appends an argument: what can be read from the buffer.
     public mutating func append(_ bytes: ByteBuffer) {
         begin(bytes.readableBytes)
         encoded.writeImmutableBuffer(bytes)
         end()
     }
 
-    /// Appends a number in digits.
     public mutating func append(_ number: some BinaryInteger) { append(String(number)) }
 
-    private mutating func begin(_ count: Int) {
-        precondition(missing > 0, "a command got more arguments than were announced")
-        missing -= 1
-        writeHeader(UInt8(ascii: "$"), count)
+    public mutating func append(_ more: RedisArguments) {
+        count += more.count
+        encoded.writeImmutableBuffer(more.encoded)
+    }
+
+    private mutating func begin(_ bytes: Int) {
+        count += 1
+        writeHeader(UInt8(ascii: "$"), bytes)
     }
 
     private mutating func end() { encoded.writeInteger(0x0D0A as UInt16) }

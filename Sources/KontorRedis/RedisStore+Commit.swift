@@ -12,7 +12,7 @@ extension RedisStore {
         var pending = batches.count
         let now = clock.wallMilliseconds
         for batch in batches {
-            var call = CommitCall(epoch: epoch, epochKey: RedisKeys.epoch(batch.partition))
+            var call = CommitCall()
             for member in batch.members { call.add(changes[member.index], member.partition, versions[member.index], now: now) }
             send(call, to: batch.partition) { [self] result in
                 for (place, member) in batch.members.enumerated() {
@@ -35,7 +35,7 @@ extension RedisStore {
         _ call: CommitCall, to partition: Int, isLoaded: Bool = true,
         completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
     ) {
-        var unit = [call.command(isLoaded: isLoaded)]
+        var unit = [call.command(epoch: epoch, key: RedisKeys.epoch(partition), isLoaded: isLoaded)]
         if options.replicas > 0 { unit.append(waitCommand) }
         client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
             // The server has restarted, or is another one: it has not run, and the script's text goes along.
@@ -138,68 +138,5 @@ extension RedisStore {
     func note(read partitions: some Sequence<Int>) {
         guard options.replicas > 0 else { return }
         for partition in partitions { readPartitions.insert(client.isCluster ? partition : 0) }
-    }
-}
-
-/// The keys and arguments of one call of ``CommitScript``.
-struct CommitCall {
-    private var keys: [String]
-    private var arguments: [[UInt8]]
-
-    init(epoch: [UInt8], epochKey: String) {
-        keys = [epochKey]
-        arguments = [epoch]
-    }
-
-    mutating func add(_ change: GroupChange, _ partition: Int, _ version: Version, now: Int64) {
-        let head = RedisKeys.head(change.group, partition)
-        var changedHead: Record??
-        var names: [String] = []
-        var values: [[UInt8]] = []
-        var hasOpenWork = false
-        change.draft.forEachChange { member, record in
-            if member == .head { return changedHead = .some(record) }
-            names.append(RedisKeys.member(member, ofHead: head))
-            values.append(how(member, record, mustBeNew: change.absent.contains(member), now: now))
-            values.append(record.map(RecordBytes.bytes) ?? [])
-            if member.isOpenWork { hasOpenWork = true }
-        }
-        keys.append(head)
-        if hasOpenWork { keys.append(RedisKeys.open(change.group.kind, partition)) }
-        keys += names
-        var mode: [UInt8]
-        var value = RecordBytes.bytes(version)
-        switch changedHead {
-        case .some(.some(let record)):
-            mode = [UInt8(ascii: "h")]
-            value += RecordBytes.bytes(record)
-        case .some(.none): mode = [UInt8(ascii: "e")]
-        case .none:
-            let isHeadless = change.draft.contains(.head) && change.draft[.head] == nil
-            mode = [UInt8(ascii: isHeadless ? "e" : "v")]
-        }
-        if hasOpenWork { mode.append(UInt8(ascii: "x")) }
-        arguments += [RecordBytes.bytes(change.expected), mode, value, Array("\(names.count)".utf8)]
-        arguments += values
-    }
-
-    /// What happens to a member's record, in the script's letters.
-    private func how(_ member: Member, _ record: Record?, mustBeNew: Bool, now: Int64) -> [UInt8] {
-        let open = !member.isOpenWork ? "." : record?.isLock == true ? "+" : "-"
-        guard let record else { return Array("d\(open)".utf8) }
-        let left = record.removableFrom.map { "\(max(1, $0 - now))" } ?? ""
-        return Array("\(mustBeNew ? "n" : "s")\(open)\(left)".utf8)
-    }
-
-    func command(isLoaded: Bool) -> RedisCommand {
-        let framing = 12
-        let bytes = keys.reduce(0) { $0 + $1.utf8.count + framing } + arguments.reduce(0) { $0 + $1.count + framing }
-        var command = RedisCommand(
-            isLoaded ? "EVALSHA" : "EVAL", argumentCount: 2 + keys.count + arguments.count, capacity: bytes + 128)
-        command.append(isLoaded ? CommitScript.digest : CommitScript.source)
-        command.append("\(keys.count)")
-        for key in keys { command.append(key) }
-        for argument in arguments { command.append(argument) }
-        return command
     }
 }

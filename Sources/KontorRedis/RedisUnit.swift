@@ -30,7 +30,7 @@ final class RedisUnit {
         completion: @escaping Completion
     ) {
         precondition(!commands.isEmpty, "a unit has no command")
-        precondition(commands.allSatisfy { $0.missing == 0 }, "a command lacks arguments that were announced")
+        precondition(commands.allSatisfy { $0.missing == 0 }, "a command has not the arguments that were announced")
         precondition((0..<RedisSlot.count).contains(slot), "a unit is for a slot that no cluster has")
         self.commands = commands
         byteCount = commands.reduce(0) { $0 + $1.encoded.readableBytes }

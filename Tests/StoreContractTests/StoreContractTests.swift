@@ -59,6 +59,27 @@ struct StoreContractTests {
         #expect(try under.load([Touch(item(1)), Touch(item(2))]).map(\.head) == [account(11), account(20)])
     }
 
+    @Test("one call takes thousands of groups, each with its members", arguments: StoreKind.allCases)
+    func manyGroups(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        let stale = 4_321
+        try under.write(item(stale), [(.head, account(1))])
+        let touches = (0..<9_000).map { Touch(item($0), .hold(saga($0))) }
+        let versions = try under.load(touches).map(\.version)
+        let changes = touches.indices.map { number in
+            GroupChange(
+                group: item(number), expected: number == stale ? .absent : versions[number],
+                writes: [(.head, account(Int64(number))), (.hold(saga(number)), hold(1))])
+        }
+        let outcomes = try under.commit(changes)
+        #expect(outcomes.indices.allSatisfy { outcomes[$0] == ($0 == stale ? .conflict : .committed) })
+        let loaded = try under.load(touches)
+        for number in touches.indices where number != stale {
+            #expect(loaded[number].head == account(Int64(number)) && loaded[number].member == hold(1))
+        }
+        #expect(loaded[stale].head == account(1) && loaded[stale].member == nil)
+    }
+
     @Test("a change that takes a member for absent meets a conflict if it is there", arguments: StoreKind.allCases)
     func guesses(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
