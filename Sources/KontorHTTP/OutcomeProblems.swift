@@ -125,7 +125,10 @@ enum OutcomeProblems {
         case .unreachable: why = "The store cannot be reached"
         }
         if request.isRead { return Problem(.readUnavailable, "\(why). Try again in a moment.", request.ids) }
-        return Problem(.unavailable, "\(why). Nothing was changed; send the request again in a moment.", request.ids)
+        return Problem(
+            .unavailable,
+            "\(why). Nothing was changed; send the request again in a moment. If it repeats an earlier one, the outcome of that one stands.",
+            request.ids)
     }
 
     static func unknown(_ request: ShopRequest) -> Problem {

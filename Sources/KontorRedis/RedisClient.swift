@@ -81,6 +81,9 @@ public final class RedisClient {
     /// The nodes that own slots: the one node of a store that is no cluster. Empty until it has started.
     public var masters: [RedisAddress] { topology.masters }
 
+    /// The node that owns a slot, as far as is known.
+    public func master(ofSlot slot: Int) -> RedisAddress? { topology.owner(of: slot) }
+
     /// The slot that a key belongs to, in any form of store.
     public func slot(of key: some Collection<UInt8>) -> Int { RedisSlot.of(key) }
 
@@ -92,20 +95,22 @@ public final class RedisClient {
     /// commands, and when a connection is lost.
     ///
     /// - Parameters:
+    ///   - trailer: Is sent once behind all units with one that go to the same connection in this turn, and is answered to each of them, as
+    ///     their last reply: one `WAIT` for many writes. It must be the same for all.
     ///   - slot: Which all keys of the unit belong to. Without meaning where the store is no cluster.
     ///   - deadline: After this the unit is not sent (again). Once sent, it is waited for as long as the connection lives.
-    ///   - completion: Gets one reply for each command. All other errors that Redis answers are replies, too.
+    ///   - completion: Gets one reply for each command, and the trailer's. All other errors that Redis answers are replies, too.
     public func send(
-        _ unit: [RedisCommand], slot: Int, lane: RedisLane, deadline: NIODeadline,
+        _ unit: [RedisCommand], then trailer: RedisCommand? = nil, slot: Int, lane: RedisLane, deadline: NIODeadline,
         completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
     ) {
         eventLoop.preconditionInEventLoop()
-        dispatch(RedisUnit(unit, slot: slot, lane: lane, deadline: deadline, completion: completion))
+        dispatch(RedisUnit(unit, then: trailer, slot: slot, lane: lane, deadline: deadline, completion: completion))
     }
 
     /// Sends the same unit of writes without keys to all masters.
     ///
-    /// - Parameter completion: Gets what ``send(_:slot:lane:deadline:completion:)`` gives, for each master. Nothing if
+    /// - Parameter completion: Gets what ``send(_:then:slot:lane:deadline:completion:)`` gives, for each master. Nothing if
     ///   no master is known.
     public func sendToAllMasters(
         _ unit: [RedisCommand], deadline: NIODeadline,

@@ -106,7 +106,7 @@ final class RedisConnection: ChannelInboundHandler {
     private func flush() {
         isFlushScheduled = false
         guard case .ready = state, outgoing.readableBytes > 0 else { return }
-        pipeline.didWrite()
+        if let trailer = pipeline.endTurn(now: .now()) { outgoing.writeImmutableBuffer(trailer.encoded) }
         write(outgoing)
         outgoing = ByteBuffer()
         if commandTimer == nil { watchCommands() }
@@ -165,7 +165,7 @@ extension RedisConnection {
         case .ready:
             switch pipeline.receive(reply, now: now) {
             case .more: break
-            case .finished(let unit): owner?.connection(self, finished: unit)
+            case .finished(let units): for unit in units { owner?.connection(self, finished: unit) }
             case .unasked: close("the server said something unasked: \(reply.errorText ?? "a reply")")
             }
         }

@@ -5,18 +5,19 @@ import NIOCore
 /// Units in the order in which they were sent, until their last reply.
 struct RedisPipeline {
     private struct Entry {
-        let unit: RedisUnit
+        /// nil: the trailer of the units before it.
+        let unit: RedisUnit?
         let isAsking: Bool
         let sentAt: NIODeadline
         /// Replies that came, those to `ASKING` included.
         var received = 0
 
-        var missing: Int { unit.commands.count * (isAsking ? 2 : 1) - received }
+        var missing: Int { (unit?.commands.count ?? 1) * (isAsking ? 2 : 1) - received }
     }
 
     enum Reception {
         case more
-        case finished(RedisUnit)
+        case finished([RedisUnit])
         /// Nothing was asked.
         case unasked
     }
@@ -24,21 +25,35 @@ struct RedisPipeline {
     private var entries = CircularBuffer<Entry>()
     /// So many of the last entries are still to be written.
     private var unwritten = 0
+    /// What is to be sent behind them.
+    private var trailer: RedisCommand?
+    /// All their own replies have come; the trailer's has not.
+    private var trailing: [RedisUnit] = []
     private var answeredAt = NIODeadline.uptimeNanoseconds(0)
     private(set) var byteCount = 0
-
-    var count: Int { entries.count }
+    /// Units that are not finished.
+    private(set) var count = 0
 
     /// - Parameter isAsking: whether `ASKING` goes before each command.
     mutating func append(_ unit: RedisUnit, isAsking: Bool, now: NIODeadline) {
         unit.replies.removeAll(keepingCapacity: true)
         entries.append(Entry(unit: unit, isAsking: isAsking, sentAt: now))
         byteCount += unit.byteCount
+        count += 1
         unwritten += 1
+        if let own = unit.trailer { trailer = own }
     }
 
-    /// What was appended is on its way, and may arrive whatever happens.
-    mutating func didWrite() { unwritten = 0 }
+    /// What was appended is on its way now, and may arrive whatever happens.
+    ///
+    /// - Returns: what must go behind it.
+    mutating func endTurn(now: NIODeadline) -> RedisCommand? {
+        unwritten = 0
+        guard let trailer else { return nil }
+        self.trailer = nil
+        entries.append(Entry(unit: nil, isAsking: false, sentAt: now))
+        return trailer
+    }
 
     mutating func receive(_ reply: RESPValue, now: NIODeadline) -> Reception {
         guard entries.count > unwritten else { return .unasked }
@@ -46,11 +61,22 @@ struct RedisPipeline {
         let first = entries.startIndex
         let isToAsking = entries[first].isAsking && entries[first].received.isMultiple(of: 2)
         entries[first].received += 1
-        if !isToAsking { entries[first].unit.replies.append(reply) }
+        if !isToAsking { entries[first].unit?.replies.append(reply) }
         if entries[first].missing > 0 { return .more }
-        let unit = entries.removeFirst().unit
-        byteCount -= unit.byteCount
-        return .finished(unit)
+        guard let unit = entries.removeFirst().unit else {
+            for unit in trailing { unit.replies.append(reply) }
+            defer { trailing.removeAll(keepingCapacity: true) }
+            return finish(trailing)
+        }
+        if unit.trailer == nil { return finish([unit]) }
+        trailing.append(unit)
+        return .more
+    }
+
+    private mutating func finish(_ units: [RedisUnit]) -> Reception {
+        count -= units.count
+        for unit in units { byteCount -= unit.byteCount }
+        return .finished(units)
     }
 
     /// Until when the server must say something; nil if nothing waits for a reply.
@@ -63,11 +89,10 @@ struct RedisPipeline {
 
     /// Takes all out when the connection is lost.
     mutating func drain() -> (sent: [RedisUnit], unsent: [RedisUnit]) {
-        let units = entries.map(\.unit)
-        let split = units.count - unwritten
-        entries.removeAll()
-        unwritten = 0
-        byteCount = 0
-        return (Array(units[..<split]), Array(units[split...]))
+        let split = entries.count - unwritten
+        let sent = trailing + entries.prefix(split).compactMap(\.unit)
+        let unsent = entries.dropFirst(split).compactMap(\.unit)
+        self = RedisPipeline()
+        return (sent, unsent)
     }
 }

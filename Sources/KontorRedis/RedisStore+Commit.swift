@@ -35,9 +35,8 @@ extension RedisStore {
         _ call: CommitCall, to partition: Int, isLoaded: Bool = true,
         completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
     ) {
-        var unit = [call.command(epoch: epoch, key: RedisKeys.epoch(partition), isLoaded: isLoaded)]
-        if options.replicas > 0 { unit.append(waitCommand) }
-        client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+        let command = call.command(epoch: epoch, key: RedisKeys.epoch(partition), isLoaded: isLoaded)
+        client.send([command], then: waitCommand, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
             // The server has restarted, or is another one: it has not run, and the script's text goes along.
             if isLoaded, case .success(let replies) = result, replies.first?.errorText?.hasPrefix("NOSCRIPT") == true {
                 send(call, to: partition, isLoaded: false, completion: completion)
@@ -47,8 +46,10 @@ extension RedisStore {
         }
     }
 
-    var waitCommand: RedisCommand {
-        RedisCommand("WAIT", "\(options.replicas)", "\(RedisStoreLimits.replicasMilliseconds)")
+    /// Behind all that a turn writes to a master.
+    var waitCommand: RedisCommand? {
+        guard options.replicas > 0 else { return nil }
+        return RedisCommand("WAIT", "\(options.replicas)", "\(RedisStoreLimits.replicasMilliseconds)")
     }
 
     /// Whether all replicas have what came before the `WAIT` that ends a unit.
@@ -92,7 +93,7 @@ extension RedisStore {
     /// it stands. A write of our own, on a connection of the master that was read from, and `WAIT` behind it tell.
     public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
         if let failure { return completion(.failure(failure)) }
-        for partition in readPartitions.sorted() {
+        for partition in fencePartitions() {
             fenceNumber += 1
             let number = fenceNumber
             fences.insert(number)
@@ -111,6 +112,16 @@ extension RedisStore {
             ))
     }
 
+    /// Of each master that was read from one will do. (If a slot has moved since, the store has failed: see
+    /// ``connectionsDidChange()``.)
+    private func fencePartitions() -> [Int] {
+        var masters: Set<RedisAddress> = []
+        return readPartitions.sorted().filter { partition in
+            guard let master = client.master(ofSlot: RedisKeys.slots[partition]) else { return true }
+            return masters.insert(master).inserted
+        }
+    }
+
     private func tellFenceWaiters() {
         let first = fences.min() ?? .max
         let due = fenceWaiters.filter { $0.through < first }
@@ -121,8 +132,8 @@ extension RedisStore {
     /// Tries until the replicas have it, or the store has failed.
     private func fence(_ partition: Int, completion: @escaping () -> Void) {
         if failure != nil { return completion() }
-        let unit = [RedisCommand("SET", RedisKeys.fence(partition), ""), waitCommand]
-        client.send(unit, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+        let unit = [RedisCommand("SET", RedisKeys.fence(partition), "")]
+        client.send(unit, then: waitCommand, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
             if case .success(let replies) = result, replies.first?.errorText == nil, isReplicated(replies) {
                 completion()
             } else {
@@ -134,9 +145,9 @@ extension RedisStore {
         }
     }
 
-    /// Remembers what the next barrier must wait for: of each master one partition will do.
+    /// Remembers what the next barrier must wait for.
     func note(read partitions: some Sequence<Int>) {
         guard options.replicas > 0 else { return }
-        for partition in partitions { readPartitions.insert(client.isCluster ? partition : 0) }
+        readPartitions.formUnion(partitions)
     }
 }

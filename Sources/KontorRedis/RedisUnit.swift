@@ -7,6 +7,8 @@ final class RedisUnit {
     typealias Completion = (Result<[RESPValue], RedisFailure>) -> Void
 
     let commands: [RedisCommand]
+    /// See ``RedisClient/send(_:then:slot:lane:deadline:completion:)``.
+    let trailer: RedisCommand?
     let byteCount: Int
     let slot: Int
     let lane: RedisLane
@@ -26,13 +28,14 @@ final class RedisUnit {
     var lastReason: String?
 
     init(
-        _ commands: [RedisCommand], slot: Int, lane: RedisLane, deadline: NIODeadline, pinned: RedisAddress? = nil,
-        completion: @escaping Completion
+        _ commands: [RedisCommand], then trailer: RedisCommand? = nil, slot: Int, lane: RedisLane, deadline: NIODeadline,
+        pinned: RedisAddress? = nil, completion: @escaping Completion
     ) {
         precondition(!commands.isEmpty, "a unit has no command")
         precondition(commands.allSatisfy { $0.missing == 0 }, "a command has not the arguments that were announced")
         precondition((0..<RedisSlot.count).contains(slot), "a unit is for a slot that no cluster has")
         self.commands = commands
+        self.trailer = trailer
         byteCount = commands.reduce(0) { $0 + $1.encoded.readableBytes }
         self.slot = slot
         self.lane = lane

@@ -105,7 +105,7 @@ class Shop:
             memory.is_paid = True
         elif attempt.fate is Fate.REFUSED and isinstance(outcome, Answer):
             attempt.problem = outcome.problem
-            self._check_refusal_of_paid(memory, attempt)
+            self._check_refusal_of_paid(memory, attempt, outcome.json()["detail"])
             self._remember_refusal(memory, attempt, outcome)
         return outcome
 
@@ -164,9 +164,9 @@ class Shop:
     def _touch(self, *accounts):
         self.history.recent_accounts.update(accounts)
 
-    def _check_refusal_of_paid(self, order: Order, attempt: Attempt):
-        """Only 429 may meet a paid order: it is said before anybody looks at the order."""
-        if attempt.problem == "overloaded":
+    def _check_refusal_of_paid(self, order: Order, attempt: Attempt, detail: str):
+        """Only what is said before anybody looked at the order may meet a paid one."""
+        if attempt.problem == "overloaded" or (attempt.problem == "unavailable" and "cannot be reached" in detail):
             return
         for earlier in order.attempts:
             if earlier.fate is Fate.DONE and earlier.ended < attempt.started:

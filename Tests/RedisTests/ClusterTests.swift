@@ -47,6 +47,33 @@ private final class Ports: Sendable {
         #expect(new.names == ["SET"])
     }
 
+    @Test func `many writes of a turn have one WAIT, and one that is sent on has its own`() throws {
+        let new = try FakeServer { request in
+            switch request.words[0] {
+            case "SET": .reply("+OK\r\n")
+            case "WAIT": .reply(":2\r\n")
+            default: nil
+            }
+        }
+        let newPort = new.address.port
+        let ports = Ports()
+        let old = try FakeServer { request in
+            switch request.words[0] {
+            case "SET": .reply(request.words[2] == "2" ? "-MOVED 15495 :\(newPort)\r\n" : "+OK\r\n")
+            case "WAIT": .reply(":1\r\n")
+            default: ports.answer(request)
+            }
+        }
+        ports.set([old.address.port])
+        try withClient(old.options) { (client) throws in
+            let units = (1...3).map { [RedisCommand("SET", "a", "\($0)")] }
+            let outcomes = try client.sendAll(units, then: RedisCommand("WAIT", "1", "100"), key: "a")
+            #expect(outcomes.map(\.replies) == [1, 2, 1].map { [.simple("OK"), .integer($0)] })
+        }
+        #expect(old.names == ["SET", "SET", "SET", "WAIT"])
+        #expect(new.names == ["SET", "WAIT"])
+    }
+
     @Test func `who is told to ask elsewhere asks there, once and with ASKING`() throws {
         let new = try FakeServer { request in
             switch request.words[0] {

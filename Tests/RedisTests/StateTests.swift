@@ -7,8 +7,19 @@ import Testing
 
 private func time(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(UInt64(milliseconds) * 1_000_000) }
 
-private func unit(_ count: Int = 1, deadline: NIODeadline = .distantFuture) -> RedisUnit {
-    RedisUnit(Array(repeating: RedisCommand("PING"), count: count), slot: 0, lane: .writes, deadline: deadline) { _ in }
+private func unit(
+    _ count: Int = 1, then trailer: RedisCommand? = nil, deadline: NIODeadline = .distantFuture
+) -> RedisUnit {
+    RedisUnit(
+        Array(repeating: RedisCommand("PING"), count: count), then: trailer, slot: 0, lane: .writes, deadline: deadline
+    ) { _ in }
+}
+
+extension RedisPipeline {
+    fileprivate mutating func end() {
+        let trailer = endTurn(now: time(0))
+        #expect(trailer == nil)
+    }
 }
 
 @Suite struct PipelineTests {
@@ -17,10 +28,10 @@ private func unit(_ count: Int = 1, deadline: NIODeadline = .distantFuture) -> R
         let units = [unit(2), unit(1)]
         pipeline.append(units[0], isAsking: true, now: time(0))
         pipeline.append(units[1], isAsking: false, now: time(0))
-        pipeline.didWrite()
+        pipeline.end()
         var finished: [RedisUnit] = []
         for number in 1...5 {
-            if case .finished(let unit) = pipeline.receive(.integer(Int64(number)), now: time(1)) { finished.append(unit) }
+            if case .finished(let units) = pipeline.receive(.integer(Int64(number)), now: time(1)) { finished += units }
         }
         #expect(finished.map { $0 === units[0] } == [true, false])
         #expect(units.map(\.replies) == [[.integer(2), .integer(4)], [.integer(5)]])
@@ -31,11 +42,43 @@ private func unit(_ count: Int = 1, deadline: NIODeadline = .distantFuture) -> R
         }
     }
 
+    @Test func `one trailer ends all units of a turn that bear one, and is nobody's else`() {
+        var pipeline = RedisPipeline()
+        let wait = RedisCommand("WAIT", "1", "100")
+        let units = [unit(then: wait), unit(), unit(then: wait)]
+        let later = unit(then: wait)
+        for unit in units { pipeline.append(unit, isAsking: false, now: time(0)) }
+        let trailers = [pipeline.endTurn(now: time(0)), pipeline.endTurn(now: time(0))]
+        #expect(trailers.map { $0?.encoded } == [wait.encoded, nil])
+        pipeline.append(later, isAsking: false, now: time(0))
+        var finished: [[RedisUnit]] = []
+        for number in 1...4 {
+            if case .finished(let units) = pipeline.receive(.integer(Int64(number)), now: time(1)) { finished.append(units) }
+        }
+        #expect(finished.map(\.count) == [1, 2])
+        #expect(units.map(\.replies) == [[.integer(1), .integer(4)], [.integer(2)], [.integer(3), .integer(4)]])
+        #expect(pipeline.count == 1 && later.replies.isEmpty)
+    }
+
+    @Test func `units whose trailer was not answered are lost with their connection`() {
+        var pipeline = RedisPipeline()
+        let wait = RedisCommand("WAIT", "1", "100")
+        let units = [unit(then: wait), unit(then: wait), unit(then: wait)]
+        for unit in units.prefix(2) { pipeline.append(unit, isAsking: false, now: time(0)) }
+        _ = pipeline.endTurn(now: time(0))
+        pipeline.append(units[2], isAsking: false, now: time(0))
+        _ = pipeline.receive(.integer(1), now: time(1))
+        let (sent, unsent) = pipeline.drain()
+        #expect(sent.map { unit in units.firstIndex { $0 === unit } } == [0, 1])
+        #expect(unsent.map { unit in units.firstIndex { $0 === unit } } == [2])
+        #expect(pipeline.count == 0 && pipeline.byteCount == 0)
+    }
+
     @Test func `what was not written is not counted as sent, and cannot be answered`() {
         var pipeline = RedisPipeline()
         let units = [unit(), unit(), unit()]
         pipeline.append(units[0], isAsking: false, now: time(0))
-        pipeline.didWrite()
+        pipeline.end()
         pipeline.append(units[1], isAsking: false, now: time(0))
         pipeline.append(units[2], isAsking: false, now: time(0))
         _ = pipeline.receive(.null, now: time(0))
@@ -53,7 +96,7 @@ private func unit(_ count: Int = 1, deadline: NIODeadline = .distantFuture) -> R
         let patience = TimeAmount.milliseconds(100)
         #expect(pipeline.patienceEnds(patience) == nil)
         for _ in 0..<3 { pipeline.append(unit(), isAsking: false, now: time(1_000)) }
-        pipeline.didWrite()
+        pipeline.end()
         #expect(pipeline.patienceEnds(patience) == time(1_100))
         _ = pipeline.receive(.null, now: time(1_090))
         #expect(pipeline.patienceEnds(patience) == time(1_190))

@@ -52,20 +52,22 @@ struct TestClient: Sendable {
 
     /// Sends units in one turn of the event loop.
     func sendAll(
-        _ units: [[RedisCommand]], key: String = "", lane: RedisLane = .writes, seconds: Double = 10
+        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes, seconds: Double = 10
     ) throws -> [Outcome] {
-        try begin(units, key: key, lane: lane, seconds: seconds).within(seconds: 30).wait()
+        try begin(units, then: trailer, key: key, lane: lane, seconds: seconds).within(seconds: 30).wait()
     }
 
     func begin(
-        _ units: [[RedisCommand]], key: String = "", lane: RedisLane = .writes, seconds: Double = 10
+        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes, seconds: Double = 10
     ) -> EventLoopFuture<[Outcome]> {
         let promises = units.map { _ in loop.makePromise(of: Outcome.self) }
         loop.execute {
             let client = client.value
             let deadline = NIODeadline.now() + .milliseconds(Int64(seconds * 1_000))
             for (unit, promise) in zip(units, promises) {
-                client.send(unit, slot: client.slot(of: key.utf8), lane: lane, deadline: deadline) { promise.succeed($0) }
+                client.send(unit, then: trailer, slot: client.slot(of: key.utf8), lane: lane, deadline: deadline) {
+                    promise.succeed($0)
+                }
             }
         }
         return EventLoopFuture.whenAllSucceed(promises.map(\.futureResult), on: loop)
