@@ -1,5 +1,5 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
-.PHONY: help run up down build test test-swift test-simulation test-processes test-faults simulate mutants overload soak \
+.PHONY: help run up down build test test-swift test-simulation test-processes test-faults test-public simulate mutants overload soak \
 	bench-services lint format clean
 
 BINARY := .build/release/kontor
@@ -13,6 +13,7 @@ help:
 	@echo "make test             install what the tests need, and run all of them"
 	@echo "make test-swift       the Swift tests only: rules, saga, services, stores, HTTP, tidiness"
 	@echo "make test-processes   the tests that start, kill and starve the real binary"
+	@echo "make test-public      the suites in test/, at length: correctness, stress, 20 consistency runs each way, both stores (5 min)"
 	@echo "make test-simulation  2,000 simulated worlds, the same each time, and a minute of new ones"
 	@echo "make simulate         10,000 simulated worlds: crashes, lost messages, wrong clocks, a store that fails over"
 	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (half an hour)"
@@ -71,6 +72,12 @@ test-faults: build
 	@scripts/need python3 redis-server nginx iproute2 iptables
 	cd Tests/Processes && KONTOR_FAULTS=10 KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest -v \
 		test_service_kills test_cluster test_partitions
+
+# Freshly started shops: embedded, and three services over Redis behind the gateway. First, that the suites can fail.
+test-public: build
+	@scripts/need python3 python3-venv redis-server nginx
+	cd Tests/Processes && KONTOR_CONSISTENCY_RUNS=20 KONTOR_STRESS_SECONDS=20 KONTOR_BINARY=$(CURDIR)/$(BINARY) \
+		python3 -m unittest -v test_suites_judge test_suites
 
 bench-services: build
 	@scripts/need python3 redis-server nginx wrk

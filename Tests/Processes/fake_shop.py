@@ -1,57 +1,41 @@
 """A shop in memory with idempotency keys that keeps its promises, or breaks one of them: to test who judges it."""
 
-import asyncio
 import json
 import uuid
 from collections import Counter
 
+from http_client import Answer
+from loopback_server import LoopbackServer
 
-class FakeShop:
+
+class FakeShop(LoopbackServer):
     """Serves the writes of `keyed_load` and the reads of its judge. `fault` names the promise that it breaks, now and then."""
 
     def __init__(self, random, fault: str = None):
+        super().__init__()
         self._random = random
         self._fault = fault
-        self._server = None
-        self._writers = set()
         self._kept = {}
         self._stock, self._prices, self._credit, self._payments, self._orders = {}, {}, {}, {}, {}
-        self.port = 0
-
-    async def start(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     def kill(self):
         """Hangs up on everybody; what it knows is kept."""
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
+        super().kill()
         if self._fault == "loses its keys when it is killed":
             self._kept.clear()
 
     def _strikes(self, fault: str, chance: float = 0.1) -> bool:
         return self._fault == fault and self._random.random() < chance
 
-    async def _serve(self, reader, writer):
-        self._writers.add(writer)
+    async def answer(self, method: str, path: str, headers: dict) -> Answer | None:
         try:
-            while True:
-                lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                method, path, _ = lines[0].split(" ")
-                headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-                status, content, replayed = self._answer(method, path, headers.get("idempotency-key", "").strip('"'))
-                body = json.dumps(content).encode()
-                kind = "application/json" if status < 400 else "application/problem+json"
-                extra = "idempotent-replayed: true\r\n" if replayed else ""
-                head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
-                writer.write(head.encode() + body)
-        except (asyncio.IncompleteReadError, ConnectionError, KeyError):
+            status, content, replayed = self._answer(method, path, headers.get("idempotency-key", "").strip('"'))
+        except KeyError:
             # A broken promise can take away what a later request asks for: hung up on, as by a server that fails.
-            pass
-        finally:
-            self._writers.discard(writer)
-            writer.close()
+            return None
+        kind = "application/json" if status < 400 else "application/problem+json"
+        extra = {"idempotent-replayed": "true"} if replayed else {}
+        return Answer(status, {"content-type": kind, **extra}, json.dumps(content).encode())
 
     def _answer(self, method: str, path: str, key: str):
         segments = path.split("/")[1:]

@@ -193,15 +193,20 @@ class Server:
         return json.loads(answer.body)
 
 
-async def run_kontor(*arguments, environment=None, seconds=PATIENCE_SECONDS):
-    """Runs another command of the binary to its end; returns exit code and output."""
+async def run_program(seconds: float, *command, environment: dict = None, directory=REPOSITORY) -> tuple:
+    """Runs a program to its end; returns exit code and output, and fails if that takes too long."""
     process = await asyncio.create_subprocess_exec(
-        BINARY, *map(str, arguments), cwd=REPOSITORY, stdin=asyncio.subprocess.DEVNULL,
+        *map(str, command), cwd=directory, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **(environment or {})})
     try:
         output, _ = await asyncio.wait_for(process.communicate(), seconds)
     except asyncio.TimeoutError:
         process.kill()
         await process.wait()
-        raise AssertionError(f"kontor {' '.join(map(str, arguments))} did not end within {seconds} s") from None
+        raise AssertionError(f"{' '.join(map(str, command))} did not end within {seconds} s") from None
     return process.returncode, output.decode(errors="replace")
+
+
+async def run_kontor(*arguments, environment=None, seconds=PATIENCE_SECONDS):
+    """Runs another command of the binary to its end; returns exit code and output."""
+    return await run_program(seconds, BINARY, *arguments, environment=environment)

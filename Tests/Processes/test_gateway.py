@@ -5,29 +5,19 @@ import time
 
 from case import ServerCase
 from http_client import Answer, Client
+from loopback_server import LoopbackServer
 from processes import ManagedProcess
 from server import free_port, until
 from services import SERVICES, gateway_files
 
 
-class FakeService:
+class FakeService(LoopbackServer):
     """Notes each request, and does with it what `behaviour` says: ok, die, hang, or a status."""
 
     def __init__(self):
+        super().__init__(free_port())
         self.behaviour = "ok"
         self.requests = []
-        self.port = free_port()
-        self._server = None
-        self._writers = set()
-
-    async def start(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-
-    def kill(self):
-        """Nobody listens any more, and all connections are reset."""
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
 
     def keys(self) -> list:
         return [headers.get("idempotency-key") for _, headers in self.requests]
@@ -35,29 +25,15 @@ class FakeService:
     def lines(self) -> list:
         return [line for line, _ in self.requests if "/health/" not in line]
 
-    async def _serve(self, reader, writer):
-        self._writers.add(writer)
-        try:
-            while True:
-                lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-                await reader.readexactly(int(headers.get("content-length", 0)))
-                self.requests.append((lines[0].rsplit(" ", 1)[0], headers))
-                if self.behaviour == "die":
-                    return writer.transport.abort()
-                if self.behaviour == "hang":
-                    await asyncio.sleep(3_600)
-                status = 200 if self.behaviour == "ok" else self.behaviour
-                body = b'{"type":"/problems/from-the-service"}' if status >= 400 else b'{"done":true}'
-                kind = "application/problem+json" if status >= 400 else "application/json"
-                writer.write(
-                    f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            # The gateway hung up, or the test is over.
-            pass
-        finally:
-            self._writers.discard(writer)
-            writer.close()
+    async def answer(self, method: str, path: str, headers: dict) -> Answer | None:
+        self.requests.append((f"{method} {path}", headers))
+        if self.behaviour == "die":
+            return None
+        if self.behaviour == "hang":
+            await asyncio.sleep(3_600)
+        if self.behaviour == "ok":
+            return Answer(200, {"content-type": "application/json"}, b'{"done":true}')
+        return Answer(self.behaviour, {"content-type": "application/problem+json"}, b'{"type":"/problems/from-the-service"}')
 
 
 class _Nginx(ManagedProcess):

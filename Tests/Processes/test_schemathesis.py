@@ -5,35 +5,31 @@ The version is pinned in requirements-schemathesis.txt, and installed into a vir
 installed or did not run, the test fails. KONTOR_SEED repeats a run.
 """
 
-import asyncio
 import json
-import os
-import sys
 import unittest
 from pathlib import Path
 
 from case import ServerCase
-from server import REPOSITORY
+from server import run_program
+from virtual_environment import installed
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements-schemathesis.txt"
-ENVIRONMENT = REPOSITORY / ".build" / "schemathesis"
 
 # Test cases for each operation in each phase: the whole takes about 20 s.
 EXAMPLES = 60
 # A run that takes longer hangs.
 RUN_SECONDS = 300
-INSTALL_SECONDS = 600
 # Fewer test cases than this for each operation mean that schemathesis gave up on some of them.
 LEAST_CASES_PER_OPERATION = 20
-# They need an order that is not paid (and has the item), which random requests do not always make. test_scenarios.py does.
+# They need an order that is not paid (and has the item), which random requests do not always make. test/microservices does.
 NEED_NOT_SUCCEED = {"DELETE /orders/remove/{order}", "DELETE /orders/removeItem/{order}/{item}"}
 METHODS = {"get", "post", "delete", "put", "patch", "head", "options"}
 
 
 class TestSchemathesis(ServerCase):
     async def test_schemathesis_finds_nothing(self):
-        program = await self.installed_schemathesis()
+        program = (await installed("schemathesis", REQUIREMENTS)) / "schemathesis"
         seed = self.seeded_random().randrange(1 << 32)
         server = await self.started_server()
         client = server.client()
@@ -49,10 +45,11 @@ class TestSchemathesis(ServerCase):
         operations = sum(len(METHODS & set(path)) for path in paths.values())
 
         report_path = self.scratch("report.json")
-        code, output = await self.run_program(
+        code, output = await run_program(
             RUN_SECONDS, program, "--config-file", HERE / "schemathesis.toml", "run",
             document, "--url", f"http://{server.host}:{server.port}", "--checks", "all", "--seed", str(seed),
-            "--max-examples", str(EXAMPLES), "--no-color", "--report", "json", "--report-json-path", report_path)
+            "--max-examples", str(EXAMPLES), "--no-color", "--report", "json", "--report-json-path", report_path,
+            environment={"PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}, directory=self.scratch("."))
         self.assertEqual(code, 0, f"schemathesis found something, or did not run:\n{output[-12_000:]}")
 
         report = json.loads(report_path.read_text())
@@ -73,33 +70,6 @@ class TestSchemathesis(ServerCase):
         self.assertEqual(never_done, [], "these were never answered with a 2xx")
         self.report(f"{report['test_cases']['generated']} test cases for {operations} operations in "
                     f"{report['running_time']:.0f} s, {report['filtered']} findings were none")
-
-    async def installed_schemathesis(self) -> Path:
-        """The program, from a virtual environment that has exactly the version that is asked for."""
-        program = ENVIRONMENT / "bin" / "schemathesis"
-        mark = ENVIRONMENT / "installed.txt"
-        wanted = REQUIREMENTS.read_text()
-        if not (program.exists() and mark.exists() and mark.read_text() == wanted):
-            for command in ([sys.executable, "-m", "venv", "--clear", ENVIRONMENT],
-                            [ENVIRONMENT / "bin" / "pip", "install", "--quiet", "-r", REQUIREMENTS]):
-                code, output = await self.run_program(INSTALL_SECONDS, *command)
-                self.assertEqual(code, 0, f"schemathesis cannot be installed:\n{output}")
-            mark.write_text(wanted)
-        return program
-
-    async def run_program(self, seconds, *command):
-        """Exit code and output."""
-        environment = {**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
-        process = await asyncio.create_subprocess_exec(
-            *map(str, command), cwd=self.scratch("."), stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environment)
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), seconds)
-        except asyncio.TimeoutError:
-            process.kill()
-            await process.wait()
-            self.fail(f"{Path(command[0]).name} did not end within {seconds} s")
-        return process.returncode, output.decode(errors="replace")
 
 
 if __name__ == "__main__":

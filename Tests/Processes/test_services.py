@@ -1,27 +1,17 @@
-"""Three services over Redis behind the gateway: the whole contract, and what they refuse to start from."""
+"""Three services over Redis behind the gateway: much at once, and what they refuse to start from. The whole contract: test_suites.py."""
 
 import asyncio
 import contextlib
 
 import test_consistency
-import test_scenarios
 from http_client import Client
 from server import run_kontor, until
 from services import SERVICES
 from services_case import ServicesCase
 
 
-class ServicesScenarioTests(ServicesCase, test_scenarios.ScenarioTests):
-    """The contract as the public clients use it, through the gateway. Each service has two replicas."""
-
-    async def started_server(self, directory=None):
-        return await self.started_deployment(replicas=2)
-
-
 class ServicesConsistencyTests(ServicesCase, test_consistency.ConsistencyTests):
     """Very many who want what is scarce, through the gateway."""
-
-    runs = 3
 
     async def started_server(self, directory=None):
         return await self.started_deployment(replicas=2)

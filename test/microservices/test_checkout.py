@@ -34,11 +34,12 @@ class CheckoutTests(ShopCase):
         self.ok("POST", f"/payment/pay/{user}/100")
 
     def test_an_order_that_failed_succeeds_when_stock_and_credit_were_added(self):
-        there, item, user = self.item(5, stock=15), self.item(5), self.user()
+        there, item, user = self.item(5, stock=15), self.item(5), self.user(15)
         order = self.order(user, there)
         self.add(order, item, 2)
         self.refused("POST", f"/orders/checkout/{order}", "out-of-stock")
         self.ok("POST", f"/stock/add/{item}/15")
+        self.ok("POST", f"/payment/pay/{user}/15")
         self.refused("POST", f"/orders/checkout/{order}", "out-of-credit")
         self.assert_untouched(order, {there: 15, item: 15}, user, 0)
         self.ok("POST", f"/payment/add_funds/{user}/15")
@@ -49,6 +50,14 @@ class CheckoutTests(ShopCase):
     def assert_untouched(self, order: str, stock: dict, user: str, credit: int):
         self.assertEqual({item: self.stock(item) for item in stock}, stock)
         self.assertEqual((self.credit(user), self.is_paid(order)), (credit, False))
+
+    def test_an_item_that_was_taken_out_and_put_back_is_sold_once(self):
+        item, user = self.item(5, stock=10), self.user(100)
+        order = self.order(user, item)
+        self.ok("DELETE", f"/orders/removeItem/{order}/{item}")
+        self.ok("POST", f"/orders/addItem/{order}/{item}")
+        self.check_out(order)
+        self.assertEqual((self.stock(item), self.credit(user), self.units(order)), (9, 95, {item: 1}))
 
     # Again
 

@@ -78,13 +78,14 @@ class KeyTests(ShopCase):
 
     def test_a_refusal_leaves_no_key(self):
         """Refused for stock and for credit, then done under the same key once it is possible."""
-        item, user = self.item(5), self.user()
+        item, user = self.item(5), self.user(5)
         order = self.order(user, item)
         taken, checked_out, paid = new_key(), new_key(), new_key()
         self.refused("POST", f"/stock/subtract/{item}/1", "out-of-stock", key=taken)
         self.refused("POST", f"/orders/checkout/{order}", "out-of-stock", key=checked_out)
         self.ok("POST", f"/stock/add/{item}/2")
         self.first(f"/stock/subtract/{item}/1", taken)
+        self.ok("POST", f"/payment/pay/{user}/5")
         self.refused("POST", f"/orders/checkout/{order}", "out-of-credit", key=checked_out)
         self.refused("POST", f"/payment/pay/{user}/5", "out-of-credit", key=paid)
         self.ok("POST", f"/payment/add_funds/{user}/10")
