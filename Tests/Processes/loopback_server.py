@@ -15,7 +15,7 @@ class LoopbackServer:
         self._writers = set()
 
     async def start(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1_024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def kill(self):

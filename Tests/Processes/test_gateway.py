@@ -1,6 +1,7 @@
 """The gateway before services that are made of nothing: what it repeats and what not, and what it says by itself."""
 
 import asyncio
+import resource
 import time
 
 from case import ServerCase
@@ -12,11 +13,12 @@ from services import SERVICES, gateway_files
 
 
 class FakeService(LoopbackServer):
-    """Notes each request, and does with it what `behaviour` says: ok, die, hang, or a status."""
+    """Notes each request, and does with it what `behaviour` says: ok, wait (for `released`), die, hang, or a status."""
 
     def __init__(self):
         super().__init__(free_port())
         self.behaviour = "ok"
+        self.released = asyncio.Event()
         self.requests = []
 
     def keys(self) -> list:
@@ -31,7 +33,9 @@ class FakeService(LoopbackServer):
             return None
         if self.behaviour == "hang":
             await asyncio.sleep(3_600)
-        if self.behaviour == "ok":
+        if self.behaviour == "wait":
+            await self.released.wait()
+        if self.behaviour in ("ok", "wait"):
             return Answer(200, {"content-type": "application/json"}, b'{"done":true}')
         return Answer(self.behaviour, {"content-type": "application/problem+json"}, b'{"type":"/problems/from-the-service"}')
 
@@ -156,6 +160,23 @@ class GatewayTests(ServerCase):
         fake.kill()
         answer = await request
         self.assertEqual((answer.status, answer.problem), (504, "outcome-unknown"), str(answer))
+
+    async def test_more_requests_are_on_their_way_at_once_than_a_process_may_usually_have_files(self):
+        """A thousand checkouts at once lost half of their connections where the limit was 1,024, as it is in most shells."""
+        limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+        try:
+            await self.gateway(replicas=1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+        [fake] = self.fakes["order"]
+        fake.behaviour = "wait"
+        client = Client(self.port, connections=400)
+        self.addCleanup(client.close)
+        checkouts = [asyncio.create_task(client.post(f"/orders/checkout/{number}")) for number in range(400)]
+        await until(lambda: len(fake.lines()) >= 400 or any(task.done() for task in checkouts), "the arrival of all requests")
+        fake.released.set()
+        self.assertEqual({answer.status for answer in await asyncio.gather(*checkouts)}, {200})
 
     async def test_an_answer_of_a_service_is_passed_on_as_it_is(self):
         client = await self.gateway(replicas=1)

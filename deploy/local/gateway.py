@@ -113,12 +113,14 @@ def configuration(
     on loopback, where the gateway asks itself. `directory` is where it keeps its files.
     """
     most = max(map(len, replicas.values()))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     values = {
         # nginx started by root would make its workers somebody who cannot see a private directory.
         "USER": f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};" if os.getuid() == 0 else "",
         "WORKERS": str(workers),
-        # Two for each request, and what else is open. The system may grant fewer files.
-        "CONNECTIONS": str(min(8_192, resource.getrlimit(resource.RLIMIT_NOFILE)[0])),
+        # Two for each request, and what else is open. The system may grant fewer files; nginx raises its own limit to what it may.
+        "CONNECTIONS": str(min(8_192, files)),
+        "FILES": str(files),
         "LOG_LEVEL": log_level,
         "DIRECTORY": str(directory),
         "ADDRESS": address,
