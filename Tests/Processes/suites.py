@@ -48,7 +48,8 @@ async def consistency(port: int, *options) -> Finding:
     program = _FOLDER / "consistency" / "run_consistency_test.py"
     code, output = await run_program(
         _PATIENCE_SECONDS + 20 * CONSISTENCY_RUNS, programs / "python", program, *options, environment=_environment(port))
-    return Finding(code, output, output.strip().rsplit("\n", 1)[-1])
+    unsaid = sum(map(int, re.findall(r"(\d+) times nobody said", output)))
+    return Finding(code, output, f"{output.splitlines()[-1]}; {unsaid} times nobody said what became of a checkout")
 
 
 async def stress(port: int, report: Path) -> Finding:

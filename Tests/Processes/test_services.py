@@ -1,4 +1,4 @@
-"""Three services over Redis behind the gateway: much at once, and what they refuse to start from. The whole contract: test_suites.py."""
+"""Three services over Redis behind the gateway: scarce things, and what they refuse to start from. The contract: test_suites.py."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The suites of `test/`, which anybody can run against any shop, find nothing in this one; `make test-public` runs them for longer."""
+"""The suites of `test/`, which anybody can run against any shop, find nothing in this one (`make test-public`: at length)."""
 
 import suites
 from case import ServerCase

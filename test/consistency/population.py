@@ -1,4 +1,4 @@
-"""What the shop has before the checkouts: items with little in stock, users with credit for one unit, and an order for each checkout."""
+"""What the shop has before the checkouts: items with little in stock, users with credit for one unit, and orders of one unit."""
 
 import asyncio
 import random

@@ -24,11 +24,11 @@ _MOST_SENTENCES = 20
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The consistency test: scarce items, and many concurrent checkouts.")
-    parser.add_argument("--one-item", action="store_true", help="one item with a stock of --items, instead of --items with one each")
+    parser.add_argument("--one-item", action="store_true", help="one item with a stock of --items, not --items with one each")
     parser.add_argument("--runs", type=int, default=1, help="how often, each time with new items, users and orders")
     parser.add_argument("--items", type=int, default=100, help="units that there are (default: %(default)s)")
     parser.add_argument("--users", type=int, default=1_000, help="users with a credit of 1 (default: %(default)s)")
-    parser.add_argument("--checkouts", type=int, default=1_000, help="orders of one unit, checked out at once (default: %(default)s)")
+    parser.add_argument("--checkouts", type=int, default=1_000, help="orders, checked out at once (default: %(default)s)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="appends what each client was told")
     parser.add_argument("--url", default=gateway_url(), help="the gateway (default: %(default)s)")
     return parser.parse_args()
@@ -52,7 +52,7 @@ async def found(shop: ShopClient, population: Population) -> Found:
 
 async def run(shop: ShopClient, scale: Scale, log_path: Path | None) -> Verdict:
     population = await populate(shop, scale)
-    started = time.monotonic()
+    started, before = time.monotonic(), shop.repetitions
     log = await told_at_once(shop, population)
     seconds = time.monotonic() - started
     if log_path:
@@ -60,7 +60,9 @@ async def run(shop: ShopClient, scale: Scale, log_path: Path | None) -> Verdict:
             file.writelines(f"{told}\n" for told in log)
     verdict = compare(population, log, await found(shop, population))
     words = [told.word for told in log]
-    print(f"{words.count('PAID')} of {len(log)} checkouts paid, {words.count('REFUSED')} refused, in {seconds:.2f} s")
+    print(
+        f"{words.count('PAID')} of {len(log)} checkouts paid, {words.count('REFUSED')} refused, in {seconds:.2f} s; "
+        f"{shop.repetitions - before} times nobody said what became of one")
     print(f"inconsistencies: stock {verdict.stock}, payment {verdict.payment}, orders {verdict.orders}", flush=True)
     for sentence in verdict.sentences[:_MOST_SENTENCES]:
         print(f"    {sentence}")

@@ -29,6 +29,8 @@ class ShopClient:
     def __init__(self, url: str):
         self._url = url.rstrip("/")
         self._slots = asyncio.Semaphore(_CONNECTIONS)
+        # Checkouts that were sent again, because nobody said what became of them.
+        self.repetitions = 0
 
     async def __aenter__(self):
         # A connection for each checkout, and what else is open, as far as the system allows.
@@ -60,6 +62,7 @@ class ShopClient:
         """The status of the first answer that says what became of it: 2xx or 4xx. Of any other, or none, the last one (0: none)."""
         for repetition in range(_REPETITIONS):
             if repetition:
+                self.repetitions += 1
                 await asyncio.sleep(_PAUSE_SECONDS)
             try:
                 async with self._session.post(f"{self._url}/orders/checkout/{order}") as answer:

@@ -55,12 +55,12 @@ def compare(population: Population, log: list, found: Found) -> Verdict:
         verdict.stock += (wrong := _wrong(found.stock[item], population.scale.stock - sold[item]))
         if wrong:
             verdict.sentences.append(
-                f"stock: {sold[item]} of item {item} were sold to clients, and of {population.scale.stock} are left {found.stock[item]}")
+                f"stock: of item {item} {sold[item]} were sold, and {found.stock[item]} of {population.scale.stock} are left")
     for user in population.users:
         verdict.payment += (wrong := _wrong(found.credit[user], CREDIT - PRICE * bought[user]))
         if wrong:
             verdict.sentences.append(
-                f"payment: user {user} was told of {bought[user]} paid orders, and of a credit of {CREDIT} is left {found.credit[user]}")
+                f"payment: user {user} has {bought[user]} paid orders, and {found.credit[user]} of a credit of {CREDIT} are left")
     for told in log:
         if told.word == "UNKNOWN":
             verdict.orders += 1
