@@ -17,9 +17,10 @@ _left = iter(())
 
 @events.test_start.add_listener
 def share_out(environment, **_):
-    """Also when a test is started anew in the browser."""
+    """Also when a test is started anew in the browser. A master has no number, and no users."""
     global _left
-    _left = iter(range(environment.runner.worker_index, int(os.environ.get("ORDERS", 100_000)), int(os.environ.get("WORKERS", 1))))
+    orders, workers = int(os.environ.get("ORDERS", 100_000)), int(os.environ.get("WORKERS", 1))
+    _left = iter(range(getattr(environment.runner, "worker_index", 0), orders, workers))
 
 
 class ChecksOut(HttpUser):
