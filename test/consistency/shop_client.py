@@ -47,14 +47,14 @@ class ShopClient:
         """A write that has to succeed before the test can begin."""
         async with self._slots, self._session.post(self._url + path) as answer:
             text = await answer.text()
-            if answer.status != 200:
+            if not 200 <= answer.status < 300:
                 raise ShopFailure(f"POST {path}: {answer.status} {text}")
             return json.loads(text) if text.startswith("{") else {}
 
     async def read(self, path: str) -> dict:
         async with self._slots, self._session.get(self._url + path) as answer:
             text = await answer.text()
-            if answer.status != 200:
+            if not 200 <= answer.status < 300:
                 raise ShopFailure(f"GET {path}: {answer.status} {text}")
             return json.loads(text, parse_float=Decimal)
 
