@@ -52,12 +52,12 @@ async def consistency(port: int, *options) -> Finding:
     return Finding(code, output, f"{output.splitlines()[-1]}; {unsaid} times nobody said what became of a checkout")
 
 
-async def stress(port: int, report: Path) -> Finding:
+async def stress(port: int, report: Path, seconds: int = STRESS_SECONDS) -> Finding:
     """With short pauses. Fails if it did not send requests of each kind; the statistics are left in the file `report`.json."""
     programs = await _programs()
     code, output = await run_program(
-        _PATIENCE_SECONDS + STRESS_SECONDS, programs / "locust", "--headless", "--users", 20, "--spawn-rate", 20,
-        "--run-time", f"{STRESS_SECONDS}s", "--only-summary", "--json-file", report, directory=_FOLDER / "stress",
+        _PATIENCE_SECONDS + seconds, programs / "locust", "--headless", "--users", 20, "--spawn-rate", 20,
+        "--run-time", f"{seconds}s", "--only-summary", "--json-file", report, directory=_FOLDER / "stress",
         environment={**_environment(port), "STRESS_WAIT_SECONDS": "0.01 0.05"})
     sent = {kind["name"]: kind["num_requests"] for kind in json.loads(report.with_suffix(".json").read_text())}
     if len(sent) < 11:

@@ -55,6 +55,6 @@ class JudgeTests(ServerCase):
         for lie in ("a refusal is told as a sale", "a sale is told as a refusal"):
             with self.subTest(lie):
                 gateway = await self.gateway(lie)
-                code, output, _ = await suites.stress(gateway.port, self.scratch("stress"))
+                code, output, _ = await suites.stress(gateway.port, self.scratch("stress"), seconds=3)
                 self.assertGreater(gateway.lies_told, 0)
                 self.assertEqual(code, 1, output)
