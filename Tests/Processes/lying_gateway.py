@@ -12,10 +12,17 @@ _REFUSED = Answer(
 # Headers that concern one connection only.
 _OF_ONE_HOP = {"connection", "keep-alive"}
 
-LIES = (
-    "a refusal is told as a sale", "a sale is told as a refusal", "a checkout is answered and not done", "all are refused",
-    "a unit gets lost", "a unit appears", "credit gets lost", "credit appears",
-)
+# Each lie, and what the consistency test has to find inconsistent.
+LIES = {
+    "a refusal is told as a sale": "orders",
+    "a sale is told as a refusal": "orders",
+    "a checkout is answered and not done": "orders",
+    "all are refused": "stock",
+    "a unit gets lost": "stock",
+    "a unit appears": "stock",
+    "credit gets lost": "payment",
+    "credit appears": "payment",
+}
 
 
 class LyingGateway(LoopbackServer):

@@ -185,6 +185,9 @@ class ServicesTests(ServicesCase):
         """Direct payments that are made and cancelled, many at a time for one user; the answers of all replicas agree with them."""
         shop = await self.started_deployment(replicas=2)
         client, readers = shop.client(), [Client(replica.port) for replica in shop.replicas["payment"]]
+        for replica in shop.replicas["payment"]:
+            # The gateway is ready as soon as one of them is; here each is asked.
+            await until(replica.answers, f"the readiness of {replica}")
         user = (await client.post("/payment/create_user")).json()["user_id"]
         await client.post(f"/payment/add_funds/{user}/100000")
 
