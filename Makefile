@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
 .PHONY: help run up down build test test-swift test-simulation test-processes test-faults test-public simulate mutants overload soak \
-	bench-services lint format clean
+	bench bench-docs bench-guard bench-services lint format clean
 
 BINARY := .build/release/kontor
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
@@ -19,6 +19,9 @@ help:
 	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (half an hour)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
 	@echo "make test-faults      10 of each fault of the three services: kills, pauses, failovers, partitions (10 min)"
+	@echo "make bench            the comparison: Kontor embedded and over Redis, nginx, PostgreSQL, Redis alone, as ratios (5 min)"
+	@echo "make bench-docs       puts what the last make bench measured into docs/performance.md, to be looked at and committed"
+	@echo "make bench-guard      instructions of the hot paths, counted by callgrind: fails if they rise by 5 %"
 	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
 	@echo "make lint             what the formatter would change"
@@ -41,7 +44,7 @@ build:
 	@scripts/need libsqlite3-dev libjemalloc-dev
 	swift build $(RELEASE) --product kontor
 
-test: lint build test-swift test-simulation test-processes
+test: lint build test-swift test-simulation bench-guard test-processes
 	@echo "All tests passed."
 
 # These wait for sockets and servers, by the clock: not beside tests that fill the processors.
@@ -78,6 +81,22 @@ test-public: build
 	@scripts/need python3 python3-venv redis-server nginx
 	cd Tests/Processes && KONTOR_CONSISTENCY_RUNS=20 KONTOR_STRESS_SECONDS=20 KONTOR_BINARY=$(CURDIR)/$(BINARY) \
 		python3 -m unittest -v test_suites_judge test_suites
+
+# Where the table, the pictures and the text of docs/performance.md go.
+RESULTS ?= .build/bench
+
+bench: build
+	@scripts/need python3 redis-server nginx postgresql
+	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Bench/compare.py --to $(RESULTS)
+
+# What the last `make bench` measured.
+bench-docs:
+	python3 Tests/Bench/compare.py --to $(RESULTS) --docs
+
+bench-guard:
+	@scripts/need libsqlite3-dev libjemalloc-dev python3 valgrind binutils
+	swift build $(RELEASE) --product kontor-guard
+	python3 Tests/Guard/guard.py
 
 bench-services: build
 	@scripts/need python3 redis-server nginx wrk

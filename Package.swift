@@ -94,6 +94,14 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        // What bench-guard counts the instructions of: no part of the product.
+        .executableTarget(
+            name: "kontor-guard",
+            dependencies: [
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorSimulation",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], path: "Tests/Guard", exclude: ["guard.py", "thresholds.json"]),
         .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
         .testTarget(
             name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),

@@ -49,7 +49,7 @@ public final class JourneyScenario: Scenario {
             return
         }
         if journey.step == .create {
-            guard let order = Self.orderID(in: body) else {
+            guard let order = AnswerBody.createdID(in: body) else {
                 journeys[ticket.number] = nil
                 return
             }
@@ -76,14 +76,5 @@ public final class JourneyScenario: Scenario {
             request.append(order)
         }
         request.endHead()
-    }
-
-    /// The id in `{"order_id":"..."}`.
-    static func orderID(in body: UnsafeRawBufferPointer) -> [UInt8]? {
-        let start = #"{"order_id":""#.utf8.count
-        guard body.count > start + 2, body.prefix(start).elementsEqual(#"{"order_id":""#.utf8),
-            let end = body[start...].firstIndex(of: UInt8(ascii: "\""))
-        else { return nil }
-        return Array(body[start..<end])
     }
 }

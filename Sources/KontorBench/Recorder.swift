@@ -1,5 +1,6 @@
 // What was measured: latencies in histograms, whole and second by second, and what could not be sent or was not answered.
 
+import Glibc
 import Histogram
 
 /// Percentiles of some latencies, in milliseconds.
@@ -22,6 +23,31 @@ public struct Percentiles: Codable, Equatable, Sendable {
     private static func milliseconds(_ latencies: Histogram<UInt32>, _ percentile: Double) -> Double {
         Double(latencies.valueAtPercentile(percentile)) / 1_000
     }
+}
+
+/// One point of the distribution of some latencies: so many percent of them are at most so long.
+public struct CurvePoint: Codable, Equatable, Sendable {
+    public let percentile: Double
+    public let milliseconds: Double
+
+    /// Points at even distances on the scale that shows the slow ones: each tenfold step leaves a tenth of what is left. The last one
+    /// is the longest latency.
+    static func curve(_ latencies: Histogram<UInt32>) -> [CurvePoint] {
+        guard latencies.totalCount > 0 else { return [] }
+        let decades = log10(Double(latencies.totalCount))
+        var points: [CurvePoint] = []
+        for step in 0...Int(decades * stepsPerDecade) {
+            let percentile = 100 * (1 - pow(10, -Double(step) / stepsPerDecade))
+            points.append(
+                CurvePoint(
+                    percentile: percentile, milliseconds: Double(latencies.valueAtPercentile(percentile)) / 1_000))
+        }
+        let last = 100 * (1 - 1 / Double(latencies.totalCount))
+        points.append(CurvePoint(percentile: last, milliseconds: Double(latencies.maxRecorded) / 1_000))
+        return points
+    }
+
+    private static let stepsPerDecade = 20.0
 }
 
 /// One second of a run. The latencies are those of successes, and those of refusals (429).

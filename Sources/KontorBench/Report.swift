@@ -9,6 +9,7 @@ public struct Report: Codable, Sendable {
         public let perSecond: Double
         /// Milliseconds.
         public let latency: Percentiles
+        public let curve: [CurvePoint]
     }
 
     public var scenario: String
@@ -49,7 +50,7 @@ public struct Report: Codable, Sendable {
             let count = Int(answers.latencies.totalCount)
             return Line(
                 status: status, count: count, perSecond: Double(answers.inTime) / max(durationSeconds, 0.001),
-                latency: Percentiles(answers.latencies))
+                latency: Percentiles(answers.latencies), curve: CurvePoint.curve(answers.latencies))
         }
     }
 
@@ -60,7 +61,7 @@ public struct Report: Codable, Sendable {
             let columns = [line.latency.p50, line.latency.p90, line.latency.p99, line.latency.p999, line.latency.max]
             text += Self.left("\(line.status)", 7) + Self.right("\(line.count)", 13)
             text += Self.right("\(Int(line.perSecond.rounded()))", 14)
-            text += columns.map { Self.right(Self.milliseconds($0), 11) }.joined() + "\n"
+            text += columns.map { Self.right(Figures.decimal($0, digits: 3), 11) }.joined() + "\n"
         }
         if unanswered > 0 { text += "without an answer: \(unanswered)\n" }
         if refusedWithoutRetryAfter > 0 { text += "429 without Retry-After: \(refusedWithoutRetryAfter)\n" }
@@ -77,12 +78,5 @@ public struct Report: Codable, Sendable {
 
     private static func left(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(1, width - text.count))
-    }
-
-    /// Three decimals.
-    static func milliseconds(_ value: Double) -> String {
-        let thousandths = Int((value * 1_000).rounded())
-        let rest = String(thousandths % 1_000)
-        return "\(thousandths / 1_000)." + String(repeating: "0", count: 3 - rest.count) + rest
     }
 }

@@ -6,6 +6,24 @@ public protocol Scenario: AnyObject {
     func next(into request: inout RequestBuffer) -> Ticket?
     /// An answer has come. Whatever was neither answered nor refused is not asked again: it may have happened.
     func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer)
+    /// Answers that the contract does not allow, in words, the first few: such a run has no result.
+    var contradictions: [String] { get }
+}
+
+extension Scenario {
+    public var contradictions: [String] { [] }
+}
+
+/// What a scenario reads of answers.
+enum AnswerBody {
+    /// The id in `{"order_id":"..."}` and its like.
+    static func createdID(in body: UnsafeRawBufferPointer) -> [UInt8]? {
+        guard body.first == UInt8(ascii: "{"), let colon = body.firstIndex(of: UInt8(ascii: ":")),
+            let start = body[(colon + 1)...].firstIndex(of: UInt8(ascii: "\"")),
+            let end = body[(start + 1)...].firstIndex(of: UInt8(ascii: "\"")), end > start + 1
+        else { return nil }
+        return Array(body[(start + 1)..<end])
+    }
 }
 
 /// Tells a request from others; its scenario knows what it means.
@@ -47,15 +65,24 @@ public final class CheckoutScenario: Scenario {
     private var fresh: Int
     /// Refused, and so still unpaid.
     private var refused: [Int] = []
+    /// Answered with 200, in the warm-up too.
+    public private(set) var paid = 0
+    /// Answered with what means that nothing happened: 4xx, but not 429.
+    public private(set) var unpaid = 0
+    private let start: Int
 
     /// - Parameter orders: the numbers of orders that are unpaid.
     public init(orders: Range<Int>) {
         fresh = orders.lowerBound
+        start = orders.lowerBound
         last = orders.upperBound
     }
 
     /// The first order that was not asked for yet.
     public var firstUnused: Int { fresh }
+
+    /// How many of the orders may be paid: at least those of which it was said, and at most those that were asked for and not refused.
+    public var possiblyPaid: ClosedRange<Int> { paid...max(paid, fresh - start - refused.count - unpaid) }
 
     public func next(into request: inout RequestBuffer) -> Ticket? {
         let order: Int
@@ -74,7 +101,12 @@ public final class CheckoutScenario: Scenario {
     }
 
     public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {
-        if status == 429 { refused.append(ticket.number) }
+        switch status {
+        case 200..<300: paid += 1
+        case 429: refused.append(ticket.number)
+        case 400..<500: unpaid += 1
+        default: break
+        }
     }
 }
 

@@ -66,7 +66,7 @@ public final class HTTPListener: Sendable {
             }
     }
 
-    private static func addHandlers(to channel: any Channel, _ table: ConnectionTable) throws {
+    static func addHandlers(to channel: any Channel, _ table: ConnectionTable) throws {
         let connection = ConnectionHandler(table)
         try channel.pipeline.syncOperations.addHandlers(
             OverloadGate(before: connection),

@@ -38,7 +38,9 @@ public struct Audit {
             if order.status == .paid { addPaid(order) }
             if order.status == .checkingOut { checkingOut.append((key.group.id, order)) }
             checkTotal(order, key.group)
-        case (.receipt, .order(let order)): addPaid(order)
+        case (.receipt, .order(let order)):
+            report.receipts += 1
+            addPaid(order)
         case (.payment, .payment(let payment)):
             tallies[key.group, default: Tally()].directPayments += payment.amount + payment.earlier
         case (.saga, .saga(let saga)):
@@ -165,6 +167,8 @@ public struct AuditReport: Hashable, Sendable {
     public var accounts = 0
     public var orders = 0
     public var paidOrders = 0
+    /// Of the paid orders, those that `batch_init` has replaced since.
+    public var receipts = 0
     public var openSagas = 0
     public var culprits: [Culprit] = []
 

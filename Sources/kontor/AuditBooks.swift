@@ -25,7 +25,9 @@ struct AuditBooks: ParsableCommand {
     func run() throws {
         let report: AuditReport
         do {
-            report = try store.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores()
+            report =
+                try store.isEmpty
+                ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores(store.map(ServiceSettings.redis))
         } catch let error as ValidationError {
             throw error
         } catch {
@@ -43,14 +45,13 @@ struct AuditBooks: ParsableCommand {
     }
 }
 
-extension AuditBooks {
-    private func auditStores() throws -> AuditReport {
-        try StoreReader.with(try store.map(ServiceSettings.redis)) { reader, promise in
-            readEpochs(reader.clients[...], known: nil) { refusal in
-                if let refusal { return promise.fail(refusal) }
-                let audit = RunningAudit()
-                audit.add(reader.clients[...]) { promise.completeWith($0) }
-            }
+/// Adds up the Redis stores of a shop's services. It is no consistent cut: exact while nothing is written.
+func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
+    try StoreReader.with(stores) { reader, promise in
+        readEpochs(reader.clients[...], known: nil) { refusal in
+            if let refusal { return promise.fail(refusal) }
+            let audit = RunningAudit()
+            audit.add(reader.clients[...]) { promise.completeWith($0) }
         }
     }
 }
@@ -94,21 +95,28 @@ private func audit(_ directory: String) throws -> AuditReport {
     return audit.finish()
 }
 
+/// What `/audit` says, as JSON.
+struct AuditPage: Codable {
+    struct Culprit: Codable { let finding, subject, detail: String }
+    let clean: Bool
+    let accounts, orders, paidOrders, receipts, openSagas: Int
+    let culprits: [Culprit]
+
+    init(_ report: AuditReport) {
+        clean = report.isClean
+        accounts = report.accounts
+        orders = report.orders
+        paidOrders = report.paidOrders
+        receipts = report.receipts
+        openSagas = report.openSagas
+        culprits = report.culprits.map { Culprit(finding: $0.finding.rawValue, subject: $0.subject, detail: $0.detail) }
+    }
+}
+
 /// The audit as JSON, for the operators' listener.
 func auditPage(of directory: String) throws -> OperatorPage {
-    struct Page: Encodable {
-        struct Culprit: Encodable { let finding, subject, detail: String }
-        let clean: Bool
-        let accounts, orders, paidOrders, openSagas: Int
-        let culprits: [Culprit]
-    }
     let report = try audit(directory)
-    let page = Page(
-        clean: report.isClean, accounts: report.accounts, orders: report.orders, paidOrders: report.paidOrders,
-        openSagas: report.openSagas,
-        culprits: report.culprits.map {
-            Page.Culprit(finding: $0.finding.rawValue, subject: $0.subject, detail: $0.detail)
-        })
+    let page = AuditPage(report)
     let body = String(decoding: try JSONEncoder().encode(page), as: UTF8.self)
     return OperatorPage(status: report.isClean ? 200 : 500, body: body)
 }

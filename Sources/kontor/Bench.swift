@@ -8,20 +8,30 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Offers load to a shop on this machine and measures it: rate, latencies, refusals. Then checks the books.",
         discussion: """
-            checkout   checks out unpaid orders, each once (made by batch_init before)
-            find       reads items
-            journey    creates an order, adds an item, checks it out: the store grows
+            checkout       checks out unpaid orders of two random items, each once (made by batch_init before)
+            checkout-hot   the same, with all orders on one item
+            mix            the six scenarios of the public stress test: creates items, users and orders, fills and empties \
+            them, and checks out what can be paid, what is not in stock and what is too dear
+            find           reads items
+            journey        creates an order, adds an item, checks it out: the store grows
 
             Without --rate it is a closed loop: --connections clients, each waits for its answer. With --rate it is an open \
             loop, and latency counts from the moment at which a request should have been sent, so that a stall is not hidden. \
             It replaces the shop's items, users and orders "0", "1", ...: use it on a directory that may be thrown away.
+
+            A shop in one process is audited by its operators' port (--internal-port), three services over Redis by their \
+            stores: --port is that of the gateway, and --store is given three times. A run whose books do not balance, or whose \
+            answers contradict the contract, has no result: exit status 1, and nothing is written.
             """)
 
     enum Load: String, ExpressibleByArgument, CaseIterable {
-        case checkout, find, journey
+        case checkout, mix, find, journey
+        case checkoutHot = "checkout-hot"
+
+        var checksOut: Bool { self == .checkout || self == .checkoutHot }
     }
 
-    @Argument(help: "What to ask for: checkout, find or journey.")
+    @Argument(help: "What to ask for: checkout, checkout-hot, mix, find or journey.")
     var scenario: Load
 
     @Option(help: "The shop's port on 127.0.0.1. (default: 8000; environment: KONTOR_PORT)")
@@ -29,6 +39,9 @@ struct Bench: ParsableCommand {
 
     @Option(help: "The operators' port, for the audit. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
     var internalPort: Int?
+
+    @Option(help: "For the audit of three services: their Redis stores, redis://host:port, instead of --internal-port.")
+    var store: [String] = []
 
     @Option(help: "Closed loop: clients at once. Open loop: connections at the start.")
     var connections = 64
@@ -54,7 +67,7 @@ struct Bench: ParsableCommand {
     @Option(help: "Items of an order, 2 to 100: two are made by batch_init, the others added one by one.")
     var basket = 2
 
-    @Option(help: "Items to make.")
+    @Option(help: "Items to make; checkout-hot has one.")
     var items = 1_000
 
     @Option(help: "Users to make.")
@@ -71,6 +84,9 @@ struct Bench: ParsableCommand {
 
     @Option(help: "Also write the result to this file, as JSON with a series by second.")
     var json: String?
+
+    @Option(help: "Also write the result to this file, as one page of HTML with pictures.")
+    var report: String?
 
     func validate() throws {
         guard (0.1...3_600).contains(duration), (0...600).contains(warmUp) else {
@@ -90,21 +106,36 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         let port = try Setting.port(port, "port", default: 8000)
-        let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
+        let books = try books()
         do {
             if initialize { try makeData(port) }
-            var report = try offer(port)
-            if audit { report.booksBalance = try audit(internalPort) }
-            try tell(report)
+            try tell(try measure(port, books))
         } catch let failure as SocketFailure {
             complain("\(failure)")
             throw ExitCode(2)
+        } catch let failure as NoResult {
+            complain("\(failure) This run has no result.")
+            throw ExitCode(1)
         }
     }
 
+    /// nil: nobody looks.
+    private func books() throws -> BenchBooks? {
+        guard audit else { return nil }
+        if store.isEmpty { return .page(port: try Setting.port(internalPort, "internal-port", default: 8100)) }
+        return .stores(try store.map(ServiceSettings.redis))
+    }
+
+    private var itemCount: Int { scenario == .checkoutHot ? 1 : items }
+}
+
+// MARK: Before
+
+extension Bench {
     private func makeData(_ port: Int) throws {
-        var paths = ["/stock/batch_init/\(items)/1000000000/1", "/payment/batch_init/\(users)/1000000000"]
-        if scenario == .checkout { paths.append("/orders/batch_init/\(orders)/\(items)/\(users)/1") }
+        var paths = ["/stock/batch_init/\(itemCount)/1000000000/1", "/payment/batch_init/\(users)/1000000000"]
+        if scenario == .mix { paths = [] }
+        if scenario.checksOut { paths.append("/orders/batch_init/\(orders)/\(itemCount)/\(users)/1") }
         for path in paths {
             let answer = try SimpleClient.ask("POST", path, port: port)
             guard answer.status == 200 else {
@@ -112,11 +143,11 @@ struct Bench: ParsableCommand {
                 throw ExitCode(2)
             }
         }
-        if scenario == .checkout, basket > 2 { try fillBaskets(port) }
+        if scenario.checksOut, basket > 2 { try fillBaskets(port) }
     }
 
     private func fillBaskets(_ port: Int) throws {
-        let scenario = BasketScenario(orders: first..<orders, additions: basket - 2, items: items)
+        let scenario = BasketScenario(orders: first..<orders, additions: basket - 2, items: itemCount)
         let plan = LoadPlan(
             port: port, loop: .closed(connections: 256), warmUpSeconds: 0, durationSeconds: 3_600, spins: spin)
         let report = try Generator(plan, scenario).run("baskets") { _, _ in }
@@ -125,55 +156,92 @@ struct Bench: ParsableCommand {
             throw ExitCode(2)
         }
     }
+}
 
-    private func offer(_ port: Int) throws -> Report {
+// MARK: The load, and its books
+
+/// What a run measured, and what was found after it.
+private struct Outcome {
+    var report: Report
+    var facts: [(name: String, text: String)] = []
+}
+
+extension Bench {
+    private func measure(_ port: Int, _ books: BenchBooks?) throws -> Outcome {
+        let checkouts = CheckoutScenario(orders: first..<orders)
+        let mix = MixScenario()
+        let source: any Scenario
+        switch scenario {
+        case .checkout, .checkoutHot: source = checkouts
+        case .mix: source = mix
+        case .find: source = FindScenario(items: items)
+        case .journey: source = JourneyScenario(items: items, users: users)
+        }
+        var outcome = Outcome(report: try offer(port, source))
+        if scenario.checksOut { outcome.report.firstUnused = checkouts.firstUnused }
+        if scenario == .mix {
+            outcome.facts.append(
+                ("rounds that went as they must", "\(mix.completed.reduce(0, +)), of the six scenarios \(mix.completed)"))
+            if mix.abandoned > 0 { outcome.facts.append(("rounds given up", "\(mix.abandoned)")) }
+        }
+        if let wrong = source.contradictions.first {
+            throw NoResult(description: "The answers contradict the contract: \(wrong).")
+        }
+        if let books {
+            // Without orders of others it is known how many are paid.
+            let paid = scenario.checksOut && initialize ? (orders, checkouts.possiblyPaid) : nil
+            outcome.facts.append(("books", try books.balance(paid: paid)))
+            outcome.report.booksBalance = true
+        }
+        return outcome
+    }
+
+    private func offer(_ port: Int, _ source: any Scenario) throws -> Report {
         let loop: LoadPlan.Loop =
             rate.map { .open(perSecond: $0, connections: connections, maximumConnections: maxConnections) }
             ?? .closed(connections: connections)
         let plan = LoadPlan(port: port, loop: loop, warmUpSeconds: warmUp, durationSeconds: duration, spins: spin)
-        let checkouts = CheckoutScenario(orders: first..<orders)
-        let source: any Scenario
-        switch scenario {
-        case .checkout: source = checkouts
-        case .find: source = FindScenario(items: items)
-        case .journey: source = JourneyScenario(items: items, users: users)
+        var progress = RunProgress(totalSeconds: warmUp + duration, isTerminal: isatty(STDERR_FILENO) == 1)
+        defer { say(progress.end) }
+        return try Generator(plan, source).run(scenario.rawValue) { second, isWarmUp in
+            say(progress.text(second, isWarmUp: isWarmUp))
         }
-        var report = try Generator(plan, source).run(scenario.rawValue) { second, isWarmUp in
-            complain(Self.line(second, isWarmUp))
-        }
-        if scenario == .checkout { report.firstUnused = checkouts.firstUnused }
-        return report
     }
+}
 
-    private func audit(_ port: Int) throws -> Bool {
-        let answer = try SimpleClient.ask("GET", "/audit", port: port)
-        if answer.status != 200 { complain("GET /audit: \(String(decoding: answer.body, as: UTF8.self))") }
-        return answer.status == 200
-    }
+// MARK: After
 
-    private func tell(_ report: Report) throws {
+extension Bench {
+    private func tell(_ outcome: Outcome) throws {
         if let json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            try encoder.encode(report).write(to: URL(filePath: json))
+            try encoder.encode(outcome.report).write(to: URL(filePath: json))
         }
-        if report.booksBalance == false {
-            complain("The books do NOT balance: this run has no result.")
-            throw ExitCode(1)
+        if let report {
+            try Data(outcome.report.page(facts + outcome.facts).utf8).write(to: URL(filePath: report))
         }
-        print(report.table + (report.booksBalance == true ? "The books balance." : "The books were not checked."))
+        print(outcome.report.table, terminator: "")
+        for fact in outcome.facts { print("\(fact.name): \(fact.text)") }
+        print(outcome.report.booksBalance == true ? "The books balance." : "The books were not checked.")
     }
 
-    private static func line(_ second: Second, _ isWarmUp: Bool) -> String {
-        var text = "\(isWarmUp ? "warm-up" : "second") \(second.second + 1): \(second.succeeded) ok"
-        text += String(format: " (p50 %.2f, p99 %.2f ms)", second.p50, second.p99)
-        if second.refused > 0 { text += String(format: ", %d refused (p99 %.2f ms)", second.refused, second.refusedP99) }
-        if second.failed > 0 { text += ", \(second.failed) failed" }
-        if second.unsent > 0 { text += ", \(second.unsent) not sent" }
-        return text
+    /// What the page says of the run besides its figures.
+    private var facts: [(name: String, text: String)] {
+        let load = rate.map { "open loop, \($0) requests a second" } ?? "closed loop, \(connections) connections"
+        var facts = [
+            ("when", Date().formatted(.iso8601)),
+            ("load", "\(load), \(duration) s after a warm-up of \(warmUp) s"),
+        ]
+        if scenario.checksOut {
+            facts.append(("orders", "\(orders), of \(basket) of \(itemCount) items each, for \(users) users"))
+        }
+        facts.append(("machine", "\(ProcessInfo.processInfo.processorCount) processors, shared by shop and generator"))
+        facts.append(("kontor", Kontor.release))
+        return facts
     }
 
-    private func complain(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
-    }
+    private func complain(_ text: String) { say(text + "\n") }
+
+    private func say(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

@@ -1,0 +1,169 @@
+// Line charts as SVG that stands within a page: no scripts, no fonts or files from elsewhere. Colours are the page's.
+
+import Glibc
+
+/// One chart. Its lines have the classes `series-0`, `series-1` ...: the page says which colours that is.
+struct Chart {
+    struct Line {
+        let name: String
+        /// Which of the page's colours.
+        let series: Int
+        /// In the order of x; without a y the line is broken.
+        let points: [(x: Double, y: Double?)]
+    }
+
+    enum Scale {
+        case linear
+        /// For values that differ by orders of magnitude; those of 0 are left out.
+        case logarithmic
+    }
+
+    /// What a reader who does not see it is told.
+    var description: String
+    var xTitle: String
+    var xTicks: [(place: Double, text: String)]
+    var yTitle: String
+    var yScale: Scale
+    var lines: [Line]
+
+    static let width = 760.0
+    static let height = 300.0
+    private static let left = 68.0
+    private static let right = 744.0
+    private static let top = 40.0
+    private static let bottom = 254.0
+
+    var svg: String {
+        let axis = Axis(lines.flatMap { $0.points.compactMap(\.y) }, yScale)
+        let places = lines.flatMap { $0.points.map(\.x) } + xTicks.map(\.place)
+        let first = places.min() ?? 0
+        let span = max((places.max() ?? 1) - first, 1e-9)
+        let x: (Double) -> Double = { Self.left + ($0 - first) / span * (Self.right - Self.left) }
+        let y: (Double) -> Double = { Self.bottom - axis.place($0) * (Self.bottom - Self.top) }
+        var text = #"<svg viewBox="0 0 \#(Int(Self.width)) \#(Int(Self.height))" role="img" "#
+        text += #"aria-label="\#(escaped(description))">"#
+        for tick in axis.ticks {
+            let height = Self.number(y(tick))
+            text += #"<line class="grid" x1="\#(Self.left)" x2="\#(Self.right)" y1="\#(height)" y2="\#(height)"/>"#
+            text += #"<text class="tick" x="\#(Self.left - 8)" y="\#(height)" dy="4" text-anchor="end">"#
+            text += Figures.tick(tick) + "</text>"
+        }
+        for tick in xTicks {
+            let place = Self.number(x(tick.place))
+            text += #"<line class="grid" x1="\#(place)" x2="\#(place)" y1="\#(Self.bottom)" y2="\#(Self.bottom + 5)"/>"#
+            text += #"<text class="tick" x="\#(place)" y="\#(Self.bottom + 19)" text-anchor="middle">\#(tick.text)</text>"#
+        }
+        text += #"<line class="axis" x1="\#(Self.left)" x2="\#(Self.right)" y1="\#(Self.bottom)" y2="\#(Self.bottom)"/>"#
+        text += #"<text class="axis-title" x="\#(Self.right)" y="\#(Self.height - 8)" text-anchor="end">"#
+        text += escaped(xTitle) + "</text>"
+        text += #"<text class="axis-title" x="4" y="16">\#(escaped(yTitle))</text>"#
+        text += legend
+        for line in lines { text += Self.path(line, axis, x, y) }
+        return text + "</svg>"
+    }
+
+    /// At the right of the top; a chart of one line needs none.
+    private var legend: String {
+        guard lines.count > 1 else { return "" }
+        var text = ""
+        var end = Self.right
+        for line in lines.reversed() {
+            // Letters of 12 px are 7 px wide, or less.
+            end -= Double(line.name.count) * 7
+            text += #"<text class="tick" x="\#(end)" y="16">\#(escaped(line.name))</text>"#
+            text += #"<line class="line series-\#(line.series)" x1="\#(end - 24)" x2="\#(end - 6)" y1="12" y2="12"/>"#
+            end -= 44
+        }
+        return text
+    }
+
+    private static func path(
+        _ line: Line, _ axis: Axis, _ x: (Double) -> Double, _ y: (Double) -> Double
+    ) -> String {
+        var text = ""
+        var piece: [String] = []
+        func endPiece() {
+            if piece.count == 1 {
+                let place = piece[0].split(separator: ",")
+                text += #"<circle class="dot series-\#(line.series)" cx="\#(place[0])" cy="\#(place[1])" r="2.5"/>"#
+            } else if !piece.isEmpty {
+                text += #"<polyline class="line series-\#(line.series)" points="\#(piece.joined(separator: " "))"/>"#
+            }
+            piece = []
+        }
+        for point in line.points {
+            if let value = point.y, axis.shows(value) {
+                piece.append("\(number(x(point.x))),\(number(y(value)))")
+            } else {
+                endPiece()
+            }
+        }
+        endPiece()
+        return text
+    }
+
+    private static func number(_ value: Double) -> String { Figures.decimal(value, digits: 1) }
+}
+
+/// The vertical axis: where a value is, from 0 at the bottom to 1 at the top, and which values are written beside it.
+struct Axis {
+    let ticks: [Double]
+    private let scale: Chart.Scale
+
+    /// Of the size of the values, not of their number: all of them are between two ticks.
+    init(_ values: [Double], _ scale: Chart.Scale) {
+        self.scale = scale
+        switch scale {
+        case .linear: ticks = Self.linear(to: values.max() ?? 1)
+        case .logarithmic:
+            let shown = values.filter { $0 > 0 }
+            ticks = Self.logarithmic(from: shown.min() ?? 1, to: shown.max() ?? 10)
+        }
+    }
+
+    func shows(_ value: Double) -> Bool { scale == .linear || value > 0 }
+
+    func place(_ value: Double) -> Double {
+        guard let low = ticks.first, let high = ticks.last, high > low else { return 0 }
+        switch scale {
+        case .linear: return (value - low) / (high - low)
+        case .logarithmic: return (log10(value) - log10(low)) / (log10(high) - log10(low))
+        }
+    }
+
+    /// Four or five steps of 1, 2 or 5 times a power of ten.
+    private static func linear(to most: Double) -> [Double] {
+        guard most > 0 else { return [0, 1] }
+        let rough = most / 5
+        let power = pow(10, log10(rough).rounded(.down))
+        let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= rough * (1 - 1e-9) } ?? rough
+        let count = Int((most / step * (1 - 1e-9)).rounded(.up))
+        return (0...max(1, count)).map { Double($0) * step }
+    }
+
+    /// 1, 2 and 5 times powers of ten around the values; only the powers, if those are too many.
+    private static func logarithmic(from least: Double, to most: Double) -> [Double] {
+        let powers = Int(log10(least).rounded(.down))...Int(log10(most).rounded(.up))
+        let all = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
+        let low = all.last { $0 <= least * (1 + 1e-9) } ?? all[0]
+        let high = all.first { $0 >= most * (1 - 1e-9) && $0 > low } ?? all[all.count - 1]
+        let fine = all.filter { $0 >= low && $0 <= high }
+        if fine.count <= 9 { return fine }
+        return powers.map { pow(10, Double($0)) }
+    }
+}
+
+/// Text within a page.
+func escaped(_ text: String) -> String {
+    var result = ""
+    for character in text {
+        switch character {
+        case "<": result += "&lt;"
+        case ">": result += "&gt;"
+        case "&": result += "&amp;"
+        case "\"": result += "&quot;"
+        default: result.append(character)
+        }
+    }
+    return result
+}

@@ -1,0 +1,85 @@
+// The books after a load: whether the run that it was has a result.
+
+import Foundation
+import KontorBench
+import KontorRedis
+
+/// Why a run has no result, for a person.
+struct NoResult: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Where the books of the shop under load are.
+enum BenchBooks {
+    /// `/audit` on the operators' port of the embedded shop: one consistent cut.
+    case page(port: Int)
+    /// The Redis stores of the three services, of which only the gateway's port is used otherwise.
+    case stores([RedisURL])
+
+    /// How long checkouts that are open, and sums that are read while they end, get to come to rest. Recovery takes 5 s.
+    static let patienceSeconds = 30.0
+    private static let pauseSeconds = 0.25
+
+    /// Waits until no checkout is open, and adds up.
+    ///
+    /// - Parameter paid: how many orders the caller made, all unpaid, and how many of them must be paid now. Not looked at if
+    ///   there are others.
+    /// - Returns: what was found, for the report.
+    /// - Throws: ``NoResult``.
+    func balance(paid: (orders: Int, expected: ClosedRange<Int>)?) throws -> String {
+        let end = Date(timeIntervalSinceNow: Self.patienceSeconds)
+        var found = try read()
+        while !isAtRest(found), Date() < end {
+            Thread.sleep(forTimeInterval: Self.pauseSeconds)
+            found = try read()
+        }
+        if !found.clean {
+            let culprits = found.culprits.prefix(5).map { "\n  \($0.finding): \($0.subject): \($0.detail)" }.joined()
+            throw NoResult(description: "The books do NOT balance: \(found.culprits.count) findings.\(culprits)")
+        }
+        if found.openSagas > 0 {
+            throw NoResult(
+                description: "\(found.openSagas) checkouts are still open \(Int(Self.patienceSeconds)) s after the last answer."
+            )
+        }
+        let paidNow = found.paidOrders - found.receipts
+        if let paid, found.orders == paid.orders, !paid.expected.contains(paidNow) {
+            throw NoResult(
+                description: """
+                    \(paidNow) orders are paid, and by the answers it should be \
+                    \(paid.expected.lowerBound) to \(paid.expected.upperBound).
+                    """)
+        }
+        return "\(found.accounts) accounts, \(found.orders) orders (\(paidNow) paid), no open checkouts"
+    }
+
+    /// Sums of one cut are wrong for good; those of stores that are read one after the other only if nothing moves any more.
+    private func isAtRest(_ found: AuditPage) -> Bool {
+        switch self {
+        case .page: return !found.clean || found.openSagas == 0
+        case .stores: return found.clean && found.openSagas == 0
+        }
+    }
+
+    private func read() throws -> AuditPage {
+        switch self {
+        case .page(let port):
+            let answer: (status: Int, body: [UInt8])
+            do {
+                answer = try SimpleClient.ask("GET", "/audit", port: port)
+            } catch {
+                throw NoResult(description: "The books cannot be read: \(error). (--internal-port or --store says where.)")
+            }
+            guard let page = try? JSONDecoder().decode(AuditPage.self, from: Data(answer.body)) else {
+                let text = String(decoding: answer.body.prefix(300), as: UTF8.self)
+                throw NoResult(
+                    description: "The books cannot be read: GET /audit on port \(port): \(answer.status) \(text)")
+            }
+            return page
+        case .stores(let urls):
+            do { return AuditPage(try auditStores(urls)) } catch {
+                throw NoResult(description: "The books cannot be read: \(error)")
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// Runs one hot path a number of times, on one thread, the same way each time, and says nothing but whether all went well. Somebody
+// else counts its instructions: see guard.py.
+//
+//     kontor-guard PATH COUNT
+
+import Foundation
+
+/// A path of the program that every request of a kind takes.
+enum HotPath: String, CaseIterable {
+    /// Bytes of a request in, bytes of its answer out: decoder, route, shop, embedded store with its journal, answer.
+    case checkout
+    /// Rules, saga, engine and coordinator over a store that is dictionaries.
+    case saga
+    /// As `checkout`, for a read.
+    case find
+}
+
+@main
+enum Guard {
+    static func main() throws {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 3, let path = HotPath(rawValue: arguments[1]), let count = Int(arguments[2]),
+            (0...Goods.orders).contains(count), count % Goods.atOnce == 0
+        else {
+            let paths = HotPath.allCases.map(\.rawValue).joined(separator: " or ")
+            complain("kontor-guard \(paths) COUNT, a multiple of \(Goods.atOnce) up to \(Goods.orders)")
+            exit(64)
+        }
+        let good: Int
+        switch path {
+        case .checkout:
+            good = try WholeShop().run(count) { "POST /orders/checkout/\($0) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" }
+        case .saga: good = SagaShop().run(count)
+        case .find:
+            good = try WholeShop().run(count) {
+                "GET /stock/find/\($0 % Goods.items) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            }
+        }
+        guard good == count else {
+            complain("\(good) of \(count) had the answer that they should have")
+            exit(1)
+        }
+    }
+
+    private static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+}
+
+/// What the shops have. The same for each count, so that the difference of two runs is what the requests cost.
+enum Goods {
+    static let items = 200
+    static let users = 500
+    static let orders = 4_000
+    /// Requests that arrive together: what the shop's thread takes in one turn when it has much to do.
+    static let atOnce = 16
+}
