@@ -51,7 +51,9 @@ struct Chart {
         for tick in xTicks {
             let place = Self.number(x(tick.place))
             text += #"<line class="grid" x1="\#(place)" x2="\#(place)" y1="\#(Self.bottom)" y2="\#(Self.bottom + 5)"/>"#
-            text += #"<text class="tick" x="\#(place)" y="\#(Self.bottom + 19)" text-anchor="middle">\#(tick.text)</text>"#
+            // A long text at the right edge would be cut in the middle.
+            let anchor = x(tick.place) > Self.right - 20 ? "end" : "middle"
+            text += #"<text class="tick" x="\#(place)" y="\#(Self.bottom + 19)" text-anchor="\#(anchor)">\#(tick.text)</text>"#
         }
         text += #"<line class="axis" x1="\#(Self.left)" x2="\#(Self.right)" y1="\#(Self.bottom)" y2="\#(Self.bottom)"/>"#
         text += #"<text class="axis-title" x="\#(Self.right)" y="\#(Self.height - 8)" text-anchor="end">"#
@@ -69,8 +71,8 @@ struct Chart {
         var end = Self.right
         for line in lines.reversed() {
             // Letters of 12 px are 7 px wide, or less.
+            text += #"<text class="tick" x="\#(end)" y="16" text-anchor="end">\#(escaped(line.name))</text>"#
             end -= Double(line.name.count) * 7
-            text += #"<text class="tick" x="\#(end)" y="16">\#(escaped(line.name))</text>"#
             text += #"<line class="line series-\#(line.series)" x1="\#(end - 24)" x2="\#(end - 6)" y1="12" y2="12"/>"#
             end -= 44
         }

@@ -89,7 +89,8 @@ extension Report {
         switch status {
         case 200..<300: return 0
         case 429: return 1
-        default: return 2 + index % 3
+        case 500...: return 2
+        default: return 3 + index % 2
         }
     }
 
