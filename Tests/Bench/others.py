@@ -84,7 +84,7 @@ async def script(directory: Path, seconds: float, show) -> list:
         figures = []
         for groups in (1, 8):
             # Random keys: a group that is there already meets another version, and is not written.
-            keys = [f"{{{number}}}group-__rand_int__" for number in range(groups)]
+            keys = [f"{groups}:{number}:__rand_int__" for number in range(groups)]
             arguments = [word for _ in keys for word in ("", "h", "v" * 200, "0", "0")]
             call = ["EVALSHA", digest, groups + 1, "epoch", *keys, "e", groups, groups + 1, *arguments]
             answer = server.ask(*call)
