@@ -181,7 +181,7 @@ extension Report {
         body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
         main { max-width: 800px; margin: 0 auto; padding: 24px 20px 48px; }
         h1 { font-size: 1.6rem; margin: 0 0 16px; } h2 { font-size: 1.1rem; margin: 32px 0 8px; }
-        figure { margin: 0; } svg { width: 100%; height: auto; display: block; }
+        figure { margin: 0; overflow-x: auto; } svg { width: 100%; min-width: 600px; height: auto; display: block; }
         .tiles { display: flex; flex-wrap: wrap; gap: 12px; }
         .tile { flex: 1 1 110px; background: var(--card); border-radius: 8px; padding: 10px 14px; color: var(--soft); font-size: .85rem; }
         .tile span { display: block; } .figure { color: var(--ink); font-size: 1.5rem; font-weight: 600; white-space: nowrap; }
