@@ -1,4 +1,4 @@
-// The six scenarios of the public stress test, many at a time: what a shop's clients do all day, with what goes wrong.
+// The six scenarios of the public stress test (test/stress), many at a time: what a shop's clients do all day, with what goes wrong.
 
 /// Each round is a client of its own, with items, a user and an order that did not exist before. What it is answered must be what
 /// the scenario says: a round that buys what is not there and is told 200 is a ``contradictions`` of the contract.
@@ -8,8 +8,10 @@ public final class MixScenario: Scenario {
         case createItem
         /// The items of a round are numbered in the order of their creation.
         case addStock(item: Int)
+        /// Takes out all that ``addStock(item:)`` put in.
+        case sellOut(item: Int)
         case createUser
-        case addFunds(Int)
+        case addFunds
         case createOrder
         case addItem(Int)
         case removeItem(Int)
@@ -34,19 +36,20 @@ public final class MixScenario: Scenario {
                 + [.addItem(0), .addItem(1), .checkOut(status: 200)]),
         // 4: an item is added, removed, and added again.
         Script(weight: 20, steps: stocked + customer + [.addItem(0), .removeItem(0), .addItem(0), .checkOut(status: 200)]),
-        // 5: of the second item there is nothing.
+        // 5: the second item is gone before the checkout.
         Script(
             weight: 10,
-            steps: stocked + [.createItem] + customer + [.addItem(0), .addItem(1), .checkOut(status: 409)]),
-        // 6: the user has less than it costs.
-        Script(
-            weight: 10, steps: stocked + [.createUser, .addFunds(price - 1), .createOrder, .addItem(0), .checkOut(status: 409)]),
+            steps: stocked + [.createItem, .addStock(item: 1)] + customer
+                + [.addItem(0), .addItem(1), .sellOut(item: 1), .checkOut(status: 409)]),
+        // 6: the user has no credit.
+        Script(weight: 10, steps: stocked + [.createUser, .createOrder, .addItem(0), .checkOut(status: 409)]),
     ]
 
     private static let price = 5
     private static let units = 10
+    private static let credit = 100
     private static let stocked: [Step] = [.createItem, .addStock(item: 0)]
-    private static let customer: [Step] = [.createUser, .addFunds(100), .createOrder]
+    private static let customer: [Step] = [.createUser, .addFunds, .createOrder]
 
     private struct Round {
         let script: Int
@@ -157,12 +160,17 @@ public final class MixScenario: Scenario {
             request.append(round.items[item])
             request.append("/")
             request.append(number: Self.units)
+        case .sellOut(let item):
+            request.append("POST /stock/subtract/")
+            request.append(round.items[item])
+            request.append("/")
+            request.append(number: Self.units)
         case .createUser: request.append("POST /payment/create_user")
-        case .addFunds(let amount):
+        case .addFunds:
             request.append("POST /payment/add_funds/")
             request.append(round.user)
             request.append("/")
-            request.append(number: amount)
+            request.append(number: Self.credit)
         case .createOrder:
             request.append("POST /orders/create/")
             request.append(round.user)

@@ -16,7 +16,7 @@ struct MixTests {
         return line
     }
 
-    /// A shop that keeps the rules of the six scenarios: what was never stocked or is too dear is refused.
+    /// A shop that keeps the rules of the six scenarios: what is sold out or too dear is refused.
     private final class Rules {
         private var made = 0
         private var stocked: Set<Substring> = []
@@ -29,6 +29,7 @@ struct MixTests {
             switch (path[0], path[1]) {
             case ("stock", "item"), ("payment", "create_user"): return create("id")
             case ("stock", "add"): stocked.insert(path[2])
+            case ("stock", "subtract"): stocked.remove(path[2])
             case ("payment", "add_funds"): funds[path[2], default: 0] += Int(path[3]) ?? 0
             case ("orders", "create"):
                 let answer = create("order_id")
