@@ -22,10 +22,12 @@ from pathlib import Path
 import page
 from others import constant, script
 from postgres import postgres
-from runs import REPOSITORY, Figure
+from runs import REPOSITORY, Figure, Meter
 from shops import embedded, services
 
 _LONGEST_SECONDS = 480
+# Up to here a machine is at rest.
+_QUIET = 0.05
 CONTENDERS = {
     "embedded": embedded, "services": services, "nginx": constant,
     "postgres": lambda directory, seconds, show: postgres(seconds, show), "script": script,
@@ -54,6 +56,15 @@ def versions() -> str:
         names = {"redis-server": "Redis", "nginx": "nginx", "psql": "PostgreSQL"}
         texts.append(f"{names[words[0]]} {found[1]}" if found else words[0])
     return ", ".join(texts)
+
+
+def others_busy(seconds: float = 2) -> float:
+    """Share of the processors that is at work before anything of ours is."""
+    meter = Meter()
+    meter.look()
+    time.sleep(seconds)
+    meter.look()
+    return meter.busy
 
 
 def show(found):
@@ -95,12 +106,15 @@ def main() -> int:
         page.put_into(REPOSITORY / "docs" / "performance.md", page.section(figures, kept["facts"], "bench"))
         print("docs/performance.md and docs/bench are written: look at them, and commit them.")
         return 0
+    busy = others_busy()
+    if busy > _QUIET:
+        show(f"The machine is NOT quiet: {busy:.0%} of its processors are busy with other work. Ratios will be off, figures too low.")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kontor-compare-") as scratch:
         figures = asyncio.run(measure(arguments.only, arguments.seconds, Path(scratch)))
     facts = {
         "date": time.strftime("%Y-%m-%d"), "machine": machine(), "versions": versions(), "seconds": arguments.seconds,
-        "minutes": (time.monotonic() - started) / 60,
+        "minutes": (time.monotonic() - started) / 60, "busy": busy,
     }
     arguments.to.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(

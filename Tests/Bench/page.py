@@ -44,17 +44,23 @@ RATIOS = [
     ("script-8", "services", "commits that one Redis does alone to checkouts of the three services"),
 ]
 
-# What a reader should know who compares them.
-_LIMITS = {
-    "embedded": "the processors: see \"Where the time goes\"",
-    "services": "the processors of three services, three Redis, nginx and the generator, and the sync of three append-only files",
-    "postgres": "the sync of its log, and the processes that wait for it",
-    "embedded-hot": "the same as with a thousand items: holds of one account commute",
-    "postgres-hot": "the lock of one row, which is held over the sync",
-    "embedded-find": "the event loop: decoder, route, answer, and the kernel's share of a request",
-    "nginx": "one worker, and the generator on the other processor",
-    "script-8": "the sync, and the script's own processor time",
+# What takes part in each, for who compares them.
+_PARTS = {
+    "embedded": "event loop, shop's thread, journal's thread and generator: one sync for all that a batch committed",
+    "embedded-hot": "the same: holds of one account do not exclude each other",
+    "services": "nginx, three services, three Redis and the generator: a checkout waits for the syncs of several steps",
+    "postgres": "a process for each connection: one sync for all that commit meanwhile",
+    "postgres-hot": "the lock of one row, held until its commit is synced",
+    "embedded-find": "event loop, shop's thread and generator: no sync",
+    "nginx": "one worker and the generator",
+    "script-8": "one thread of Redis: script, append and sync, one after the other",
 }
+
+
+def _limit(busy) -> str:
+    if busy is None:
+        return ""
+    return "the processors" if busy >= 0.9 else f"waiting: the processors were {100 * busy:.0f} % busy"
 
 
 def ratios(figures: dict) -> list:
@@ -92,7 +98,7 @@ def section(figures: dict, facts: dict, pictures: str) -> str:
         f"`make bench` on {facts['date']}: {facts['machine']}. All in one run of {facts['minutes']:.0f} minutes, one after the other; each load "
         f"{facts['seconds']:g} s, generator, databases and shop on the same processors. Checkouts are of unique, unpaid orders of two random items "
         f"of 1,000; all answers are durable (fdatasync, `appendfsync always`, `fsync` and `synchronous_commit` on); after each run the books were "
-        f"checked. {facts['versions']}.", "",
+        f"checked. Before it, other work had {100 * facts['busy']:.0f} % of the processors. {facts['versions']}.", "",
         f"![Checkouts a second]({pictures}/checkouts.svg)", "",
         "| | a second | goal | p50 ms | p99 ms | load | processors busy |", "|---|---|---|---|---|---|---|"]
     for key, row in ROWS.items():
@@ -107,13 +113,13 @@ def section(figures: dict, facts: dict, pictures: str) -> str:
     lines += [f"| **{ratio:.2f}** | {text} |" for ratio, text in ratios(figures)]
     lines += [
         "", f"![p99 at half of the peak]({pictures}/latency.svg)", "", f"![Reads a second]({pictures}/reads.svg)", "",
-        "| | what limits it | microseconds of processor time for each, by process |", "|---|---|---|"]
-    for key, limit in _LIMITS.items():
+        "| | who takes part | what limits it | microseconds of processor time for each that was done |", "|---|---|---|---|"]
+    for key, parts in _PARTS.items():
         if key in figures:
             used = sorted(figures[key].processor.items(), key=lambda pair: -pair[1])
             texts = [f"{name} {microseconds:.0f}" for name, microseconds in used if microseconds >= 0.5]
             texts += [figures[key].remark] if figures[key].remark else []
-            lines.append(f"| {ROWS[key].label} | {limit} | {', '.join(texts)} |")
+            lines.append(f"| {ROWS[key].label} | {parts} | {_limit(figures[key].busy)} | {', '.join(texts)} |")
     return "\n".join([*lines, ""])
 
 
