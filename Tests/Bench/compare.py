@@ -38,7 +38,7 @@ def machine() -> str:
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / (1 << 20)
     system = subprocess.run(
-        ["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=False).stdout.strip()
+        ["df", "--output=fstype", tempfile.gettempdir()], capture_output=True, text=True, check=False).stdout.split()[-1]
     name = model[1] if model else "an unknown processor"
     return f"a machine with {os.cpu_count()} processors ({name}), {memory:.0f} GiB, data on {system}"
 
