@@ -36,7 +36,8 @@ extension RedisStore {
         completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
     ) {
         let command = call.command(epoch: epoch, key: RedisKeys.epoch(partition), isLoaded: isLoaded)
-        client.send([command], then: waitCommand, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+        client.send([command], then: waitCommand, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) {
+            [self] result in
             // The server has restarted, or is another one: it has not run, and the script's text goes along.
             if isLoaded, case .success(let replies) = result, replies.first?.errorText?.hasPrefix("NOSCRIPT") == true {
                 send(call, to: partition, isLoaded: false, completion: completion)
@@ -133,7 +134,8 @@ extension RedisStore {
     private func fence(_ partition: Int, completion: @escaping () -> Void) {
         if failure != nil { return completion() }
         let unit = [RedisCommand("SET", RedisKeys.fence(partition), "")]
-        client.send(unit, then: waitCommand, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) { [self] result in
+        client.send(unit, then: waitCommand, slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline) {
+            [self] result in
             if case .success(let replies) = result, replies.first?.errorText == nil, isReplicated(replies) {
                 completion()
             } else {

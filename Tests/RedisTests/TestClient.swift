@@ -52,13 +52,15 @@ struct TestClient: Sendable {
 
     /// Sends units in one turn of the event loop.
     func sendAll(
-        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes, seconds: Double = 10
+        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes,
+        seconds: Double = 10
     ) throws -> [Outcome] {
         try begin(units, then: trailer, key: key, lane: lane, seconds: seconds).within(seconds: 30).wait()
     }
 
     func begin(
-        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes, seconds: Double = 10
+        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes,
+        seconds: Double = 10
     ) -> EventLoopFuture<[Outcome]> {
         let promises = units.map { _ in loop.makePromise(of: Outcome.self) }
         loop.execute {
