@@ -38,7 +38,7 @@ class Manifests:
     def __init__(self, objects: list):
         self.objects = objects
         self.config_maps = {entry["metadata"]["name"]: entry.get("data", {}) for entry in self.of_kind("ConfigMap")}
-        self.workloads = [Workload(entry, self.config_maps) for entry in self.of_kind("Deployment", "StatefulSet", "Job")]
+        self.workloads = [Workload(entry, self.config_maps) for entry in self.of_kind("Deployment", "StatefulSet", "Job", "CronJob")]
         self.services = {entry["metadata"]["name"]: entry["spec"] for entry in self.of_kind("Service")}
 
     @classmethod
@@ -129,13 +129,13 @@ class Manifests:
 
 
 class Workload:
-    """A Deployment, StatefulSet or Job: its pods."""
+    """A Deployment, StatefulSet, Job or CronJob: its pods."""
 
     def __init__(self, entry: dict, config_maps: dict):
         self.entry = entry
-        self.kind = entry["kind"]
+        self.kind = "Job" if entry["kind"] == "CronJob" else entry["kind"]
         self.name = entry["metadata"]["name"]
-        self.template = entry["spec"]["template"]
+        self.template = (entry["spec"]["jobTemplate"]["spec"] if entry["kind"] == "CronJob" else entry["spec"])["template"]
         self.spec = self.template["spec"]
         self.labels = self.template["metadata"]["labels"]
         self.annotations = self.template["metadata"].get("annotations", {})

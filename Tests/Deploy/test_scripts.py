@@ -79,7 +79,7 @@ class ScriptTests(unittest.TestCase):
                     self.assertEqual(secrets, {"shop/*", f"redis-{workload.name}/password"})
                 elif role == "redis":
                     self.assertEqual(secrets, {f"{workload.name}/*"})
-                elif workload.name == "init":
+                elif workload.name in ("init", "audit"):
                     self.assertEqual(secrets, {f"redis-{name}/password" for name in ("order", "payment", "stock")})
                 elif workload.name == "redis-cluster":
                     self.assertEqual(secrets, {f"redis-{name}/admin" for name in ("order", "payment", "stock")})
