@@ -16,16 +16,14 @@ struct AuditBooks: ParsableCommand {
     @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
     var data: String?
 
-    @Option(
-        help:
-            "Instead of a directory: the Redis stores of all three services, redis://host:port. Exact while nothing is written."
-    )
-    var store: [String] = []
+    @OptionGroup(title: "Three services over Redis, instead of a directory; exact while nothing is written")
+    var stores: StoreOptions
 
     func run() throws {
+        let urls = data == nil ? try stores.urls() : []
         let report: AuditReport
         do {
-            report = try store.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores()
+            report = try urls.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : audit(urls)
         } catch let error as ValidationError {
             throw error
         } catch {
@@ -44,8 +42,8 @@ struct AuditBooks: ParsableCommand {
 }
 
 extension AuditBooks {
-    private func auditStores() throws -> AuditReport {
-        try StoreReader.with(try store.map(ServiceSettings.redis)) { reader, promise in
+    private func audit(_ stores: [RedisURL]) throws -> AuditReport {
+        try StoreReader.with(stores) { reader, promise in
             readEpochs(reader.clients[...], known: nil) { refusal in
                 if let refusal { return promise.fail(refusal) }
                 let audit = RunningAudit()
