@@ -3,7 +3,7 @@
 #   docker run -p 127.0.0.1:8000:8000 -v kontor-data:/data --read-only kontor:local     a whole shop in one container
 
 FROM docker.io/library/swift:6.3-bookworm AS build
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make libsqlite3-dev && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make libsqlite3-dev libjemalloc-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY Package.swift Makefile ./
 COPY scripts ./scripts
@@ -12,9 +12,9 @@ COPY Sources ./Sources
 COPY Tests ./Tests
 RUN make build && strip -o /kontor .build/release/kontor
 
-# The binary has Swift's runtime in it; it needs the system's C and C++ libraries, SQLite, and for rediss:// whom to trust.
+# The binary has Swift's runtime in it; it needs the system's C and C++ libraries, SQLite, jemalloc, and for rediss:// whom to trust.
 FROM docker.io/library/debian:bookworm-slim AS run
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libsqlite3-0 libstdc++6 ca-certificates \
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libsqlite3-0 libjemalloc2 libstdc++6 ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* && mkdir /data && chown 65532:65532 /data
 COPY --from=build /kontor /usr/local/bin/kontor
 # A number, so that Kubernetes sees that it is not root. Nothing is written but below /data, and there only by the embedded store.

@@ -23,7 +23,7 @@ struct AuditBooks: ParsableCommand {
         let urls = data == nil ? try stores.urls() : []
         let report: AuditReport
         do {
-            report = try urls.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : audit(urls)
+            report = try urls.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores(urls)
         } catch let error as ValidationError {
             throw error
         } catch {
@@ -42,7 +42,7 @@ struct AuditBooks: ParsableCommand {
 }
 
 extension AuditBooks {
-    private func audit(_ stores: [RedisURL]) throws -> AuditReport {
+    private func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
         try StoreReader.with(stores) { reader, promise in
             readEpochs(reader.clients[...], known: nil) { refusal in
                 if let refusal { return promise.fail(refusal) }

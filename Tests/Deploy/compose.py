@@ -84,7 +84,7 @@ class Compose:
                     raise Failed(f"{container} ended with {state['ExitCode']}:\n{self.podman('logs', container)}")
             elif condition == "service_healthy":
                 try:
-                    until(lambda: self.podman.is_healthy(container), f"the health of {container}", 90)
+                    until(lambda: self.podman.is_healthy(container), f"the health of {container}", 60)
                 except Failed as failure:
                     raise Failed(f"{failure}\n{self.podman('logs', '--tail', '30', container)}") from None
 

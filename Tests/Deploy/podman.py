@@ -53,7 +53,7 @@ def run(*words, seconds: float = 120, environment: dict = None, cwd=None, text: 
     """Runs a command to its end; returns exit status and output, both streams in one."""
     words = [str(word) for word in words]
     process = subprocess.Popen(
-        words, cwd=cwd, env={**os.environ, **(environment or {})}, text=True, start_new_session=True,
+        words, cwd=cwd, env={**os.environ, **(environment or {})}, text=True, errors="replace", start_new_session=True,
         stdin=subprocess.DEVNULL if text is None else subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         output, _ = process.communicate(text, timeout=seconds)

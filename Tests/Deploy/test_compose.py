@@ -99,14 +99,14 @@ class ComposeTests(ComposeCase):
 
     async def test_3_nothing_but_the_gateway_is_published(self):
         published = {
-            (container["Names"][0], port["hostPort"], port["hostIP"]) for container in self.podman.json("ps")
+            (container["Names"][0], port["host_port"], port["host_ip"]) for container in self.podman.json("ps")
             for port in container.get("Ports") or []}
         [gateway] = self.stack.containers("gateway")
         self.assertEqual(published, {(gateway, self.stack.port, "127.0.0.1")})
         # And as the system has it: what its rules send on to containers.
         rules = [line for line in run("iptables", "-t", "nat", "-S")[1].splitlines() if "--to-destination" in line]
         addresses = {f"{network['IPAddress']}:" for name in self.stack.containers()
-                     for network in self.podman.inspect(name)["NetworkSettings"]["Networks"].values() if network["IPAddress"]}
+                     for network in self.podman.inspect(name)["NetworkSettings"].get("Networks", {}).values() if network["IPAddress"]}
         ours = [line for line in rules if any(f"--to-destination {address}" in line for address in addresses)]
         self.assertEqual({line.split("--to-destination ")[1].split(":")[1] for line in ours}, {"8000"}, ours)
         self.assertEqual({line.split("--dport ")[1].split()[0] for line in ours}, {str(self.stack.port)}, ours)
@@ -140,7 +140,8 @@ class ComposeTests(ComposeCase):
             self.assertRegex(secret, "^[0-9a-f]{48}$")
             self.assertFalse(any(secret in text for text in words))
         [redis] = self.stack.containers("redis-stock")
-        self.assertIn("NOPERM", self.podman("exec", redis, "redis-cli", "dbsize"))
+        self.assertIn("NOAUTH", self.podman("exec", redis, "redis-cli", "dbsize"))
+        self.assertIn("NOPERM", self.podman("exec", redis, "redis-cli", "--user", "health", "--pass", "none", "dbsize"))
         self.assertIn("WRONGPASS", self.podman("exec", redis, "redis-cli", "--user", "kontor", "--pass", "x", "dbsize"))
 
     async def test_7_every_container_is_killed_and_nothing_is_lost(self):
