@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
 .PHONY: help run up down build test test-swift test-simulation test-processes test-faults simulate mutants overload soak \
-	bench-services lint format clean
+	test-deploy bench-services lint format clean
 
 BINARY := .build/release/kontor
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
@@ -18,6 +18,7 @@ help:
 	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (half an hour)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
 	@echo "make test-faults      10 of each fault of the three services: kills, pauses, failovers, partitions (10 min)"
+	@echo "make test-deploy      image, docker-compose, Kubernetes' manifests and scripts, tried with podman (needs root and kubectl)"
 	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
 	@echo "make lint             what the formatter would change"
@@ -71,6 +72,13 @@ test-faults: build
 	@scripts/need python3 redis-server nginx iproute2 iptables
 	cd Tests/Processes && KONTOR_FAULTS=10 KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest -v \
 		test_service_kills test_cluster test_partitions
+
+# kubectl comes from wherever you have it; Debian's is too old to render what it should.
+test-deploy: build
+	@scripts/need python3 python3-venv binutils podman runc netavark aardvark-dns catatonit iptables debootstrap shellcheck
+	@command -v kubectl >/dev/null || { echo "kubectl is needed, for kubectl kustomize"; exit 1; }
+	Tests/Deploy/environment
+	cd Tests/Deploy && KONTOR_BINARY=$(CURDIR)/$(BINARY) timeout -k 60 1200 $(CURDIR)/.build/deploy/venv/bin/python -m unittest discover -v
 
 bench-services: build
 	@scripts/need python3 redis-server nginx wrk

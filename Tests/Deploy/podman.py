@@ -4,9 +4,11 @@ No registry is needed: Debian's base image is made by debootstrap, those of Redi
 the run stage of the real Dockerfile, with the binary that `make build` made in the place of the build stage.
 """
 
+import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -45,6 +47,14 @@ runroot = "{run}/root"
 """
 
 
+def _interrupt(*_):
+    raise KeyboardInterrupt("told to end")
+
+
+# `timeout` says so: then, too, nothing stays behind.
+signal.signal(signal.SIGTERM, _interrupt)
+
+
 class Failed(AssertionError):
     """A command that ended with something else than 0, or not in time."""
 
@@ -81,6 +91,7 @@ class Podman:
             "CONTAINERS_CONF": str(self._run / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(self._run / "storage.conf")}
         # What a run that was killed left.
         self.clear()
+        atexit.register(self.close)
 
     def __call__(self, *words, **options) -> str:
         return run("podman", *words, environment=self.environment, **options)[1]
@@ -96,6 +107,8 @@ class Podman:
             run("podman", *words, environment=self.environment, check=False)
 
     def close(self):
+        if not self._run.exists():
+            return
         self.clear()
         shutil.rmtree(self._run, ignore_errors=True)
 
