@@ -1,5 +1,5 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
-.PHONY: help run up down build test test-swift test-simulation test-processes test-faults test-public simulate mutants overload soak \
+.PHONY: help run up down build test test-swift test-simulation test-processes test-faults test-public test-deploy simulate mutants overload soak \
 	bench bench-docs bench-guard bench-services lint format clean
 
 BINARY := .build/release/kontor
@@ -22,6 +22,7 @@ help:
 	@echo "make bench            the comparison: Kontor embedded and over Redis, nginx, PostgreSQL, Redis alone, as ratios (5 min)"
 	@echo "make bench-docs       puts what the last make bench measured into docs/performance.md, to be looked at and committed"
 	@echo "make bench-guard      instructions of the hot paths, counted by callgrind: fails if they rise by 5 %"
+	@echo "make test-deploy      image, docker-compose, Kubernetes' manifests and scripts, tried with podman (needs root and kubectl)"
 	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
 	@echo "make lint             what the formatter would change"
@@ -97,6 +98,13 @@ bench-guard:
 	@scripts/need libsqlite3-dev libjemalloc-dev python3 valgrind binutils
 	swift build $(RELEASE) --product kontor-guard
 	python3 Tests/Guard/guard.py
+
+# kubectl comes from wherever you have it; Debian's is too old to render what it should.
+test-deploy: build
+	@scripts/need python3 python3-venv binutils podman runc netavark aardvark-dns catatonit iptables debootstrap shellcheck
+	@command -v kubectl >/dev/null || { echo "kubectl is needed, for kubectl kustomize"; exit 1; }
+	Tests/Deploy/environment
+	cd Tests/Deploy && KONTOR_BINARY=$(CURDIR)/$(BINARY) timeout -k 60 1200 $(CURDIR)/.build/deploy/venv/bin/python -m unittest discover -v
 
 bench-services: build
 	@scripts/need python3 redis-server nginx wrk

@@ -5,15 +5,18 @@ import Glibc
 /// Asks a server on this machine.
 public enum SimpleClient {
     /// How long a request may take; a `batch_init` of a million orders takes a while.
-    static let patienceSeconds = 300
+    public static let patienceSeconds = 300
 
+    /// - Parameters:
+    ///   - host: a name or an IP address.
+    ///   - patienceSeconds: how long the connection, and each piece of the answer, may take.
     /// - Throws: ``SocketFailure`` if there is no answer.
-    public static func ask(_ method: String, _ path: String, port: Int) throws -> (status: Int, body: [UInt8]) {
-        let descriptor = try Socket.connect(port: port, isBlocking: true)
+    public static func ask(
+        _ method: String, _ path: String, host: String = "127.0.0.1", port: Int, patienceSeconds: Int = patienceSeconds
+    ) throws -> (status: Int, body: [UInt8]) {
+        let descriptor = try Socket.connect(host: host, port: port, patienceSeconds: patienceSeconds)
         defer { close(descriptor) }
-        var patience = timeval(tv_sec: patienceSeconds, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        let request = "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        let request = "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n"
         guard Socket.send(descriptor, Array(request.utf8)) else { throw SocketFailure("send \(path)") }
         var received: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)

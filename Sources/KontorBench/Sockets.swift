@@ -14,8 +14,8 @@ public struct SocketFailure: Error, CustomStringConvertible {
 
 enum Socket {
     /// Begins to connect to a port of the loopback interface.
-    static func connect(port: Int, isBlocking: Bool = false) throws -> Int32 {
-        let kind = Int32(SOCK_STREAM.rawValue) | (isBlocking ? 0 : Int32(SOCK_NONBLOCK.rawValue))
+    static func connect(port: Int) throws -> Int32 {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(AF_INET, kind | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SocketFailure("socket") }
         var one: Int32 = 1
@@ -31,6 +31,28 @@ enum Socket {
         }
         if result == 0 || errno == EINPROGRESS { return descriptor }
         let failure = SocketFailure("connect to port \(port)")
+        close(descriptor)
+        throw failure
+    }
+
+    /// Connects to a name or an address, and waits for it; each later call on it waits as long at most.
+    static func connect(host: String, port: Int, patienceSeconds: Int) throws -> Int32 {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, String(port), &hints, &found)
+        guard code == 0, let first = found?.pointee else {
+            throw SocketFailure(description: "\(host): \(String(cString: gai_strerror(code)))")
+        }
+        defer { freeaddrinfo(found) }
+        let descriptor = socket(first.ai_family, first.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), first.ai_protocol)
+        guard descriptor >= 0 else { throw SocketFailure("socket") }
+        var patience = timeval(tv_sec: patienceSeconds, tv_usec: 0)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
+        }
+        if Glibc.connect(descriptor, first.ai_addr, first.ai_addrlen) == 0 { return descriptor }
+        let failure = SocketFailure("connect to \(host):\(port)")
         close(descriptor)
         throw failure
     }

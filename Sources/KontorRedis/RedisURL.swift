@@ -21,7 +21,9 @@ public struct RedisURL: Hashable, Sendable {
     ///
     /// User and password may be percent-encoded, the user may be empty, IPv6 hosts stand in brackets. The only database
     /// is 0: a cluster has no other.
-    public init(_ text: String) throws(RedisURLError) {
+    ///
+    /// - Parameter password: one that is kept elsewhere. Then the URL bears none: `redis://user@host`, or no user either.
+    public init(_ text: String, password kept: String? = nil) throws(RedisURLError) {
         var rest = Substring(text)
         if rest.removePrefix("redis://") {
             isTLS = false
@@ -30,7 +32,8 @@ public struct RedisURL: Hashable, Sendable {
         } else {
             throw RedisURLError("a Redis URL begins with redis:// or rediss://")
         }
-        (user, password) = try RedisURL.takeCredentials(from: &rest)
+        if kept?.isEmpty == true { throw RedisURLError("the password that is kept beside the Redis URL is empty") }
+        (user, password) = try RedisURL.takeCredentials(from: &rest, kept)
         if let slash = rest.firstIndex(of: "/") {
             guard ["/", "/0"].contains(rest[slash...]) else {
                 throw RedisURLError("behind the hosts of a Redis URL only / or /0 may follow: the store needs database 0")
@@ -42,10 +45,17 @@ public struct RedisURL: Hashable, Sendable {
         self.seeds = seeds
     }
 
-    private static func takeCredentials(from rest: inout Substring) throws(RedisURLError) -> (String?, String?) {
-        guard let at = rest.lastIndex(of: "@") else { return (nil, nil) }
+    private static func takeCredentials(
+        from rest: inout Substring, _ kept: String?
+    ) throws(RedisURLError) -> (String?, String?) {
+        guard let at = rest.lastIndex(of: "@") else { return (nil, kept) }
         let part = rest[..<at]
         rest = rest[rest.index(after: at)...]
+        if let kept {
+            if part.contains(":") { throw RedisURLError("the Redis URL has a password, and another one is kept beside it") }
+            let user = try decoded(part)
+            return (user.isEmpty ? nil : user, kept)
+        }
         guard let colon = part.firstIndex(of: ":") else {
             throw RedisURLError("what stands before the @ of a Redis URL is user:password, or :password for the default user")
         }

@@ -16,18 +16,14 @@ struct AuditBooks: ParsableCommand {
     @Option(help: "The directory of the store. (default: kontor-data; environment: KONTOR_DATA)")
     var data: String?
 
-    @Option(
-        help:
-            "Instead of a directory: the Redis stores of all three services, redis://host:port. Exact while nothing is written."
-    )
-    var store: [String] = []
+    @OptionGroup(title: "Three services over Redis, instead of a directory; exact while nothing is written")
+    var stores: StoreOptions
 
     func run() throws {
+        let urls = data == nil ? try stores.urls() : []
         let report: AuditReport
         do {
-            report =
-                try store.isEmpty
-                ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores(store.map(ServiceSettings.redis))
+            report = try urls.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores(urls)
         } catch let error as ValidationError {
             throw error
         } catch {

@@ -13,14 +13,11 @@ struct Init: ParsableCommand {
             (The embedded store needs none of this.)
             """)
 
-    @Option(help: "A store: redis://host:port, of a cluster redis://host:port,host:port. Give all three.")
-    var store: [String]
+    @OptionGroup var stores: StoreOptions
 
     func run() throws {
-        let urls = try store.map(ServiceSettings.redis)
-        guard Set(store).count == store.count else {
-            throw ValidationError("A store is given twice: each service has its own.")
-        }
+        let urls = try stores.urls()
+        if urls.isEmpty { throw ValidationError("The stores are missing: --store redis://host:port, for each service one.") }
         let epoch = Self.newEpoch
         do {
             let hasWritten = try StoreReader.with(urls) { reader, promise in

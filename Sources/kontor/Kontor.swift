@@ -20,7 +20,8 @@ struct Kontor: ParsableCommand {
             """,
         version: release,
         subcommands: [
-            Serve.self, Init.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self, Simulate.self,
+            Serve.self, Health.self, Init.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self,
+            Simulate.self,
         ])
 }
 

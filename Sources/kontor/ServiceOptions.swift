@@ -34,6 +34,13 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(
         help: """
+            A file with the password for the store; the URL then has none: redis://user@host:port. \
+            (environment: KONTOR_STORE_PASSWORD_FILE)
+            """)
+    var storePasswordFile: String?
+
+    @Option(
+        help: """
             Replicas of each Redis master that must have a write before it counts. \
             (default: 0, with appendfsync always; environment: KONTOR_REDIS_REPLICAS)
             """)
@@ -83,7 +90,9 @@ struct ServiceSettings {
             throw ValidationError("--service (KONTOR_SERVICE) is \"\(name)\": it must be order, payment or stock.")
         }
         self.service = service
-        store = try Self.redis(Setting.text(options.store, "store", default: ""))
+        store = try StoreOptions.url(
+            Setting.text(options.store, "store", default: ""),
+            passwordFile: Setting.text(options.storePasswordFile, "store-password-file", default: ""))
         replicas = try Setting.number(options.redisReplicas, "redis-replicas", default: 0, in: 0...8)
         let isOrder = service == .order
         stock = try Self.urls(options.stockUrl, "stock-url", isNeeded: isOrder)
@@ -91,11 +100,6 @@ struct ServiceSettings {
         orders = try Self.urls(options.orderUrl, "order-url", isNeeded: !isOrder)
         internalHost = Setting.text(options.internalHost, "internal-host", default: "127.0.0.1")
         secret = try Self.secret(options.secretFile)
-    }
-
-    static func redis(_ text: String) throws -> RedisURL {
-        if text.isEmpty { throw ValidationError("--store (KONTOR_STORE) is missing: redis://host:port.") }
-        do { return try RedisURL(text) } catch { throw ValidationError("--store (KONTOR_STORE): \(error)") }
     }
 
     /// From the command line, else from the environment, there separated by commas.

@@ -72,10 +72,6 @@ class Gateway(ManagedProcess):
             workers=self.workers)
         return gateway_files.command(path)
 
-    def log(self) -> str:
-        errors = self._deployment.directory / "gateway" / "error.log"
-        return super().log() + (errors.read_text(errors="replace")[-3_000:] if errors.exists() else "")
-
     async def start(self):
         self.spawn()
         await until(lambda: self._answers(), "an answer of the gateway")

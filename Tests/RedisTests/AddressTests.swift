@@ -60,6 +60,18 @@ import Testing
         #expect(!secret.description.contains("secret"))
     }
 
+    @Test func `a password that is kept elsewhere belongs to the user of the URL`() throws {
+        let url = try RedisURL("redis://us%40er@a:1,b:2", password: "p:%/@")
+        #expect(url.user == "us@er" && url.password == "p:%/@" && url.seeds.count == 2)
+        let userless = try RedisURL("rediss://a", password: "pw")
+        #expect(userless.user == nil && userless.password == "pw" && userless.isTLS)
+        for text in ["redis://user:other@a", "redis://:other@a", "redis://user:@a"] {
+            let error = try #require(throws: RedisURLError.self) { try RedisURL(text, password: "kept") }
+            #expect(!error.description.contains("other") && !error.description.contains("kept\""))
+        }
+        #expect(throws: RedisURLError.self) { try RedisURL("redis://user@a", password: "") }
+    }
+
     @Test func `the password is never shown`() throws {
         let url = try RedisURL("redis://user:secret@a:1")
         let options = RedisOptions(url)

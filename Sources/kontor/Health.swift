@@ -1,0 +1,44 @@
+// `kontor health`: asks the process that serves with the same settings how it is. Container runtimes call it.
+
+import ArgumentParser
+import KontorBench
+
+struct Health: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Asks the shop or service that runs here whether it can serve requests.",
+        discussion: """
+            With the settings of `kontor serve`, so in its container it needs none. Exit status 0: it can; 1: it cannot now, or \
+            does not answer within \(patienceSeconds) s.
+            """)
+
+    @Option(help: "The address that it listens on. (default: 127.0.0.1; environment: KONTOR_HOST)")
+    var host: String?
+
+    @Option(help: "Its public port. (default: 8000; environment: KONTOR_PORT)")
+    var port: Int?
+
+    @Flag(help: "Ask only whether it runs, not whether it can serve: it may wait for its store or for another service.")
+    var live = false
+
+    private static let patienceSeconds = 3
+
+    func run() throws {
+        var host = Setting.text(host, "host", default: "127.0.0.1")
+        // Who listens everywhere listens here.
+        if host == "0.0.0.0" || host == "::" { host = "127.0.0.1" }
+        let port = try Setting.port(port, "port", default: 8000)
+        let path = live ? "/health/live" : "/health/ready"
+        let status: Int
+        do {
+            status = try SimpleClient.ask("GET", path, host: host, port: port, patienceSeconds: Self.patienceSeconds).status
+        } catch {
+            print("No answer from \(host):\(port): \(error)")
+            throw ExitCode(1)
+        }
+        guard status == 200 else {
+            print("Not \(live ? "alive" : "ready"): \(path) answers \(status).")
+            throw ExitCode(1)
+        }
+        print(live ? "Alive." : "Ready.")
+    }
+}

@@ -1,0 +1,59 @@
+// Where the Redis stores are, for commands that look at all three of them, and how an address and its password become one.
+
+import ArgumentParser
+import Foundation
+import KontorRedis
+
+/// The stores of the three services.
+struct StoreOptions: ParsableArguments {
+    @Option(
+        help: """
+            The Redis store of a service: redis://[user:password@]host:port, of a cluster redis://host:port,host:port. \
+            Give all three. (environment: KONTOR_STORE, with spaces)
+            """)
+    var store: [String] = []
+
+    @Option(
+        help: """
+            A file with the password for a store, whose URL then has none: redis://user@host:port. Give none, or one for each \
+            --store, in the same order. (environment: KONTOR_STORE_PASSWORD_FILE, with spaces)
+            """)
+    var storePasswordFile: [String] = []
+
+    /// The three stores; none, if none is named here or in the environment.
+    func urls() throws -> [RedisURL] {
+        let texts = Self.list(store, "store")
+        let files = Self.list(storePasswordFile, "store-password-file")
+        if texts.isEmpty { return [] }
+        guard Set(texts).count == texts.count else {
+            throw ValidationError("A store is given twice: each service has its own.")
+        }
+        // A service's own environment names its store alone.
+        guard !store.isEmpty || texts.count == 3 else {
+            throw ValidationError("KONTOR_STORE names \(texts.count) of the three services' stores: give all three by --store.")
+        }
+        guard files.isEmpty || files.count == texts.count else {
+            throw ValidationError(
+                "There are \(texts.count) stores and \(files.count) files with passwords: give one for each store.")
+        }
+        return try texts.enumerated().map { try Self.url($1, passwordFile: files.isEmpty ? "" : files[$0]) }
+    }
+
+    /// - Parameter passwordFile: empty means that the URL has the password, or that there is none.
+    static func url(_ text: String, passwordFile: String) throws -> RedisURL {
+        if text.isEmpty { throw ValidationError("--store (KONTOR_STORE) is missing: redis://host:port.") }
+        var password: String?
+        if !passwordFile.isEmpty {
+            do { password = try String(contentsOfFile: passwordFile, encoding: .utf8) } catch {
+                throw ValidationError("--store-password-file \(passwordFile) cannot be read: \(error.localizedDescription)")
+            }
+        }
+        do {
+            return try RedisURL(text, password: password?.trimmingCharacters(in: .whitespacesAndNewlines))
+        } catch { throw ValidationError("--store (KONTOR_STORE): \(error)") }
+    }
+
+    private static func list(_ options: [String], _ name: String) -> [String] {
+        options.isEmpty ? Setting.text(nil, name, default: "").split(separator: " ").map(String.init) : options
+    }
+}

@@ -1,0 +1,166 @@
+"""The manifests' pods, played by podman. To tests of the other folder it looks like a `Server`.
+
+podman 4.3 is no Kubernetes. It plays ConfigMaps, Secrets, volume claims and pods: each workload's pod template is given to it as it is
+rendered, as often as there should be replicas, in the order in which a cluster would come to rest. Services are aliases in a network.
+What it lacks is left out of the templates: probes (it has no timer here), and ports (it would publish each of them on this machine).
+NetworkPolicies, autoscalers, budgets, spread and the Ingress are nobody's here: test_edges.py and test_manifests.py look at them.
+"""
+
+import base64
+import copy
+import re
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from manifests import Manifests, Workload
+from podman import Failed, Podman, until
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Processes"))
+from http_client import Client  # noqa: E402
+from server import free_port  # noqa: E402
+
+SECRETS = {"shop": ["secret"], **{f"redis-{name}": ["password", "admin"] for name in ("order", "payment", "stock")}}
+
+
+class Kube:
+    """One overlay."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, podman: Podman, overlay: str):
+        self.podman = podman
+        self.manifests = Manifests.of(overlay)
+        self.network = f"kontor-{overlay}"
+        self.port = free_port()
+        self._scratch = tempfile.TemporaryDirectory(prefix="kontor-kube-")
+        self._secrets = [self._secret(name, keys) for name, keys in SECRETS.items()]
+        self._runs = 0
+
+    @staticmethod
+    def _secret(name: str, keys: list) -> dict:
+        data = {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in keys}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+
+    # Its life
+
+    def start(self):
+        self.podman("network", "create", self.network)
+        for secret in self._secrets:
+            self._play([secret])
+        workloads = {workload.name: workload for workload in self.manifests.workloads}
+        for workload in workloads.values():
+            if workload.kind == "StatefulSet":
+                self._start(workload, workload.entry["spec"]["replicas"])
+        for name in ("redis-cluster", "init"):
+            if name in workloads:
+                self.run_job(workloads[name])
+        least = {entry["spec"]["scaleTargetRef"]["name"]: entry["spec"]["minReplicas"]
+                 for entry in self.manifests.of_kind("HorizontalPodAutoscaler")}
+        for name in ("order", "payment", "stock"):
+            self._start(workloads[name], least[name])
+        for name in ("order", "payment", "stock"):
+            for container in self.containers(name):
+                until(lambda: self.is_healthy(container), f"the health of {container}", 90)
+        # One: a port of this machine can be given once.
+        self._start(workloads["gateway"], 1)
+
+    def _start(self, workload: Workload, replicas: int):
+        for number in range(replicas):
+            self._play_pod(workload, f"{workload.name}-{number}")
+
+    def run_job(self, workload: Workload) -> tuple:
+        """Exit status and output; the pod is gone afterwards."""
+        self._runs += 1
+        pod = f"{workload.name}-run-{self._runs}"
+        self._play_pod(workload, pod)
+        container = f"{pod}-{workload.containers[0]['name']}"
+        state = until(lambda: self._ended(container), f"the end of {container}", 180)
+        output = self.podman("logs", container)
+        self.podman("pod", "rm", "-f", "-t", "0", pod)
+        if state["ExitCode"] != 0 and workload.name != "audit":
+            raise Failed(f"{container} ended with {state['ExitCode']}:\n{output}")
+        return state["ExitCode"], output
+
+    def _ended(self, container: str):
+        state = self.podman.inspect(container)["State"]
+        return state if state["Status"] in ("exited", "stopped") else None
+
+    def _play_pod(self, workload: Workload, name: str):
+        spec = copy.deepcopy(workload.spec)
+        claims = []
+        for claim in workload.entry["spec"].get("volumeClaimTemplates", []):
+            claims.append({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": f"{claim['metadata']['name']}-{name}"},
+                "spec": claim["spec"]})
+            spec["volumes"].append(
+                {"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": f"{claim['metadata']['name']}-{name}"}})
+        if workload.kind == "Job":
+            # It would start it again when it has ended well, too.
+            spec["restartPolicy"] = "Never"
+        for volume in spec["volumes"]:
+            if "secret" in volume:
+                # podman 4.3 trips over a Secret that does not say so.
+                volume["secret"]["optional"] = False
+        for container in spec["containers"]:
+            for key in ("startupProbe", "livenessProbe", "readinessProbe", "ports"):
+                container.pop(key, None)
+            if workload.name == "gateway":
+                container["ports"] = [{"containerPort": 8000, "hostPort": self.port, "hostIP": "127.0.0.1"}]
+        maps = [entry for entry in self.manifests.of_kind("ConfigMap")]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": workload.labels}, "spec": spec}
+        self._play([*maps, *claims, pod], "--start=false")
+        # The Services that select it are its names.
+        aliases = [word for service, about in self.manifests.services.items() if workload.has(about["selector"])
+                   for word in ("--alias", service)]
+        infra = self.podman.json("pod", "inspect", name)["InfraContainerID"]
+        self.podman("network", "disconnect", self.network, infra)
+        self.podman("network", "connect", *aliases, self.network, infra)
+        self.podman("pod", "start", name)
+
+    def _play(self, objects: list, *options):
+        path = Path(self._scratch.name) / "play.yaml"
+        path.write_text(yaml.safe_dump_all(objects))
+        self.podman("kube", "play", *options, "--network", self.network, path, seconds=180)
+
+    def containers(self, *workloads) -> list:
+        """Their names, of these workloads."""
+        names = [container["Names"][0] for container in self.podman.json("ps", "-a")]
+        return sorted(
+            name for name in names for workload in workloads
+            if re.fullmatch(rf"{re.escape(workload)}-\d+-[a-z]+", name))
+
+    def is_healthy(self, container: str) -> bool:
+        """As the readiness probe would find it."""
+        try:
+            self.podman("exec", container, "kontor", "health")
+            return True
+        except Failed:
+            return False
+
+    def stop(self):
+        self.podman.clear()
+        self._scratch.cleanup()
+
+    # Asking it
+
+    def client(self, connections: int = 64) -> Client:
+        return Client(self.port, connections, self.host)
+
+    async def audit(self) -> tuple:
+        """By the job that the CronJob `audit` would make."""
+        [workload] = [workload for workload in self.manifests.workloads if workload.name == "audit"]
+        deadline = time.monotonic() + 30
+        while True:
+            code, output = self.run_job(workload)
+            is_clean = code == 0 and "The books balance." in output and re.search(r"\b0 open checkouts", output)
+            if is_clean or time.monotonic() > deadline:
+                return bool(is_clean), output
+
+    def log(self) -> str:
+        names = self.containers("order", "payment", "stock", "gateway", "redis-order", "redis-payment", "redis-stock")
+        return "\n".join(f"--- {name}\n{self.podman('logs', '--tail', '25', name, check=False)}" for name in names)[-20_000:]
