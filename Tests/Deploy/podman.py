@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -80,8 +81,8 @@ class Podman:
     """One podman, whose containers, networks and volumes are all removed at the end. Images stay for the next run."""
 
     def __init__(self):
-        # Short: sockets lie in it.
-        self._run = Path(tempfile.mkdtemp(prefix="kontor-podman-"))
+        # Short, since sockets lie in it; and always the same for this clone: podman's database remembers it.
+        self._run = Path(tempfile.gettempdir()) / f"kontor-podman-{zlib.crc32(str(CACHE).encode()):08x}"
         for path in (CACHE / "networks", self._run / "tmp"):
             path.mkdir(parents=True, exist_ok=True)
         values = {"cache": CACHE, "run": self._run}
