@@ -40,8 +40,8 @@ struct Bench: ParsableCommand {
     @Option(help: "The operators' port, for the audit. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
     var internalPort: Int?
 
-    @Option(help: "For the audit of three services: their Redis stores, redis://host:port, instead of --internal-port.")
-    var store: [String] = []
+    @OptionGroup(title: "For the audit of three services over Redis, instead of --internal-port")
+    var stores: StoreOptions
 
     @Option(help: "Closed loop: clients at once. Open loop: connections at the start.")
     var connections = 64
@@ -122,8 +122,8 @@ struct Bench: ParsableCommand {
     /// nil: nobody looks.
     private func books() throws -> BenchBooks? {
         guard audit else { return nil }
-        if store.isEmpty { return .page(port: try Setting.port(internalPort, "internal-port", default: 8100)) }
-        return .stores(try store.map(ServiceSettings.redis))
+        let urls = internalPort == nil ? try stores.urls() : []
+        return urls.isEmpty ? .page(port: try Setting.port(internalPort, "internal-port", default: 8100)) : .stores(urls)
     }
 
     private var itemCount: Int { scenario == .checkoutHot ? 1 : items }

@@ -69,13 +69,13 @@ class BenchTests(ServerCase):
         few = ("--items", 100, "--users", 500, "--orders", 90_000)
         for scenario, options, statuses in (
             ("checkout", ("--connections", 16), {200}), ("checkout-hot", ("--connections", 16), {200}),
-            ("checkout", ("--rate", 2_000), {200}), ("find", (), {200}), ("journey", (), {200}), ("mix", (), {200, 409}),
+            ("checkout", ("--rate", 500), {200}), ("find", (), {200}), ("journey", (), {200}), ("mix", (), {200, 409}),
         ):
             with self.subTest(scenario=scenario, options=options):
                 report = self.assert_measured(await self.bench(scenario, *ports, *few, *options), statuses)
                 self.assertEqual(report["scenario"], scenario)
                 if "--rate" in options:
-                    self.assertAlmostEqual(report["lines"][0]["perSecond"], 2_000, delta=400)
+                    self.assertAlmostEqual(report["lines"][0]["perSecond"], 500, delta=100)
         await self.assert_clean_audit(server)
 
     async def test_a_run_without_good_books_has_no_result(self):
