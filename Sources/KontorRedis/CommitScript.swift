@@ -3,7 +3,7 @@
 import Crypto
 
 /// Runs on the server as one step. A group is written whole or not at all: all are compared before the first write, and nothing between
-/// the writes can fail. (Out of memory, Redis refuses a script at its first write.) A call from Lua costs more than most commands
+/// the writes can fail: what Redis may refuse, for lack of memory or of a permission, it refuses at the first write, which is the `MSET`. A call from Lua costs more than most commands
 /// do, so what can be is read by one `MGET` and written by one `MSET`.
 ///
 ///     KEYS  epoch, the groups' heads, the members that must be new (group by group),
@@ -39,7 +39,7 @@ enum CommitScript {
         if found[1] ~= ARGV[1] then
           return redis.error_reply('EPOCH this is not the store that was initialized')
         end
-        local new, k, a, set, done, out = groups + 2, reads + 1, 4, {}, {}, {}
+        local new, k, a, set, rest, done, out = groups + 2, reads + 1, 4, {}, {}, {}, {}
         for g = 1, groups do
           local key, old, mode, head = KEYS[g + 1], found[g + 1] or '', ARGV[a + 1], ARGV[a + 2]
           local news, members = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 3]) + tonumber(ARGV[a + 4])
@@ -57,7 +57,7 @@ enum CommitScript {
             done[key] = true
             local how = byte(mode)
             if how == 101 then
-              call('SET', key, head, 'PX', '86400000')
+              rest[#rest + 1] = {'SET', key, head, 'PX', '86400000'}
             else
               if how == 118 then head = head .. sub(old, 17) end
               set[#set + 1] = key
@@ -66,16 +66,16 @@ enum CommitScript {
             for m = 0, members - 1 do
               local key, how, value = KEYS[m < news and new + m or k + m - news], ARGV[a + 2 * m], ARGV[a + 2 * m + 1]
               if byte(how) == 100 then
-                call('DEL', key)
+                rest[#rest + 1] = {'DEL', key}
               elseif #how > 2 then
-                call('SET', key, value, 'PX', sub(how, 3))
+                rest[#rest + 1] = {'SET', key, value, 'PX', sub(how, 3)}
               else
                 set[#set + 1] = key
                 set[#set + 1] = value
               end
               local open = byte(how, 2)
-              if open == 43 then call('ZADD', index, '0', key)
-              elseif open == 45 then call('ZREM', index, key) end
+              if open == 43 then rest[#rest + 1] = {'ZADD', index, '0', key}
+              elseif open == 45 then rest[#rest + 1] = {'ZREM', index, key} end
             end
           end
           new = new + news
@@ -86,6 +86,7 @@ enum CommitScript {
         for from = 1, #set, 4000 do
           call('MSET', unpack(set, from, math.min(from + 3999, #set)))
         end
+        for i = 1, #rest do call(unpack(rest[i])) end
         return table.concat(out)
         """
 }

@@ -81,9 +81,6 @@ public final class RedisClient {
     /// The nodes that own slots: the one node of a store that is no cluster. Empty until it has started.
     public var masters: [RedisAddress] { topology.masters }
 
-    /// The node that owns a slot, as far as is known.
-    public func master(ofSlot slot: Int) -> RedisAddress? { topology.owner(of: slot) }
-
     /// The slot that a key belongs to, in any form of store.
     public func slot(of key: some Collection<UInt8>) -> Int { RedisSlot.of(key) }
 

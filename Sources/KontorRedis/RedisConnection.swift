@@ -165,7 +165,10 @@ extension RedisConnection {
         case .ready:
             switch pipeline.receive(reply, now: now) {
             case .more: break
-            case .finished(let units): for unit in units { owner?.connection(self, finished: unit) }
+            case .finished(let units):
+                // Held until all have been told: the first one may be what it was kept for.
+                let owner = owner
+                for unit in units { owner?.connection(self, finished: unit) }
             case .unasked: close("the server said something unasked: \(reply.errorText ?? "a reply")")
             }
         }

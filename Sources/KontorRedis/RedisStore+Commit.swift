@@ -94,7 +94,7 @@ extension RedisStore {
     /// it stands. A write of our own, on a connection of the master that was read from, and `WAIT` behind it tell.
     public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
         if let failure { return completion(.failure(failure)) }
-        for partition in fencePartitions() {
+        for partition in readPartitions.sorted() {
             fenceNumber += 1
             let number = fenceNumber
             fences.insert(number)
@@ -111,16 +111,6 @@ extension RedisStore {
                 fenceNumber,
                 { [self] in post { [self] in completion(failure.map { .failure($0) } ?? .success(())) } }
             ))
-    }
-
-    /// Of each master that was read from one will do. (If a slot has moved since, the store has failed: see
-    /// ``connectionsDidChange()``.)
-    private func fencePartitions() -> [Int] {
-        var masters: Set<RedisAddress> = []
-        return readPartitions.sorted().filter { partition in
-            guard let master = client.master(ofSlot: RedisKeys.slots[partition]) else { return true }
-            return masters.insert(master).inserted
-        }
     }
 
     private func tellFenceWaiters() {
@@ -147,9 +137,10 @@ extension RedisStore {
         }
     }
 
-    /// Remembers what the next barrier must wait for.
+    /// Remembers what the next barrier must wait for: in a cluster each partition, since while its slot moves only its own command finds
+    /// the master that was read from.
     func note(read partitions: some Sequence<Int>) {
         guard options.replicas > 0 else { return }
-        readPartitions.formUnion(partitions)
+        for partition in partitions { readPartitions.insert(client.isCluster ? partition : 0) }
     }
 }

@@ -15,6 +15,11 @@ public final class Engine<R: Rules> {
         let reply: (Reply<R.Outcome>) -> Void
         /// It came to nothing on what the store remembered.
         var mustBeFresh = false
+        /// An earlier decision of it may have been committed, and overwritten since: what is refused now is not without effect.
+        var mayHaveLanded = false
+
+        /// What the caller is told when a store did not take it.
+        func refused(_ trouble: StoreTrouble) -> Reply<R.Outcome> { mayHaveLanded ? .unknown : .refused(trouble) }
     }
 
     private struct Decision {
@@ -115,7 +120,7 @@ public final class Engine<R: Rules> {
     private func didLoad(_ result: Result<[LoadedGroup], StoreTrouble>) {
         switch result {
         case .failure(let trouble):
-            for entry in batch { entry.reply(.refused(trouble)) }
+            for entry in batch { entry.reply(entry.refused(trouble)) }
             endBatch()
         case .success(let groups):
             var next = 0
@@ -173,7 +178,7 @@ public final class Engine<R: Rules> {
             changes.append(GroupChange(expected: versions[index], draft: draft, absent: absent))
         }
         if changes.isEmpty {
-            replyToAll { $0.reply }
+            replyToAll { decision, _ in decision.reply }
         } else {
             store.commit(changes, completion: committed)
         }
@@ -189,7 +194,7 @@ public final class Engine<R: Rules> {
     private func didCommit(_ results: [CommitOutcome]) {
         if results.allSatisfy({ $0 == .committed }) {
             sumUp { _ in true }
-            return replyToAll { $0.reply }
+            return replyToAll { decision, _ in decision.reply }
         }
         // What was not changed by this batch is committed as it is; the others have their results in the drafts' order.
         var remaining = results[...]
@@ -202,10 +207,10 @@ public final class Engine<R: Rules> {
         for (draft, outcome) in ofDraft.enumerated() {
             if case .unknown(let version) = outcome { park(draft, landed: version) }
         }
-        replyToAll { decision in
+        replyToAll { decision, entry in
             switch ofDraft[decision.draft] {
             case .committed: return decision.reply
-            case .refused(let trouble): return .refused(trouble)
+            case .refused(let trouble): return entry.refused(trouble)
             case .conflict, .unknown: return nil
             }
         }
@@ -225,10 +230,10 @@ public final class Engine<R: Rules> {
     }
 
     /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
-    private func replyToAll(_ reply: (Decision) -> Reply<R.Outcome>?) {
+    private func replyToAll(_ reply: (Decision, Entry) -> Reply<R.Outcome>?) {
         var untested: [Entry] = []
         for (index, entry) in batch.enumerated() {
-            guard let reply = reply(decisions[index]) else { continue }
+            guard let reply = reply(decisions[index], entry) else { continue }
             if isTested(decisions[index]) {
                 entry.reply(reply)
             } else {
@@ -290,7 +295,10 @@ extension Engine {
             case .landed: entry.reply(reply)
             case .neverLands: again.append(entry)
             // A key tells whether its command had its effect.
-            case .overwritten where entry.keyed != nil || R.isRepeatable(entry.command): again.append(entry)
+            case .overwritten where entry.keyed != nil || R.isRepeatable(entry.command):
+                var repeated = entry
+                repeated.mayHaveLanded = true
+                again.append(repeated)
             case .overwritten: entry.reply(.unknown)
             }
         }

@@ -105,7 +105,7 @@ class Shop:
             memory.is_paid = True
         elif attempt.fate is Fate.REFUSED and isinstance(outcome, Answer):
             attempt.problem = outcome.problem
-            self._check_refusal_of_paid(memory, attempt, outcome.json()["detail"])
+            self._check_refusal_of_paid(memory, attempt, outcome.json().get("detail", ""))
             self._remember_refusal(memory, attempt, outcome)
         return outcome
 

@@ -119,6 +119,14 @@ class JudgeTests(unittest.IsolatedAsyncioTestCase):
         await self.checkout(problem("out-of-stock", item_id="i"))
         self.assertIn("then refused", (await self.found(stock=7, credit=3, paid=True))[0])
 
+    async def test_a_paid_order_may_meet_a_store_that_cannot_be_reached_and_no_other_424(self):
+        await self.checkout(answer(200, {}))
+        told = {"type": "/problems/unavailable", "detail": "The store cannot be reached. Nothing was changed."}
+        await self.checkout(answer(424, told))
+        self.assertEqual(await self.found(stock=7, credit=3, paid=True), [])
+        await self.checkout(answer(424, {**told, "detail": "The disk is full. Nothing was changed."}))
+        self.assertIn("then refused", (await self.found(stock=7, credit=3, paid=True))[0])
+
     async def test_nobody_is_refused_for_want_of_what_is_there(self):
         await self.checkout(problem("out-of-stock", item_id="i"))
         self.assertIn("never had less than 10", (await self.found())[0])

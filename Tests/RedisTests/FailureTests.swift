@@ -184,6 +184,37 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         #expect(Set(server.requests.map(\.connection)).count == 2)
     }
 
+    @Test func `units that end together are all told, also if the first one's owner closes the client`() throws {
+        let server = try FakeServer { request in
+            switch request.words[0] {
+            case "SET": .reply("+OK\r\n")
+            case "WAIT": .reply(":1\r\n")
+            default: nil
+            }
+        }
+        let client = try TestClient(server.options)
+        try client.start()
+        let told = (0..<3).map { _ in client.loop.makePromise(of: Outcome.self) }
+        let closed = client.loop.makePromise(of: Void.self)
+        client.loop.execute {
+            for promise in told {
+                client.client.value.send(
+                    [RedisCommand("SET", "a", "1")], then: RedisCommand("WAIT", "1", "100"), slot: 0, lane: .writes,
+                    deadline: .now() + .seconds(10)
+                ) { outcome in
+                    promise.succeed(outcome)
+                    if promise.futureResult === told[0].futureResult { client.client.value.close { closed.succeed() } }
+                }
+            }
+        }
+        for promise in told {
+            let outcome = try promise.futureResult.within(seconds: 5).wait()
+            #expect(outcome == .success([.simple("OK"), .integer(1)]))
+        }
+        try closed.futureResult.within(seconds: 5).wait()
+        try server.stop()
+    }
+
     @Test func `what is sent when a node is reached again goes before what waited`() throws {
         let turns = Turns()
         let server = try FakeServer { request in
