@@ -7,12 +7,14 @@ NetworkPolicies, autoscalers, budgets, spread and the Ingress are nobody's here:
 """
 
 import base64
+import contextlib
 import copy
 import re
 import secrets
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -68,6 +70,12 @@ class Kube:
                 until(lambda: self.is_healthy(container), f"the health of {container}", 90)
         # One: a port of this machine can be given once.
         self._start(workloads["gateway"], 1)
+        until(self._is_ready, "the readiness of the gateway and all behind it")
+
+    def _is_ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(f"http://{self.host}:{self.port}/health/ready", timeout=5).status == 200
+        return False
 
     def _start(self, workload: Workload, replicas: int):
         for number in range(replicas):
