@@ -10,7 +10,7 @@ need() {
     done
 }
 
-# Draws the secrets that are not there yet. They are never replaced: what is in Redis can only be read with them.
+# Draws the secrets that are not there yet. They are never replaced.
 make_secrets() {
     kubectl apply -f "$root/k8s/base/namespace.yaml"
     local scratch
