@@ -51,7 +51,20 @@ public enum Limits {
     public static let orphanScanMilliseconds: Int64 = 10_000
 
     /// How often waiters look again on their own: only another process can free an amount without waking them.
-    public static let probeMilliseconds: Int64 = 100
+    public static let waiterRetryMilliseconds: Int64 = 100
+
+    // MARK: What processes say to each other
+
+    /// Messages in one frame: as many as one engine decides in a batch, several times over.
+    public static let frameItems = 4_096
+    /// A frame is closed, and another begun, once it is so large: some 2,000 holds, encoded and read within a millisecond.
+    public static let fullFrameBytes = 256 << 10
+    /// The largest message: an order of 256 lines with its saga and history, of about 100 KiB, twice over.
+    public static let itemBytes = 256 << 10
+    /// The largest frame that is read: a nearly full one, and the largest message behind.
+    public static let frameBytes = fullFrameBytes + itemBytes + 64
+    /// Replies that one link waits for: several messages of all open sagas. Past it the oldest are forgotten.
+    public static let pendingReplies = 131_072
 
     // MARK: What is remembered
 

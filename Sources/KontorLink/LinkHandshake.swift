@@ -74,13 +74,20 @@ enum LinkHandshake {
             guard let (name, value) = field(line), fields.updateValue(value, forKey: name) == nil else { return .malformed }
         }
         guard SharedSecret.isBorne(secret, by: fields["authorization"] ?? []) else { return .wrongSecret }
-        guard let upgrade = fields["upgrade"], upgrade.elementsEqual(`protocol`.utf8) else { return .otherProtocol }
+        guard offers(fields["upgrade"] ?? []) else { return .otherProtocol }
         guard let epoch else { return .notReady }
         guard let offered = fields["kontor-epoch"], offered.elementsEqual(epoch.utf8) else { return .otherEpoch }
         return .opened
     }
 
+    /// Whether this release's protocol is among those that a client can speak, as RFC 9110, 7.8 lists them: so a later release can offer
+    /// its own besides.
+    private static func offers(_ upgrade: ArraySlice<UInt8>) -> Bool {
+        upgrade.split(separator: UInt8(ascii: ",")).contains { trimmed($0).elementsEqual(`protocol`.utf8) }
+    }
+
     /// What the answer to a request means.
+    ///
     /// - Returns: nil: it is no answer of this protocol.
     static func verdict(in head: ArraySlice<UInt8>) -> Verdict? {
         guard let line = lines(of: head).first, line.starts(with: "HTTP/1.1 ".utf8) else { return nil }
@@ -107,9 +114,13 @@ enum LinkHandshake {
 
     private static func field(_ line: ArraySlice<UInt8>) -> (String, ArraySlice<UInt8>)? {
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+        return (String(decoding: line[..<colon], as: UTF8.self).lowercased(), trimmed(line[(colon + 1)...]))
+    }
+
+    /// Without the optional white space around it (RFC 9110, 5.6.3).
+    private static func trimmed(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         let isSpace: (UInt8) -> Bool = { $0 == 32 || $0 == 9 }
-        let value = line[(colon + 1)...].drop(while: isSpace)
-        let end = value.lastIndex { !isSpace($0) }
-        return (String(decoding: line[..<colon], as: UTF8.self).lowercased(), end.map { value[...$0] } ?? [])
+        let rest = value.drop(while: isSpace)
+        return rest.lastIndex { !isSpace($0) }.map { rest[...$0] } ?? []
     }
 }

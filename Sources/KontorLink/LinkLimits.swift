@@ -5,17 +5,6 @@ import NIOCore
 
 /// The named bounds of links. Durations are milliseconds, sizes are bytes, unless the name says otherwise.
 public enum LinkLimits {
-    // MARK: Frames
-
-    /// Messages or replies in one frame: as many as one engine decides in a batch, several times over.
-    public static let frameItems = 4_096
-    /// A frame is closed, and another begun, once it is so large: some 2,000 holds, encoded and read within a millisecond.
-    public static let fullFrameBytes = 256 << 10
-    /// The largest thing that is said: an order of 256 lines with its saga and history, of about 100 KiB, twice over.
-    public static let itemBytes = 256 << 10
-    /// The largest frame that is read: a nearly full one, and the largest item behind.
-    public static let frameBytes = fullFrameBytes + itemBytes + 64
-
     // MARK: Connections
 
     /// What one read takes: at least some messages, at most most frames of a busy turn.
@@ -42,8 +31,6 @@ public enum LinkLimits {
 
     // MARK: Replies
 
-    /// Replies that one connection waits for: several messages of all open sagas. Past it the oldest are forgotten.
-    static let pendingReplies = 131_072
     /// How long a reply is waited for: the longest deadline of a message, and the skew of the clocks that it is measured with.
     /// Whoever waits for longer has sent the message again many times.
     static let pendingMilliseconds: Int64 = 90_000

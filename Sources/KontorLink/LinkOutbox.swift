@@ -20,16 +20,17 @@ final class LinkOutbox {
     /// Whether the other side has left too much unread for anything more to be said.
     var isFull: Bool { frames.byteCount + unsentBytes > LinkLimits.unsentBytes }
 
-    /// Adds an item to what leaves at the end of this turn.
+    /// Adds a message to what leaves at the end of this turn.
+    ///
     /// - Returns: false if it is too large, and was not added.
-    func add(_ kind: FrameKind, _ encode: (inout ByteWriter) -> Void) -> Bool {
+    func add(_ message: NumberedMessage) -> Bool {
         guard !isClosed else { return true }
-        let isAdded = frames.add(kind, encode)
+        let isAdded = frames.add(message)
         scheduleFlush()
         return isAdded
     }
 
-    /// Adds a frame without items.
+    /// Adds a frame without messages.
     func add(_ kind: FrameKind) {
         guard !isClosed else { return }
         frames.add(kind)

@@ -106,8 +106,8 @@ struct SagaTests {
             atEachStep(of: enough) { world, message in
                 if hasEffect { _ = world.receive(message) }
                 switch message {
-                case .ledger(let leg, let step, let id): world.handle(.replied(leg: leg, step, of: id, .unknown))
-                case .order(let step, let id): world.handle(.orderReplied(to: step, of: id, .unknown))
+                case .ledger(let leg, let step, let id, _): world.handle(.replied(leg: leg, step, of: id, .unknown))
+                case .order(let step, let id, _): world.handle(.orderReplied(to: step, of: id, .unknown))
                 }
             } expect: { world, step in
                 #expect(world.isSoldOnce && world.answers == [.paid] && world.alarms.isEmpty, "unknown at \(step)")
@@ -145,7 +145,7 @@ struct SagaTests {
         for _ in 0..<200 {
             if world.messages.isEmpty { world.tick(); continue }
             let message = world.messages.removeFirst()
-            if case .ledger(_, .release, _) = message { continue }
+            if case .ledger(_, .release, _, _) = message { continue }
             world.handle(world.receive(message))
         }
         #expect(world.now > world.deadline)
@@ -161,7 +161,7 @@ struct SagaTests {
         for _ in 0..<200 {
             if world.messages.isEmpty { world.tick(); continue }
             let message = world.messages.removeFirst()
-            if case .ledger(_, .capture, _) = message { continue }
+            if case .ledger(_, .capture, _, _) = message { continue }
             world.handle(world.receive(message))
         }
         #expect(world.now > world.deadline && world.answers.isEmpty)
@@ -176,8 +176,8 @@ struct SagaTests {
         while !world.hasEnded {
             if world.messages.isEmpty { world.tick(); continue }
             let message = world.messages.removeFirst()
-            if case .ledger(1, .hold, _) = message { late = message; continue }
-            if case .ledger(1, .release, _) = message, let hold = late {
+            if case .ledger(1, .hold, _, _) = message { late = message; continue }
+            if case .ledger(1, .release, _, _) = message, let hold = late {
                 world.handle(world.receive(message))
                 world.handle(world.receive(hold))
                 late = nil
@@ -222,13 +222,7 @@ struct SagaTests {
         var zombie = CheckoutSaga(world.saga.record, begun: 0, deadline: 0)
         var zombieMessages: [SagaWorld.Message] = []
         func collect(_ actions: [CheckoutSaga.Action]) {
-            for action in actions {
-                switch action {
-                case .send(let leg, let step): zombieMessages.append(.ledger(leg: leg, step, zombie.record.id))
-                case .askOrder(let step): zombieMessages.append(.order(step, zombie.record.id))
-                default: break
-                }
-            }
+            zombieMessages += actions.compactMap { SagaWorld.Message($0, of: zombie.record.id) }
         }
         collect(zombie.start(now: 0))
         collect(zombie.handle(.tick, now: 1))

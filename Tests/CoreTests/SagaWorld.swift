@@ -6,8 +6,19 @@
 struct SagaWorld {
     /// A message on its way, to a ledger or to the order.
     enum Message {
-        case ledger(leg: Int, CheckoutSaga.Step, SagaID)
-        case order(CheckoutSaga.OrderStep, SagaID)
+        case ledger(leg: Int, CheckoutSaga.Step, SagaID, LedgerCommand)
+        case order(CheckoutSaga.OrderStep, SagaID, OrderCommand)
+
+        init?(_ action: CheckoutSaga.Action, of saga: SagaID) {
+            switch action {
+            case .send(let message):
+                guard case .leg(let leg, let step, let id) = message.origin, case .command(let command, _) = message.body
+                else { return nil }
+                self = .ledger(leg: leg, step, id, command)
+            case .askOrder(let step, let command): self = .order(step, saga, command)
+            case .answer, .forget, .alarm, .end: return nil
+            }
+        }
     }
 
     var book: OrderBook
@@ -39,8 +50,7 @@ struct SagaWorld {
     mutating func perform(_ actions: [CheckoutSaga.Action]) {
         for action in actions {
             switch action {
-            case .send(let leg, let step): messages.append(.ledger(leg: leg, step, saga.record.id))
-            case .askOrder(let step): messages.append(.order(step, saga.record.id))
+            case .send, .askOrder: Message(action, of: saga.record.id).map { messages.append($0) }
             case .answer(let result): answers.append(result)
             case .forget(let id):
                 for leg in saga.record.legs { ledgers[leg.account]?.do(.forget(id)) }
@@ -53,24 +63,11 @@ struct SagaWorld {
     /// What the receiver makes of a message, and what it replies.
     mutating func receive(_ message: Message) -> CheckoutSaga.Event {
         switch message {
-        case .ledger(let leg, let step, let id):
-            let target = saga.record.legs[leg]
-            let operation: LedgerCommand.Operation
-            switch step {
-            case .hold(let mayWait): operation = .hold(id, target.amount, mayWait: mayWait)
-            case .capture: operation = .capture(id, target.amount, grant: saga.record.grant(ofLeg: leg))
-            case .release: operation = .release(id, target.amount)
-            }
-            let outcome = ledgers[target.account]?.do(operation) ?? .unknownAccount
+        case .ledger(let leg, let step, let id, let command):
+            let outcome = ledgers[command.account]?.do(command.operation) ?? .unknownAccount
             return .replied(leg: leg, step, of: id, .decided(outcome))
-        case .order(let step, let id):
-            let operation: OrderCommand.Operation
-            switch step {
-            case .decide(let decision), .confirm(_, let decision): operation = .decide(id, decision, saga.trace(now: now))
-            case .beginAgain: operation = .beginAgain(id, saga.trace(now: now))
-            case .finish: operation = .finish(id, saga.trace(now: now))
-            }
-            return .orderReplied(to: step, of: id, .decided(book.do(operation)))
+        case .order(let step, let id, let command):
+            return .orderReplied(to: step, of: id, .decided(book.do(command.operation)))
         }
     }
 

@@ -93,20 +93,32 @@ private struct Chance: RandomNumberGenerator {
     }
 }
 
-private func encoded(_ encode: (inout ByteWriter) -> Void) -> [UInt8] {
+/// The bytes of one message, without its frame.
+private func encoded(_ body: Message.Body) -> [UInt8] {
     var writer = ByteWriter()
-    encode(&writer)
+    NumberedMessage(number: 7, body).encode(into: &writer)
     return writer.bytes
 }
 
 /// What the bytes say, if they say one thing and nothing behind it.
-private func decoded<Item>(
-    _ bytes: [UInt8], _ item: (inout ByteReader) throws(DecodingFailure) -> Item
-) throws -> Item {
+private func decoded(_ bytes: [UInt8], _ kind: FrameKind) throws -> Message.Body {
     var reader = ByteReader(bytes)
-    let value = try item(&reader)
-    #expect(reader.isAtEnd)
-    return value
+    let message = try NumberedMessage(kind, from: &reader)
+    #expect(reader.isAtEnd && message.number == 7)
+    return message.body
+}
+
+extension Chance {
+    fileprivate mutating func bodies() -> [Message.Body] {
+        var bodies: [Message.Body] = commands().map { .command($0, deadline: 1) }
+        bodies += [OrderCommand.Operation.read, .inspect].map { .question(OrderCommand(identifier(), $0)) }
+        bodies += ledgerReplies().map { .ledgerReply($0) }
+        return bodies + orderReplies().map { .orderReply($0) }
+    }
+}
+
+extension Message.Body {
+    fileprivate var kind: FrameKind { NumberedMessage(number: 0, self).kind }
 }
 
 @Suite("What crosses between processes")
@@ -114,20 +126,9 @@ struct WireCodingTests {
     @Test("every command that may cross, and every reply to one, comes out as it went in", arguments: 0..<200 as Range<UInt64>)
     func roundTrip(seed: UInt64) throws {
         var chance = Chance(state: seed)
-        for command in chance.commands() {
-            #expect(command.canCross)
-            #expect(try decoded(encoded(command.encodeForWire), LedgerCommand.init(fromWire:)) == command)
-        }
-        for operation in [OrderCommand.Operation.read, .inspect] {
-            let command = OrderCommand(chance.identifier(), operation)
-            #expect(command.canCross)
-            #expect(try decoded(encoded(command.encodeForWire), OrderCommand.init(fromWire:)) == command)
-        }
-        for reply in chance.ledgerReplies() {
-            #expect(try decoded(encoded(reply.encodeForWire), Reply<LedgerOutcome>.init(fromWire:)) == reply)
-        }
-        for reply in chance.orderReplies() {
-            #expect(try decoded(encoded(reply.encodeForWire), Reply<OrderOutcome>.init(fromWire:)) == reply)
+        for body in chance.bodies() {
+            #expect(body.mayCross)
+            #expect(try decoded(encoded(body), body.kind) == body)
         }
     }
 
@@ -140,29 +141,29 @@ struct WireCodingTests {
             .payDirectly(order: id("o"), one), .cancelPayment(order: id("o")), .findPayment(order: id("o")), .forget(saga),
             .undo(saga), .keepKey,
         ]
-        for operation in operations { #expect(!LedgerCommand(GroupKey(.item, id("i")), operation).canCross) }
-        #expect(!OrderCommand(id("o"), .remove).canCross)
-        #expect(!OrderCommand(id("o"), .begin(now: 0, deadline: 0, nil)).canCross)
+        for operation in operations {
+            #expect(!Message(.nobody, .command(LedgerCommand(GroupKey(.item, id("i")), operation), deadline: 0)).mayCross)
+        }
+        #expect(!Message(.nobody, .question(OrderCommand(id("o"), .remove))).mayCross)
+        #expect(!Message(.nobody, .question(OrderCommand(id("o"), .begin(now: 0, deadline: 0, nil)))).mayCross)
     }
 
     @Test("damaged and random bytes are read or refused, and never trap", arguments: 0..<300 as Range<UInt64>)
     func fuzz(seed: UInt64) {
         var chance = Chance(state: seed)
-        var samples = chance.commands().map { command in encoded(command.encodeForWire) }
-        samples += chance.ledgerReplies().map { reply in encoded(reply.encodeForWire) }
-        samples += chance.orderReplies().map { reply in encoded(reply.encodeForWire) }
+        var samples = chance.bodies().map { encoded($0) }
         samples.append((0..<chance.number(100)).map { _ in UInt8(truncatingIfNeeded: chance.next()) })
         for var bytes in samples where !bytes.isEmpty {
             for _ in 0...chance.number(3) { bytes[chance.number(bytes.count)] = UInt8(truncatingIfNeeded: chance.next()) }
             if chance.flag() { bytes.removeLast(chance.number(bytes.count)) }
-            var reader = ByteReader(bytes)
-            if let command = try? LedgerCommand(fromWire: &reader) { checkAmount(of: command) }
-            reader = ByteReader(bytes)
-            _ = try? OrderCommand(fromWire: &reader)
-            reader = ByteReader(bytes)
-            _ = try? Reply<LedgerOutcome>(fromWire: &reader)
-            reader = ByteReader(bytes)
-            if case .decided(.order(let order)) = try? Reply<OrderOutcome>(fromWire: &reader) { _ = order.history.attempts }
+            for kind in FrameKind.allCases {
+                var reader = ByteReader(bytes)
+                switch (try? NumberedMessage(kind, from: &reader))?.body {
+                case .command(let command, _)?: checkAmount(of: command)
+                case .orderReply(.decided(.order(let order)))?: _ = order.history.attempts
+                default: break
+                }
+            }
         }
     }
 
@@ -177,24 +178,22 @@ struct WireCodingTests {
     func badAmounts(raw: Int64) {
         let saga = SagaID(order: id("o"), incarnation: 1, attempt: 1)
         let command = LedgerCommand(GroupKey(.item, id("i")), .hold(saga, Amount(raw), mayWait: false))
-        #expect(throws: DecodingFailure.self) { try decoded(encoded(command.encodeForWire), LedgerCommand.init(fromWire:)) }
+        #expect(throws: DecodingFailure.self) { try decoded(encoded(.command(command, deadline: 0)), .commands) }
     }
 
     @Test("a command to an order is none to an account")
     func wrongKind() {
         let command = LedgerCommand(GroupKey(.order, id("o")), .read)
-        #expect(throws: DecodingFailure.self) { try decoded(encoded(command.encodeForWire), LedgerCommand.init(fromWire:)) }
+        #expect(throws: DecodingFailure.self) { try decoded(encoded(.command(command, deadline: 0)), .commands) }
     }
 
     @Test("each cut of a message is refused")
     func cuts() {
         var chance = Chance(state: 1)
         for command in chance.commands() {
-            let bytes = encoded(command.encodeForWire)
+            let bytes = encoded(.command(command, deadline: 0))
             for length in bytes.indices {
-                #expect(throws: DecodingFailure.self) {
-                    try decoded(Array(bytes[..<length]), LedgerCommand.init(fromWire:))
-                }
+                #expect(throws: DecodingFailure.self) { try decoded(Array(bytes[..<length]), .commands) }
             }
         }
     }

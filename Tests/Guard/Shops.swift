@@ -61,9 +61,10 @@ final class SagaShop {
     private let shop: Shop
 
     init() {
-        shop = Shop(
-            store: MemoryStore(), clock: clock, random: SeededRandom(seed: 1), log: NoLog(), sink: sink,
+        let environment = ShopEnvironment(
+            store: MemoryStore(), clock: clock, random: SeededRandom(seed: 1), log: NoLog(),
             metrics: ShopMetrics(factory: MetricsRegistry([])))
+        shop = Shop(environment, sink: sink)
         for (index, request) in filling.enumerated() {
             ask(request)
             attempt({ turn() }, until: { sink.good > index })
@@ -109,9 +110,9 @@ final class WholeShop {
         let store = try EmbeddedStore.open(
             "/data", lanes: lanes, random: SeededRandom(seed: 2), files: MemoryDisk(), tables: SimulatedTable().opener,
             metrics: StoreMetrics(factory: metrics))
-        shop = Shop(
-            store: store, clock: clock, random: SeededRandom(seed: 1), log: NoLog(), sink: sink,
-            metrics: ShopMetrics(factory: metrics))
+        let environment = ShopEnvironment(
+            store: store, clock: clock, random: SeededRandom(seed: 1), log: NoLog(), metrics: ShopMetrics(factory: metrics))
+        shop = Shop(environment, sink: sink)
         turns = ShopTurns(shop, store, clock)
         shop.recover { _ in }
         turn()

@@ -143,7 +143,7 @@ struct FailureTests {
         try await eventually("the rest came") { service.shop.messages.count == 81 }
         try await eventually("all replies came") {
             let frames = try? client.collector.frames()
-            return frames?.filter { $0.kind == .ledgerReplies }.map(\.count).reduce(0, +) == 140
+            return frames?.filter { $0.kind == .ledgerReplies }.map { (try? $0.messages().count) ?? 0 }.reduce(0, +) == 140
         }
         try await client.close()
         try await caller.stop()
@@ -153,7 +153,7 @@ struct FailureTests {
     private func messages(_ numbers: Range<UInt32>) -> [UInt8] {
         var frames = FrameWriter()
         for number in numbers {
-            frames.mustAdd(.messages, NumberedMessage(number: number, deadline: 1, command: read(item("a"))).encode)
+            frames.mustAdd(NumberedMessage(number: number, .command(read(item("a")), deadline: 1)))
         }
         return frames.take()
     }

@@ -46,6 +46,9 @@ struct HandshakeTests {
         #expect(verdict(head(secret: "a secret of some length and more")) == .wrongSecret)
         #expect(verdict(head(secret: "")) == .wrongSecret)
         #expect(verdict(head(protocol: "kontor-link/2", epoch: "x"), epoch: nil) == .otherProtocol)
+        #expect(verdict(head(protocol: "kontor-link/2, kontor-link/1")) == .opened, "a later release offers this one, too")
+        #expect(verdict(head(protocol: "kontor-link/1 ,h2c")) == .opened)
+        #expect(verdict(head(protocol: "kontor-link/10,kontor-link/2")) == .otherProtocol)
         #expect(verdict(head(epoch: "x"), epoch: nil) == .notReady)
         #expect(verdict(head(epoch: "x")) == .otherEpoch)
         #expect(verdict("GET /internal/link HTTP/1.1\r\n\r\n") == .wrongSecret)
@@ -86,7 +89,7 @@ struct HandshakeTests {
         let service = try await Service.start()
         let client = try await RawClient.connect(port: service.port)
         var frames = FrameWriter()
-        frames.mustAdd(.messages, NumberedMessage(number: 9, deadline: 1, command: read(item("a"))).encode)
+        frames.mustAdd(NumberedMessage(number: 9, .command(read(item("a")), deadline: 1)))
         frames.add(.ping)
         for byte in Array(head().utf8) + frames.take() { try await client.send([byte]) }
         try await eventually("answers") { (try? client.collector.frames().count) == 2 }
@@ -94,8 +97,7 @@ struct HandshakeTests {
             #expect(client.collector.text.hasPrefix("HTTP/1.1 101 Switching Protocols\r\n"))
             let frames = try client.collector.frames()
             #expect(frames.map(\.kind) == [.ledgerReplies, .pong])
-            let replies = try frames[0].read(NumberedReply<LedgerOutcome>.init(from:))
-            #expect(replies == [NumberedReply(number: 9, reply: .decided(.done))])
+            #expect(try frames[0].messages() == [NumberedMessage(number: 9, .ledgerReply(.decided(.done)))])
         }
         try await client.close()
         try await eventually("no connection is left") { service.server.connectionCount == 0 }

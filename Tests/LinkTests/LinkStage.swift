@@ -61,23 +61,43 @@ final class Dice: RandomSource {
     func next() -> UInt64 { generator.next() }
 }
 
-/// Keeps what comes, and replies what its script says.
-final class FakeShop: LinkService, @unchecked Sendable {
-    private(set) var batches: [(kind: GroupKey.Kind, messages: [ParticipantMessage])] = []
-    private(set) var questions: [OrderQuestion] = []
-    var script: (ParticipantMessage) -> Void = { $0.reply(.decided(.done)) }
+/// A request to a ledger that has come, and may be replied to.
+struct Received {
+    let origin: Message.Origin
+    let command: LedgerCommand
+    let deadline: Int64
+    let server: LinkServer
 
-    var messages: [ParticipantMessage] { batches.flatMap(\.messages) }
+    func reply(_ reply: LedgerReply) { server.send(Message(origin, .ledgerReply(reply))) }
+}
+
+/// Keeps what comes, and replies what its script says.
+final class FakeShop: MessageReceiver, @unchecked Sendable {
+    /// To be set before anything comes.
+    var server: LinkServer?
+    /// How many requests came at once.
+    private(set) var batches: [Int] = []
+    private(set) var messages: [Received] = []
+    private(set) var questions: [OrderCommand] = []
+    var script: (Received) -> Void = { $0.reply(.decided(.done)) }
+
     var accounts: [GroupKey] { messages.map(\.command.account) }
 
-    func receive(_ messages: [ParticipantMessage], for kind: GroupKey.Kind) {
-        batches.append((kind, messages))
-        messages.forEach(script)
-    }
-
-    func receive(_ questions: [OrderQuestion]) {
-        self.questions += questions
-        for question in questions { question.reply(.decided(.unknownOrder)) }
+    func receive(_ messages: [Message]) {
+        guard let server else { return }
+        batches.append(messages.count)
+        for message in messages {
+            switch message.body {
+            case .command(let command, let deadline):
+                let received = Received(origin: message.origin, command: command, deadline: deadline, server: server)
+                self.messages.append(received)
+                script(received)
+            case .question(let command):
+                questions.append(command)
+                server.send(Message(message.origin, .orderReply(.decided(.unknownOrder))))
+            case .ledgerReply, .orderReply: Issue.record("a server got a reply")
+            }
+        }
     }
 }
 
@@ -93,7 +113,9 @@ final class Service: @unchecked Sendable {
         let shop = FakeShop()
         let log = Logbook()
         let server = try await on {
-            LinkServer(secret: testSecret, epoch: { epoch }, service: shop, on: testLoop) { log.add($0, $1) }
+            let server = LinkServer(secret: testSecret, epoch: { epoch }, receiver: shop, on: testLoop) { log.add($0, $1) }
+            shop.server = server
+            return server
         }
         let listener = try await ServerBootstrap(group: testLoop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -149,11 +171,14 @@ private final class PathEcho: ChannelInboundHandler {
 }
 
 /// Another process, which sends to services and keeps the replies.
-final class Caller: @unchecked Sendable {
-    let client: LinkClient
-    let log: Logbook
+final class Caller: MessageReceiver, @unchecked Sendable {
+    private(set) var client: LinkClient!
+    let log = Logbook()
+    /// Called with each account of which a reply came.
+    var replied: (GroupKey) -> Void = { _ in }
     private(set) var replies: [(account: GroupKey, reply: LedgerReply)] = []
-    private(set) var answers: [Reply<OrderOutcome>] = []
+    private(set) var answers: [OrderReply] = []
+    private var asked: [GroupKey] = []
 
     static func start(
         _ ports: [Int], secret: [UInt8] = testSecret, epoch: String = "shop 1",
@@ -167,24 +192,32 @@ final class Caller: @unchecked Sendable {
     }
 
     private init(_ urls: [LinkURL], _ secret: [UInt8], _ epoch: String, _ resolver: any LinkResolver) {
-        let log = Logbook()
-        self.log = log
         client = LinkClient(
-            name: "stock", urls: urls, secret: secret, epoch: epoch, on: testLoop, random: Dice(), resolver: resolver
-        ) { log.add($0, $1) }
+            name: "stock", urls: urls, secret: secret, epoch: epoch, on: testLoop, random: Dice(), resolver: resolver,
+            receiver: self
+        ) { [log] in log.add($0, $1) }
     }
 
     /// Within one turn of the event loop.
     func send(_ commands: [LedgerCommand]) {
-        client.send(
-            commands.map { command in
-                ParticipantMessage(command: command, deadline: 1_000) { [self] reply in replies.append((command.account, reply))
-                }
-            })
+        for command in commands {
+            asked.append(command.account)
+            client.send(Message(.read(UInt64(asked.count - 1)), .command(command, deadline: 1_000)))
+        }
     }
 
-    func ask(_ commands: [OrderCommand]) {
-        client.ask(commands.map { OrderQuestion(command: $0) { [self] reply in answers.append(reply) } })
+    func ask(_ commands: [OrderCommand]) { for command in commands { client.send(Message(.nobody, .question(command))) } }
+
+    func receive(_ messages: [Message]) {
+        for message in messages {
+            switch (message.body, message.origin) {
+            case (.ledgerReply(let reply), .read(let number)):
+                replies.append((asked[Int(number)], reply))
+                replied(asked[Int(number)])
+            case (.orderReply(let reply), .nobody): answers.append(reply)
+            default: Issue.record("a reply without its origin")
+            }
+        }
     }
 
     func stop() async throws { try await testLoop.flatSubmit { self.client.close() }.get() }

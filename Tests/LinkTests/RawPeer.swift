@@ -1,5 +1,6 @@
 // Ends of connections that say anything: a client that is none, and a server that is none.
 
+import KontorCore
 import NIOCore
 import NIOPosix
 

@@ -192,8 +192,8 @@ struct KeyTests {
         var policy = KeyPolicy()
         policy.keptKeys = 2
         let shop = Shop(
-            store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents(), sink: RecordingSink(),
-            keys: policy)
+            ShopEnvironment(store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents()),
+            sink: RecordingSink(), keys: policy)
         func ask(_ key: String?, _ request: ShopRequest = .createUser) -> ShopAnswer? {
             let caller = Request()
             shop.handle(request, key: key.flatMap { IdempotencyKey($0) }, deadline: 5_000, caller: caller)

@@ -110,7 +110,8 @@ struct BatchInitTests {
         let records = MemoryStore()
         let clock = ManualClock()
         let shop = Shop(
-            store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents(), sink: RecordingSink())
+            ShopEnvironment(store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents()),
+            sink: RecordingSink())
         func ask(_ request: ShopRequest) -> Request {
             let caller = Request()
             shop.handle(request, deadline: .max, caller: caller)

@@ -53,6 +53,8 @@ final class SeveralWorld {
     private(set) var now: Int64 = 0
     private var packets: [Packet] = []
     private var packetNumber = 0
+    /// Who asked, by the names that origins bear.
+    private var askers: [LossyLinks] = []
 
     init(seed: UInt64, shops: Int = 3) {
         random = SeededRandom(seed: seed)
@@ -65,11 +67,8 @@ final class SeveralWorld {
 
     private func makeShop(_ index: Int, _ life: Int, _ clock: ManualClock, _ store: LateStore) -> Shop {
         Shop(
-            store: store, clock: clock, random: random, log: events, sink: RecordingSink(),
-            world: .oneOfSeveral(
-                Neighbours(
-                    served: Set(GroupKey.Kind.allCases), stock: LossyLink(self, .item, from: index, life),
-                    payment: LossyLink(self, .user, from: index, life), orders: LossyLink(self, .order, from: index, life))))
+            ShopEnvironment(store: store, clock: clock, random: random, log: events), sink: RecordingSink(),
+            deployment: .oneOfSeveral(serving: Set(GroupKey.Kind.allCases), over: LossyLinks(self, from: index, life)))
     }
 
     // MARK: The network
@@ -87,23 +86,28 @@ final class SeveralWorld {
         }
     }
 
-    fileprivate func send(_ message: ParticipantMessage, _ kind: GroupKey.Kind, from sender: Int, _ life: Int) {
+    /// Brings a request to any replica, and each copy to another one.
+    fileprivate func send(_ request: NumberedMessage, from links: LossyLinks) {
         send { [self] in
-            // To any replica, and each copy to another one.
             let target = replicas[random.below(replicas.count)]
             whenAwake(target) { [self] in
-                let back = ParticipantMessage(command: message.command, deadline: message.deadline) { [self] reply in
-                    send { [self] in
-                        let home = replicas[sender]
-                        whenAwake(home) {
-                            guard home.life == life else { return }
-                            message.reply(reply)
-                            home.shop.endTurn()
-                        }
-                    }
-                }
-                target.shop.receive([back], for: kind)
+                askers.append(links)
+                target.shop.receive([Message(.link(UInt64(askers.count - 1), number: request.number), request.body)])
                 target.shop.endTurn()
+            }
+        }
+    }
+
+    /// Brings a reply home, if the process that asked still lives.
+    fileprivate func send(_ reply: Message) {
+        guard case .link(let name, let number) = reply.origin else { return }
+        let links = askers[Int(name)]
+        send { [self] in
+            let home = replicas[links.sender]
+            whenAwake(home) {
+                guard home.life == links.life, let message = links.reply(NumberedMessage(number: number, reply.body)) else { return }
+                home.shop.receive([message])
+                home.shop.endTurn()
             }
         }
     }
@@ -238,23 +242,28 @@ final class SeveralWorld {
     }
 }
 
-/// A link of one process to the ledgers of all.
-private final class LossyLink: Participant, OrderReader {
+/// What one process has of the network.
+private final class LossyLinks: Transport {
     private unowned let world: SeveralWorld
-    private let kind: GroupKey.Kind
-    private let sender: Int
-    private let life: Int
+    let sender: Int
+    let life: Int
+    private var pending = PendingReplies()
 
-    init(_ world: SeveralWorld, _ kind: GroupKey.Kind, from sender: Int, _ life: Int) {
+    init(_ world: SeveralWorld, from sender: Int, _ life: Int) {
         self.world = world
-        self.kind = kind
         self.sender = sender
         self.life = life
     }
 
-    func send(_ messages: [ParticipantMessage]) {
-        for message in messages { world.send(message, kind, from: sender, life) }
+    func send(_ messages: [Message]) {
+        for message in messages {
+            switch message.recipient?.kind {
+            case nil: world.send(message)
+            case .order: Issue.record("A shop that serves orders asks others about them.")
+            default: world.send(pending.number(message, now: 0), from: self)
+            }
+        }
     }
 
-    func ask(_ questions: [OrderQuestion]) { Issue.record("A shop that serves orders asks others about them.") }
+    func reply(_ reply: NumberedMessage) -> Message? { try? pending.reply(reply) }
 }

@@ -22,7 +22,7 @@ struct WaitingTests {
         waiters.add(waiter("s"))
         #expect(waiters.takeFirst(of: item) != nil)
         waiters.remove(saga("s"), from: item)
-        waiters.endProbe(of: item, isContended: true)
+        waiters.endRetry(of: item, isContended: true)
         #expect(waiters.count == 0)
         #expect(waiters.takeFirst(of: item) == nil)
     }
@@ -34,7 +34,7 @@ struct WaitingTests {
         #expect(waiters.count == 1)
         #expect(waiters.takeFirst(of: item) != nil)
         waiters.add(waiter("s"))
-        waiters.endProbe(of: item, isContended: true)
+        waiters.endRetry(of: item, isContended: true)
         #expect(waiters.count == 1)
     }
 
@@ -45,13 +45,13 @@ struct WaitingTests {
         for _ in 0..<2 {
             #expect(waiters.takeFirst(of: item)?.command.saga == saga("first"))
             #expect(waiters.takeFirst(of: item) == nil, "one at a time")
-            waiters.endProbe(of: item, isContended: true)
+            waiters.endRetry(of: item, isContended: true)
         }
         #expect(waiters.takeFirst(of: item)?.command.saga == saga("first"))
-        waiters.endProbe(of: item, isContended: false)
+        waiters.endRetry(of: item, isContended: false)
         #expect(waiters.takeFirst(of: item)?.command.saga == saga("second"))
         #expect(waiters.removeExpired(now: 9).isEmpty, "it is being decided")
-        waiters.endProbe(of: item, isContended: true)
+        waiters.endRetry(of: item, isContended: true)
         #expect(waiters.removeExpired(now: 9).count == 1)
         #expect(waiters.count == 0)
     }
@@ -60,13 +60,14 @@ struct WaitingTests {
     func noGrantBehindTheEnd() {
         let records = MemoryStore()
         let agenda = Agenda()
-        let ledger = LedgerService(store: records, agenda: agenda, clock: ManualClock())
+        let ledger = LedgerService(
+            "stock",
+            ShopEnvironment(store: records, clock: ManualClock(), random: SeededRandom(seed: 1), log: RecordedEvents()),
+            agenda: agenda, router: MessageRouter(.alone))
         var grants: [String] = []
         func ask(_ name: String, _ operation: LedgerCommand.Operation) {
-            ledger.submit(LedgerCommand(item, operation)) { reply in
+            ledger.submit(LedgerCommand(item, operation), waitsUntil: .client(.max)) { reply in
                 if case .decided(.held) = reply { grants.append(name) }
-            } deadline: {
-                .max
             }
             agenda.runUntilQuiet()
         }

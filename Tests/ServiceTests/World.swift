@@ -146,7 +146,7 @@ final class World {
         random = SeededRandom(seed: seed)
         store = LateStore(records, random)
         shop = Shop(
-            store: store, clock: clock, random: random, log: events, sink: RecordingSink(), metrics: metrics,
+            ShopEnvironment(store: store, clock: clock, random: random, log: events, metrics: metrics), sink: RecordingSink(),
             refusals: refusals)
     }
 
@@ -192,7 +192,7 @@ final class World {
     func crashAndRecover() {
         store.crash()
         shop = Shop(
-            store: store, clock: clock, random: random, log: events, sink: RecordingSink(), metrics: metrics,
+            ShopEnvironment(store: store, clock: clock, random: random, log: events, metrics: metrics), sink: RecordingSink(),
             refusals: refusals)
         var isRecovered = false
         shop.recover { _ in isRecovered = true }

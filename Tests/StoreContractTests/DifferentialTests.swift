@@ -98,7 +98,8 @@ private final class ShopOverStore {
         self.kind = kind
         under = try StoreUnderTest(kind)
         shop = try under.call { store, done in
-            done(Shop(store: store, clock: StillClock(), random: SeededRandom(seed: 5), log: NoLog(), sink: Sink()))
+            done(Shop(
+                    ShopEnvironment(store: store, clock: StillClock(), random: SeededRandom(seed: 5), log: NoLog()), sink: Sink()))
         }
         under.didComplete = { [unowned self] in shop?.endTurn() }
     }

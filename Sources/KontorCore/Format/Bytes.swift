@@ -1,7 +1,7 @@
 // Writing and reading the bytes of records. Integers are LEB128 varints or fixed little-endian; there is no padding.
 
 /// Appends values to a byte array.
-public struct ByteWriter {
+public struct ByteWriter: Sendable {
     public var bytes: [UInt8] = []
 
     public init() {}

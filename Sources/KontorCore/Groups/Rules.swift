@@ -115,7 +115,7 @@ public protocol Rules {
     /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is kept.
     static func isComplete(_ outcome: Outcome) -> Bool
     /// Whether a command may be decided again when nobody can tell any more whether it had its effect.
-    static func isRepeatable(_ command: Command) -> Bool
+    static func isIdempotent(_ command: Command) -> Bool
 }
 
 /// The records of one group while commands are decided on them; it remembers which of them changed.

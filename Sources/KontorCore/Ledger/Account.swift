@@ -23,6 +23,14 @@ public struct Account: Hashable, Sendable {
 
     /// What a new hold or a withdrawal may take.
     public var available: Amount { balance - held }
+
+    /// Why an amount cannot be taken: `insufficient`, for good, or `contended`, for as long as undecided sagas hold a part of the balance
+    /// that suffices. nil: it can.
+    public func refusal(of amount: Amount) -> LedgerOutcome? {
+        if amount > balance { return .insufficient(balance: balance) }
+        if amount > available { return .contended(balance: balance) }
+        return nil
+    }
 }
 
 /// The lock of one saga on a part of one account, kept until the saga has finished.

@@ -41,7 +41,7 @@ public enum LedgerRules: Rules {
     public static func isComplete(_ outcome: LedgerOutcome) -> Bool { outcome == .done }
 
     /// Steps of sagas find what they did before, or are refused as late; what a client asked for would be done twice.
-    public static func isRepeatable(_ command: LedgerCommand) -> Bool {
+    public static func isIdempotent(_ command: LedgerCommand) -> Bool {
         switch command.operation {
         case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .keepKey: return true
         case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment: return false
@@ -64,8 +64,7 @@ extension LedgerRules {
         // Its saga may be over, and the marker that told so gone.
         if let now = draft.now, expiry != 0, now > expiry { return .anomaly(.lateHold) }
         guard var account = draft.account else { return .unknownAccount }
-        if amount > account.balance { return .insufficient(balance: account.balance) }
-        if amount > account.available { return .contended(balance: account.balance) }
+        if let refusal = account.refusal(of: amount) { return refusal }
 
         // From here on it succeeds.
         account.held += amount
@@ -191,8 +190,7 @@ extension LedgerRules {
 
     private static func withdraw(_ amount: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         guard var account = draft.account else { return .unknownAccount }
-        if amount > account.balance { return .insufficient(balance: account.balance) }
-        if amount > account.available { return .contended(balance: account.balance) }
+        if let refusal = account.refusal(of: amount) { return refusal }
 
         // From here on it succeeds.
         account.balance -= amount
@@ -211,8 +209,7 @@ extension LedgerRules {
         guard var account = draft.account else { return .unknownAccount }
         let before = draft.payment(for: order)
         if let before, before.generation == account.generation, !before.isCancelled { return .alreadyPaidDirectly }
-        if amount > account.balance { return .insufficient(balance: account.balance) }
-        if amount > account.available { return .contended(balance: account.balance) }
+        if let refusal = account.refusal(of: amount) { return refusal }
         let earlier = before.map { $0.earlier + $0.amount } ?? .zero
 
         // From here on it succeeds.

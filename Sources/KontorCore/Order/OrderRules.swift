@@ -30,7 +30,7 @@ public enum OrderRules: Rules {
     public static func isComplete(_ outcome: OrderOutcome) -> Bool { outcome == .done }
 
     /// Steps of sagas find what they did before. A begin whose saga has ended since begins anew, as if it were repeated by its client.
-    public static func isRepeatable(_ command: OrderCommand) -> Bool {
+    public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
         case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey: return true
         case .create, .replace, .addItem, .removeItem, .remove: return false

@@ -35,8 +35,10 @@ public struct CheckoutSaga: Sendable {
     }
 
     public enum Action: Hashable, Sendable {
-        case send(leg: Int, Step)
-        case askOrder(OrderStep)
+        /// Sends a step of one leg to the leg's ledger.
+        case send(Message)
+        /// Has the order decide a command; the step names it in ``Event/orderReplied(to:of:_:)``.
+        case askOrder(OrderStep, OrderCommand)
         /// Tells all callers; nil: somebody else ended the saga, and how is not known here.
         case answer(CheckoutResult?)
         /// No message of this attempt is repeated any more: its holds and markers may go.
@@ -222,7 +224,17 @@ extension CheckoutSaga {
 extension CheckoutSaga {
     private mutating func ask(_ step: OrderStep, now: Int64) -> [Action] {
         stage = .asking(step, since: now)
-        return [.askOrder(step)]
+        return [askOrder(step, now: now)]
+    }
+
+    private func askOrder(_ step: OrderStep, now: Int64) -> Action {
+        let operation: OrderCommand.Operation
+        switch step {
+        case .decide(let decision), .confirm(_, let decision): operation = .decide(record.id, decision, trace(now: now))
+        case .beginAgain: operation = .beginAgain(record.id, trace(now: now))
+        case .finish: operation = .finish(record.id, trace(now: now))
+        }
+        return .askOrder(step, OrderCommand(record.id.order, operation))
     }
 
     private mutating func orderReplied(to step: OrderStep, _ outcome: OrderOutcome, now: Int64) -> [Action] {
@@ -296,7 +308,7 @@ extension CheckoutSaga {
             newSuspicions = []
         }
         question = (questions, now)
-        return [.askOrder(.confirm(questions, decision))]
+        return [askOrder(.confirm(questions, decision), now: now)]
     }
 
     private mutating func confirmed(_ number: Int, _ outcome: OrderOutcome, now: Int64) -> [Action] {
@@ -374,26 +386,16 @@ extension CheckoutSaga {
     private mutating func send(_ leg: Int, _ step: Step, now: Int64) -> Action {
         legs[leg] = .asked(since: now)
         if case .hold = step, traces[leg].hold == .notAsked { note(.silent, leg, now) }
-        return .send(leg: leg, step)
+        return .send(Message(.leg(leg, step, of: record.id), .command(command(leg, step), deadline: record.deadline)))
     }
-}
 
-extension SagaRecord.Phase {
-    /// What callers are told once the saga has ended in this phase.
-    public var result: CheckoutResult? {
-        switch self {
-        case .committed: return .paid
-        case .aborted(let reason): return .refused(reason)
-        case .holdingTogether, .holdingInOrder, .retrying: return nil
+    private func command(_ leg: Int, _ step: Step) -> LedgerCommand {
+        let target = record.legs[leg]
+        switch step {
+        case .hold(let mayWait):
+            return LedgerCommand(target.account, .hold(record.id, target.amount, mayWait: mayWait, expiry: record.deadline))
+        case .capture: return LedgerCommand(target.account, .capture(record.id, target.amount, grant: record.grant(ofLeg: leg)))
+        case .release: return LedgerCommand(target.account, .release(record.id, target.amount, expiry: record.deadline))
         }
     }
-}
-
-/// How a checkout ended.
-public enum CheckoutResult: Hashable, Sendable {
-    case paid
-    /// Durably aborted, all undone.
-    case refused(AbortReason)
-    /// Not begun: the order is empty, unknown, ...
-    case notBegun(OrderOutcome)
 }

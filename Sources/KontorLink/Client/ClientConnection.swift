@@ -29,6 +29,7 @@ final class ClientConnection: ChannelInboundHandler {
 
     private let greeting: [UInt8]
     private weak var observer: (any ConnectionObserver)?
+    private weak var receiver: (any MessageReceiver)?
     private var state = State.greeting
     private var context: ChannelHandlerContext?
     private var outbox: LinkOutbox?
@@ -43,27 +44,23 @@ final class ClientConnection: ChannelInboundHandler {
     private var pinged: Int64?
     private var isPongDue = false
 
-    /// - Parameter greeting: what it says first.
-    init(greeting: [UInt8], observer: any ConnectionObserver) {
+    /// - Parameters:
+    ///   - greeting: what it says first.
+    ///   - receiver: takes the replies.
+    init(greeting: [UInt8], observer: any ConnectionObserver, receiver: (any MessageReceiver)?) {
         self.greeting = greeting
         self.observer = observer
+        self.receiver = receiver
     }
 
     // MARK: What is said
 
+    /// Sends a request.
+    ///
     /// - Returns: false if it was dropped: the other side does not take what it was sent before.
-    func send(_ message: ParticipantMessage, now: Int64) -> Bool {
+    func send(_ request: Message, now: Int64) -> Bool {
         guard let outbox, state == .open, !outbox.isFull else { return false }
-        let number = pending.add(.ledger(mayComeTwice: message.command.mayWait, message.reply), now: now)
-        let item = NumberedMessage(number: number, deadline: message.deadline, command: message.command)
-        return outbox.add(.messages, item.encode)
-    }
-
-    /// Like ``send(_:now:)``.
-    func ask(_ question: OrderQuestion, now: Int64) -> Bool {
-        guard let outbox, state == .open, !outbox.isFull else { return false }
-        let item = NumberedQuestion(number: pending.add(.order(question.reply), now: now), command: question.command)
-        return outbox.add(.questions, item.encode)
+        return outbox.add(pending.number(request, now: now))
     }
 
     /// Looks at the time. `wasAway`: this process did not run for a while, so it cannot judge others.
@@ -166,23 +163,23 @@ final class ClientConnection: ChannelInboundHandler {
             observer?.didHear(self)
         }
         switch frame.kind {
-        case .ledgerReplies:
-            for item in try frame.read(NumberedReply<LedgerOutcome>.init(from:)) {
-                try pending.takeLedger(item.number, item.reply)?(item.reply)
-            }
-        case .orderReplies:
-            for item in try frame.read(NumberedReply<OrderOutcome>.init(from:)) {
-                try pending.takeOrder(item.number)?(item.reply)
-            }
+        case .ledgerReplies, .orderReplies: try receive(frame.readMessages())
         case .pong: break
         case .leaving: observer?.isLeaving(self)
-        case .messages, .questions, .ping: throw LinkFailure("a server says what only clients say")
+        case .commands, .questions, .ping: throw LinkFailure("a server says what only clients say")
         }
     }
-}
 
-extension LedgerCommand {
-    fileprivate var mayWait: Bool {
-        if case .hold(_, _, let mayWait, _) = operation { mayWait } else { false }
+    private func receive(_ items: [NumberedMessage]) throws(LinkFailure) {
+        var replies: [Message] = []
+        replies.reserveCapacity(items.count)
+        for item in items {
+            do throws(PendingReplies.WrongKind) {
+                if let reply = try pending.reply(item) { replies.append(reply) }
+            } catch {
+                throw LinkFailure(error.reason)
+            }
+        }
+        if !replies.isEmpty { receiver?.receive(replies) }
     }
 }

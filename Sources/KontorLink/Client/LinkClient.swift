@@ -7,16 +7,16 @@ import NIOCore
 
 /// The client's side of the links to all replicas of one service. Used on its event loop only, on which it also calls back.
 ///
-/// A message may be lost, silently: its connection breaks, or there is none. Then there is no reply, ever; whoever needs one sends
-/// again. A reply may come twice only if the message was a hold that may wait: `contended`, and its end.
+/// A request may be lost, silently: its connection breaks, or there is none. Then there is no reply, ever; whoever needs one sends
+/// again. A reply may come twice only if the request was a hold that may wait: `contended`, and its end.
 ///
 /// It lives from ``start()`` to ``close()``.
-public final class LinkClient: Participant, OrderReader {
+public final class LinkClient {
     /// What happened so far.
     public struct Counts: Hashable, Sendable {
-        /// Messages and questions that were sent.
+        /// Requests that were sent.
         public var sent: UInt64 = 0
-        /// Messages and questions that were dropped: no replica was connected, or the one chosen takes no more.
+        /// Requests that were dropped: no replica was connected, or the one chosen takes no more.
         public var dropped: UInt64 = 0
         /// Links that were opened.
         public var opened: UInt64 = 0
@@ -30,6 +30,7 @@ public final class LinkClient: Participant, OrderReader {
     private let eventLoop: any EventLoop
     private let random: any RandomSource
     private let log: LinkLog
+    private weak var receiver: (any MessageReceiver)?
     private let addresses: ReplicaAddresses
     private var replicas: [String: Replica] = [:]
     /// Those that take messages.
@@ -47,24 +48,26 @@ public final class LinkClient: Participant, OrderReader {
     ///   - urls: where its replicas listen. All addresses of all names are used.
     ///   - secret: what all processes of the shop know, without line ends.
     ///   - epoch: of the shop: a server of another one is not talked to.
+    ///   - receiver: takes the replies. It is not kept alive.
     public convenience init(
         name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
-        log: @escaping LinkLog
+        receiver: any MessageReceiver, log: @escaping LinkLog
     ) {
         self.init(
             name: name, urls: urls, secret: secret, epoch: epoch, on: eventLoop, random: random, resolver: SystemResolver(),
-            log: log)
+            receiver: receiver, log: log)
     }
 
     init(
         name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
-        resolver: any LinkResolver, log: @escaping LinkLog
+        resolver: any LinkResolver, receiver: any MessageReceiver, log: @escaping LinkLog
     ) {
         self.name = name
         self.secret = secret
         self.epoch = epoch
         self.eventLoop = eventLoop
         self.random = random
+        self.receiver = receiver
         self.log = log
         addresses = ReplicaAddresses(urls, resolver, eventLoop)
     }
@@ -85,16 +88,11 @@ public final class LinkClient: Participant, OrderReader {
     /// Whether at least one replica takes messages.
     public var isConnected: Bool { !connected.isEmpty }
 
-    /// Sends each message to the replica that its account belongs to. All of one turn of the event loop leave together.
-    public func send(_ messages: [ParticipantMessage]) {
-        let now = LinkClock.nowMilliseconds
-        for message in messages { count(connection(for: message.command.account)?.send(message, now: now)) }
-    }
-
-    /// Asks the replica that the order belongs to. All of one turn of the event loop leave together.
-    public func ask(_ questions: [OrderQuestion]) {
-        let now = LinkClock.nowMilliseconds
-        for question in questions { count(connection(for: GroupKey(.order, question.command.order))?.ask(question, now: now)) }
+    /// Sends a request to the replica that its recipient belongs to. All requests of one turn of the event loop leave together.
+    public func send(_ request: Message) {
+        guard let recipient = request.recipient else { return }
+        let wasSent = connection(for: recipient)?.send(request, now: LinkClock.nowMilliseconds) ?? false
+        if wasSent { counts.sent += 1 } else { counts.dropped += 1 }
     }
 
     /// Closes all connections and forgets all replies that are waited for.
@@ -108,10 +106,6 @@ public final class LinkClient: Participant, OrderReader {
         let gone = replicas.values.map { $0.close() }
         replicas = [:]
         return EventLoopFuture.andAllComplete(gone, on: eventLoop)
-    }
-
-    private func count(_ wasSent: Bool?) {
-        if wasSent == true { counts.sent += 1 } else { counts.dropped += 1 }
     }
 
     private func connection(for group: GroupKey) -> ClientConnection? {
@@ -150,7 +144,7 @@ extension LinkClient: ReplicaObserver {
             let host = addresses.host(of: name)
             let replica = Replica(
                 address, name: name, greeting: LinkHandshake.request(host: host, secret: secret, epoch: epoch), on: eventLoop,
-                random: random, observer: self)
+                random: random, observer: self, receiver: receiver)
             replicas[name] = replica
             replica.connect()
         }

@@ -31,6 +31,7 @@ final class Replica {
     private let eventLoop: any EventLoop
     private let random: any RandomSource
     private weak var observer: (any ReplicaObserver)?
+    private weak var receiver: (any MessageReceiver)?
     private var state = State.idle
     /// Attempts since it was last heard.
     private var failures: Int64 = 0
@@ -41,7 +42,7 @@ final class Replica {
 
     init(
         _ address: SocketAddress, name: String, greeting: [UInt8], on eventLoop: any EventLoop, random: any RandomSource,
-        observer: any ReplicaObserver
+        observer: any ReplicaObserver, receiver: (any MessageReceiver)?
     ) {
         self.address = address
         self.name = name
@@ -50,6 +51,7 @@ final class Replica {
         self.eventLoop = eventLoop
         self.random = random
         self.observer = observer
+        self.receiver = receiver
         gone = eventLoop.makeSucceededVoidFuture()
     }
 
@@ -61,7 +63,7 @@ final class Replica {
         case .idle, .waiting: break
         case .trying, .closed: return
         }
-        let connection = ClientConnection(greeting: greeting, observer: self)
+        let connection = ClientConnection(greeting: greeting, observer: self, receiver: receiver)
         state = .trying(connection)
         let bound = NIOLoopBound(connection, eventLoop: eventLoop)
         let channel = ClientBootstrap(group: eventLoop)

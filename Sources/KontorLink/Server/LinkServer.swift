@@ -4,14 +4,6 @@ import KontorCore
 import KontorService
 import NIOCore
 
-/// What answers the messages that come over links. Called on the event loop, with all that one frame brings at once.
-public protocol LinkService: AnyObject {
-    /// Messages for the accounts of one kind. There may be no reply, if there is too much to do, and two, if a hold may wait.
-    func receive(_ messages: [ParticipantMessage], for kind: GroupKey.Kind)
-    /// Questions about orders. There may be no reply.
-    func receive(_ questions: [OrderQuestion])
-}
-
 /// A connection that was accepted: undecided, or a link.
 protocol ServedConnection: AnyObject {
     func tick(now: Int64, wasAway: Bool)
@@ -28,11 +20,14 @@ protocol ServedConnection: AnyObject {
 /// `@unchecked Sendable`: everything but its making is called on the event loop, which is checked.
 public final class LinkServer: @unchecked Sendable {
     let secret: [UInt8]
-    let service: any LinkService
+    let receiver: any MessageReceiver
     private let epochNow: () -> String?
     private let eventLoop: any EventLoop
     private let log: LinkLog
     private var connections: [ObjectIdentifier: any ServedConnection] = [:]
+    /// Those that are open, by the names that the origins of their requests bear.
+    private var links: [UInt64: ServerConnection] = [:]
+    private var lastLink: UInt64 = 0
     private var ticking: RepeatedTask?
     private var away = AwayDetector(tickMilliseconds: LinkLimits.serverTickMilliseconds)
     private var isLeaving = false
@@ -43,13 +38,14 @@ public final class LinkServer: @unchecked Sendable {
     /// - Parameters:
     ///   - secret: what all processes of the shop know, without line ends.
     ///   - epoch: of the shop; nil while it is not known: then links are refused, and tried again by their clients.
+    ///   - receiver: takes the requests.
     public init(
-        secret: [UInt8], epoch: @escaping () -> String?, service: any LinkService, on eventLoop: any EventLoop,
+        secret: [UInt8], epoch: @escaping () -> String?, receiver: any MessageReceiver, on eventLoop: any EventLoop,
         log: @escaping LinkLog
     ) {
         self.secret = secret
         self.epochNow = epoch
-        self.service = service
+        self.receiver = receiver
         self.eventLoop = eventLoop
         self.log = log
     }
@@ -69,6 +65,12 @@ public final class LinkServer: @unchecked Sendable {
 
     /// The links that are open, and connections that have not said yet what they are.
     public var connectionCount: Int { connections.count }
+
+    /// Sends a reply over the link that its request came over, unless that is gone: then the request is sent again, over another one.
+    public func send(_ reply: Message) {
+        guard case .link(let link, let number) = reply.origin else { return }
+        links[link]?.send(NumberedMessage(number: number, reply.body))
+    }
 
     /// Tells all clients to send what they have elsewhere, and takes no new links. Replies still leave.
     public func leave() {
@@ -117,9 +119,16 @@ public final class LinkServer: @unchecked Sendable {
         log("A link is refused", ["reason": reason, "from": address?.description ?? ""])
     }
 
-    func opened(from address: SocketAddress?) {
+    /// - Returns: what the link is called in the origins of its requests.
+    func opened(_ connection: ServerConnection, from address: SocketAddress?) -> UInt64 {
         log("A link was opened by a client", ["from": address?.description ?? ""])
+        lastLink += 1
+        links[lastLink] = connection
+        return lastLink
     }
+
+    /// Nothing is said over the link any more.
+    func forget(_ link: UInt64) { links[link] = nil }
 
     func closed(because reason: String, from address: SocketAddress?) {
         log("A link of a client is closed", ["reason": reason, "from": address?.description ?? ""])

@@ -10,10 +10,11 @@ final class ServerConnection: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private enum State {
+    private enum State: Equatable {
         /// The request is not whole yet.
         case greeting
-        case open
+        /// With the link's name in the origins of its requests.
+        case open(UInt64)
         case closed
     }
 
@@ -31,6 +32,8 @@ final class ServerConnection: ChannelDuplexHandler {
 
     init(_ server: LinkServer) { self.server = server }
 
+    private var isOpen: Bool { if case .open = state { true } else { false } }
+
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         client = context.remoteAddress
@@ -40,7 +43,7 @@ final class ServerConnection: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) { end() }
 
     func channelInactive(context: ChannelHandlerContext) {
-        let wasOpen = state == .open
+        let wasOpen = isOpen
         end()
         if wasOpen { server.closed(because: "the client closed the connection", from: client) }
     }
@@ -87,58 +90,39 @@ final class ServerConnection: ChannelDuplexHandler {
     }
 
     private func open(_ context: ChannelHandlerContext) {
-        state = .open
+        state = .open(server.opened(self, from: client))
         outbox = LinkOutbox(context)
         let options = context.channel.syncOptions
         try? options?.setOption(.recvAllocator, value: LinkLimits.receiveAllocator)
         try? options?.setOption(.writeBufferWaterMark, value: LinkLimits.waterMark)
-        server.opened(from: client)
     }
 
     private func read(_ bytes: ByteBuffer) {
         frames.append(bytes)
         do throws(LinkFailure) {
-            while state == .open, let frame = try frames.next() { try take(frame) }
+            while case .open(let link) = state, let frame = try frames.next() { try take(frame, link) }
         } catch {
             close(because: error.reason)
         }
     }
 
-    private func take(_ frame: Frame) throws(LinkFailure) {
+    private func take(_ frame: Frame, _ link: UInt64) throws(LinkFailure) {
         switch frame.kind {
-        case .messages: receive(try frame.read(NumberedMessage.init(from:)))
-        case .questions:
-            let questions = try frame.read(NumberedQuestion.init(from:))
-            guard !questions.isEmpty else { return }
-            server.service.receive(
-                questions.map { item in
-                    OrderQuestion(command: item.command) { [self] reply in
-                        say(.orderReplies, NumberedReply(number: item.number, reply: reply))
-                    }
-                })
+        case .commands, .questions:
+            let requests = try frame.readMessages().map { Message(.link(link, number: $0.number), $0.body) }
+            if !requests.isEmpty { server.receiver.receive(requests) }
         case .ping: outbox?.add(.pong)
         case .pong, .ledgerReplies, .orderReplies, .leaving: throw LinkFailure("a client says what only servers say")
         }
     }
 
-    private func receive(_ items: [NumberedMessage]) {
-        for kind in [GroupKey.Kind.item, .user] {
-            let messages = items.filter { $0.command.account.kind == kind }.map { item in
-                ParticipantMessage(command: item.command, deadline: item.deadline) { [self] reply in
-                    say(.ledgerReplies, NumberedReply(number: item.number, reply: reply))
-                }
-            }
-            if !messages.isEmpty { server.service.receive(messages, for: kind) }
-        }
-    }
-
     // MARK: What is said
 
-    /// Sends a reply, unless the connection is gone: then its message is sent again, over another one.
-    private func say<Outcome>(_ kind: FrameKind, _ reply: NumberedReply<Outcome>) {
+    /// Sends a reply.
+    func send(_ reply: NumberedMessage) {
         guard let outbox else { return }
         if outbox.isFull { return close(because: "the client does not take its replies") }
-        if !outbox.add(kind, reply.encode) { server.refused(because: "a reply is too large", from: client) }
+        if !outbox.add(reply) { server.refused(because: "a reply is too large", from: client) }
     }
 
     func read(context: ChannelHandlerContext) {
@@ -154,13 +138,14 @@ final class ServerConnection: ChannelDuplexHandler {
     // MARK: The end
 
     private func close(because reason: String) {
-        let wasOpen = state == .open
+        let wasOpen = isOpen
         close()
         if wasOpen { server.closed(because: reason, from: client) }
     }
 
     /// Forgets the connection.
     private func end() {
+        if case .open(let link) = state { server.forget(link) }
         state = .closed
         outbox?.close()
         outbox = nil
@@ -173,7 +158,7 @@ extension ServerConnection: ServedConnection {
     func tick(now: Int64, wasAway: Bool) {
         if wasAway {
             heard = now
-        } else if state == .open {
+        } else if isOpen {
             if now - heard >= LinkLimits.silentClientMilliseconds { close(because: "the client is silent") }
         } else if now - began >= LinkLimits.firstBytesMilliseconds {
             close()

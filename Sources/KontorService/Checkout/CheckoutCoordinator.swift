@@ -1,19 +1,10 @@
-// Performs what the checkout saga decides: sends to participants, asks the order, tells the callers. All rules are in
-// CheckoutSaga; here are only the wires.
+// Performs what the checkout saga decides: sends its messages, asks the order, tells the callers. All rules are in CheckoutSaga.
 
 import KontorCore
 
 /// Drives the running checkouts of one process.
 final class CheckoutCoordinator {
     typealias Callback = (ShopAnswer) -> Void
-
-    /// How sagas reach the ledgers.
-    struct Wires {
-        let stock: any Participant
-        let payment: any Participant
-        /// Messages may be lost, doubled and late: markers stay when a saga is over, until none of its can arrive any more.
-        let isNetwork: Bool
-    }
 
     private struct Caller {
         let tell: Callback
@@ -45,20 +36,22 @@ final class CheckoutCoordinator {
     }
 
     private let orders: Engine<OrderRules>
-    private let wires: Wires
+    private let router: MessageRouter
     private let clock: any ShopClock
     private let log: any EventLog
     private let metrics: ShopMetrics
+    /// Whether a saga's markers go when it is over. Where messages can be late they stay until none of its can arrive any more.
+    private let forgetsMarkers: Bool
     private var running: [Identifier: Running] = [:]
 
-    init(
-        orders: Engine<OrderRules>, wires: Wires, clock: any ShopClock, log: any EventLog, metrics: ShopMetrics
-    ) {
+    /// - Parameter isAlone: no message can be lost, doubled or late.
+    init(orders: Engine<OrderRules>, _ environment: ShopEnvironment, router: MessageRouter, isAlone: Bool) {
         self.orders = orders
-        self.wires = wires
-        self.clock = clock
-        self.log = log
-        self.metrics = metrics
+        self.router = router
+        clock = environment.clock
+        log = environment.log
+        metrics = environment.metrics
+        forgetsMarkers = isAlone
     }
 
     /// Checkouts that have begun here and not ended.
@@ -174,6 +167,12 @@ final class CheckoutCoordinator {
         metrics.oldestSagaSeconds.record(oldest.map { Double(clock.monotonicMilliseconds - $0) / 1000 } ?? 0)
     }
 
+    /// Takes a ledger's reply to a step of a leg. That to a saga which does not run here any more has no effect.
+    func receive(_ reply: LedgerReply, leg: Int, _ step: CheckoutSaga.Step, of saga: SagaID) {
+        guard let present = running[saga.order] else { return }
+        handle(.replied(leg: leg, step, of: saga, reply), for: present)
+    }
+
     private func handle(_ event: CheckoutSaga.Event, for present: Running) {
         if case .orderReplied(_, _, .decided(.stale)) = event { present.isOvertaken = true }
         let actions = present.saga.handle(event, now: clock.monotonicMilliseconds)
@@ -187,20 +186,15 @@ final class CheckoutCoordinator {
 
     private func perform(_ actions: [CheckoutSaga.Action], for present: Running) {
         let record = present.saga.record
-        var toStock: [ParticipantMessage] = []
-        var toPayment: [ParticipantMessage] = []
         for action in actions {
             switch action {
-            case .send(let leg, let step):
-                let message = message(leg, step, of: record, for: present)
-                if record.legs[leg].account.kind == .item { toStock.append(message) } else { toPayment.append(message) }
-            case .askOrder(let step):
+            case .send(let message): router.send(message)
+            case .askOrder(let step, let command):
                 if step == .finish, !present.isFinishing {
                     present.isFinishing = true
                     for index in present.callers.indices { present.callers[index].maySharePayment = true }
                 }
-                let trace = present.saga.trace(now: clock.monotonicMilliseconds)
-                orders.submit(OrderCommand(record.id.order, step.operation(record.id, trace))) { [self] reply in
+                orders.submit(command) { [self] reply in
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
                 }
             case .answer(let result):
@@ -208,9 +202,7 @@ final class CheckoutCoordinator {
                 if let result { tell(result, callersOf: present) }
             case .forget(let saga):
                 if saga != record.id { metrics.retries.increment() }
-                for leg in record.legs where !wires.isNetwork {
-                    participant(of: leg.account).send([forgetting(saga, leg, record.deadline)])
-                }
+                if forgetsMarkers { forget(saga, record) }
             case .alarm(let leg, let anomaly):
                 metrics.alarmed(anomaly)
                 log.alarm(
@@ -225,8 +217,13 @@ final class CheckoutCoordinator {
                 askAnew(present)
             }
         }
-        if !toStock.isEmpty { wires.stock.send(toStock) }
-        if !toPayment.isEmpty { wires.payment.send(toPayment) }
+    }
+
+    /// Removes the markers of a saga that is over. Not repeated: what a crash leaves is found by recovery.
+    private func forget(_ saga: SagaID, _ record: SagaRecord) {
+        for leg in record.legs {
+            router.send(Message(.nobody, .command(LedgerCommand(leg.account, .forget(saga)), deadline: record.deadline)))
+        }
     }
 
     private func tell(_ answer: ShopAnswer, _ callers: [Caller]) {
@@ -257,41 +254,5 @@ final class CheckoutCoordinator {
         tell(.unknown, callers.filter { $0.deadline <= now })
         let waiting = callers.filter { $0.deadline > now }.map { Caller(tell: $0.tell, keyed: $0.keyed, deadline: $0.deadline) }
         checkout(present.saga.record.id.order, waiting)
-    }
-
-    private func message(
-        _ leg: Int, _ step: CheckoutSaga.Step, of record: SagaRecord, for present: Running
-    ) -> ParticipantMessage {
-        let target = record.legs[leg]
-        let operation: LedgerCommand.Operation
-        switch step {
-        case .hold(let mayWait):
-            operation = .hold(record.id, target.amount, mayWait: mayWait, expiry: record.deadline)
-        case .capture: operation = .capture(record.id, target.amount, grant: record.grant(ofLeg: leg))
-        case .release: operation = .release(record.id, target.amount, expiry: record.deadline)
-        }
-        return ParticipantMessage(command: LedgerCommand(target.account, operation), deadline: record.deadline) {
-            [self] reply in
-            handle(.replied(leg: leg, step, of: record.id, reply), for: present)
-        }
-    }
-
-    private func forgetting(_ saga: SagaID, _ leg: Leg, _ deadline: Int64) -> ParticipantMessage {
-        // Not repeated: what a crash leaves is found by recovery. Of several processes none sends it: see OrphanScan.
-        ParticipantMessage(command: LedgerCommand(leg.account, .forget(saga)), deadline: deadline) { _ in }
-    }
-
-    private func participant(of account: GroupKey) -> any Participant {
-        account.kind == .item ? wires.stock : wires.payment
-    }
-}
-
-extension CheckoutSaga.OrderStep {
-    fileprivate func operation(_ saga: SagaID, _ trace: SagaTrace) -> OrderCommand.Operation {
-        switch self {
-        case .decide(let decision), .confirm(_, let decision): return .decide(saga, decision, trace)
-        case .beginAgain: return .beginAgain(saga, trace)
-        case .finish: return .finish(saga, trace)
-        }
     }
 }

@@ -2,8 +2,14 @@
 
 import KontorCore
 
-extension Shop {
-    func cancelPayment(
+/// Answers what concerns a user's ledger and an order at once.
+final class DirectPayments {
+    private let parts: ShopParts
+
+    init(_ parts: ShopParts) { self.parts = parts }
+
+    /// Gives a direct payment back. One that a checkout made is told so.
+    func cancel(
         user: Identifier, order: Identifier, _ keyed: KeyedWrite?, answer: @escaping (ShopAnswer) -> Void
     ) {
         let command = LedgerCommand(GroupKey(.user, user), .cancelPayment(order: order))
@@ -15,7 +21,8 @@ extension Shop {
         }
     }
 
-    func paymentStatus(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
+    /// Tells whether the user has paid the order, directly or by a checkout.
+    func status(user: Identifier, order: Identifier, answer: @escaping (ShopAnswer) -> Void) {
         let command = LedgerCommand(GroupKey(.user, user), .findPayment(order: order))
         parts.payment.submit(command) { [self] reply in
             guard reply == .decided(.payment(isPaid: false)) else { return answer(reply.answer) }
@@ -28,7 +35,7 @@ extension Shop {
     private func isPaidByCheckout(
         _ order: Identifier, user: Identifier, answer: @escaping (ShopAnswer) -> Void, then: @escaping (Bool) -> Void
     ) {
-        let question = OrderQuestion(command: OrderCommand(order, .read)) { reply in
+        parts.reads.ask(OrderCommand(order, .read)) { reply in
             switch reply {
             case .decided(.order(let order)): then(order.status == .paid && order.user == user)
             case .decided: then(false)
@@ -37,6 +44,5 @@ extension Shop {
             case .unknown, .keyed: answer(.unavailable(.unreachable("order service")))
             }
         }
-        parts.orderReader.ask([question])
     }
 }

@@ -51,18 +51,13 @@ extension OrderService {
         guard !legs.isEmpty else { return completion([]) }
         var found: [AbortReason?] = Array(repeating: nil, count: legs.count)
         var pending = legs.count
-        let wallDeadline = wallDeadline(deadline)
-        let messages = legs.enumerated().map { index, leg in
-            ParticipantMessage(command: LedgerCommand(leg.account, .read), deadline: wallDeadline) { reply in
+        for (index, leg) in legs.enumerated() {
+            reads.read(leg.account, deadline: deadline) { reply in
                 found[index] = leg.obstacle(reply)
                 pending -= 1
                 if pending == 0 { completion(found.compactMap { $0 }) }
             }
         }
-        let toStock = messages.filter { $0.command.account.kind == .item }
-        let toPayment = messages.filter { $0.command.account.kind == .user }
-        if !toStock.isEmpty { stock.send(toStock) }
-        if !toPayment.isEmpty { payment.send(toPayment) }
     }
 }
 
@@ -86,10 +81,12 @@ extension Leg {
     /// Why this lock could not be taken, as the account is now.
     fileprivate func obstacle(_ reply: LedgerReply) -> AbortReason? {
         switch reply {
-        case .decided(.account(let state)) where amount > state.balance:
-            return .insufficient(account: account, wanted: amount, left: state.balance)
-        case .decided(.account(let state)) where amount > state.available: return .contended(account: account)
-        case .decided(.account): return nil
+        case .decided(.account(let state)):
+            switch state.refusal(of: amount) {
+            case .insufficient(let balance)?: return .insufficient(account: account, wanted: amount, left: balance)
+            case .contended?: return .contended(account: account)
+            default: return nil
+            }
         case .decided: return .unknownAccount(account)
         case .refused, .keyed, .unknown: return .unreachable(account: account)
         }

@@ -3,37 +3,30 @@
 import KontorCore
 
 /// Orders, their items, and their checkouts. Reads accounts of the ledgers, but changes them only by its sagas.
-public final class OrderService: OrderReader {
+final class OrderService {
     private let engine: Engine<OrderRules>
-    private let probe: EngineProbe
-    // Read from, and changed only by sagas.
-    let stock: any Participant
-    let payment: any Participant
-    private let clock: any ShopClock
+    private let metrics: EngineMetrics
+    private let router: MessageRouter
     private let random: any RandomSource
+    let reads: Reads
     let coordinator: CheckoutCoordinator
 
     /// - Parameters:
-    ///   - stock: where items are read; it answers always.
-    ///   - payment: where users are read; it answers always.
-    ///   - wires: how sagas reach the ledgers.
-    init(
-        store: any RecordStore, agenda: Agenda, stock: any Participant, payment: any Participant,
-        wires: CheckoutCoordinator.Wires, clock: any ShopClock, random: any RandomSource, log: any EventLog,
-        metrics: ShopMetrics
-    ) {
-        probe = EngineProbe(metrics.factory, engine: "order")
-        engine = Engine(store: store, agenda: agenda, probe: probe)
-        self.stock = stock
-        self.payment = payment
-        self.clock = clock
-        self.random = random
-        coordinator = CheckoutCoordinator(orders: engine, wires: wires, clock: clock, log: log, metrics: metrics)
+    ///   - router: carries the messages of sagas.
+    ///   - reads: reads items and users.
+    ///   - isAlone: no message can be lost, doubled or late.
+    init(_ environment: ShopEnvironment, agenda: Agenda, router: MessageRouter, reads: Reads, isAlone: Bool) {
+        metrics = EngineMetrics(environment.metrics.factory, engine: "order")
+        engine = Engine(store: environment.store, agenda: agenda, metrics: metrics)
+        self.router = router
+        self.reads = reads
+        random = environment.random
+        coordinator = CheckoutCoordinator(orders: engine, environment, router: router, isAlone: isAlone)
     }
 
     /// Sets the gauges.
     func publish() {
-        probe.publish()
+        metrics.publish()
         coordinator.publish()
     }
 
@@ -43,8 +36,9 @@ public final class OrderService: OrderReader {
         engine.submit(command, keyed: keyed, reply: reply)
     }
 
-    public func ask(_ questions: [OrderQuestion]) {
-        for question in questions { engine.submit(question.command, reply: question.reply) }
+    /// Takes a question about an order.
+    func receive(_ question: OrderCommand, from origin: Message.Origin) {
+        engine.submit(question) { [router] in router.reply(origin, .orderReply($0)) }
     }
 
     func checkout(
@@ -58,7 +52,7 @@ public final class OrderService: OrderReader {
         _ id: Identifier, for user: Identifier, keyed: KeyedWrite?, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        read(GroupKey(.user, user), from: payment, deadline: deadline, answer: answer) { [self] _ in
+        read(GroupKey(.user, user), deadline: deadline, answer: answer) { [self] _ in
             let order = Order(user: user, incarnation: random.next())
             engine.submit(OrderCommand(id, .create(order)), keyed: keyed) { reply in
                 if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
@@ -71,7 +65,7 @@ public final class OrderService: OrderReader {
         _ item: Identifier, units: Amount, to order: Identifier, keyed: KeyedWrite?, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        read(GroupKey(.item, item), from: stock, deadline: deadline, answer: answer) { [self] account in
+        read(GroupKey(.item, item), deadline: deadline, answer: answer) { [self] account in
             let line = OrderLine(item: item, units: units, price: account.price)
             engine.submit(OrderCommand(order, .addItem(line)), keyed: keyed) { answer($0.answer) }
         }
@@ -95,15 +89,11 @@ public final class OrderService: OrderReader {
 
     private func draw(below bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
 
-    /// A deadline of this process as others understand it.
-    func wallDeadline(_ deadline: Int64) -> Int64 { clock.wallMilliseconds + deadline - clock.monotonicMilliseconds }
-
-    /// Reads an account of another service, and goes on only if it is there.
+    /// Reads an account, and goes on only if it is there.
     private func read(
-        _ account: GroupKey, from participant: any Participant, deadline: Int64,
-        answer: @escaping (ShopAnswer) -> Void, then: @escaping (Account) -> Void
+        _ account: GroupKey, deadline: Int64, answer: @escaping (ShopAnswer) -> Void, then: @escaping (Account) -> Void
     ) {
-        let message = ParticipantMessage(command: LedgerCommand(account, .read), deadline: wallDeadline(deadline)) { reply in
+        reads.read(account, deadline: deadline) { reply in
             switch reply {
             case .decided(.account(let account)): then(account)
             case .decided(let outcome): answer(.ledger(outcome))
@@ -112,28 +102,27 @@ public final class OrderService: OrderReader {
             case .unknown, .keyed: answer(.unavailable(.unreachable("\(account.kind) ledger")))
             }
         }
-        participant.send([message])
     }
 }
 
-extension Reply<OrderOutcome> {
-    var answer: ShopAnswer {
-        switch self {
-        case .decided(let outcome): return .order(outcome)
-        case .refused(let trouble): return .unavailable(trouble)
-        case .keyed(let verdict): return .keyed(verdict)
-        case .unknown: return .unknown
+extension ShopAnswer {
+    /// What a client is told for an engine's reply.
+    ///
+    /// - Parameter decided: tells an outcome.
+    init<Outcome>(_ reply: Reply<Outcome>, _ decided: (Outcome) -> ShopAnswer) {
+        switch reply {
+        case .decided(let outcome): self = decided(outcome)
+        case .refused(let trouble): self = .unavailable(trouble)
+        case .keyed(let verdict): self = .keyed(verdict)
+        case .unknown: self = .unknown
         }
     }
 }
 
-extension Reply<LedgerOutcome> {
-    var answer: ShopAnswer {
-        switch self {
-        case .decided(let outcome): return .ledger(outcome)
-        case .refused(let trouble): return .unavailable(trouble)
-        case .keyed(let verdict): return .keyed(verdict)
-        case .unknown: return .unknown
-        }
-    }
+extension OrderReply {
+    var answer: ShopAnswer { ShopAnswer(self) { .order($0) } }
+}
+
+extension LedgerReply {
+    var answer: ShopAnswer { ShopAnswer(self) { .ledger($0) } }
 }

@@ -8,15 +8,18 @@ import KontorCore
 ///
 /// The arrays of a batch are kept and used again: a checkout is a dozen batches of one to three commands, and its time
 /// would go into allocating them.
-public final class Engine<R: Rules> {
+final class Engine<R: Rules> {
+    /// A command, and where its reply goes.
     private struct Entry {
         let command: R.Command
         let keyed: KeyedWrite?
         let reply: (Reply<R.Outcome>) -> Void
-        /// It came to nothing on what the store remembered.
+        /// The store's memory was too old to refuse it, or to answer it without a write: it is decided again on the newest records.
         var mustBeFresh = false
         /// An earlier decision of it may have been committed, and overwritten since: what is refused now is not without effect.
         var mayHaveLanded = false
+        /// Once it is decided.
+        var decision: Decision?
 
         /// What the caller is told when a store did not take it.
         func refused(_ trouble: StoreTrouble) -> Reply<R.Outcome> { mayHaveLanded ? .unknown : .refused(trouble) }
@@ -24,10 +27,36 @@ public final class Engine<R: Rules> {
 
     private struct Decision {
         let reply: Reply<R.Outcome>
-        /// Which of the batch's drafts it is on.
-        let draft: Int
-        /// A member that it took for absent.
+        /// Which of the batch's groups it is on.
+        let group: Int
+        /// A member that it took for absent; nil: it knew all that it read.
         let guess: Member?
+    }
+
+    /// A group of the batch while commands are decided on it.
+    private struct Group {
+        var draft: GroupDraft
+        /// As it was loaded.
+        let version: Version
+        let head: Record?
+        /// Whether its records are the newest ones.
+        let isFresh: Bool
+        /// Members that were taken for absent.
+        var guesses: [Member] = []
+
+        /// What is to be committed of it; nil: nothing has changed.
+        var change: GroupChange? {
+            guard draft.hasChanges else { return nil }
+            return GroupChange(
+                expected: version, draft: draft, absent: guesses.isEmpty ? [] : guesses.filter(draft.isChanged))
+        }
+
+        /// Whether a decision stands once the group is committed. One on remembered records that changed nothing was not put to the
+        /// test.
+        func confirms(_ decision: Decision) -> Bool {
+            if let guess = decision.guess, !draft.isChanged(guess) { return false }
+            return isFresh || draft.hasChanges
+        }
     }
 
     /// A group whose commit is unknown, and the commands that wait until that is settled.
@@ -36,16 +65,16 @@ public final class Engine<R: Rules> {
         var decided: [(entry: Entry, reply: Reply<R.Outcome>)] = []
         /// Came since.
         var waiting: [Entry] = []
-        /// The group's head before and after the commit, for the probe.
+        /// The group's head before and after the commit, for the metrics.
         let before: Record?
         let after: Record?
     }
 
     private let store: any RecordStore
     private let agenda: Agenda
-    private let probe: EngineProbe
-    /// Read when commands are decided, if messages can be late.
-    private let lateness: (any ShopClock)?
+    private let metrics: EngineMetrics
+    /// Tells when commands are decided, where messages can be late and expire; nil: none can.
+    private let expiryClock: (any ShopClock)?
     private let unknownCommits: UnknownCommits
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
@@ -54,30 +83,25 @@ public final class Engine<R: Rules> {
     private var isBusy = false
 
     private var batch: [Entry] = []
-    private var touches: [Touch] = []
-    private var drafts: [GroupDraft] = []
-    private var versions: [Version] = []
-    /// The drafts' heads as they were loaded.
-    private var heads: [Record?] = []
-    /// Whether the drafts are of the newest records.
-    private var areFresh: [Bool] = []
-    /// The members of each draft that were taken for absent.
-    private var guesses: [[Member]] = []
-    private var decisions: [Decision] = []
-    private var indices: [GroupKey: Int] = [:]
+    private var groups: [Group] = []
+    /// What the batch reads: of each entry its command's read set and, if it has a key, the key's.
+    private var readSets: [Touch] = []
+    /// Where each group is, in a large batch.
+    private var places: [GroupKey: Int] = [:]
     // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
     private lazy var turn: () -> Void = { [unowned self] in runBatch() }
     private lazy var loaded: (Result<[LoadedGroup], StoreTrouble>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
-    /// - Parameter lateness: the clock that tells which messages are late; nil: none can be.
+    /// - Parameter expiryClock: tells which messages have expired; nil: none can be late.
     init(
-        store: any RecordStore, agenda: Agenda, probe: EngineProbe = EngineProbe(), lateness: (any ShopClock)? = nil
+        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(),
+        expiryClock: (any ShopClock)? = nil
     ) {
         self.store = store
         self.agenda = agenda
-        self.probe = probe
-        self.lateness = lateness
+        self.metrics = metrics
+        self.expiryClock = expiryClock
         unknownCommits = UnknownCommits(store: store, agenda: agenda)
     }
 
@@ -87,9 +111,7 @@ public final class Engine<R: Rules> {
     /// - Parameters:
     ///   - keyed: the command's idempotency key, kept with its effect.
     ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
-    public func submit(
-        _ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void
-    ) {
+    func submit(_ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void) {
         mailbox.append(Entry(command: command, keyed: keyed, reply: reply))
         scheduleTurn()
     }
@@ -103,18 +125,20 @@ public final class Engine<R: Rules> {
         agenda.add(turn)
     }
 
+    // MARK: Load
+
     private func runBatch() {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
-            let touch = R.touched(by: entry.command)
-            if !parked.isEmpty, park(entry, behind: touch.group) { continue }
+            let readSet = R.touched(by: entry.command)
+            if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
             batch.append(entry)
-            touches.append(touch)
+            readSets.append(readSet)
             // Behind the command's own: if the two are read at different moments, the version is the older one's.
-            if let keyed = entry.keyed { touches.append(Touch(touch.group, .key(keyed.claim.key))) }
+            if let keyed = entry.keyed { readSets.append(Touch(readSet.group, .key(keyed.claim.key))) }
         }
         if batch.isEmpty { return endBatch() }
-        probe.began(batchOf: batch.count, waiting: batch.count + waiting)
-        store.recall(touches, fresh: batch.contains(where: \.mustBeFresh), completion: loaded)
+        metrics.began(batchOf: batch.count, waiting: batch.count + waiting)
+        store.recall(readSets, fresh: batch.contains(where: \.mustBeFresh), completion: loaded)
     }
 
     private func didLoad(_ result: Result<[LoadedGroup], StoreTrouble>) {
@@ -122,61 +146,65 @@ public final class Engine<R: Rules> {
         case .failure(let trouble):
             for entry in batch { entry.reply(entry.refused(trouble)) }
             endBatch()
-        case .success(let groups):
-            var next = 0
-            // Not before the records are there: this process may have been paused while it waited for them.
-            let now = lateness?.wallMilliseconds
-            for entry in batch {
-                let draft = draft(for: touches[next], loaded: groups[next], now: now)
-                let guess = groups[next].certainty == .guessed ? touches[next].member : nil
-                next += 1
-                let reply: Reply<R.Outcome>
-                if let keyed = entry.keyed {
-                    drafts[draft].add(.key(keyed.claim.key), groups[next].member)
-                    next += 1
-                    reply = R.decide(entry.command, keyed, on: &drafts[draft])
-                } else {
-                    reply = .decided(R.decide(entry.command, on: &drafts[draft]))
-                }
-                decisions.append(Decision(reply: reply, draft: draft, guess: guess))
-                if let guess { guesses[draft].append(guess) }
-            }
+        case .success(let records):
+            decideAll(records)
             commit()
         }
     }
 
-    /// The draft of the touched group, with all that the command reads.
-    private func draft(for touch: Touch, loaded: LoadedGroup, now: Int64?) -> Int {
-        let index: Int
-        if let known = indexOfDraft(of: touch.group) {
-            index = known
-        } else {
-            index = drafts.count
-            drafts.append(GroupDraft(touch.group, now: now))
-            drafts[index].add(.head, loaded.head)
-            versions.append(loaded.version)
-            heads.append(loaded.head)
-            areFresh.append(loaded.certainty == .fresh)
-            guesses.append([])
-            if batch.count > Self.searchedBatch { indices[touch.group] = index }
+    // MARK: Decide
+
+    /// - Parameter records: of each read set, in order.
+    private func decideAll(_ records: [LoadedGroup]) {
+        var next = 0
+        // Not before the records are there: this process may have been paused while it waited for them.
+        let now = expiryClock?.wallMilliseconds
+        for index in batch.indices {
+            let place = place(of: readSets[next], records[next], now: now)
+            let guess = records[next].certainty == .guessed ? readSets[next].member : nil
+            next += 1
+            let reply: Reply<R.Outcome>
+            if let keyed = batch[index].keyed {
+                groups[place].draft.add(.key(keyed.claim.key), records[next].member)
+                next += 1
+                reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
+            } else {
+                reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
+            }
+            batch[index].decision = Decision(reply: reply, group: place, guess: guess)
+            if let guess { groups[place].guesses.append(guess) }
         }
-        if let member = touch.member { drafts[index].add(member, loaded.member) }
-        return index
     }
 
-    private func indexOfDraft(of group: GroupKey) -> Int? {
-        batch.count > Self.searchedBatch ? indices[group] : drafts.firstIndex { $0.key == group }
+    /// Where the group of a read set is, with all that the command reads.
+    private func place(of readSet: Touch, _ records: LoadedGroup, now: Int64?) -> Int {
+        let place: Int
+        if let known = knownPlace(of: readSet.group) {
+            place = known
+        } else {
+            place = groups.count
+            var draft = GroupDraft(readSet.group, now: now)
+            draft.add(.head, records.head)
+            groups.append(
+                Group(
+                    draft: draft, version: records.version, head: records.head, isFresh: records.certainty == .fresh))
+            if batch.count > Self.searchedBatch { places[readSet.group] = place }
+        }
+        if let member = readSet.member { groups[place].draft.add(member, records.member) }
+        return place
+    }
+
+    private func knownPlace(of group: GroupKey) -> Int? {
+        batch.count > Self.searchedBatch ? places[group] : groups.firstIndex { $0.draft.key == group }
     }
 
     /// Up to this many commands a search is faster than a dictionary.
     private static var searchedBatch: Int { 8 }
 
+    // MARK: Commit
+
     private func commit() {
-        var changes: [GroupChange] = []
-        for (index, draft) in drafts.enumerated() where draft.hasChanges {
-            let absent = guesses[index].isEmpty ? [] : guesses[index].filter(draft.isChanged)
-            changes.append(GroupChange(expected: versions[index], draft: draft, absent: absent))
-        }
+        let changes = groups.compactMap(\.change)
         if changes.isEmpty {
             replyToAll { decision, _ in decision.reply }
         } else {
@@ -184,31 +212,21 @@ public final class Engine<R: Rules> {
         }
     }
 
-    /// Whether a decision stands once its draft is committed. One on remembered records that changed nothing was not put to the test.
-    private func isTested(_ decision: Decision) -> Bool {
-        let draft = decision.draft
-        if let guess = decision.guess, !drafts[draft].isChanged(guess) { return false }
-        return areFresh[draft] || drafts[draft].hasChanges
-    }
-
-    private func didCommit(_ results: [CommitOutcome]) {
-        if results.allSatisfy({ $0 == .committed }) {
-            sumUp { _ in true }
+    private func didCommit(_ outcomes: [CommitOutcome]) {
+        if outcomes.allSatisfy({ $0 == .committed }) {
+            for group in groups where group.draft.hasChanges { count(group) }
             return replyToAll { decision, _ in decision.reply }
         }
-        // What was not changed by this batch is committed as it is; the others have their results in the drafts' order.
-        var remaining = results[...]
-        let ofDraft = drafts.map { $0.hasChanges ? remaining.removeFirst() : .committed }
-        sumUp { ofDraft[$0] == .committed }
-        var again: [Entry] = []
-        for (index, decision) in decisions.enumerated() where ofDraft[decision.draft] == .conflict {
-            again.append(batch[index])
-        }
-        for (draft, outcome) in ofDraft.enumerated() {
-            if case .unknown(let version) = outcome { park(draft, landed: version) }
+        // What was not changed by this batch is committed as it is; the others have their outcomes in the groups' order.
+        var remaining = outcomes[...]
+        let ofGroup = groups.map { $0.draft.hasChanges ? remaining.removeFirst() : .committed }
+        for (group, outcome) in zip(groups, ofGroup) where group.draft.hasChanges && outcome == .committed { count(group) }
+        let again = batch.filter { entry in entry.decision.map { ofGroup[$0.group] == .conflict } ?? false }
+        for (place, outcome) in ofGroup.enumerated() {
+            if case .unknown(let version) = outcome { park(place, landed: version) }
         }
         replyToAll { decision, entry in
-            switch ofDraft[decision.draft] {
+            switch ofGroup[decision.group] {
             case .committed: return decision.reply
             case .refused(let trouble): return entry.refused(trouble)
             case .conflict, .unknown: return nil
@@ -222,40 +240,34 @@ public final class Engine<R: Rules> {
         scheduleTurn()
     }
 
-    private func sumUp(_ isCommitted: (Int) -> Bool) {
-        guard probe.isSumming else { return }
-        for index in drafts.indices where drafts[index].hasChanges && isCommitted(index) {
-            probe.committed(from: heads[index], to: drafts[index][.head])
-        }
+    private func count(_ group: Group) {
+        if metrics.isSumming { metrics.committed(from: group.head, to: group.draft[.head]) }
     }
 
     /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
+    ///
+    /// - Parameter reply: nil: the command is not answered now.
     private func replyToAll(_ reply: (Decision, Entry) -> Reply<R.Outcome>?) {
-        var untested: [Entry] = []
-        for (index, entry) in batch.enumerated() {
-            guard let reply = reply(decisions[index], entry) else { continue }
-            if isTested(decisions[index]) {
+        var unconfirmed: [Entry] = []
+        for entry in batch {
+            guard let decision = entry.decision, let reply = reply(decision, entry) else { continue }
+            if groups[decision.group].confirms(decision) {
                 entry.reply(reply)
             } else {
                 var again = entry
                 again.mustBeFresh = true
-                untested.append(again)
+                unconfirmed.append(again)
             }
         }
         endBatch()
-        if !untested.isEmpty { decideFirst(untested) }
+        if !unconfirmed.isEmpty { decideFirst(unconfirmed) }
     }
 
     private func endBatch() {
         batch.removeAll(keepingCapacity: true)
-        touches.removeAll(keepingCapacity: true)
-        drafts.removeAll(keepingCapacity: true)
-        versions.removeAll(keepingCapacity: true)
-        heads.removeAll(keepingCapacity: true)
-        areFresh.removeAll(keepingCapacity: true)
-        guesses.removeAll(keepingCapacity: true)
-        decisions.removeAll(keepingCapacity: true)
-        if !indices.isEmpty { indices.removeAll(keepingCapacity: true) }
+        groups.removeAll(keepingCapacity: true)
+        readSets.removeAll(keepingCapacity: true)
+        if !places.isEmpty { places.removeAll(keepingCapacity: true) }
         isBusy = false
         scheduleTurn()
     }
@@ -264,18 +276,18 @@ public final class Engine<R: Rules> {
 // MARK: Unknown commits
 
 extension Engine {
-    /// Keeps the commands of a draft whose commit is unknown, and lets that be settled. Other groups go on.
-    private func park(_ draft: Int, landed: Version) {
-        let group = drafts[draft].key
-        var present = Parked(before: heads[draft], after: drafts[draft][.head])
-        for (index, decision) in decisions.enumerated() where decision.draft == draft {
-            present.decided.append((batch[index], decision.reply))
+    /// Keeps the commands of a group whose commit is unknown, and lets that be settled. Other groups go on.
+    private func park(_ place: Int, landed: Version) {
+        let group = groups[place]
+        let key = group.draft.key
+        var present = Parked(before: group.head, after: group.draft[.head])
+        for entry in batch {
+            if let decision = entry.decision, decision.group == place { present.decided.append((entry, decision.reply)) }
         }
         parkedCommands += present.decided.count
-        parked[group] = present
-        let unsettled = UnknownCommits.Unsettled(
-            group: group, expected: versions[draft], head: heads[draft], landed: landed)
-        unknownCommits.settle(unsettled) { [self] in unpark(group, $0) }
+        parked[key] = present
+        let unsettled = UnknownCommits.Unsettled(group: key, expected: group.version, head: group.head, landed: landed)
+        unknownCommits.settle(unsettled) { [self] in unpark(key, $0) }
     }
 
     /// Whether the command must wait for a commit of its group, so that the order of commands to one group is kept.
@@ -295,14 +307,14 @@ extension Engine {
             case .landed: entry.reply(reply)
             case .neverLands: again.append(entry)
             // A key tells whether its command had its effect.
-            case .overwritten where entry.keyed != nil || R.isRepeatable(entry.command):
+            case .overwritten where entry.keyed != nil || R.isIdempotent(entry.command):
                 var repeated = entry
                 repeated.mayHaveLanded = true
                 again.append(repeated)
             case .overwritten: entry.reply(.unknown)
             }
         }
-        if settlement == .landed, probe.isSumming { probe.committed(from: present.before, to: present.after) }
+        if settlement == .landed, metrics.isSumming { metrics.committed(from: present.before, to: present.after) }
         decideFirst(again + present.waiting)
     }
 }

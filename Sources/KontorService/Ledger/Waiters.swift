@@ -17,11 +17,11 @@ struct Waiters {
     private struct Queue {
         var waiters = Deque<Waiter>()
         /// The one whose command is being decided again.
-        var probed: Waiter?
+        var retried: Waiter?
         /// Its saga has ended meanwhile: a hold that it took again would never be given back.
-        var isProbedCancelled = false
+        var isRetriedCancelled = false
 
-        var isUnused: Bool { waiters.isEmpty && probed == nil }
+        var isUnused: Bool { waiters.isEmpty && retried == nil }
     }
 
     private var queues: [GroupKey: Queue] = [:]
@@ -33,7 +33,7 @@ struct Waiters {
     mutating func add(_ waiter: Waiter) {
         let account = waiter.command.account
         if let saga = waiter.command.saga, let queue = queues[account] {
-            if queue.probed?.command.saga == saga { return }
+            if queue.retried?.command.saga == saga { return }
             if let place = queue.waiters.firstIndex(where: { $0.command.saga == saga }) {
                 queues[account]?.waiters[place] = waiter
                 return
@@ -45,19 +45,19 @@ struct Waiters {
 
     /// Takes the first waiter of an account to decide its command again; nil while another one of it is being decided.
     mutating func takeFirst(of account: GroupKey) -> Waiter? {
-        guard var queue = queues[account], queue.probed == nil, let first = queue.waiters.popFirst() else { return nil }
-        queue.probed = first
-        queue.isProbedCancelled = false
+        guard var queue = queues[account], queue.retried == nil, let first = queue.waiters.popFirst() else { return nil }
+        queue.retried = first
+        queue.isRetriedCancelled = false
         queues[account] = queue
         return first
     }
 
     /// The waiter that was taken has its decision; it goes back to its place if it is still contended.
-    mutating func endProbe(of account: GroupKey, isContended: Bool) {
-        guard var queue = queues[account], let probed = queue.probed else { return }
-        queue.probed = nil
-        if isContended && !queue.isProbedCancelled {
-            queue.waiters.prepend(probed)
+    mutating func endRetry(of account: GroupKey, isContended: Bool) {
+        guard var queue = queues[account], let retried = queue.retried else { return }
+        queue.retried = nil
+        if isContended && !queue.isRetriedCancelled {
+            queue.waiters.prepend(retried)
         } else {
             count -= 1
         }
@@ -67,7 +67,7 @@ struct Waiters {
     /// The saga gives the account back: it no longer waits.
     mutating func remove(_ saga: SagaID, from account: GroupKey) {
         guard var queue = queues[account] else { return }
-        if queue.probed?.command.saga == saga { queue.isProbedCancelled = true }
+        if queue.retried?.command.saga == saga { queue.isRetriedCancelled = true }
         if let place = queue.waiters.firstIndex(where: { $0.command.saga == saga }) {
             queue.waiters.remove(at: place)
             count -= 1
@@ -106,7 +106,7 @@ extension LedgerCommand {
     }
 
     /// Whether its saga sends it again until it is answered.
-    var isRepeated: Bool {
+    var isResent: Bool {
         switch operation {
         case .hold, .capture, .release: return true
         default: return false
@@ -120,9 +120,6 @@ extension LedgerCommand {
         default: return false
         }
     }
-
-    /// Whether another process may send it: it may come twice.
-    var isOfSagaOrRead: Bool { saga != nil || operation == .read }
 
     /// Whether a contended answer means waiting.
     var waitsWhenContended: Bool {

@@ -141,49 +141,6 @@ public enum Partition {
     }
 }
 
-// MARK: Participants
-
-/// What a participant replies to one message.
-public typealias LedgerReply = Reply<LedgerOutcome>
-
-/// A ledger as a saga sees it, in this process or far away. Message-shaped: batched, and a reply may come late, be lost, or be
-/// ``Reply/unknown``. The reply to a hold that may wait comes at once (`contended`), and again once it is granted. A message may
-/// arrive twice, out of order, and when its saga is long over.
-public protocol Participant: AnyObject {
-    func send(_ messages: [ParticipantMessage])
-}
-
-/// One command to one participant, and where its reply goes.
-public struct ParticipantMessage {
-    public let command: LedgerCommand
-    /// Wall clock, milliseconds since 1970: until when a contended hold waits.
-    public let deadline: Int64
-    public let reply: (LedgerReply) -> Void
-
-    public init(command: LedgerCommand, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
-        self.command = command
-        self.deadline = deadline
-        self.reply = reply
-    }
-}
-
-/// The orders as the ledgers see them, in this process or far away: they ask, and change nothing. A question may be lost, and its reply
-/// come late or twice.
-public protocol OrderReader: AnyObject {
-    func ask(_ questions: [OrderQuestion])
-}
-
-/// A `read` or `inspect` of one order, and where its reply goes.
-public struct OrderQuestion {
-    public let command: OrderCommand
-    public let reply: (Reply<OrderOutcome>) -> Void
-
-    public init(command: OrderCommand, reply: @escaping (Reply<OrderOutcome>) -> Void) {
-        self.command = command
-        self.reply = reply
-    }
-}
-
 // MARK: Time and chance
 
 /// Time. Deadlines within a process are monotonic; those that are stored or sent are wall clock.

@@ -5,7 +5,7 @@ import KontorCore
 
 /// Looks through all holds and markers, again and again.
 final class OrphanScan {
-    private let shop: Shop.Parts
+    private let shop: ShopParts
     private let kinds: [GroupKey.Kind]
     private let clock: any ShopClock
     private let settlement: OrphanSettlement
@@ -13,10 +13,10 @@ final class OrphanScan {
     private var nextPass: Int64 = .min
 
     /// - Parameter kinds: the ledgers that it looks through.
-    init(_ shop: Shop.Parts, of kinds: [GroupKey.Kind], clock: any ShopClock) {
+    init(_ shop: ShopParts, of kinds: [GroupKey.Kind]) {
         self.shop = shop
         self.kinds = kinds
-        self.clock = clock
+        clock = shop.clock
         settlement = OrphanSettlement(shop, holdsCanBeLate: true)
     }
 

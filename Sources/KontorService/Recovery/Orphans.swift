@@ -27,17 +27,17 @@ final class OrphanSettlement {
         case unreadable
     }
 
-    private let shop: Shop.Parts
+    private let shop: ShopParts
     /// A copy of a hold can come when its saga is over. In one process it cannot.
     private let holdsCanBeLate: Bool
 
-    init(_ shop: Shop.Parts, holdsCanBeLate: Bool) {
+    init(_ shop: ShopParts, holdsCanBeLate: Bool) {
         self.shop = shop
         self.holdsCanBeLate = holdsCanBeLate
     }
 
     func settle(_ orphan: Orphan, completion: @escaping (Result) -> Void) {
-        let question = OrderQuestion(command: OrderCommand(orphan.saga.order, .inspect)) { [self] reply in
+        shop.reads.ask(OrderCommand(orphan.saga.order, .inspect)) { [self] reply in
             let verdict = verdict(on: orphan.saga, reply)
             switch verdict {
             case .open: completion(.sagaIsOpen)
@@ -47,10 +47,9 @@ final class OrphanSettlement {
                 end(orphan, completion)
             }
         }
-        shop.orderReader.ask([question])
     }
 
-    private func verdict(on saga: SagaID, _ reply: Reply<OrderOutcome>) -> Verdict {
+    private func verdict(on saga: SagaID, _ reply: OrderReply) -> Verdict {
         switch reply {
         case .decided(.inspected(let order, let running)):
             if running?.id == saga { return .open }

@@ -5,7 +5,7 @@ import KontorCore
 
 /// Brings the shop to where it would be without the crash. Runs once, before the first request.
 final class Recovery {
-    private let shop: Shop.Parts
+    private let shop: ShopParts
     private let completion: (Result<RecoveryReport, StoreTrouble>) -> Void
     private let settlement: OrphanSettlement
     private var report = RecoveryReport()
@@ -13,7 +13,7 @@ final class Recovery {
     private var hasAlarmed = false
     private var pending = 0
 
-    init(_ shop: Shop.Parts, completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
+    init(_ shop: ShopParts, completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
         self.shop = shop
         settlement = OrphanSettlement(shop, holdsCanBeLate: false)
         self.completion = completion

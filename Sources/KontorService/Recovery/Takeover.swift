@@ -14,7 +14,7 @@ final class Takeover {
         var scan: Int
     }
 
-    private let shop: Shop.Parts
+    private let shop: ShopParts
     private let clock: any ShopClock
     private let random: any RandomSource
     private var watched: [Identifier: Watched] = [:]
@@ -23,10 +23,10 @@ final class Takeover {
     private var nextScan: Int64 = .min
     private var nextDue: Int64 = .max
 
-    init(_ shop: Shop.Parts, clock: any ShopClock, random: any RandomSource) {
+    init(_ shop: ShopParts) {
         self.shop = shop
-        self.clock = clock
-        self.random = random
+        clock = shop.clock
+        random = shop.environment.random
     }
 
     private var coordinator: CheckoutCoordinator { shop.orders.coordinator }

@@ -99,7 +99,65 @@ final class BatchInit {
     }
 }
 
-extension Reply<LedgerOutcome> {
+/// The `batch_init`s of one shop.
+final class BatchInits {
+    private let parts: ShopParts
+    /// Those that are not done.
+    private(set) var running = 0
+
+    init(_ parts: ShopParts) { self.parts = parts }
+
+    /// Creates or replaces the accounts "0" ... "n-1" of a ledger.
+    func replaceAccounts(
+        _ kind: GroupKey.Kind, count: Int, balance: Amount, price: Amount, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let ledger = parts.ledger(kind)
+        run(kind, count: count, answer: answer) { number, reply in
+            let account = GroupKey(kind, Identifier(number: number))
+            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price))) { reply($0.initStep) }
+        }
+    }
+
+    /// Creates or replaces the orders "0" ... "n-1", of two random items each, for random users.
+    func replaceOrders(
+        count: Int, items: Int, users: Int, price: Amount, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        guard price.times(Amount(2)) != nil else { return answer(.order(.overLimit)) }
+        run(.order, count: count, answer: answer) { [parts] number, reply in
+            parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price) { reply($0.initStep) }
+        }
+    }
+
+    private func run(
+        _ kind: GroupKey.Kind, count: Int, answer: @escaping (ShopAnswer) -> Void, replace: @escaping BatchInit.Replace
+    ) {
+        running += 1
+        let began = parts.clock.monotonicMilliseconds
+        BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda, replace: replace) { [self] result in
+            running -= 1
+            let seconds = Double(parts.clock.monotonicMilliseconds - began) / 1000
+            parts.metrics.initialized(kind, isDone: result == .initialized)
+            parts.log.notice(
+                "A batch_init ended",
+                ["kind": "\(kind)", "records": "\(count)", "seconds": "\(seconds)", "outcome": result.batchInitText])
+            answer(result)
+        }
+    }
+}
+
+extension ShopAnswer {
+    /// The outcome of a `batch_init`, for the log.
+    fileprivate var batchInitText: String {
+        switch self {
+        case .initialized: return "done"
+        case .hasOpenSaga(let group): return "refused, a checkout is open on \(group)"
+        case .unknown: return "ended half-way: repeat it"
+        default: return "refused"
+        }
+    }
+}
+
+extension LedgerReply {
     /// What a `replace` of an account came to.
     var initStep: BatchInit.Step {
         switch self {
@@ -112,7 +170,7 @@ extension Reply<LedgerOutcome> {
     }
 }
 
-extension Reply<OrderOutcome> {
+extension OrderReply {
     /// What a `replace` of an order came to.
     var initStep: BatchInit.Step {
         switch self {

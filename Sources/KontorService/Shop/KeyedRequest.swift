@@ -16,19 +16,6 @@ public struct KeyPolicy: Sendable {
     }
 }
 
-/// Within what a key names one write: the order, user or item in the request's path.
-struct KeyScope: Hashable {
-    let group: GroupKey
-    let key: IdempotencyKey
-}
-
-/// A key whose request is not answered yet.
-struct RunningKey {
-    let request: [UInt8]
-    /// More than one if a checkout was joined.
-    var callers = 0
-}
-
 /// A write with its key.
 struct KeyedRequest {
     let request: ShopRequest
@@ -42,8 +29,6 @@ struct KeyedRequest {
         let claim = KeyClaim(key: key, request: request.canonicalBytes, expires: expires)
         write = KeyedWrite(claim, now: now, hasRoom: hasRoom)
     }
-
-    var scope: KeyScope { KeyScope(group: group, key: write.claim.key) }
 
     /// The answer to this request when it has its effect. Answers with an effect follow from the request, so that a key's record
     /// need not contain them.

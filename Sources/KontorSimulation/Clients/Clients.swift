@@ -93,9 +93,9 @@ final class Clients {
     }
 
     private func wantsAgain(_ action: Action, _ told: Told, _ chance: SeededRandom, isPatient: Bool) -> Bool {
-        let isRepeatable = action.key != nil || !action.wish.isWrite || action.isCheckout
+        let isIdempotent = action.key != nil || !action.wish.isWrite || action.isCheckout
         switch told {
-        case .nothing: return isRepeatable && (isPatient || (action.attempts.count < 6 && chance.happens(80)))
+        case .nothing: return isIdempotent && (isPatient || (action.attempts.count < 6 && chance.happens(80)))
         case .refused(.unavailable), .refused(.key): return isPatient || (action.attempts.count < 6 && chance.happens(60))
         // Asked again although it knows: a lost answer looks like this to the shop.
         default: return action.key != nil && action.attempts.count < 3 && !isPatient && chance.happens(10)

@@ -1,4 +1,4 @@
-// Several shops over one store, and the network between them.
+// Several shops over one store: their processes, which are killed, paused and started again.
 
 import KontorCore
 import KontorService
@@ -23,6 +23,7 @@ final class Cluster {
     private let random: SeededRandom
     private let store: SharedStore
     private let replicas: [Replica]
+    private var network: SimulatedNetwork!
     private var nextLook: Int64 = 0
     private var pauseAtHold: Int64?
     /// Nobody reaches its processes.
@@ -37,6 +38,7 @@ final class Cluster {
             let served = swarm.isSplit ? [[.order, .item, .user][number % 3]] : Set(GroupKey.Kind.allCases)
             return Replica(number: number, served: served, drift: swarm.drift == 0 ? 0 : random.within(-1_000...1_000))
         }
+        network = SimulatedNetwork(world, swarm, random.fork()) { [unowned self] in anyProcess(of: $0) }
     }
 
     // MARK: Life and death
@@ -49,12 +51,8 @@ final class Cluster {
         process.writer = store.writers
         replica.process = process
         world.trace.note("cluster", "shop \(replica.number) starts")
-        process.begin(
-            connection,
-            .oneOfSeveral(
-                Neighbours(
-                    served: replica.served, stock: Link(self, process, .item), payment: Link(self, process, .user),
-                    orders: Link(self, process, .order))))
+        let links = SimulatedLinks(network, process, clock) { [unowned self, unowned process] in willSend($0, from: process) }
+        process.begin(connection, .oneOfSeveral(serving: replica.served, over: links))
     }
 
     private func kill(_ replica: Replica, _ branch: Branch) {
@@ -72,50 +70,15 @@ final class Cluster {
         process.pause(duration)
     }
 
-    // MARK: The network
+    // MARK: Messages
 
-    /// Sends something: it arrives once, twice or never, and in any order.
-    fileprivate func send(_ deliver: @escaping () -> Void) {
-        if isHit(swarm.messageLossPercent, .messageLost) { return }
-        for _ in 0..<(isHit(swarm.messageDoublePercent, .messageDoubled) ? 2 : 1) {
-            if isHit(swarm.messageLatePercent, .messageLate) {
-                // What is late when the faults end is lost with its connection.
-                world.scheduler.after(random.within(.milliseconds(100)...swarm.messageLateMost)) { [self] in
-                    if world.isFaulty { deliver() }
-                }
-            } else {
-                world.scheduler.after(random.within(20...3_000), deliver)
-            }
-        }
-    }
-
-    /// Sends a message to any shop, and its replies back to the process that asked.
-    fileprivate func send(_ message: ParticipantMessage, _ kind: GroupKey.Kind, from sender: ShopProcess) {
-        store.sagas.sent(message.command.operation, by: sender.writer)
-        if let duration = pauseAtHold, case .hold = message.command.operation {
+    private func willSend(_ request: Message, from sender: ShopProcess) {
+        guard case .command(let command, _) = request.body else { return }
+        store.sagas.sent(command.operation, by: sender.writer)
+        if let duration = pauseAtHold, case .hold = command.operation {
             pauseAtHold = nil
             pause(sender, duration)
         }
-        var hasWaited = false
-        let carried = ParticipantMessage(command: message.command, deadline: message.deadline) {
-            [weak self, weak sender] reply in
-            guard let self else { return }
-            switch reply {
-            case .decided(.anomaly(.lateHold)): world.coverage[.lateHoldRefused] += 1
-            case .decided(.contended): hasWaited = true
-            case .decided(.held) where hasWaited: world.coverage[.waitGranted] += 1
-            default: break
-            }
-            send { sender?.post { message.reply(reply) } }
-        }
-        send { [weak self] in self?.anyProcess(of: kind)?.receive([carried], for: kind) }
-    }
-
-    fileprivate func send(_ question: OrderQuestion, from sender: ShopProcess) {
-        let carried = OrderQuestion(command: question.command) { [weak self, weak sender] reply in
-            self?.send { sender?.post { question.reply(reply) } }
-        }
-        send { [weak self] in self?.anyProcess(of: .order)?.receive([carried]) }
     }
 
     private func anyProcess(of kind: GroupKey.Kind) -> ShopProcess? {
@@ -125,35 +88,6 @@ final class Cluster {
         }
         let awake = replicas.filter { $0.served.contains(kind) }.compactMap(\.process)
         return awake.isEmpty ? nil : random.pick(awake)
-    }
-
-    private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
-        guard world.isFaulty, random.happens(percent) else { return false }
-        world.coverage[branch] += 1
-        return true
-    }
-}
-
-/// What one process has of the network.
-private final class Link: Participant, OrderReader {
-    private unowned let cluster: Cluster
-    private weak var process: ShopProcess?
-    private let kind: GroupKey.Kind
-
-    init(_ cluster: Cluster, _ process: ShopProcess, _ kind: GroupKey.Kind) {
-        self.cluster = cluster
-        self.process = process
-        self.kind = kind
-    }
-
-    func send(_ messages: [ParticipantMessage]) {
-        guard let process else { return }
-        for message in messages { cluster.send(message, kind, from: process) }
-    }
-
-    func ask(_ questions: [OrderQuestion]) {
-        guard let process else { return }
-        for question in questions { cluster.send(question, from: process) }
     }
 }
 

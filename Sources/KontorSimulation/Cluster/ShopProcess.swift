@@ -1,4 +1,4 @@
-// One life of a simulated process: the whole shop over its store, turn by turn, as ShopThread runs it in production.
+// One life of a simulated process: the whole shop over its store, turn by turn, as ShopRunner runs it in production.
 
 import KontorCore
 import KontorEmbedded
@@ -38,10 +38,10 @@ final class ShopProcess: AnswerSink, EventLog {
     }
 
     /// Recovers, and then takes requests.
-    func begin(_ store: any TurnedStore, _ others: ShopWorld = .alone) {
-        let shop = Shop(
-            store: store, clock: clock, random: random, log: self, sink: self, world: others,
-            metrics: ShopMetrics(factory: counters))
+    func begin(_ store: any TurnedStore, _ deployment: Deployment = .alone) {
+        let environment = ShopEnvironment(
+            store: store, clock: clock, random: random, log: self, metrics: ShopMetrics(factory: counters))
+        let shop = Shop(environment, sink: self, deployment: deployment)
         self.store = store
         self.shop = shop
         turns = ShopTurns(shop, store, clock)
@@ -94,14 +94,9 @@ final class ShopProcess: AnswerSink, EventLog {
         pausedUntil = world.scheduler.now + duration
     }
 
-    /// Messages of sagas, from any shop.
-    func receive(_ messages: [ParticipantMessage], for kind: GroupKey.Kind) {
-        post { [self] in shop?.receive(messages, for: kind) }
-    }
-
-    /// What ledgers of other processes ask.
-    func receive(_ questions: [OrderQuestion]) {
-        post { [self] in shop?.receive(questions) }
+    /// Messages from any process.
+    func receive(_ messages: [Message]) {
+        post { [self] in shop?.receive(messages) }
     }
 
     /// Something to be done in the next turn: the completion of blocking work, or a reply.

@@ -77,8 +77,7 @@ struct Serve: ParsableCommand {
         var keys = KeyPolicy()
         keys.retentionMilliseconds = Int64(try Setting.number(keyHours, "key-hours", default: 24, in: 1...8_760)) * 3_600_000
         keys.keptKeys = try Setting.number(keptKeys, "kept-keys", default: Limits.keptKeys, in: 0...1_000_000_000)
-        var options = EmbeddedOptions()
-        options.cacheRecords = try Setting.number(
+        let cacheRecords = try Setting.number(
             cacheRecords, "cache-records", default: EmbeddedLimits.cacheRecords, in: 1_000...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
@@ -93,42 +92,23 @@ struct Serve: ParsableCommand {
         LoggingSystem.bootstrap { _ in LineLogHandler(format, level: level) }
         let logger = Logger(label: "kontor")
 
-        if let services {
-            return try serve(services, host, port, internalPort, isAdminOpen, keys, logger, until: shutdown)
-        }
-        let server: Server
+        let settings = ServerSettings(
+            form: services.map { .service($0) } ?? .embedded(directory: directory, cacheRecords: cacheRecords), host: host,
+            port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys)
+        let server: ShopServer
         do {
-            server = try Server.start(
-                host: host, port: port, internalPort: internalPort, directory: directory, options: options,
-                isAdminOpen: isAdminOpen, keys: keys, logger: logger)
+            server = try ShopServer.start(settings, logger: logger)
         } catch {
             logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])
             throw ExitCode(1)
         }
         // Where both streams end up in one place, a machine reads every line as JSON.
-        if format == .text { greet(host, server, directory) }
+        if services == nil, format == .text { greet(host, server, directory) }
         shutdown.wait()
         server.stop()
     }
 
-    private func serve(
-        _ services: ServiceSettings, _ host: String, _ port: Int, _ internalPort: Int, _ isAdminOpen: Bool, _ keys: KeyPolicy,
-        _ logger: Logger, until shutdown: ShutdownSignal
-    ) throws {
-        let server: ServiceServer
-        do {
-            server = try ServiceServer.start(
-                services, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys,
-                logger: logger)
-        } catch {
-            logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])
-            throw ExitCode(1)
-        }
-        shutdown.wait()
-        server.stop()
-    }
-
-    private func greet(_ host: String, _ server: Server, _ directory: String) {
+    private func greet(_ host: String, _ server: ShopServer, _ directory: String) {
         print(
             """
             Kontor serves on http://\(host):\(server.port), data in \(directory), operators' pages on \

@@ -102,6 +102,12 @@ struct ServiceSettings {
         secret = try Self.secret(options.secretFile)
     }
 
+    /// The services that this one asks: their kind, their name for the log, and where their internal listeners are.
+    var peers: [(kind: GroupKey.Kind, name: String, urls: [LinkURL])] {
+        service == .order
+            ? [(.item, "stock", stock), (.user, "payment", payment)] : [(.order, "order", orders)]
+    }
+
     /// From the command line, else from the environment, there separated by commas.
     private static func urls(_ options: [String], _ name: String, isNeeded: Bool) throws -> [LinkURL] {
         let texts =

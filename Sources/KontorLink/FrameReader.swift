@@ -19,13 +19,35 @@ struct FrameReader {
     /// The next frame; nil: it is not whole yet.
     mutating func next() throws(LinkFailure) -> Frame? {
         guard let length = buffer.getInteger(at: buffer.readerIndex, endianness: .little, as: UInt32.self) else { return nil }
-        guard length >= Frame.headBytes, length <= LinkLimits.frameBytes else {
+        guard length >= Frame.headBytes, length <= Limits.frameBytes else {
             throw LinkFailure("a frame of \(length) bytes")
         }
         guard buffer.readableBytes >= Frame.lengthBytes + Int(length) else { return nil }
         buffer.moveReaderIndex(forwardBy: Frame.lengthBytes)
         guard let bytes = buffer.readBytes(length: Int(length)) else { return nil }
         if buffer.readableBytes == 0 { buffer = ByteBuffer() }
-        return try Frame(bytes)
+        do { return try Frame(bytes[...]) } catch { throw LinkFailure(error) }
+    }
+}
+
+/// Why a connection cannot go on.
+struct LinkFailure: Error, Hashable {
+    let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+
+    init(_ failure: DecodingFailure) {
+        switch failure {
+        case .truncated: reason = "a frame ends within an item"
+        case .invalid(let what): reason = "a frame has \(what) that cannot be read"
+        case .newerFormat(let version): reason = "a frame has the unknown format \(version)"
+        }
+    }
+}
+
+extension Frame {
+    /// Reads the messages: all, or none.
+    func readMessages() throws(LinkFailure) -> [NumberedMessage] {
+        do { return try messages() } catch { throw LinkFailure(error) }
     }
 }

@@ -1,5 +1,5 @@
-// What processes of one shop say to each other, as bytes: the commands that may cross, and their replies. Records in them are
-// encoded as in a store. Frames, numbers and connections are KontorLink's.
+// Messages as bytes, for whatever carries them to another process. Records in them are encoded as in a store. Several messages
+// share a frame: see Frame.swift. Connections are KontorLink's.
 
 /// The format of what crosses between processes.
 public enum Wire {
@@ -7,6 +7,56 @@ public enum Wire {
     /// here. Each frame bears it.
     public static let formatVersion: UInt8 = 1
     static let recordVersion: UInt8 = 3
+}
+
+// MARK: Messages
+
+/// A message as it crosses a link: there a number stands for its origin, and its reply bears the same number.
+public struct NumberedMessage: Hashable, Sendable {
+    public let number: UInt32
+    public let body: Message.Body
+
+    public init(number: UInt32, _ body: Message.Body) {
+        self.number = number
+        self.body = body
+    }
+
+    /// Which frames it travels in.
+    public var kind: FrameKind {
+        switch body {
+        case .command: .commands
+        case .question: .questions
+        case .ledgerReply: .ledgerReplies
+        case .orderReply: .orderReplies
+        }
+    }
+
+    /// Appends a message that ``Message/mayCross``; another one is a bug, and traps.
+    func encode(into writer: inout ByteWriter) {
+        writer.fixed(number)
+        switch body {
+        case .command(let command, let deadline):
+            writer.fixed(deadline)
+            command.encode(into: &writer)
+        case .question(let command): command.encode(into: &writer)
+        case .ledgerReply(let reply): reply.encode(into: &writer)
+        case .orderReply(let reply): reply.encode(into: &writer)
+        }
+    }
+
+    /// Reads a message from a frame of a kind.
+    init(_ kind: FrameKind, from reader: inout ByteReader) throws(DecodingFailure) {
+        number = try reader.fixed(UInt32.self)
+        switch kind {
+        case .commands:
+            let deadline = try reader.fixed(Int64.self)
+            body = .command(try LedgerCommand(from: &reader), deadline: deadline)
+        case .questions: body = .question(try OrderCommand(from: &reader))
+        case .ledgerReplies: body = .ledgerReply(try LedgerReply(from: &reader))
+        case .orderReplies: body = .orderReply(try OrderReply(from: &reader))
+        case .ping, .pong, .leaving: throw .invalid("an item")
+        }
+    }
 }
 
 // MARK: Commands
@@ -19,17 +69,7 @@ extension LedgerCommand {
         static let release: UInt8 = 4
     }
 
-    /// Whether it may be sent to another process: a saga's step or a read. Everything else would be done twice if it came twice.
-    public var canCross: Bool {
-        switch operation {
-        case .read, .hold, .capture, .release: return true
-        case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey:
-            return false
-        }
-    }
-
-    /// Appends a command that ``canCross``; another one is a bug, and traps.
-    public func encodeForWire(into writer: inout ByteWriter) {
+    fileprivate func encode(into writer: inout ByteWriter) {
         writer.groupKey(account)
         switch operation {
         case .read: writer.byte(Tag.read)
@@ -54,7 +94,7 @@ extension LedgerCommand {
         }
     }
 
-    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
         let account = try reader.groupKey()
         guard account.kind != .order else { throw .invalid("an account that is an order") }
         switch try reader.byte() {
@@ -81,17 +121,13 @@ extension OrderCommand {
         static let inspect: UInt8 = 2
     }
 
-    /// Whether it may be sent to another process: it asks, and changes nothing.
-    public var canCross: Bool { operation == .read || operation == .inspect }
-
-    /// Appends a command that ``canCross``; another one is a bug, and traps.
-    public func encodeForWire(into writer: inout ByteWriter) {
-        precondition(canCross, "Only questions about orders may be sent to another process.")
+    fileprivate func encode(into writer: inout ByteWriter) {
+        precondition(Message.Body.question(self).mayCross, "Only questions about orders may be sent to another process.")
         writer.byte(operation == .read ? Tag.read : Tag.inspect)
         writer.text(order.text)
     }
 
-    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
         let operation: Operation
         switch try reader.byte() {
         case Tag.read: operation = .read
@@ -105,13 +141,13 @@ extension OrderCommand {
 // MARK: Outcomes
 
 /// An outcome that replies carry to other processes.
-public protocol WireOutcome: Hashable, Sendable {
-    func encodeForWire(into writer: inout ByteWriter)
-    init(fromWire reader: inout ByteReader) throws(DecodingFailure)
+protocol WireOutcome: Hashable, Sendable {
+    func encode(into writer: inout ByteWriter)
+    init(from reader: inout ByteReader) throws(DecodingFailure)
 }
 
 extension LedgerOutcome: WireOutcome {
-    public func encodeForWire(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         switch self {
         case .done: writer.byte(1)
         case .held(let grant):
@@ -141,7 +177,7 @@ extension LedgerOutcome: WireOutcome {
         }
     }
 
-    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.byte() {
         case 1: self = .done
         case 2: self = .held(grant: try reader.uint32())
@@ -163,7 +199,7 @@ extension LedgerOutcome: WireOutcome {
 
 extension OrderOutcome: WireOutcome {
     /// What a read or an inspection comes to; another outcome is a bug, and traps.
-    public func encodeForWire(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         switch self {
         case .unknownOrder: writer.byte(1)
         case .order(let order):
@@ -179,7 +215,7 @@ extension OrderOutcome: WireOutcome {
         }
     }
 
-    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.byte() {
         case 1: self = .unknownOrder
         case 2: self = .order(try Order(from: &reader, Wire.recordVersion))
@@ -196,12 +232,12 @@ extension OrderOutcome: WireOutcome {
 
 extension Reply where Outcome: WireOutcome {
     /// Appends a reply to a command without an idempotency key: only such commands cross. A verdict on a key is a bug, and traps.
-    public func encodeForWire(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         switch self {
         case .unknown: writer.byte(1)
         case .decided(let outcome):
             writer.byte(2)
-            outcome.encodeForWire(into: &writer)
+            outcome.encode(into: &writer)
         case .refused(.diskFull): writer.byte(3)
         case .refused(.unreachable(let what)):
             writer.byte(4)
@@ -210,10 +246,10 @@ extension Reply where Outcome: WireOutcome {
         }
     }
 
-    public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.byte() {
         case 1: self = .unknown
-        case 2: self = .decided(try Outcome(fromWire: &reader))
+        case 2: self = .decided(try Outcome(from: &reader))
         case 3: self = .refused(.diskFull)
         case 4: self = .refused(.unreachable(try reader.text()))
         default: throw .invalid("a reply's tag")

@@ -5,7 +5,7 @@ import CoreMetrics
 import KontorCore
 
 /// Watches one engine. Confined to the shop's serial domain.
-public final class EngineProbe {
+final class EngineMetrics {
     private let batchCommands: Recorder
     private let mailboxPeak: Gauge
     private var peak = 0

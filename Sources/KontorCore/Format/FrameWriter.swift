@@ -1,28 +1,31 @@
-// Collects items to frames, as bytes. When they leave is the outbox's business.
+// Collects messages to frames, as bytes. When they leave is decided by whoever has the connection.
 
-import KontorCore
-
-/// Frames under way to be written: whole ones, and the one that items are added to. Items of one kind that follow each other
+/// Frames under way to be written: whole ones, and the one that messages are added to. Messages of one kind that follow each other
 /// share a frame, up to its bounds.
-struct FrameWriter {
+public struct FrameWriter: Sendable {
     private var writer = ByteWriter()
+    /// Of the open frame; nil: none is open.
     private var kind: FrameKind?
     private var count = 0
     /// Where the open frame begins.
     private var start = 0
 
-    var isEmpty: Bool { writer.bytes.isEmpty }
-    var byteCount: Int { writer.bytes.count }
+    public init() {}
 
-    /// Adds one item.
+    public var isEmpty: Bool { writer.bytes.isEmpty }
+    public var byteCount: Int { writer.bytes.count }
+
+    /// Adds one message.
+    ///
     /// - Returns: false if it is larger than anything that is read: it was not added.
-    mutating func add(_ kind: FrameKind, _ encode: (inout ByteWriter) -> Void) -> Bool {
-        if self.kind != kind || count == LinkLimits.frameItems || writer.bytes.count - start >= LinkLimits.fullFrameBytes {
+    public mutating func add(_ message: NumberedMessage) -> Bool {
+        let kind = message.kind
+        if self.kind != kind || count == Limits.frameItems || writer.bytes.count - start >= Limits.fullFrameBytes {
             begin(kind)
         }
         let size = writer.bytes.count
-        encode(&writer)
-        guard writer.bytes.count - size <= LinkLimits.itemBytes else {
+        message.encode(into: &writer)
+        guard writer.bytes.count - size <= Limits.itemBytes else {
             writer.bytes.removeLast(writer.bytes.count - size)
             return false
         }
@@ -30,16 +33,16 @@ struct FrameWriter {
         return true
     }
 
-    /// Adds a frame without items.
-    mutating func add(_ kind: FrameKind) {
+    /// Adds a frame without messages.
+    public mutating func add(_ kind: FrameKind) {
         begin(kind)
         end()
     }
 
-    /// All bytes, ending the open frame.
-    mutating func take() -> [UInt8] {
+    /// Takes all bytes, ending the open frame.
+    public mutating func take() -> [UInt8] {
         end()
-        defer { writer.bytes.removeAll(keepingCapacity: writer.bytes.count <= LinkLimits.fullFrameBytes) }
+        defer { writer.bytes.removeAll(keepingCapacity: writer.bytes.count <= Limits.fullFrameBytes) }
         return writer.bytes
     }
 

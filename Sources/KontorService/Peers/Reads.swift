@@ -1,0 +1,93 @@
+// Reads of accounts and orders, in this process or others. Between processes a question may be lost on the way: then it is asked again
+// until it is answered or its time is over. A reader always gets its reply.
+
+import KontorCore
+
+/// The reads of one shop that wait for their replies.
+final class Reads {
+    private enum Reader {
+        case ofAccount((LedgerReply) -> Void)
+        case ofOrder((OrderReply) -> Void)
+    }
+
+    private struct Pending {
+        let request: Message
+        let reader: Reader
+        /// Monotonic milliseconds. What stays in this process is always answered, and waits without an end.
+        let deadline: Int64
+        /// Monotonic milliseconds: when it is asked again.
+        var next: Int64
+    }
+
+    private let router: MessageRouter
+    private let clock: any ShopClock
+    private var pending: [UInt64: Pending] = [:]
+    /// Begins at a random number: a reply that is late by a restart finds nobody.
+    private var lastNumber: UInt64
+
+    init(_ router: MessageRouter, clock: any ShopClock, random: any RandomSource) {
+        self.router = router
+        self.clock = clock
+        lastNumber = random.next()
+    }
+
+    /// Reads an account.
+    ///
+    /// - Parameters:
+    ///   - deadline: monotonic milliseconds.
+    ///   - reply: called once; ``Reply/unknown`` if there was no reply in time.
+    func read(_ account: GroupKey, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
+        let now = clock.monotonicMilliseconds
+        let deadline = min(deadline, now + Limits.longestDeadlineMilliseconds)
+        let wallDeadline = clock.wallMilliseconds + deadline - now
+        ask(.command(LedgerCommand(account, .read), deadline: wallDeadline), .ofAccount(reply), deadline: deadline, now: now)
+    }
+
+    /// Asks for an order: `read` or `inspect`. Waits for `Limits.deadlineMilliseconds`.
+    func ask(_ question: OrderCommand, reply: @escaping (OrderReply) -> Void) {
+        let now = clock.monotonicMilliseconds
+        ask(.question(question), .ofOrder(reply), deadline: now + Limits.deadlineMilliseconds, now: now)
+    }
+
+    private func ask(_ body: Message.Body, _ reader: Reader, deadline: Int64, now: Int64) {
+        lastNumber &+= 1
+        let request = Message(.read(lastNumber), body)
+        let canBeLost = !router.staysHere(request)
+        pending[lastNumber] = Pending(
+            request: request, reader: reader, deadline: canBeLost ? deadline : .max,
+            next: canBeLost ? now + Limits.resendMilliseconds : .max)
+        router.send(request)
+    }
+
+    /// Takes the reply to a read. One that was asked twice is answered twice: the first reply counts.
+    func receive(_ body: Message.Body, _ number: UInt64) {
+        switch (pending[number]?.reader, body) {
+        case (.ofAccount(let reply)?, .ledgerReply(let outcome)):
+            pending[number] = nil
+            reply(outcome)
+        case (.ofOrder(let reply)?, .orderReply(let outcome)):
+            pending[number] = nil
+            reply(outcome)
+        default: break
+        }
+    }
+
+    /// Asks again what was sent to other processes and is not answered.
+    func tick(now: Int64) {
+        guard !pending.isEmpty else { return }
+        // Sorted: a dictionary's order differs between runs, and the simulator's must not.
+        for number in pending.filter({ $0.value.next <= now || $0.value.deadline <= now }).keys.sorted() {
+            guard let question = pending[number] else { continue }
+            if question.deadline <= now {
+                pending[number] = nil
+                switch question.reader {
+                case .ofAccount(let reply): reply(.unknown)
+                case .ofOrder(let reply): reply(.unknown)
+                }
+            } else {
+                pending[number]?.next = now + Limits.resendMilliseconds
+                router.send(question.request)
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// What one process of several does besides its own requests: it asks again what was lost, takes over what others left, and settles
+// locks whose sagas are over.
+
+import KontorCore
+
+/// The work by time of one process of several.
+final class SharedDuties {
+    private let reads: Reads
+    private let takeover: Takeover?
+    private let orphans: OrphanScan
+
+    /// - Parameter serving: what this process serves: it looks after nothing else.
+    init(_ parts: ShopParts, serving: Set<GroupKey.Kind>) {
+        reads = parts.reads
+        takeover = serving.contains(.order) ? Takeover(parts) : nil
+        orphans = OrphanScan(parts, of: [.item, .user].filter(serving.contains))
+    }
+
+    func tick(now: Int64) {
+        reads.tick(now: now)
+        takeover?.tick(now: now)
+        orphans.tick(now: now)
+    }
+}

@@ -1,0 +1,242 @@
+// Runs a shop in production: takes what arrives from any thread, and lets the shop have it turn by turn on its serial domain. Which domain
+// that is, a thread or an event loop, is the waker's.
+
+import DequeModule
+import Foundation
+import KontorCore
+import Synchronization
+
+/// Has the turns of a ``ShopRunner`` run on its serial domain.
+public protocol Waker: AnyObject, Sendable {
+    /// Has ``ShopRunner/turn()`` run soon. From any thread. Many calls before that turn are one.
+    func wake()
+}
+
+/// Runs a ``Shop``: one instance after the other, where an instance whose store has failed can be followed by another one. What an instance
+/// had in memory may rest on what its store has lost, so the next one begins as if the process had been started again.
+///
+/// `@unchecked Sendable`: what several threads touch is guarded by `lock`; the instance is touched on the serial domain alone.
+public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchecked Sendable {
+    /// Does something in a turn of the instance that it was given to; once that instance is gone it does nothing. From any thread.
+    public typealias Post = @Sendable (@escaping () -> Void) -> Void
+    /// Makes a shop with its store, for one instance. Called on the serial domain, where it also completes.
+    public typealias Factory = (_ post: @escaping Post, _ completion: @escaping (Shop, any TurnedStore) -> Void) -> Void
+
+    /// What a runner needs besides a shop.
+    public struct Options {
+        /// Takes the answers.
+        public let sink: any AnswerSink
+        public let clock: any ShopClock
+        public let metrics: ShopMetrics
+        /// Requests that one turn takes.
+        public var requestsPerTurn = Limits.requestsPerTurn
+        /// Where work is counted that was refused for want of room.
+        public var refusals = Refusals()
+        /// Whether the other services are there, without which requests can be taken, but not served well.
+        public var isReachable: () -> Bool = { true }
+        /// Called when an instance has recovered, or cannot read its store.
+        public var recovered: (Result<RecoveryReport, StoreTrouble>) -> Void = { _ in }
+        /// Called when the store has failed, after the answers are out. Another instance follows if it returns.
+        public var failed: (DurabilityFailure) -> Void = { _ in }
+
+        public init(sink: any AnswerSink, clock: any ShopClock, metrics: ShopMetrics = ShopMetrics()) {
+            self.sink = sink
+            self.clock = clock
+            self.metrics = metrics
+        }
+    }
+
+    private final class Instance {
+        let shop: Shop
+        let store: any TurnedStore
+        var turns: ShopTurns
+
+        init(_ shop: Shop, _ store: any TurnedStore, _ clock: any ShopClock) {
+            self.shop = shop
+            self.store = store
+            turns = ShopTurns(shop, store, clock)
+        }
+    }
+
+    /// What arrived and waits for a turn.
+    private struct Inbox {
+        var arrivals = Deque<ShopTurns.Arrival>()
+        var completions: [() -> Void] = []
+        /// Whose requests were taken and are not answered.
+        var callers: [ObjectIdentifier: any Caller] = [:]
+        /// Of the present instance.
+        var number = 0
+        var isAccepting = false
+        /// Called when nobody waits for an answer any more; nil: requests may still be taken.
+        var drained: (() -> Void)?
+    }
+
+    private let options: Options
+    private let factory: Factory
+    private let waker: any Waker
+    private let lock = NSLock()
+    private var inbox = Inbox()
+    /// For those who only look.
+    private let roomLeft = Atomic(Limits.requestsInFlight)
+    private let readiness = Atomic(false)
+    // On the serial domain.
+    private var instance: Instance?
+    private var nextGauge: Int64 = .min
+
+    public init(_ options: Options, waker: any Waker, factory: @escaping Factory) {
+        self.options = options
+        self.waker = waker
+        self.factory = factory
+    }
+
+    // MARK: From any thread
+
+    public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
+        lock.lock()
+        guard inbox.isAccepting, inbox.callers.count < request.mostInFlight else {
+            let isFull = inbox.isAccepting
+            lock.unlock()
+            if isFull { options.refusals.count(.requestsInFlight) }
+            if case .checkout = request { options.metrics.didRefuseCheckout() }
+            return false
+        }
+        inbox.callers[ObjectIdentifier(caller)] = caller
+        inbox.arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        updateRoom()
+        lock.unlock()
+        waker.wake()
+        return true
+    }
+
+    public var room: Int { roomLeft.load(ordering: .relaxed) }
+
+    public func didShedCheckout() {
+        options.refusals.count(.requestsInFlight)
+        options.metrics.didRefuseCheckout()
+    }
+
+    /// Whether requests are served, and can be served well; as of the last turn.
+    public var isReady: Bool { readiness.load(ordering: .relaxed) }
+
+    /// Requests that were taken and are not answered.
+    public var requestsInFlight: Int { lock.withLock { inbox.callers.count } }
+
+    /// Whether requests are taken.
+    public var isServing: Bool { lock.withLock { inbox.isAccepting } }
+
+    /// Does something in a turn of the present instance: the completion of what another thread did.
+    public func post(_ work: @escaping () -> Void) { post(work, to: nil) }
+
+    /// - Parameter number: of the instance that it is for; nil: the present one.
+    private func post(_ work: @escaping () -> Void, to number: Int?) {
+        lock.lock()
+        let isCurrent = number == nil || number == inbox.number
+        if isCurrent { inbox.completions.append(work) }
+        lock.unlock()
+        if isCurrent { waker.wake() }
+    }
+
+    /// Takes no requests any more.
+    ///
+    /// - Parameter completion: called once, from any thread, when all that were taken are answered.
+    public func drain(completion: @escaping () -> Void) {
+        lock.lock()
+        inbox.isAccepting = false
+        let isDrained = inbox.callers.isEmpty
+        if !isDrained { inbox.drained = completion }
+        lock.unlock()
+        if isDrained { completion() }
+    }
+
+    /// Callers must hold the lock.
+    private func updateRoom() {
+        roomLeft.store(Limits.requestsInFlight - inbox.callers.count, ordering: .relaxed)
+    }
+
+    // MARK: On the serial domain
+
+    /// Makes the first instance, or the one after an instance that failed.
+    public func begin() {
+        let number = lock.withLock {
+            inbox.number += 1
+            return inbox.number
+        }
+        let post: Post = { [weak self] work in self?.post(work, to: number) }
+        factory(post) { [self] shop, store in
+            guard lock.withLock({ inbox.number == number }) else { return }
+            instance = Instance(shop, store, options.clock)
+            shop.recover { [self] result in
+                if case .success = result { lock.withLock { inbox.isAccepting = inbox.drained == nil } }
+                options.recovered(result)
+            }
+            waker.wake()
+        }
+    }
+
+    public func receive(_ messages: [Message]) {
+        guard let instance else { return }
+        instance.shop.receive(messages)
+        waker.wake()
+    }
+
+    /// One turn of the shop. To be called when the waker was woken, and every `Limits.tickMilliseconds` at least.
+    public func turn() {
+        readiness.store(isServing && options.isReachable(), ordering: .relaxed)
+        guard let instance else { return }
+        let (requests, completions) = take(requests: instance.turns.takesRequests)
+        instance.turns.run(requests, finished: completions)
+        let now = options.clock.monotonicMilliseconds
+        if now >= nextGauge {
+            nextGauge = now + Limits.gaugeMilliseconds
+            options.metrics.publish(requestsInFlight: requestsInFlight)
+        }
+        if let failure = instance.store.failure { return beginAnew(because: failure) }
+        if instance.turns.takesRequests, lock.withLock({ !inbox.arrivals.isEmpty }) { waker.wake() }
+    }
+
+    /// What has arrived.
+    ///
+    /// - Parameter wantsRequests: not while the disk must catch up: a completion will tell that it has.
+    private func take(requests wantsRequests: Bool) -> (requests: [ShopTurns.Arrival], completions: [() -> Void]) {
+        lock.lock()
+        defer { lock.unlock() }
+        let completions = inbox.completions
+        inbox.completions = []
+        guard wantsRequests, !inbox.arrivals.isEmpty else { return ([], completions) }
+        let requests = Array(inbox.arrivals.prefix(options.requestsPerTurn))
+        inbox.arrivals.removeFirst(requests.count)
+        return (requests, completions)
+    }
+
+    private func beginAnew(because failure: DurabilityFailure) {
+        lock.lock()
+        inbox.isAccepting = false
+        inbox.arrivals = []
+        inbox.completions = []
+        let unanswered = Array(inbox.callers.values)
+        lock.unlock()
+        instance = nil
+        deliver(unanswered.map { ($0, .unknown) })
+        options.failed(failure)
+        begin()
+    }
+
+    public func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
+        var current: [(caller: any Caller, answer: ShopAnswer)] = []
+        current.reserveCapacity(answers.count)
+        lock.lock()
+        // A caller of an earlier instance has its answer.
+        for answer in answers where inbox.callers.removeValue(forKey: ObjectIdentifier(answer.caller)) != nil {
+            current.append(answer)
+        }
+        updateRoom()
+        let drained = inbox.callers.isEmpty ? inbox.drained : nil
+        if drained != nil { inbox.drained = nil }
+        lock.unlock()
+        if !current.isEmpty { options.sink.deliver(current) }
+        drained?()
+    }
+
+    /// Tells the shop that its store will be closed.
+    public func willClose() { instance?.shop.willClose() }
+}

@@ -1,0 +1,51 @@
+// Whether new work may begin. Only here work is refused for want of room: what has begun always finds some.
+
+import KontorCore
+
+/// Decides which requests may begin.
+final class Admission {
+    private let parts: ShopParts
+    private let refusals: Refusals
+    private let handler: RequestHandler
+
+    init(_ parts: ShopParts, _ refusals: Refusals, _ handler: RequestHandler) {
+        self.parts = parts
+        self.refusals = refusals
+        self.handler = handler
+    }
+
+    /// What a request is told if it may not begin now; nil: it may.
+    func refusal(of request: ShopRequest) -> ShopAnswer? {
+        if !request.isRead, let trouble = parts.store.admission {
+            refusals.count(RefusalReason(trouble))
+            return .unavailable(trouble)
+        }
+        if case .checkout = request, parts.orders.coordinator.openCount >= Limits.openSagas {
+            refusals.count(.openSagas)
+            return .overloaded
+        }
+        if !request.hasDeadline, handler.runningBatchInits >= Limits.batchInitsAtOnce {
+            refusals.count(.batchInits)
+            return .overloaded
+        }
+        return nil
+    }
+
+    /// Answers a request that may not begin. A checkout may be the repetition of one that began: then it is told the truth.
+    func refuse(
+        _ request: ShopRequest, _ refusal: ShopAnswer, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        guard case .checkout(let order) = request else { return answer(refusal) }
+        if parts.orders.coordinator.isRunning(order) {
+            return parts.orders.checkout(order, deadline: deadline, answer: answer)
+        }
+        parts.orders.submit(OrderCommand(order, .read)) { [parts] reply in
+            if case .decided(.order(let order)) = reply, order.status == .paid {
+                answer(.checkout(.paid))
+            } else {
+                parts.metrics.didNotBegin(because: refusal == .overloaded ? .overloaded : .unavailable)
+                answer(refusal)
+            }
+        }
+    }
+}

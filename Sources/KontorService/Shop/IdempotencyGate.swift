@@ -1,0 +1,133 @@
+// The gate for writes under an idempotency key: a repetition gets the answer of the first one, and has no second effect.
+
+import KontorCore
+
+/// Looks for a request's key before anything else could answer it, and keeps the keys of what is done outside of engines.
+final class IdempotencyGate {
+    /// Within what a key names one write: the order, user or item in the request's path.
+    private struct Scope: Hashable {
+        let group: GroupKey
+        let key: IdempotencyKey
+    }
+
+    /// A key whose request is not answered yet.
+    private struct Running {
+        let request: [UInt8]
+        /// More than one if a checkout was joined.
+        var callers = 0
+    }
+
+    private let parts: ShopParts
+    private let policy: KeyPolicy
+    private let refusals: Refusals
+    private var running: [Scope: Running] = [:]
+
+    init(_ parts: ShopParts, _ policy: KeyPolicy, _ refusals: Refusals) {
+        self.parts = parts
+        self.policy = policy
+        self.refusals = refusals
+    }
+
+    /// Answers a request whose key was used, and begins any other one.
+    ///
+    /// - Parameters:
+    ///   - deadline: monotonic milliseconds.
+    ///   - begin: begins the request, and tells its end to what it is given.
+    func pass(
+        _ request: ShopRequest, _ key: IdempotencyKey, deadline: Int64, answer: @escaping (ShopAnswer) -> Void,
+        begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
+    ) {
+        let now = parts.clock.wallMilliseconds
+        let isFull = parts.store.expiringRecords >= policy.keptKeys
+        let keyed = KeyedRequest(request, key, expires: now + policy.retention(of: key), now: now, hasRoom: !isFull)
+        let scope = Scope(group: keyed.group, key: key)
+        if let refusal = refusalWhileRunning(request, keyed, scope) { return answer(.keyed(refusal)) }
+        running[scope, default: Running(request: keyed.write.claim.request)].callers += 1
+        let end: (ShopAnswer) -> Void = { [self] result in
+            leave(scope)
+            if result == .keyed(.noRoom) { refusals.count(.keptKeys) }
+            guard result == .keyed(.replayed) else { return answer(result) }
+            guard case .checkout(let order) = request else { return answer(.replayed(keyed.success)) }
+            answerReplay(ofCheckout: order, keyed, deadline: deadline, answer: answer)
+        }
+        // Before anything else: a repetition is told the truth also while nothing new may begin.
+        lookUp(keyed, answer: end) { [self] in
+            // Its key is kept when it is done, and then it is too late to refuse it.
+            if !request.hasDeadline, !keyed.write.hasRoom { return end(.keyed(.noRoom)) }
+            begin(keyed) { [self] result in
+                switch result {
+                case .initialized: keep(keyed, answer: end)
+                // Made under this key, which has expired since.
+                case .ledger(.accountExists): compareExisting(keyed, answer: end)
+                case .order(.orderExists): end(.keyed(.replayed))
+                default: end(result)
+                }
+            }
+        }
+    }
+
+    /// Why a request may not begin beside the one that runs under its key; nil: none runs, or it is a checkout, which is joined.
+    private func refusalWhileRunning(_ request: ShopRequest, _ keyed: KeyedRequest, _ scope: Scope) -> KeyVerdict? {
+        guard let present = running[scope] else { return nil }
+        if present.request != keyed.write.claim.request { return .usedForAnother }
+        if case .checkout = request { return nil }
+        return .running
+    }
+
+    private func leave(_ scope: Scope) {
+        running[scope]?.callers -= 1
+        if running[scope]?.callers == 0 { running[scope] = nil }
+    }
+
+    /// The key is kept with the decision; but who is told that the order is paid reads its captures, so they are waited for.
+    private func answerReplay(
+        ofCheckout order: Identifier, _ keyed: KeyedRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        parts.orders.submit(OrderCommand(order, .inspect)) { [parts] reply in
+            guard case .decided(.inspected(_, let saga?)) = reply, saga.phase == .committed else {
+                return answer(.replayed(keyed.success))
+            }
+            parts.orders.checkout(order, deadline: deadline) { result in
+                answer(result == .checkout(.paid) ? .replayed(keyed.success) : result)
+            }
+        }
+    }
+
+    /// Calls `then` if the key is free. Not by way of an engine: its other commands would wait for the look into the table.
+    private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
+        parts.store.load([Touch(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
+            parts.agenda.add {
+                switch result {
+                case .failure(let trouble): answer(.unavailable(trouble))
+                case .success(let groups):
+                    if let verdict = keyed.write.verdict(on: groups.first?.member) {
+                        answer(.keyed(verdict))
+                    } else {
+                        then()
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps the key of a `batch_init` that is complete, in a group that has nothing but such keys.
+    private func keep(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
+        let group = keyed.group
+        // It is done. If its key could not be kept, only a repetition can tell, which does it once more.
+        let end: (ShopAnswer) -> Void = {
+            answer($0 == .ledger(.done) || $0 == .order(.done) ? .initialized : .unknown)
+        }
+        if group.kind == .order {
+            parts.orders.submit(OrderCommand(group.id, .keepKey), keyed: keyed.write) { end($0.answer) }
+        } else {
+            parts.ledger(group.kind).submit(LedgerCommand(group, .keepKey), keyed: keyed.write) { end($0.answer) }
+        }
+    }
+
+    private func compareExisting(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
+        parts.ledger(keyed.group.kind).submit(LedgerCommand(keyed.group, .read)) { reply in
+            guard case .decided(.account(let account)) = reply else { return answer(reply.answer) }
+            answer(.keyed(keyed.makes(account) ? .replayed : .usedForAnother))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// Begins what was admitted: each request becomes commands to engines, a checkout, or a `batch_init`.
+
+import KontorCore
+
+/// Performs requests.
+final class RequestHandler {
+    private let parts: ShopParts
+    private let payments: DirectPayments
+    private let batchInits: BatchInits
+
+    init(_ parts: ShopParts) {
+        self.parts = parts
+        payments = DirectPayments(parts)
+        batchInits = BatchInits(parts)
+    }
+
+    /// `batch_init`s that run.
+    var runningBatchInits: Int { batchInits.running }
+
+    /// - Parameters:
+    ///   - keyed: the request with its idempotency key; nil: it has none.
+    ///   - deadline: monotonic milliseconds.
+    func begin(
+        _ request: ShopRequest, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let write = keyed?.write
+        switch request {
+        case .createItem(let price): open(.item, price: price, keyed, answer: answer)
+        case .createUser: open(.user, price: .zero, keyed, answer: answer)
+        case .ledger(let command):
+            parts.ledger(command.account.kind).submit(command, keyed: write, waitsUntil: .client(deadline)) {
+                answer($0.answer)
+            }
+        case .cancelPayment(let user, let order): payments.cancel(user: user, order: order, write, answer: answer)
+        case .paymentStatus(let user, let order): payments.status(user: user, order: order, answer: answer)
+        case .initItems(let count, let stock, let price):
+            batchInits.replaceAccounts(.item, count: count, balance: stock, price: price, answer: answer)
+        case .initUsers(let count, let credit):
+            batchInits.replaceAccounts(.user, count: count, balance: credit, price: .zero, answer: answer)
+        case .initOrders(let count, let items, let users, let price):
+            batchInits.replaceOrders(count: count, items: items, users: users, price: price, answer: answer)
+        case .createOrder(let user):
+            parts.orders.create(newID(keyed), for: user, keyed: write, deadline: deadline, answer: answer)
+        case .addItem(let order, let item, let units):
+            parts.orders.addItem(item, units: units, to: order, keyed: write, deadline: deadline, answer: answer)
+        case .order(let command): parts.orders.submit(command, keyed: write) { answer($0.answer) }
+        case .checkout(let order): parts.orders.checkout(order, keyed: write, deadline: deadline, answer: answer)
+        case .explain(let order): parts.orders.explain(order, deadline: deadline, answer: answer)
+        }
+    }
+
+    private func open(
+        _ kind: GroupKey.Kind, price: Amount, _ keyed: KeyedRequest?, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let id = newID(keyed)
+        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price)), keyed: keyed?.write) { reply in
+            if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
+        }
+    }
+
+    /// A creation under a key derives its id from it, so that even a repetition after the key's time makes no second one.
+    private func newID(_ keyed: KeyedRequest?) -> Identifier {
+        let random = parts.environment.random
+        return keyed?.group.id
+            ?? Identifier(createdAt: parts.clock.wallMilliseconds, random: random.next(), random.next())
+    }
+}

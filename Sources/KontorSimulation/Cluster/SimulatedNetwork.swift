@@ -1,0 +1,137 @@
+// The network between the processes of a cluster. Each message crosses it as the bytes of a frame, as over a link, and may be lost,
+// doubled and late on its way.
+
+import KontorCore
+import KontorService
+
+/// Carries messages between simulated processes.
+final class SimulatedNetwork {
+    /// A request that has arrived somewhere: where its reply goes, and what the asking process called it.
+    private struct Delivery {
+        weak var asker: SimulatedLinks?
+        let number: UInt32
+        /// It was answered `contended`: the next reply may be its grant.
+        var hasWaited = false
+    }
+
+    private let world: Surroundings
+    private let swarm: Swarm
+    private let random: SeededRandom
+    /// Any process that serves a kind; nil: none is there, or none can be reached.
+    private let target: (GroupKey.Kind) -> ShopProcess?
+    private var deliveries: [UInt64: Delivery] = [:]
+    private var lastDelivery: UInt64 = 0
+
+    init(
+        _ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom, target: @escaping (GroupKey.Kind) -> ShopProcess?
+    ) {
+        self.world = world
+        self.swarm = swarm
+        self.random = random
+        self.target = target
+    }
+
+    /// Brings a request to any process that serves its recipient.
+    func send(_ request: NumberedMessage, to kind: GroupKey.Kind, from asker: SimulatedLinks) {
+        carry(request) { [weak self, weak asker] arrived in
+            guard let self, let process = target(kind) else { return }
+            lastDelivery += 1
+            deliveries[lastDelivery] = Delivery(asker: asker, number: arrived.number)
+            process.receive([Message(.link(lastDelivery, number: arrived.number), arrived.body)])
+        }
+    }
+
+    /// Brings a reply back to the process that asked, if it still lives.
+    func send(_ reply: Message) {
+        guard case .link(let name, _) = reply.origin, let delivery = deliveries[name] else { return }
+        watch(reply.body, name)
+        carry(NumberedMessage(number: delivery.number, reply.body)) { delivery.asker?.receive($0) }
+    }
+
+    private func watch(_ reply: Message.Body, _ name: UInt64) {
+        switch reply {
+        case .ledgerReply(.decided(.anomaly(.lateHold))): world.coverage[.lateHoldRefused] += 1
+        case .ledgerReply(.decided(.contended)):
+            // Its grant may follow.
+            deliveries[name]?.hasWaited = true
+            return
+        case .ledgerReply(.decided(.held)) where deliveries[name]?.hasWaited == true: world.coverage[.waitGranted] += 1
+        default: break
+        }
+        deliveries[name] = nil
+    }
+
+    /// Encodes a message, and delivers what is read from its bytes: once, twice or never, and in any order.
+    private func carry(_ message: NumberedMessage, deliver: @escaping (NumberedMessage) -> Void) {
+        var writer = FrameWriter()
+        guard writer.add(message) else { return world.violation("a message is too large for a frame: \(message)") }
+        let bytes = writer.take()
+        send { [world] in
+            do {
+                let arrived = try Frame(bytes[Frame.lengthBytes...]).messages()
+                if arrived != [message] { world.violation("a message was read as another one: \(message)") }
+                arrived.forEach(deliver)
+            } catch {
+                world.violation("a message cannot be read: \(message): \(error)")
+            }
+        }
+    }
+
+    private func send(_ deliver: @escaping () -> Void) {
+        if isHit(swarm.messageLossPercent, .messageLost) { return }
+        for _ in 0..<(isHit(swarm.messageDoublePercent, .messageDoubled) ? 2 : 1) {
+            if isHit(swarm.messageLatePercent, .messageLate) {
+                // What is late when the faults end is lost with its connection.
+                world.scheduler.after(random.within(.milliseconds(100)...swarm.messageLateMost)) { [world] in
+                    if world.isFaulty { deliver() }
+                }
+            } else {
+                world.scheduler.after(random.within(20...3_000), deliver)
+            }
+        }
+    }
+
+    private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
+        guard world.isFaulty, random.happens(percent) else { return false }
+        world.coverage[branch] += 1
+        return true
+    }
+}
+
+/// What one process has of the network: it knows which of its requests a reply answers, as a link does.
+final class SimulatedLinks: Transport {
+    private let network: SimulatedNetwork
+    private let clock: SimulatedClock
+    private weak var process: ShopProcess?
+    /// Called with each request before it leaves.
+    private let willSend: (Message) -> Void
+    private var pending = PendingReplies()
+
+    init(
+        _ network: SimulatedNetwork, _ process: ShopProcess, _ clock: SimulatedClock, willSend: @escaping (Message) -> Void
+    ) {
+        self.network = network
+        self.process = process
+        self.clock = clock
+        self.willSend = willSend
+    }
+
+    func send(_ messages: [Message]) {
+        let now = clock.monotonicMilliseconds
+        for message in messages {
+            if let recipient = message.recipient {
+                willSend(message)
+                network.send(pending.number(message, now: now), to: recipient.kind, from: self)
+            } else {
+                network.send(message)
+            }
+        }
+    }
+
+    /// Takes a reply from the network.
+    func receive(_ reply: NumberedMessage) {
+        // Of each kind of reply there is one to each kind of request: the network mixes nothing up.
+        guard let message = try? pending.reply(reply) else { return }
+        process?.receive([message])
+    }
+}

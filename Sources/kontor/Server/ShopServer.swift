@@ -1,0 +1,270 @@
+// Puts a shop together: store, serial domain, links, shop and listeners. It has two forms: the whole shop in one process has a thread and a
+// directory; one service of three has an event loop, Redis, and links to the others.
+
+import CLinux
+import Foundation
+import KontorCore
+import KontorHTTP
+import KontorLink
+import KontorMetrics
+import KontorService
+import Logging
+import NIOCore
+import NIOPosix
+
+/// What a server listens on and serves with.
+struct ServerSettings {
+    /// The form of the shop.
+    enum Form {
+        /// `cacheRecords`: records in memory besides what is open.
+        case embedded(directory: String, cacheRecords: Int)
+        case service(ServiceSettings)
+    }
+
+    let form: Form
+    let host: String
+    let port: Int
+    let internalPort: Int
+    let isAdminOpen: Bool
+    let keys: KeyPolicy
+
+    /// The address of the operators' listener.
+    var internalHost: String { if case .service(let service) = form { service.internalHost } else { "127.0.0.1" } }
+
+    /// The services whose routes are served.
+    var serving: Set<GroupKey.Kind> {
+        if case .service(let service) = form { [service.service.kind] } else { Set(GroupKey.Kind.allCases) }
+    }
+}
+
+/// A running shop, or one of its services, with its two listeners.
+///
+/// `@unchecked Sendable`: it is put together on one thread; afterwards nothing of it changes.
+final class ShopServer: @unchecked Sendable {
+    private let settings: ServerSettings
+    private let logger: Logger
+    // One loop is faster than two on two cores: see docs/decisions/0002-http-layer.md.
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let clock = SystemClock()
+    private let random = SystemRandom()
+    private let registry = MetricsRegistry(MetricCatalogue.families)
+    private let metrics: ShopMetrics
+    private let refusals = Refusals()
+    private let domain: SerialDomain
+    private let factory: any StoreFactory
+    /// nil: the shop is alone.
+    private let links: ServiceLinks?
+    private lazy var runner = makeRunner()
+    private var listeners: [HTTPListener] = []
+
+    /// Where the shop's turns run.
+    private enum SerialDomain {
+        case thread(TurnThread)
+        case eventLoop(LoopWaker)
+    }
+
+    var port: Int { listeners[0].port }
+    var internalPort: Int { listeners[1].port }
+
+    private init(_ settings: ServerSettings, _ logger: Logger) {
+        self.settings = settings
+        self.logger = logger
+        metrics = ShopMetrics(factory: registry)
+        let eventLoop = group.next()
+        switch settings.form {
+        case .embedded(let directory, let cacheRecords):
+            domain = .thread(TurnThread())
+            links = nil
+            factory = EmbeddedStoreFactory(
+                directory, cacheRecords: cacheRecords, random: random, registry: registry, logger: logger)
+            // Where the loop shares a processor with the shop's thread, it waits for 0.2 ms turns instead of 3 ms ones: under an
+            // overload that is what most of a refusal's time goes to. Best effort: an older kernel changes nothing.
+            eventLoop.execute { _ = kontor_ask_for_time_slice(200_000) }
+        case .service(let service):
+            domain = .eventLoop(LoopWaker(eventLoop))
+            links = ServiceLinks()
+            factory = RedisStoreFactory(service, on: eventLoop, clock: clock, random: random, logger: logger)
+        }
+    }
+
+    /// Opens the store, listens, and recovers. Throws what an operator must read.
+    static func start(_ settings: ServerSettings, logger: Logger) throws -> ShopServer {
+        let server = ShopServer(settings, logger)
+        try server.factory.open(server.runner)
+        try server.prepareLinks()
+        try server.listen()
+        server.begin()
+        return server
+    }
+
+    // MARK: The shop
+
+    private func makeRunner() -> ShopRunner {
+        var options = ShopRunner.Options(sink: HTTPAnswerSink(), clock: clock, metrics: metrics)
+        options.refusals = refusals
+        options.recovered = { [unowned self] in recovered($0) }
+        options.failed = { [unowned self] in failed($0) }
+        let waker: any Waker
+        switch domain {
+        case .thread(let thread): waker = thread
+        case .eventLoop(let loop):
+            waker = loop
+            // All that came in a round of the loop is one turn: its commits are one round trip.
+            options.requestsPerTurn = .max
+            options.isReachable = { [links] in links?.isConnected ?? true }
+        }
+        return ShopRunner(options, waker: waker) { [unowned self] post, completion in
+            factory.store(post) { [unowned self] store in completion(makeShop(store), store) }
+        }
+    }
+
+    private func makeShop(_ store: any TurnedStore) -> Shop {
+        let environment = ShopEnvironment(
+            store: store, clock: clock, random: random, log: LoggedEvents(logger), metrics: metrics)
+        let deployment = links.map { Deployment.oneOfSeveral(serving: settings.serving, over: $0) } ?? .alone
+        return Shop(environment, sink: runner, deployment: deployment, keys: settings.keys, refusals: refusals)
+    }
+
+    private func begin() {
+        switch domain {
+        case .thread(let thread): thread.start(runner)
+        case .eventLoop(let loop):
+            group.next().execute { [self] in
+                links?.start()
+                loop.start(runner)
+            }
+        }
+    }
+
+    private func recovered(_ result: Result<RecoveryReport, StoreTrouble>) {
+        switch result {
+        // One of several has nothing to recover: what stands still is taken over while it runs.
+        case .success where links != nil: break
+        case .success(let report):
+            logger.notice(
+                "Recovered", metadata: ["sagas": "\(report.sagasResumed)", "orphans": "\(report.orphansSettled)"])
+            logger.notice(
+                "Ready: requests are served",
+                metadata: [
+                    "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
+                ])
+        case .failure(let trouble):
+            logger.critical("Recovery cannot read the store", metadata: ["reason": "\(trouble)"])
+            exit(1)
+        }
+    }
+
+    private func failed(_ failure: DurabilityFailure) {
+        guard links == nil else {
+            return logger.warning(
+                "The shop begins anew: what it knew may be lost", metadata: ["reason": "\(failure.reason)"])
+        }
+        logger.critical(
+            "The disk failed. Kontor ends; a restart shows what is durable", metadata: ["reason": "\(failure.reason)"])
+        // The answers (504) are with the event loop: let them out, then end without another word to the disk.
+        for listener in listeners { try? listener.shutdown(withinMilliseconds: ServerLimits.lastAnswersMilliseconds).wait() }
+        exit(74)
+    }
+
+    // MARK: Links and listeners
+
+    private func prepareLinks() throws {
+        guard let links, case .service(let service) = settings.form, let redis = factory as? RedisStoreFactory else { return }
+        try group.next().submit { [self] in
+            let log: LinkLog = { [logger] in LoggedEvents(logger).notice($0, $1) }
+            for peer in service.peers {
+                links.clients[peer.kind] = LinkClient(
+                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: redis.epochText, on: group.next(),
+                    random: random, receiver: runner, log: log)
+            }
+            links.server = LinkServer(
+                secret: service.secret.bytes, epoch: { [runner] in runner.isServing ? redis.epochText : nil }, receiver: runner,
+                on: group.next(), log: log)
+        }.wait()
+    }
+
+    private func listen() throws {
+        let runner = runner
+        let clock = clock
+        func service(
+            _ listener: String, isAdminOpen: Bool, connections: Int, pages: [String: OperatorRoute], _ secret: SharedSecret?
+        ) -> HTTPService {
+            HTTPService(
+                shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, secret: secret, pages: pages,
+                maximumConnections: connections, isReady: { runner.isReady },
+                monotonicMilliseconds: { clock.monotonicMilliseconds },
+                metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
+        }
+        let shop = service(
+            "public", isAdminOpen: settings.isAdminOpen, connections: OpenFiles.connections(), pages: [:], nil)
+        let (pages, secret) = operatorPages()
+        let operators = service(
+            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages, secret)
+        var filter: ConnectionFilter?
+        if let links { filter = { channel, addHTTP in try links.server?.sniff(channel, otherwise: addHTTP) } }
+        listeners = [
+            try HTTPListener.started(settings.host, settings.port, group, shop),
+            try HTTPListener.started(settings.internalHost, settings.internalPort, group, operators, first: filter),
+        ]
+        guard case .service(let service) = settings.form else { return }
+        logger.notice(
+            "The service runs",
+            metadata: [
+                "version": "\(Kontor.release)", "service": "\(service.service.rawValue)", "store": "\(service.store)",
+                "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
+            ])
+    }
+
+    /// The pages of the operators' listener, and what one must know to see them; nil: nothing.
+    private func operatorPages() -> ([String: OperatorRoute], SharedSecret?) {
+        let runner = runner
+        func metrics(_ directory: String?) -> OperatorRoute {
+            let page = MetricsPage(
+                registry: registry, directory: directory, version: Kontor.release, isReady: { runner.isReady })
+            return { page.page() }
+        }
+        switch settings.form {
+        case .embedded(let directory, _):
+            return (["/audit": { try auditPage(of: directory) }, "/metrics": metrics(directory)], nil)
+        case .service(let service): return (["/metrics": metrics(nil)], service.secret)
+        }
+    }
+
+    // MARK: The end
+
+    /// Answers what is in flight, and gives the store back. If that hangs it gives up after a while: nothing is lost, and the next start, or
+    /// another process, goes on with it.
+    func stop() {
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Int(stopMilliseconds))) { [logger] in
+            logger.critical("The shutdown takes too long. Kontor ends; the next start goes on with what is open")
+            exit(75)
+        }
+        logger.notice(
+            "The shutdown begins: requests in flight end first",
+            metadata: ["requestsInFlight": "\(runner.requestsInFlight)"])
+        // Who has links to this process sends elsewhere from now on.
+        if let links { try? group.next().submit { links.server?.leave() }.wait() }
+        let began = clock.monotonicMilliseconds
+        // Links still bring what the open requests wait for.
+        let closing = (links == nil ? listeners : Array(listeners.prefix(1))).map {
+            $0.shutdown(withinMilliseconds: ServerLimits.drainMilliseconds)
+        }
+        for listener in closing {
+            do { try listener.wait() } catch {
+                logger.warning("A listener did not close", metadata: ["reason": "\(error)"])
+            }
+        }
+        let drained = DispatchSemaphore(value: 0)
+        runner.drain { drained.signal() }
+        let left = ServerLimits.drainMilliseconds - (clock.monotonicMilliseconds - began)
+        _ = drained.wait(timeout: .now() + .milliseconds(Int(max(1_000, left))))
+        let unanswered = runner.requestsInFlight
+        factory.close(runner)
+        if case .thread(let thread) = domain { thread.end() }
+        logger.notice("The shutdown is complete", metadata: ["unanswered": "\(unanswered)"])
+    }
+
+    private var stopMilliseconds: Int64 {
+        links == nil ? ServerLimits.stopMilliseconds : ServerLimits.serviceStopMilliseconds
+    }
+}

@@ -1,0 +1,180 @@
+// The two forms of a shop's store: a directory of this process, or Redis. This is the only file that names them.
+
+import Foundation
+import KontorCore
+import KontorEmbedded
+import KontorMetrics
+import KontorRedis
+import KontorService
+import Logging
+import NIOCore
+
+/// Opens a store, and gives it to each instance of the shop.
+protocol StoreFactory: AnyObject {
+    /// Opens or reaches the store, and says so in the log. Throws what an operator must read.
+    func open(_ runner: ShopRunner) throws
+    /// The store for one instance. Called on the shop's serial domain, where it also completes.
+    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void)
+    /// Gives the store back, behind all that was committed. Waits until that is done.
+    func close(_ runner: ShopRunner)
+}
+
+// MARK: Embedded
+
+/// A store in a directory, for the whole shop.
+final class EmbeddedStoreFactory: StoreFactory {
+    private let directory: String
+    private let options: EmbeddedOptions
+    private let random: any RandomSource
+    private let registry: MetricsRegistry
+    private let log: any EventLog
+    private let logger: Logger
+    private var opened: (store: EmbeddedStore, lanes: ThreadLanes)?
+
+    init(
+        _ directory: String, cacheRecords: Int, random: any RandomSource, registry: MetricsRegistry, logger: Logger
+    ) {
+        self.directory = directory
+        var options = EmbeddedOptions()
+        options.cacheRecords = cacheRecords
+        self.options = options
+        self.random = random
+        self.registry = registry
+        self.logger = logger
+        log = LoggedEvents(logger)
+    }
+
+    func open(_ runner: ShopRunner) throws {
+        let lanes = ThreadLanes { work in runner.post(work) }
+        let store = try EmbeddedStore.open(
+            directory, options: options, lanes: lanes, random: random, metrics: StoreMetrics(factory: registry), events: log)
+        opened = (store, lanes)
+        let report = store.startReport
+        logger.notice(
+            "The store is open",
+            metadata: [
+                "version": "\(Kontor.release)", "directory": "\(directory)", "replayed": "\(report.recordsReplayed)",
+                "tornBytesCut": "\(report.tornBytesCut)", "openWorkRecords": "\(report.openWorkRecords)",
+                "milliseconds": "\(report.milliseconds)",
+            ])
+    }
+
+    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void) {
+        if let opened { completion(opened.store) }
+    }
+
+    func close(_ runner: ShopRunner) {
+        guard let opened else { return }
+        let closed = DispatchSemaphore(value: 0)
+        runner.post {
+            runner.willClose()
+            opened.store.close { _ in closed.signal() }
+        }
+        closed.wait()
+        opened.lanes.stop()
+    }
+}
+
+// MARK: Redis
+
+/// A store in Redis, for one of the three services.
+///
+/// `@unchecked Sendable`: what changes is touched on the event loop alone.
+final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
+    private let settings: ServiceSettings
+    private let eventLoop: any EventLoop
+    private let clock: any ShopClock
+    private let random: any RandomSource
+    private let logger: Logger
+    private let client: RedisClient
+    private var present: RedisStore?
+    private var epoch: [UInt8]?
+    private var hasBegun = false
+
+    init(
+        _ settings: ServiceSettings, on eventLoop: any EventLoop, clock: any ShopClock, random: any RandomSource, logger: Logger
+    ) {
+        self.settings = settings
+        self.eventLoop = eventLoop
+        self.clock = clock
+        self.random = random
+        self.logger = logger
+        client = RedisClient(
+            RedisOptions(settings.store), on: eventLoop,
+            log: { message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
+    }
+
+    /// The shop's mark on its stores; empty while it is not known.
+    var epochText: String { String(decoding: epoch ?? [], as: UTF8.self) }
+
+    /// Reaches the store, and checks that it is the shop's.
+    func open(_ runner: ShopRunner) throws {
+        let opened = eventLoop.makePromise(of: Void.self)
+        eventLoop.execute { [self] in
+            client.didChange = { [weak self] in self?.present?.connectionsDidChange() }
+            client.start(deadline: .now() + .seconds(30)) { [self] result in
+                switch result {
+                case .failure(let failure): opened.fail(StartFailure(description: "its store cannot be reached: \(failure)"))
+                case .success:
+                    check { result in
+                        opened.completeWith(result.map { _ in }.mapError { StartFailure(description: $0.description) })
+                    }
+                }
+            }
+        }
+        try opened.futureResult.wait()
+    }
+
+    /// Checks that what is there is the shop's, and kept as it must be.
+    private func check(_ completion: @escaping (Result<[UInt8], StoreRefusal>) -> Void) {
+        RedisInspection.check(client, replicas: settings.replicas) { [self] result in
+            if case .failure(let refusal) = result { return completion(.failure(refusal)) }
+            RedisEpoch.read(client) { [self] result in
+                if case .success(let found) = result {
+                    if let epoch, epoch != found {
+                        return completion(.failure(StoreRefusal(description: "The store is another shop's than it was.")))
+                    }
+                    epoch = found
+                }
+                completion(result)
+            }
+        }
+    }
+
+    /// An instance that follows because a master has changed can begin at once: every command is compared with the epoch anyway, and the
+    /// servers' settings are looked at meanwhile. If a command has met another epoch, the look comes first.
+    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void) {
+        let mustCheck = present.map { $0.isForeign } ?? false
+        let begin = { [self] in
+            var options = RedisStore.Options()
+            options.replicas = settings.replicas
+            let store = RedisStore(client, epoch: epoch ?? [], options: options, clock: clock, random: random, post: post)
+            present = store
+            completion(store)
+        }
+        if !mustCheck { begin() }
+        guard hasBegun else { return hasBegun = true }
+        checkAgain { if mustCheck { begin() } }
+    }
+
+    private func checkAgain(then: @escaping () -> Void) {
+        check { [self] result in
+            switch result {
+            case .success: then()
+            case .failure(let refusal) where refusal.isTransient:
+                logger.warning("The store cannot be looked at; it is tried again", metadata: ["reason": "\(refusal)"])
+                eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Limits.takeoverScanMilliseconds)) {
+                    self.checkAgain(then: then)
+                }
+            case .failure(let refusal):
+                logger.critical("Kontor ends: it must not serve from this store", metadata: ["reason": "\(refusal)"])
+                exit(1)
+            }
+        }
+    }
+
+    /// What is under way ends with the process, or is taken over by another one.
+    func close(_ runner: ShopRunner) {
+        try? eventLoop.submit { runner.willClose() }.wait()
+    }
+}
