@@ -29,6 +29,7 @@ public final class LinkClient: Participant, OrderReader {
     private let epoch: String
     private let eventLoop: any EventLoop
     private let random: any RandomSource
+    private let dialer: any LinkDialer
     private let log: LinkLog
     private let addresses: ReplicaAddresses
     private var replicas: [String: Replica] = [:]
@@ -53,18 +54,29 @@ public final class LinkClient: Participant, OrderReader {
     ) {
         self.init(
             name: name, urls: urls, secret: secret, epoch: epoch, on: eventLoop, random: random, resolver: SystemResolver(),
-            log: log)
+            dialer: TCPDialer(), log: log)
+    }
+
+    /// Like the public one, over connections of another kind: `urls` have literal addresses.
+    package convenience init(
+        name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
+        dialer: any LinkDialer, log: @escaping LinkLog
+    ) {
+        self.init(
+            name: name, urls: urls, secret: secret, epoch: epoch, on: eventLoop, random: random, resolver: SystemResolver(),
+            dialer: dialer, log: log)
     }
 
     init(
         name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
-        resolver: any LinkResolver, log: @escaping LinkLog
+        resolver: any LinkResolver, dialer: any LinkDialer = TCPDialer(), log: @escaping LinkLog
     ) {
         self.name = name
         self.secret = secret
         self.epoch = epoch
         self.eventLoop = eventLoop
         self.random = random
+        self.dialer = dialer
         self.log = log
         addresses = ReplicaAddresses(urls, resolver, eventLoop)
     }
@@ -150,7 +162,7 @@ extension LinkClient: ReplicaObserver {
             let host = addresses.host(of: name)
             let replica = Replica(
                 address, name: name, greeting: LinkHandshake.request(host: host, secret: secret, epoch: epoch), on: eventLoop,
-                random: random, observer: self)
+                random: random, dialer: dialer, observer: self)
             replicas[name] = replica
             replica.connect()
         }

@@ -2,7 +2,6 @@
 
 import KontorService
 import NIOCore
-import NIOPosix
 
 /// Learns when a replica comes and goes.
 protocol ReplicaObserver: AnyObject {
@@ -30,6 +29,7 @@ final class Replica {
     private let greeting: [UInt8]
     private let eventLoop: any EventLoop
     private let random: any RandomSource
+    private let dialer: any LinkDialer
     private weak var observer: (any ReplicaObserver)?
     private var state = State.idle
     /// Attempts since it was last heard.
@@ -41,7 +41,7 @@ final class Replica {
 
     init(
         _ address: SocketAddress, name: String, greeting: [UInt8], on eventLoop: any EventLoop, random: any RandomSource,
-        observer: any ReplicaObserver
+        dialer: any LinkDialer, observer: any ReplicaObserver
     ) {
         self.address = address
         self.name = name
@@ -49,6 +49,7 @@ final class Replica {
         self.greeting = greeting
         self.eventLoop = eventLoop
         self.random = random
+        self.dialer = dialer
         self.observer = observer
         gone = eventLoop.makeSucceededVoidFuture()
     }
@@ -64,15 +65,9 @@ final class Replica {
         let connection = ClientConnection(greeting: greeting, observer: self)
         state = .trying(connection)
         let bound = NIOLoopBound(connection, eventLoop: eventLoop)
-        let channel = ClientBootstrap(group: eventLoop)
-            .connectTimeout(.milliseconds(LinkLimits.openMilliseconds))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.recvAllocator, value: LinkLimits.receiveAllocator)
-            .channelOption(.writeBufferWaterMark, value: LinkLimits.waterMark)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
-            }
-            .connect(to: address)
+        let channel = dialer.connect(to: address, on: eventLoop) { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+        }
         gone = channel.flatMap { $0.closeFuture }.recover { _ in }
         channel.assumeIsolated().whenFailure { [weak self] error in self?.didClose(connection, reason: "\(error)") }
     }
