@@ -98,8 +98,8 @@ let package = Package(
         .executableTarget(
             name: "kontor-guard",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorSimulation",
-                .product(name: "NIOCore", package: "swift-nio"),
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorMetrics",
+                "KontorSimulation", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ], path: "Tests/Guard", exclude: ["guard.py", "thresholds.json"]),
         .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),

@@ -11,6 +11,11 @@ enum HotPath: String, CaseIterable {
     case checkout
     /// Rules, saga, engine and coordinator over a store that is dictionaries.
     case saga
+    /// A checkout of three services that are joined by links: `saga`, and all that a message and its reply go through.
+    case services
+    /// A ledger's part of that, for one account: bytes of a hold in, bytes of its reply out, and the same for its capture. Sixteen share
+    /// a frame.
+    case hold
     /// As `checkout`, for a read.
     case find
 }
@@ -31,6 +36,8 @@ enum Guard {
         case .checkout:
             good = try WholeShop().run(count) { "POST /orders/checkout/\($0) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" }
         case .saga: good = SagaShop().run(count)
+        case .services: good = try LinkedShops().run(count)
+        case .hold: good = try LinkedLedger().run(count)
         case .find:
             good = try WholeShop().run(count) {
                 "GET /stock/find/\($0 % Goods.items) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

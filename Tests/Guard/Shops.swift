@@ -39,16 +39,16 @@ final class CountingSink: AnswerSink {
 }
 
 /// Turns until something has happened; what never happens is found out by the count of good answers.
-private func attempt(_ turn: () -> Void, until hasHappened: () -> Bool) {
+func attempt(_ turn: () throws -> Void, until hasHappened: () -> Bool) rethrows {
     var attempts = 0
     while !hasHappened(), attempts < 10_000 {
-        turn()
+        try turn()
         attempts += 1
     }
 }
 
-/// What both shops are filled with.
-private let filling: [ShopRequest] = [
+/// What all shops are filled with: items, users, orders.
+let filling: [ShopRequest] = [
     .initItems(count: Goods.items, stock: Amount(1_000_000), price: Amount(100)),
     .initUsers(count: Goods.users, credit: Amount(1_000_000_000)),
     .initOrders(count: Goods.orders, items: Goods.items, users: Goods.users, price: Amount(100)),

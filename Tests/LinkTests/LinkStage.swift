@@ -192,10 +192,10 @@ final class Caller: MessageReceiver, @unchecked Sendable {
     }
 
     private init(_ urls: [LinkURL], _ secret: [UInt8], _ epoch: String, _ resolver: any LinkResolver) {
-        client = LinkClient(
-            name: "stock", urls: urls, secret: secret, epoch: epoch, on: testLoop, random: Dice(), resolver: resolver,
-            receiver: self
-        ) { [log] in log.add($0, $1) }
+        let service = LinkClient.Service(name: "stock", urls: urls, secret: secret, epoch: epoch)
+        client = LinkClient(service, on: testLoop, random: Dice(), receiver: self, resolver: resolver) { [log] in
+            log.add($0, $1)
+        }
     }
 
     /// Within one turn of the event loop.

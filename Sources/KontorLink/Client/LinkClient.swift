@@ -24,11 +24,29 @@ public final class LinkClient {
         public var lost: UInt64 = 0
     }
 
-    private let name: String
-    private let secret: [UInt8]
-    private let epoch: String
+    /// A service in other processes, and what one must present to talk to it.
+    public struct Service: Sendable {
+        /// For the log.
+        public let name: String
+        /// Where its replicas listen. All addresses of all names are used.
+        public let urls: [LinkURL]
+        /// What all processes of the shop know, without line ends.
+        public let secret: [UInt8]
+        /// Of the shop: a server of another one is not talked to.
+        public let epoch: String
+
+        public init(name: String, urls: [LinkURL], secret: [UInt8], epoch: String) {
+            self.name = name
+            self.urls = urls
+            self.secret = secret
+            self.epoch = epoch
+        }
+    }
+
+    private let service: Service
     private let eventLoop: any EventLoop
     private let random: any RandomSource
+    private let dialer: any LinkDialer
     private let log: LinkLog
     private weak var receiver: (any MessageReceiver)?
     private let addresses: ReplicaAddresses
@@ -44,32 +62,27 @@ public final class LinkClient {
     public private(set) var counts = Counts()
 
     /// - Parameters:
-    ///   - name: of the service, for the log.
-    ///   - urls: where its replicas listen. All addresses of all names are used.
-    ///   - secret: what all processes of the shop know, without line ends.
-    ///   - epoch: of the shop: a server of another one is not talked to.
+    ///   - random: spreads the attempts to connect again.
     ///   - receiver: takes the replies. It is not kept alive.
     public convenience init(
-        name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
-        receiver: any MessageReceiver, log: @escaping LinkLog
+        _ service: Service, on eventLoop: any EventLoop, random: any RandomSource, receiver: any MessageReceiver,
+        log: @escaping LinkLog
     ) {
-        self.init(
-            name: name, urls: urls, secret: secret, epoch: epoch, on: eventLoop, random: random, resolver: SystemResolver(),
-            receiver: receiver, log: log)
+        self.init(service, on: eventLoop, random: random, receiver: receiver, resolver: SystemResolver(), log: log)
     }
 
-    init(
-        name: String, urls: [LinkURL], secret: [UInt8], epoch: String, on eventLoop: any EventLoop, random: any RandomSource,
-        resolver: any LinkResolver, receiver: any MessageReceiver, log: @escaping LinkLog
+    /// Like the public one, with other names or connections.
+    package init(
+        _ service: Service, on eventLoop: any EventLoop, random: any RandomSource, receiver: any MessageReceiver,
+        resolver: any LinkResolver = SystemResolver(), dialer: any LinkDialer = TCPDialer(), log: @escaping LinkLog
     ) {
-        self.name = name
-        self.secret = secret
-        self.epoch = epoch
+        self.service = service
         self.eventLoop = eventLoop
         self.random = random
         self.receiver = receiver
+        self.dialer = dialer
         self.log = log
-        addresses = ReplicaAddresses(urls, resolver, eventLoop)
+        addresses = ReplicaAddresses(service.urls, resolver, eventLoop)
     }
 
     /// Begins to look for replicas and to connect to them, until ``close()``.
@@ -142,9 +155,12 @@ extension LinkClient: ReplicaObserver {
         for (name, replica) in replicas where wanted[name] == nil && !replica.isTrying { remove(replica) }
         for (name, address) in wanted where replicas[name] == nil && replicas.count < LinkLimits.replicas {
             let host = addresses.host(of: name)
+            let greeting = LinkHandshake.request(host: host, secret: service.secret, epoch: service.epoch)
             let replica = Replica(
-                address, name: name, greeting: LinkHandshake.request(host: host, secret: secret, epoch: epoch), on: eventLoop,
-                random: random, observer: self, receiver: receiver)
+                address, name: name, on: eventLoop, random: random, dialer: dialer, observer: self
+            ) { [weak receiver] in
+                ClientConnection(greeting: greeting, observer: $0, receiver: receiver)
+            }
             replicas[name] = replica
             replica.connect()
         }
@@ -166,12 +182,12 @@ extension LinkClient: ReplicaObserver {
     func didOpen(_ replica: Replica) {
         counts.opened += 1
         problems[replica.name] = nil
-        log("A link is open", ["service": name, "replica": replica.name])
+        log("A link is open", ["service": service.name, "replica": replica.name])
         updateConnected()
     }
 
     func didLeave(_ replica: Replica) {
-        log("A replica leaves", ["service": name, "replica": replica.name])
+        log("A replica leaves", ["service": service.name, "replica": replica.name])
         updateConnected()
     }
 
@@ -186,6 +202,6 @@ extension LinkClient: ReplicaObserver {
 
     private func tell(_ event: StaticString, _ subject: String, _ reason: String) {
         guard problems.updateValue(reason, forKey: subject) != reason else { return }
-        log(event, ["service": name, "replica": subject, "reason": reason])
+        log(event, ["service": service.name, "replica": subject, "reason": reason])
     }
 }

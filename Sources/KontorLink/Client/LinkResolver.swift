@@ -10,15 +10,17 @@ import NIOPosix
 #endif
 
 /// Finds the addresses of names.
-protocol LinkResolver: Sendable {
+package protocol LinkResolver: Sendable {
     /// Fails if the name cannot be resolved now: then it is not known what it stands for.
     func resolve(_ url: LinkURL, on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]>
 }
 
-struct SystemResolver: LinkResolver {
+package struct SystemResolver: LinkResolver {
+    package init() {}
+
     private struct Failure: Error, CustomStringConvertible { let description: String }
 
-    func resolve(_ url: LinkURL, on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
+    package func resolve(_ url: LinkURL, on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
         if let literal = try? SocketAddress(ipAddress: url.host, port: url.port) {
             return eventLoop.makeSucceededFuture([literal])
         }

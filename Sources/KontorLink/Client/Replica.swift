@@ -2,7 +2,6 @@
 
 import KontorService
 import NIOCore
-import NIOPosix
 
 /// Learns when a replica comes and goes.
 protocol ReplicaObserver: AnyObject {
@@ -27,11 +26,11 @@ final class Replica {
     let name: String
     /// What ``Rendezvous`` knows it by.
     let seed: UInt64
-    private let greeting: [UInt8]
     private let eventLoop: any EventLoop
     private let random: any RandomSource
+    private let dialer: any LinkDialer
+    private let makeConnection: (any ConnectionObserver) -> ClientConnection
     private weak var observer: (any ReplicaObserver)?
-    private weak var receiver: (any MessageReceiver)?
     private var state = State.idle
     /// Attempts since it was last heard.
     private var failures: Int64 = 0
@@ -40,18 +39,20 @@ final class Replica {
     /// Succeeds when the latest connection is gone.
     private var gone: EventLoopFuture<Void>
 
+    /// - Parameter makeConnection: makes what will live on the next connection's channel.
     init(
-        _ address: SocketAddress, name: String, greeting: [UInt8], on eventLoop: any EventLoop, random: any RandomSource,
-        observer: any ReplicaObserver, receiver: (any MessageReceiver)?
+        _ address: SocketAddress, name: String, on eventLoop: any EventLoop, random: any RandomSource,
+        dialer: any LinkDialer, observer: any ReplicaObserver,
+        makeConnection: @escaping (any ConnectionObserver) -> ClientConnection
     ) {
         self.address = address
         self.name = name
         seed = Rendezvous.hash(name.utf8)
-        self.greeting = greeting
         self.eventLoop = eventLoop
         self.random = random
+        self.dialer = dialer
         self.observer = observer
-        self.receiver = receiver
+        self.makeConnection = makeConnection
         gone = eventLoop.makeSucceededVoidFuture()
     }
 
@@ -63,18 +64,12 @@ final class Replica {
         case .idle, .waiting: break
         case .trying, .closed: return
         }
-        let connection = ClientConnection(greeting: greeting, observer: self, receiver: receiver)
+        let connection = makeConnection(self)
         state = .trying(connection)
         let bound = NIOLoopBound(connection, eventLoop: eventLoop)
-        let channel = ClientBootstrap(group: eventLoop)
-            .connectTimeout(.milliseconds(LinkLimits.openMilliseconds))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.recvAllocator, value: LinkLimits.receiveAllocator)
-            .channelOption(.writeBufferWaterMark, value: LinkLimits.waterMark)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
-            }
-            .connect(to: address)
+        let channel = dialer.connect(to: address, on: eventLoop) { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+        }
         gone = channel.flatMap { $0.closeFuture }.recover { _ in }
         channel.assumeIsolated().whenFailure { [weak self] error in self?.didClose(connection, reason: "\(error)") }
     }

@@ -173,9 +173,10 @@ final class ShopServer: @unchecked Sendable {
         try group.next().submit { [self] in
             let log: LinkLog = { [logger] in LoggedEvents(logger).notice($0, $1) }
             for peer in service.peers {
+                let asked = LinkClient.Service(
+                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: redis.epochText)
                 links.clients[peer.kind] = LinkClient(
-                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: redis.epochText, on: group.next(),
-                    random: random, receiver: runner, log: log)
+                    asked, on: group.next(), random: random, receiver: runner, log: log)
             }
             links.server = LinkServer(
                 secret: service.secret.bytes, epoch: { [runner] in runner.isServing ? redis.epochText : nil }, receiver: runner,

@@ -1,0 +1,32 @@
+// Makes the connections of links: over TCP, or whatever stands for it.
+
+import NIOCore
+import NIOPosix
+
+/// Connects a new channel of an event loop to an address.
+package protocol LinkDialer: Sendable {
+    /// - Parameter initialize: adds the link's handlers to the channel, before it is connected.
+    /// - Returns: the channel, once it is connected.
+    func connect(
+        to address: SocketAddress, on eventLoop: any EventLoop,
+        initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> EventLoopFuture<any Channel>
+}
+
+/// Dials TCP.
+package struct TCPDialer: LinkDialer {
+    package init() {}
+
+    package func connect(
+        to address: SocketAddress, on eventLoop: any EventLoop,
+        initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> EventLoopFuture<any Channel> {
+        ClientBootstrap(group: eventLoop)
+            .connectTimeout(.milliseconds(LinkLimits.openMilliseconds))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.recvAllocator, value: LinkLimits.receiveAllocator)
+            .channelOption(.writeBufferWaterMark, value: LinkLimits.waterMark)
+            .channelInitializer(initialize)
+            .connect(to: address)
+    }
+}
