@@ -1,8 +1,8 @@
-// Reads a backup frame by frame, and believes nothing: every checksum, every record, the order of the keys, and the end.
+// Reads a backup frame by frame, and checks everything: each checksum, each record, the order of the keys, and the end.
 
 import KontorCore
 
-/// A backup's file, open. Memory is that of one frame.
+/// An open backup. It needs memory for one frame.
 struct BackupReader {
     private let path: String
     private let file: any File
@@ -14,7 +14,9 @@ struct BackupReader {
         size = try file.size()
     }
 
-    /// Reads all of it.
+    /// Reads all of the backup, and counts its records.
+    ///
+    /// - Throws: `damage` and `newerFormat`, with the place.
     func check() throws(EmbeddedError) -> BackupReport {
         var census = RecordCensus()
         try forEachFrame { frame, bytes throws(EmbeddedError) in
@@ -25,7 +27,8 @@ struct BackupReader {
         return BackupReport(census: census, bytes: size)
     }
 
-    /// Calls `body` for each frame that has records, in order. What it was given is right, also if what follows is not.
+    /// Calls `body` for each frame that has records, in order. A frame is checked before `body` gets it; a later one
+    /// may still turn out to be damaged.
     func forEachFrame(_ body: (JournalFrame.Found, [UInt8]) throws(EmbeddedError) -> Void) throws(EmbeddedError) {
         try checkHeader()
         var offset = SegmentHeader.bytes
@@ -60,7 +63,7 @@ struct BackupReader {
         if head.count < JournalFrame.headerBytes {
             throw damage(offset, "it ends before its last frame: it is not the whole backup")
         }
-        // A frame is never larger than this, and what says so may be damaged.
+        // The length itself may be damaged: no frame is larger than this.
         let claimed = head.withUnsafeBytes { JournalFrame.claimedBytes(in: $0, at: 0) } ?? 0
         if claimed > size - offset { throw damage(offset, "it ends within a frame, or the frame's length is wrong") }
         let bytes = claimed <= EmbeddedLimits.lastFrameBytes ? try file.read(at: offset, count: claimed) : []
@@ -70,7 +73,7 @@ struct BackupReader {
         return (frame, bytes)
     }
 
-    /// Sorted, each key once, and nothing removed: the records are those of one cut.
+    /// Throws unless the records of a frame are such as a backup has: sorted, each key once, and none removed.
     private func checkOrder(
         _ frame: JournalFrame.Found, _ bytes: [UInt8], at offset: Int, _ lastKey: inout [UInt8]
     ) throws(EmbeddedError) {

@@ -1,16 +1,19 @@
-// A look at a store from outside, while a server owns it or not: for audits, backups and the doctor. Takes no lock on the
-// directory, makes and writes no file, and sees one moment of it.
+// Reads a store from outside, whether a server owns it or not: for audits, backups and the doctor. Takes no lock, makes
+// and writes no file, and sees one moment of the store.
 
 import KontorCore
 
-/// Reads all records of a directory as of one moment.
+/// All records of a store's directory, as of one moment.
 ///
-/// What is in the journal and not synced may be seen. While it reads, the owner's table cannot be checkpointed, so its
-/// journal and write-ahead log grow; nothing else waits.
+/// Records that are in the journal and not synced yet may be seen. While it reads, the owner cannot checkpoint its
+/// table, so journal and write-ahead log grow; nothing else waits.
 public struct EmbeddedSnapshot {
     private let directory: String
     private let files: any FileSystem
 
+    /// - Parameters:
+    ///   - directory: the store's.
+    ///   - files: the disk.
     public init(directory: String, files: any FileSystem = PosixFileSystem()) {
         self.directory = directory
         self.files = files
@@ -32,7 +35,7 @@ public struct EmbeddedSnapshot {
         }
     }
 
-    /// What a start would have to replay, without the records.
+    /// What a start would replay, without the records.
     func replay() throws -> ReplayAhead {
         try reading { view in
             var ahead = ReplayAhead(tableFormat: try view.meta("format"), position: try view.meta("position"))
@@ -48,8 +51,9 @@ public struct EmbeddedSnapshot {
         }
     }
 
-    /// Looks at the table in one transaction. Begins again, a few times, when it fails and may: a segment that the owner deletes
-    /// between the look at the directory and its opening looks like a gap, and files come and go when a server starts or ends.
+    /// Reads in one transaction of the table. If that fails, and `canRepeat` allows it, it begins again, up to
+    /// `EmbeddedLimits.snapshotAttempts` times: the owner may delete a segment after its name was read and before it is
+    /// opened, and files come and go when a server starts or ends.
     private func reading<Value>(_ body: (SQLiteView) throws -> Value, canRepeat: () -> Bool) throws -> Value {
         if try files.exists(StoreRestore.marker(directory)) { throw EmbeddedError.unfinishedRestore(directory: directory) }
         let path = SQLiteTable.path(directory)
@@ -64,7 +68,8 @@ public struct EmbeddedSnapshot {
         }
     }
 
-    /// What the journal has behind the position of this transaction: the last value of each key, sorted.
+    /// The last value of each key in the frames that this transaction's table does not have, sorted; nil if it was
+    /// removed.
     private func readTail(_ view: SQLiteView) throws -> [(key: [UInt8], value: [UInt8]?)] {
         var tail: [[UInt8]: [UInt8]?] = [:]
         _ = try readJournal(view) { frame, bytes, path throws(EmbeddedError) in
@@ -89,7 +94,7 @@ public struct EmbeddedSnapshot {
         return end
     }
 
-    /// The table's records in order, each replaced, left out or joined by what the tail says.
+    /// Calls `body` for each record of table and tail, in order. Where both have a key, the tail's value counts.
     private func merge(
         _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, Record) throws -> Void
     ) throws {
@@ -123,13 +128,18 @@ public struct EmbeddedSnapshot {
     }
 }
 
-/// What lies in the journal behind the table's position.
+/// What a start would replay.
 struct ReplayAhead {
+    /// The table's format.
     let tableFormat: UInt64
+    /// The last frame that the table has.
     let position: UInt64
+    /// The number of frames behind that.
     var frames = 0
+    /// The number of their changes.
     var records = 0
+    /// Their size.
     var bytes = 0
-    /// Behind the last good frame: what was being written when the process ended, or is being written now.
+    /// The size of a frame that was being written when the process ended, or is being written now.
     var tornBytes = 0
 }

@@ -1,34 +1,43 @@
-// How many records of which kind there are, and which checkouts are open: what a backup and the doctor tell.
+// Counts a store's records: what a backup and the doctor report.
 
 import KontorCore
 
-/// Counts records. Memory is constant, but for the oldest open checkouts, which are few.
+/// The number of records of each kind, and the oldest open checkouts.
 public struct RecordCensus: Equatable, Sendable {
     /// A checkout that has not finished.
     public struct OpenSaga: Equatable, Sendable {
+        /// The order that is checked out.
         public let order: Identifier
+        /// How far the checkout is.
         public let phase: SagaRecord.Phase
-        /// Wall clock, milliseconds since 1970.
+        /// When it began, in milliseconds since 1970.
         public let begun: Int64
-        /// Wall clock, milliseconds since 1970: when it gives up, if it is undecided.
+        /// When it gives up if nothing is decided by then, in milliseconds since 1970.
         public let deadline: Int64
     }
 
+    /// Accounts of items.
     public private(set) var items = 0
+    /// Accounts of users.
     public private(set) var users = 0
+    /// Orders, paid or not.
     public private(set) var orders = 0
+    /// Orders that are paid.
     public private(set) var paidOrders = 0
+    /// Checkouts that have not finished.
     public private(set) var openSagas = 0
-    /// Parts of accounts that open checkouts have locked, or have settled and not forgotten yet.
+    /// Holds and markers of open checkouts on accounts.
     public private(set) var holds = 0
-    /// Idempotency keys; those that have expired go by and by.
+    /// Idempotency keys. Expired ones count until they are removed.
     public private(set) var keys = 0
     /// Direct payments, receipts, and whatever else belongs to accounts and orders.
     public private(set) var others = 0
-    /// Those that began first, at most ``EmbeddedLimits/oldestSagas``.
+    /// The open checkouts that began first, at most ``EmbeddedLimits/oldestSagas``.
     public private(set) var oldestSagas: [OpenSaga] = []
 
+    /// Accounts of items and users.
     public var accounts: Int { items + users }
+    /// All records.
     public var records: Int { accounts + orders + openSagas + holds + keys + others }
 
     mutating func add(_ key: RecordKey, _ record: Record) {

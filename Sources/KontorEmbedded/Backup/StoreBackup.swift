@@ -1,4 +1,4 @@
-// Backup: one consistent cut of a store, running or not, as one file. Restoring it is StoreRestore's.
+// Writes a backup: one moment of a store, running or not, as one file. StoreRestore makes a store of it again.
 
 import KontorCore
 
@@ -9,6 +9,7 @@ public enum BackupFailure: Error, CustomStringConvertible {
     /// The file could not be written.
     case file(EmbeddedError)
 
+    /// The sentence that an operator reads.
     public var description: String {
         switch self {
         case .store(let error): "the store cannot be read: \(error)"
@@ -19,29 +20,35 @@ public enum BackupFailure: Error, CustomStringConvertible {
 
 /// What a backup contains.
 public struct BackupReport: Equatable, Sendable {
+    /// Its records.
     public let census: RecordCensus
+    /// The file's size.
     public let bytes: Int
 }
 
-/// A backup is a segment of a journal that has the whole store: frames 1, 2, ... of records sorted by their keys' bytes, and an
-/// empty frame, which proves that nothing is missing. It bears no store's id: what is restored from it is a store of its own, and
-/// two backups of the same records are the same bytes.
+/// A backup's file. It is a segment of a journal with the whole store: frames 1, 2, ... with the records, sorted by
+/// their keys' bytes, and at the end an empty frame, which shows that nothing is missing. It has no store's id, because
+/// a store that is restored from it is a new one. Two backups of the same records are the same bytes.
 public struct StoreBackup {
+    /// Stands for a store's id.
     static let storeID: UInt64 = 0
 
     private let files: any FileSystem
     private let path: String
 
-    /// - Parameter path: the backup's file, which must not be there yet.
+    /// - Parameters:
+    ///   - path: the backup's file, which must not be there yet.
+    ///   - files: the disk.
     public init(to path: String, files: any FileSystem = PosixFileSystem()) {
         self.path = path
         self.files = files
     }
 
-    /// Writes the backup beside its name, syncs it, reads it back, and only then gives it its name. A crash leaves no file of that
-    /// name, or the whole backup.
+    /// Writes the backup under another name, syncs it, reads it back, and only then gives it its name. A crash leaves
+    /// no file of that name, or the whole backup.
     ///
     /// - Parameter directory: the store's.
+    /// - Returns: what was read back.
     public func write(of directory: String) throws(BackupFailure) -> BackupReport {
         let partial = path + ".partial"
         let file = try onFile { () throws(EmbeddedError) in
@@ -84,7 +91,7 @@ public struct StoreBackup {
     }
 }
 
-/// Puts records into frames of bounded size.
+/// Writes records in frames of bounded size.
 private struct BackupWriter {
     let file: any File
     private(set) var census = RecordCensus()
@@ -120,7 +127,7 @@ private struct BackupWriter {
 }
 
 extension String {
-    /// The directory that a path's last name is in.
+    /// The directory that a path's last name is in; "." if the path is only a name.
     var parentDirectory: String {
         guard let slash = lastIndex(of: "/") else { return "." }
         return slash == startIndex ? "/" : String(self[..<slash])

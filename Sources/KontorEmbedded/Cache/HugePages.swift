@@ -1,4 +1,4 @@
-// Memory for large tables that are read at random: on huge pages a look-up costs one miss instead of two or more.
+// Memory for large tables that are read at random. On huge pages a look-up costs one cache miss instead of two or more.
 
 #if canImport(Glibc)
     import Glibc
@@ -7,18 +7,20 @@
 #endif
 
 extension UnsafeMutablePointer {
-    /// Uninitialized memory, on huge pages if it is large and the system has some. Freed with ``deallocateTable()``.
+    /// Allocates uninitialized memory, on huge pages if it is large and the system has some. Freed with
+    /// ``deallocateTable()``.
     static func allocateTable(capacity: Int) -> UnsafeMutablePointer<Pointee> {
         let bytes = capacity * MemoryLayout<Pointee>.stride
         let isLarge = bytes >= hugePageBytes
         var memory: UnsafeMutableRawPointer?
         let code = posix_memalign(&memory, isLarge ? hugePageBytes : MemoryLayout<Pointee>.alignment.roundedForAlign, bytes)
         guard code == 0, let memory else { preconditionFailure("There is no memory left for the table of records.") }
-        // Advice only: without huge pages it works as well, and slower.
+        // Advice only: without huge pages everything works, but slower.
         if isLarge { madvise(memory, bytes, MADV_HUGEPAGE) }
         return memory.bindMemory(to: Pointee.self, capacity: capacity)
     }
 
+    /// Frees what ``allocateTable(capacity:)`` returned.
     func deallocateTable() { free(self) }
 }
 

@@ -3,7 +3,8 @@
 import KontorCore
 import KontorService
 
-/// Slots of open work, in one bucket per kind and partition. A bucket is sorted when it is scanned, not when it changes.
+/// The slots of open work, in one bucket for each kind and partition. A bucket is sorted when it is scanned, and not
+/// when it changes.
 struct OpenWorkIndex {
     private struct Bucket {
         var slots: [UInt32] = []
@@ -11,9 +12,10 @@ struct OpenWorkIndex {
     }
 
     private var buckets = [Bucket](repeating: Bucket(), count: GroupKey.Kind.allCases.count * Partition.count)
+    /// The number of slots in all buckets.
     private(set) var count = 0
 
-    /// Adds a slot that is not in it.
+    /// Adds a slot that is in no bucket.
     mutating func add(_ index: UInt32, in slots: SlotTable) {
         let slot = slots.pointer(index)
         let group = slot.pointee.key.group
@@ -25,7 +27,7 @@ struct OpenWorkIndex {
         count += 1
     }
 
-    /// Takes a slot out, if it is in.
+    /// Takes a slot out of its bucket, if it is in one.
     mutating func remove(_ index: UInt32, in slots: SlotTable) {
         let slot = slots.pointer(index)
         let bucket = Int(slot.pointee.openBucket)
@@ -42,13 +44,13 @@ struct OpenWorkIndex {
         count -= 1
     }
 
-    /// How many of one kind there are.
+    /// The number of slots that belong to groups of one kind.
     func count(of kind: GroupKey.Kind) -> Int {
         let first = Self.bucket(kind, 0)
         return buckets[first..<first + Partition.count].reduce(0) { $0 + $1.slots.count }
     }
 
-    /// The records of a bucket behind `cursor`, sorted by their keys' bytes, at most a page.
+    /// The records of a bucket behind `cursor`, sorted by their keys' bytes: at most `EmbeddedLimits.scanPage`.
     mutating func page(
         _ kind: GroupKey.Kind, _ partition: Int, after cursor: RecordKey?, in slots: SlotTable
     ) -> [(key: RecordKey, record: Record)] {

@@ -1,43 +1,46 @@
-// The records in memory: a hash table with open addressing over slots that never move, so that growing copies eight bytes
-// a record and no turn waits for it.
+// The records in memory: a hash table with open addressing over slots that never move, so that growing copies eight
+// bytes a record and no turn waits for it.
 
 import KontorCore
 
 /// One record in memory, or the knowledge that it does not exist.
 struct Slot {
     let key: RecordKey
-    /// nil: it does not exist.
+    /// nil if the record does not exist.
     var record: Record?
-    /// The group's version, if this is its head; 0: no version of its own (``Version/absent``).
+    /// The group's version, if this is its head; 0 for ``Version/absent``.
     var version: UInt64 = 0
-    /// The last frame that has it; 0: as the table has it.
+    /// The last frame that contains the record; 0 if it is as the table has it.
     var sequence: UInt64 = 0
+    /// The key's hash.
     let hash: UInt32
-    /// Its bucket of open work, and where it is there; -1: nowhere.
+    /// The record's bucket in the index of open work; -1 if it is in none.
     var openBucket: Int16 = -1
+    /// The place in that bucket; -1 if it is in none.
     var openPosition: Int32 = -1
-    /// It differs from what was handed to the journal.
+    /// Whether the record changed since the last frame was sealed.
     var isDirty = false
-    /// The journal or the table has it, or may have it: its removal must be written.
+    /// Whether the journal or the table has the record, or may have it: then its removal must be written.
     var existsBelow: Bool
-    /// A read of the table is under way, and nothing is known yet.
+    /// Whether a read of the table is under way, and nothing is known of the record yet.
     var isLoading = false
-    /// Loads that wait for other records, and will want this one with them.
+    /// The number of loads that wait for other records and need this one together with them.
     var pins: UInt16 = 0
-    /// It was used since eviction last looked.
+    /// Whether the record was used since eviction last looked.
     var isUsed = true
+    /// Whether the slot has no record and waits for the next one.
     var isFree = false
 }
 
-/// Finds slots by group and member. An index stays valid until its slot is removed.
+/// A hash table of slots, found by group and member. An index stays valid until its slot is removed.
 final class SlotTable {
     private struct Entry {
         var hash: UInt32
-        /// Index + 1; 0: empty.
+        /// The slot's index + 1; 0 if the entry is empty.
         var slot: UInt32
     }
 
-    /// Some megabytes a chunk: whole huge pages.
+    /// Slots of a chunk, which has some megabytes: whole huge pages.
     private static let chunkBits = 14
     private static let chunkSlots = 1 << chunkBits
 
@@ -45,11 +48,12 @@ final class SlotTable {
     private var mask: Int
     private var chunks: [UnsafeMutablePointer<Slot>] = []
     private var free: [UInt32] = []
-    /// Slots that were ever used: the indices are below this.
+    /// All indices that were ever used are below this.
     private(set) var indexEnd = 0
+    /// The number of slots that have a record, or the knowledge that there is none.
     private(set) var count = 0
 
-    /// Begins small, although it may become large: a table that fits the processor's cache is twice as fast.
+    /// Makes a small table, which grows: a table that fits the processor's cache is twice as fast.
     init() {
         let capacity = 1 << 12
         entries = Self.makeEntries(capacity)
@@ -67,6 +71,7 @@ final class SlotTable {
         chunks[Int(index) >> Self.chunkBits] + (Int(index) & (Self.chunkSlots - 1))
     }
 
+    /// The index of a record's slot; nil if there is none.
     func find(_ group: GroupKey, _ member: Member) -> UInt32? {
         let hash = Self.hash(group, member)
         var position = Int(hash) & mask
@@ -81,7 +86,7 @@ final class SlotTable {
         }
     }
 
-    /// Adds a record that is not there yet.
+    /// Adds a slot for a key that has none, and returns its index.
     func insert(_ key: RecordKey, _ record: Record?, existsBelow: Bool) -> UInt32 {
         let hash = Self.hash(key.group, key.member)
         if count * 2 > mask { grow() }
@@ -92,6 +97,7 @@ final class SlotTable {
         return index
     }
 
+    /// Removes a slot. Its index is used again.
     func remove(_ index: UInt32) {
         let slot = pointer(index)
         unlink(slot.pointee.hash, index)
@@ -132,7 +138,8 @@ final class SlotTable {
         entries[position] = entry
     }
 
-    /// Takes an entry out and moves those behind it forward, so that no search ends too early (Knuth, vol. 3, 6.4 R).
+    /// Takes an entry out and moves those behind it forward, so that no search ends too early (Knuth, The Art of
+    /// Computer Programming, vol. 3, 6.4, algorithm R).
     private func unlink(_ hash: UInt32, _ index: UInt32) {
         var hole = Int(hash) & mask
         while entries[hole].slot != index + 1 { hole = (hole + 1) & mask }
@@ -177,8 +184,9 @@ final class SlotTable {
     }
 }
 
-/// A hash of eight bytes at a time: folded 64-bit products, after Wang Yi, "wyhash" (2019). A lookup spends most of its time
-/// here, and `Hasher` takes four times as long. Keyed with random numbers, so that nobody can choose ids that collide.
+/// A hash of eight bytes at a time: folded 64-bit products, after Wang Yi, "wyhash" (2019). A look-up spends most of
+/// its time here, and `Hasher` takes four times as long. Keyed with random numbers, so that nobody can choose ids that
+/// collide.
 private struct KeyHash {
     private static let seed = UInt64.random(in: .min ... .max)
     private static let factor = UInt64.random(in: .min ... .max) | 1

@@ -1,4 +1,4 @@
-// The disk of the machine. One system call per method, and every failure with its call, path and errno.
+// The disk of this machine: one system call for each method, and every failure with its call, path and errno.
 
 #if canImport(Glibc)
     import Glibc
@@ -8,8 +8,10 @@
 
 /// The file system of this machine.
 public final class PosixFileSystem: FileSystem {
+    /// Makes one. It has no state.
     public init() {}
 
+    /// See ``FileSystem``.
     public func open(_ path: String, _ mode: FileMode) throws(EmbeddedError) -> any File {
         let flags: Int32
         switch mode {
@@ -23,12 +25,14 @@ public final class PosixFileSystem: FileSystem {
         return PosixFile(try openDescriptor(path, flags), path)
     }
 
+    /// See ``FileSystem``.
     public func exists(_ path: String) throws(EmbeddedError) -> Bool {
         if access(path, F_OK) == 0 { return true }
         if errno == ENOENT { return false }
         throw failure("access", path)
     }
 
+    /// See ``FileSystem``.
     public func list(_ directory: String) throws(EmbeddedError) -> [String] {
         guard let stream = opendir(directory) else { throw failure("opendir", directory) }
         defer { closedir(stream) }
@@ -42,28 +46,34 @@ public final class PosixFileSystem: FileSystem {
         return names
     }
 
+    /// See ``FileSystem``.
     public func createDirectory(_ path: String) throws(EmbeddedError) {
         if mkdir(path, 0o755) != 0 && errno != EEXIST { throw failure("mkdir", path) }
     }
 
+    /// See ``FileSystem``.
     public func remove(_ path: String) throws(EmbeddedError) {
         if unlink(path) != 0 { throw failure("unlink", path) }
     }
 
+    /// See ``FileSystem``.
     public func rename(_ path: String, to newPath: String) throws(EmbeddedError) {
         if Self.systemRename(path, newPath) != 0 { throw failure("rename", newPath) }
     }
 
+    /// See ``FileSystem``.
     public func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory {
         PosixDirectory(PosixFile(try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path))
     }
 
+    /// See ``FileSystem``.
     public func freeBytes(_ path: String) throws(EmbeddedError) -> Int {
         var status = statvfs()
         if statvfs(path, &status) != 0 { throw failure("statvfs", path) }
         return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 
+    /// See ``FileSystem``.
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
         let path = directory + "/lock"
         let file = PosixFile(try openDescriptor(path, O_RDWR | O_CREAT | O_CLOEXEC), path)
@@ -72,12 +82,13 @@ public final class PosixFileSystem: FileSystem {
             guard errno == EAGAIN || errno == EACCES else { throw failure("fcntl", path) }
             throw .inUse(directory: directory, pid: Self.pid(in: file))
         }
-        // The pid is a courtesy to whoever is refused: on a full disk there is none.
+        // The pid is for the message of another process that is refused. On a full disk there is none.
         let pid = Array("\(getpid())\n".utf8)
         _ = pwrite(file.descriptor, pid, pid.count, 0)
         return PosixLock(file)
     }
 
+    /// See ``FileSystem``.
     public func owner(of directory: String) throws(EmbeddedError) -> String? {
         let path = directory + "/lock"
         guard try exists(path) else { return nil }
@@ -98,13 +109,13 @@ public final class PosixFileSystem: FileSystem {
     }
 }
 
-/// Locks of an open file (Linux' "open file description locks"): they end with the process like those of `flock`, and unlike
-/// those one can ask for them without taking them. The headers that Swift imports leave their numbers out.
+/// Linux's "open file description locks". Like those of `flock` they end with the process, and unlike those one can ask
+/// who has them. The headers that Swift imports leave their numbers out.
 private enum DescriptorLock {
     static let get: CInt = 36  // F_OFD_GETLK
     static let set: CInt = 37  // F_OFD_SETLK
 
-    /// Of the whole file.
+    /// A lock of the whole file, which only one process can have.
     static var exclusive: flock {
         var lock = flock()
         lock.l_type = Int16(F_WRLCK)
@@ -130,13 +141,13 @@ private func failure(_ call: String, _ path: String) -> EmbeddedError {
     return code == ENOSPC || code == EDQUOT ? .diskFull(path: path) : .system(call: call, path: path, code: code)
 }
 
-/// Looked up by name: the headers that Swift imports leave it out, because it is Linux' own.
+/// `fallocate`, looked up by name, because the headers that Swift imports leave it out: it is Linux's own.
 private let systemFallocate: (@convention(c) (CInt, CInt, off_t, off_t) -> CInt)? = {
     guard let symbol = dlsym(dlopen(nil, RTLD_NOW), "fallocate") else { return nil }
     return unsafeBitCast(symbol, to: (@convention(c) (CInt, CInt, off_t, off_t) -> CInt).self)
 }()
 
-/// Used by one lane at a time; the calls themselves share no state but the descriptor.
+/// An open file of this machine. One lane uses it at a time.
 private final class PosixFile: File {
     let descriptor: Int32
     let path: String
@@ -171,7 +182,7 @@ private final class PosixFile: File {
         let keepSize: CInt = 1  // FALLOC_FL_KEEP_SIZE
         guard let fallocate = systemFallocate else { return }
         if fallocate(descriptor, keepSize, 0, off_t(bytes)) == 0 { return }
-        // A file system without reservations: running out of space then shows up at a write.
+        // A file system may know no reservations. A disk that is full then shows at a write.
         if errno != EOPNOTSUPP { throw failure("fallocate", path) }
     }
 

@@ -1,9 +1,11 @@
 // CRC-32C (Castagnoli), eight bytes at a time: Kounavis and Berry, "A Systematic Approach to Building High Performance
-// Software-Based CRC Generators" (2005). Portable; the journal writes far less than this can check.
+// Software-Based CRC Generators" (2005). It needs no special instruction, and is far faster than the journal writes.
 
 /// The checksum of journal frames and headers.
 enum CRC32C {
-    /// - Parameter seed: the checksum of what comes before these bytes.
+    /// The checksum of these bytes.
+    ///
+    /// - Parameter seed: the checksum of the bytes before them; 0 if they are the first.
     static func checksum(_ bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
         var crc = ~seed
         var position = 0
@@ -26,7 +28,7 @@ enum CRC32C {
         return ~crc
     }
 
-    /// Eight tables of 256 in a row; table k is a byte's effect from k bytes further on.
+    /// Eight tables of 256 entries in a row: table k has the effect of a byte that k more bytes follow.
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
         for byte in 0..<256 {

@@ -3,9 +3,10 @@
 
 import KontorCore
 
-/// One changed record; nil: removed.
+/// One change of a record.
 struct JournalChange: Sendable {
     let key: RecordKey
+    /// The record's new state; nil if it was removed.
     let record: Record?
 }
 
@@ -13,14 +14,19 @@ struct JournalChange: Sendable {
 struct SegmentHeader: Equatable {
     static let bytes = 32
     static let formatVersion: UInt32 = 1
-    /// "KontorJL" as little-endian bytes.
+    /// The bytes of "KontorJL", as a little-endian number.
     private static let magic: UInt64 = 0x4C4A_726F_746E_6F4B
 
+    /// The store that the segment belongs to.
     let storeID: UInt64
+    /// The sequence of the segment's first frame.
     let firstSequence: UInt64
 
+    /// Why bytes are no header.
     enum Failure: Error {
+        /// They are too few, or not what was written.
         case torn
+        /// A later release wrote them.
         case newerFormat(UInt32)
     }
 
@@ -40,12 +46,13 @@ struct SegmentHeader: Equatable {
         self.firstSequence = firstSequence
     }
 
-    /// The version that a header claims to have.
+    /// The format that a header claims to have, unchecked; nil if there are too few bytes.
     static func format(in bytes: UnsafeRawBufferPointer) -> UInt32? {
         bytes.count >= Self.bytes ? bytes.little(UInt32.self, at: 8) : nil
     }
 
-    /// The checksum's place is the same in every format, so that a newer one is told apart from damage.
+    /// Decodes a header. The checksum's place is the same in every format, so that a newer format is told apart from
+    /// damage.
     init(decoding bytes: UnsafeRawBufferPointer) throws(Failure) {
         guard bytes.count >= Self.bytes, bytes.little(UInt64.self, at: 0) == Self.magic,
             CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<28])) == bytes.little(UInt32.self, at: 28)
@@ -57,18 +64,22 @@ struct SegmentHeader: Equatable {
     }
 }
 
-/// A frame: magic, payload length, sequence, checksum of sequence and payload, payload.
+/// A frame: magic (4 bytes), payload length (4), sequence (8), checksum of sequence and payload (4), payload.
 ///
-/// The payload is a count and, per change: flags (present, area of the table), key length (2 bytes), value length (4 bytes), key, value.
+/// The payload is the number of changes (4 bytes) and, for each change: flags (1: whether the record is present, and
+/// its area of the table), key length (2), value length (4), key, value. All numbers are little-endian.
 enum JournalFrame {
     static let headerBytes = 20
-    /// Not a sequence that ids, which are printable, can produce.
+    /// Bytes that no id contains, because ids are printable.
     private static let magic: UInt32 = 0xF5A1_4B01
-    /// Flags and lengths of a change.
+    /// The size of a change's flags and lengths.
     static let changeHeaderBytes = 7
+    /// The flag of a record that is present.
     private static let isPresent: UInt8 = 1
+    /// The bits of the flags that are the area of the table.
     private static let area: UInt8 = 6
 
+    /// The bytes of a frame.
     static func encoded(_ changes: [JournalChange], sequence: UInt64) -> [UInt8] {
         var writer = ByteWriter()
         writer.bytes.reserveCapacity(headerBytes + changes.count * 128)
@@ -103,7 +114,7 @@ enum JournalFrame {
         var payload: Range<Int> { start + headerBytes..<end }
     }
 
-    /// The frame that begins at `offset`, or nil if no valid one does.
+    /// The frame that begins at `offset`; nil if no valid one does.
     static func find(in bytes: UnsafeRawBufferPointer, at offset: Int) -> Found? {
         guard bytes.count - offset >= headerBytes, bytes.little(UInt32.self, at: offset) == magic else { return nil }
         let length = Int(bytes.little(UInt32.self, at: offset + 4))
@@ -114,13 +125,14 @@ enum JournalFrame {
         return Found(sequence: sequence, start: offset, end: offset + headerBytes + length)
     }
 
-    /// How many bytes the frame at `offset` says that it has, unchecked; nil if there is not even a header.
+    /// The size that the frame at `offset` claims to have, in bytes, unchecked; nil if there is no frame's header.
     static func claimedBytes(in bytes: UnsafeRawBufferPointer, at offset: Int) -> Int? {
         guard bytes.count - offset >= headerBytes, bytes.little(UInt32.self, at: offset) == magic else { return nil }
         return headerBytes + Int(bytes.little(UInt32.self, at: offset + 4))
     }
 
-    /// The first valid frame behind `offset` that was not there before `sequence`, at any place.
+    /// The first valid frame that begins anywhere behind `offset` and whose sequence is at least `sequence`; nil if
+    /// there is none.
     static func findLater(in bytes: UnsafeRawBufferPointer, behind offset: Int, from sequence: UInt64) -> Found? {
         var position = offset + 1
         while position + headerBytes <= bytes.count {
@@ -134,16 +146,16 @@ enum JournalFrame {
         return nil
     }
 
-    /// One change as it lies in the journal.
+    /// One change as it lies in the journal: ranges of the frame's bytes.
     struct RawChange {
         let key: Range<Int>
-        /// nil: removed.
+        /// nil if the record was removed.
         let value: Range<Int>?
         let area: TableArea
     }
 
     /// Calls `body` for each change of a payload, with ranges of `bytes`.
-    /// - Returns: false if the payload is not well-formed, which a valid checksum rules out but for a bug.
+    /// - Returns: false if the payload is not well-formed. As the checksum is valid, only a bug can have written it.
     static func forEachChange(
         in bytes: UnsafeRawBufferPointer, payload: Range<Int>, _ body: (RawChange) throws -> Void
     ) rethrows -> Bool {
@@ -173,15 +185,18 @@ enum JournalFrame {
     }
 }
 
-/// Where the journal's files are, and what they are called.
+/// The names of the journal's files.
 struct JournalPaths: Sendable {
+    /// The journal's directory.
     let directory: String
 
+    /// - Parameter directory: the store's.
     init(_ directory: String) { self.directory = directory + "/journal" }
 
-    /// Reserved, and not yet a part of the journal.
+    /// The next segment's file, which is reserved and not yet a part of the journal.
     var spare: String { directory + "/spare" }
 
+    /// The segment whose first frame has this sequence.
     func segment(_ firstSequence: UInt64) -> String {
         let digits = String(firstSequence)
         return directory + "/" + String(repeating: "0", count: 20 - digits.count) + digits + ".journal"
@@ -199,7 +214,7 @@ struct JournalPaths: Sendable {
 }
 
 extension UnsafeRawBufferPointer {
-    /// A little-endian integer; the caller has checked the bounds, and they are checked again.
+    /// The little-endian integer at `offset`. Traps if there are too few bytes: the caller has checked the bounds.
     @inline(__always)
     func little<Value: FixedWidthInteger & BitwiseCopyable>(_ type: Value.Type, at offset: Int) -> Value {
         Value(littleEndian: loadUnaligned(fromByteOffset: offset, as: type))
@@ -207,7 +222,7 @@ extension UnsafeRawBufferPointer {
 }
 
 extension ByteWriter {
-    /// Puts an integer over bytes that were left for it.
+    /// Overwrites bytes that were left for an integer.
     fileprivate mutating func overwrite<Value: FixedWidthInteger>(_ value: Value, at offset: Int) {
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Value.self) }
     }

@@ -1,39 +1,46 @@
-// Reading the journal at the start of a store, or from outside of a running one: frames in order, a torn tail told apart
+// Reads the journal when a store starts, or from outside of one that runs: frames in order, and a torn end told apart
 // from damage.
 
 import KontorCore
 
 /// Where a journal ends.
 struct JournalEnd {
+    /// The store that the journal belongs to.
     let storeID: UInt64
+    /// The last frame.
     let lastSequence: UInt64
-    /// The last segment, and how many of its bytes are good.
+    /// The last segment, by the sequence of its first frame.
     let segment: UInt64
+    /// The size of the last segment's valid part.
     let goodBytes: Int
-    /// Bytes behind the good ones: one frame that was being written when the process ended, or nothing.
+    /// The size of what lies behind it: a frame that was being written when the process ended, or nothing.
     let tornBytes: Int
-    /// Where the frame behind the starting position lies (or will lie).
+    /// Where the first frame lies that the table does not have, or where it will be written.
     let start: JournalPosition
 }
 
-/// A place between two frames.
+/// A place in the journal where a frame begins, or will.
 struct JournalPosition {
+    /// The segment, by the sequence of its first frame.
     var segment: UInt64
+    /// The place in the segment's file, in bytes.
     var offset: Int
     /// The sequence of the frame that begins here.
     var sequence: UInt64
 }
 
-/// Reads all frames behind a position.
+/// Reads a journal.
 struct JournalReader {
     let files: any FileSystem
     let paths: JournalPaths
 
-    /// Calls `body` for each frame behind `position`, in order.
+    /// Calls `body` for each frame behind `position`, in order, with the bytes and the path of its segment.
     ///
-    /// - Parameter storeID: what the table says; nil if there is no table yet.
-    /// - Returns: nil if there are no segments.
-    /// - Throws: `damage` for a bad frame with a good one behind it, and for a gap; what `body` throws.
+    /// - Parameters:
+    ///   - position: the last frame that the table has.
+    ///   - storeID: the store that the table belongs to; nil if there is no table yet.
+    /// - Returns: where the journal ends; nil if it has no segments.
+    /// - Throws: `damage` for a bad frame with a good one behind it, and for a gap; `newerFormat`; what `body` throws.
     func read(
         behind position: UInt64, storeID: UInt64?,
         _ body: (JournalFrame.Found, [UInt8], String) throws(EmbeddedError) -> Void
@@ -68,6 +75,7 @@ struct JournalReader {
             goodBytes: scan.goodBytes, tornBytes: scan.tornBytes, start: start)
     }
 
+    /// How far a reader is.
     private struct Scan {
         var storeID: UInt64?
         /// The sequence that comes next.
@@ -114,7 +122,9 @@ struct JournalReader {
         scan.goodBytes = offset
     }
 
-    /// - Returns: false if the last segment was being made when the process ended.
+    /// Checks a segment's header.
+    ///
+    /// - Returns: false if it is torn and the segment is the last: it was being made when the process ended.
     private func readHeader(
         _ bytes: [UInt8], _ path: String, isLast: Bool, _ scan: inout Scan
     ) throws(EmbeddedError) -> Bool {
@@ -141,8 +151,8 @@ struct JournalReader {
         }
     }
 
-    /// Bytes that are no frame are a torn tail only if nothing good lies behind them: a frame is written after the sync
-    /// of the one before it.
+    /// Throws unless bytes that are no frame are the torn end of the journal. They are only if no valid frame lies
+    /// behind them, because a frame is written after the sync of the one before it.
     private func checkTorn(
         _ bytes: [UInt8], _ path: String, _ offset: Int, isLast: Bool, _ sequence: UInt64
     ) throws(EmbeddedError) {

@@ -1,15 +1,16 @@
-// The writing end of the journal. Used on the journal lane only: one write and one sync per frame, and the next segment
-// is made and reserved ahead, so that a full disk is noticed while there is still room for what has begun.
+// The writing end of the journal: one write and one sync for each frame. The next segment is made and reserved ahead,
+// so that a full disk is noticed while there is still room for work that has begun.
 
 import CoreMetrics
 import KontorCore
 
-/// Appends frames to the current segment. Confined to the journal lane; the store hands it over and never looks inside.
+/// Appends frames to the journal's last segment. `@unchecked Sendable`: only the journal lane uses it.
 final class JournalWriter: @unchecked Sendable {
     /// What one append did.
     struct Report: Sendable {
+        /// The frame's size.
         let bytes: Int
-        /// The reserved segment was taken: reserve another.
+        /// Whether the reserved segment was taken: then another must be reserved.
         let isSpareTaken: Bool
     }
 
@@ -17,14 +18,18 @@ final class JournalWriter: @unchecked Sendable {
     private let paths: JournalPaths
     private let storeID: UInt64
     private let segmentBytes: Int
-    /// Open since the start: a rotation needs no descriptor that the connections may have taken.
+    /// The journal's directory, open since the start: the next segment must not need a descriptor when connections may
+    /// have taken all of them.
     private let directory: any Directory
     private var file: any File
+    /// The size of the last segment.
     private var size: Int
+    /// Whether room is reserved for the rest of the last segment.
     private var isReserved = false
+    /// The next segment's file, with its room; nil if it is not reserved yet.
     private var spare: (any File)?
-    /// The first failure. Nothing is written after it: what a failed sync covered is unknown, and a sync that is
-    /// repeated says yes to pages that the kernel has already dropped.
+    /// The first failure. Nothing is written after it: nobody knows what a failed sync has written, and if it is
+    /// repeated the kernel reports success, although it has dropped the pages (see "fsyncgate", 2018).
     private var failure: EmbeddedError?
 
     /// - Parameter end: where the journal ends; its last segment is continued.
@@ -41,8 +46,10 @@ final class JournalWriter: @unchecked Sendable {
         size = end.bytes
     }
 
-    /// Writes one frame and syncs it. Rotates afterwards if the segment is full and the next one is reserved.
-    /// - Parameter syncSeconds: gets the time of the sync.
+    /// Writes one frame and syncs it. Then goes on to the next segment, if this one is full and the next one is
+    /// reserved.
+    ///
+    /// - Parameter syncSeconds: records how long the sync took.
     func append(
         _ changes: [JournalChange], sequence: UInt64, syncSeconds: CoreMetrics.Timer? = nil
     ) -> Result<Report, EmbeddedError> {
@@ -62,8 +69,9 @@ final class JournalWriter: @unchecked Sendable {
         }
     }
 
-    /// Reserves the rest of the current segment, and the next one's file. May be tried again.
-    /// - Returns: why new work must not begin; nil if it may.
+    /// Reserves room for the rest of the last segment and for the next one. May be tried again.
+    ///
+    /// - Returns: why there is no room, so that new work must not begin; nil if there is.
     func reserve() -> EmbeddedError? {
         if let failure { return failure }
         do throws(EmbeddedError) {
@@ -80,7 +88,10 @@ final class JournalWriter: @unchecked Sendable {
         }
     }
 
-    /// The new segment gets its name only once its header is durable, so that a segment that others follow is whole.
+    /// Goes on to the next segment, if this one is full and the next one is reserved. The new segment gets its name
+    /// only once its header is durable: a segment that is not the last is whole.
+    ///
+    /// - Returns: whether it went on.
     private func rotateIfFull(next sequence: UInt64) throws(EmbeddedError) -> Bool {
         guard size >= segmentBytes, let next = spare else { return false }
         try next.append(SegmentHeader(storeID: storeID, firstSequence: sequence).encoded())
@@ -93,7 +104,7 @@ final class JournalWriter: @unchecked Sendable {
         return true
     }
 
-    /// Makes a new journal: its first segment, without frames.
+    /// Makes the first segment of a new journal, without frames.
     static func create(files: any FileSystem, paths: JournalPaths, storeID: UInt64) throws(EmbeddedError) {
         let file = try files.open(paths.spare, .create)
         try file.append(SegmentHeader(storeID: storeID, firstSequence: 1).encoded())

@@ -1,4 +1,4 @@
-// Lanes in production: one thread each. Results are posted to the thread that owns the store.
+// The lanes in production: a thread each. Results are posted to the thread that owns the store.
 
 import DequeModule
 
@@ -8,7 +8,7 @@ import DequeModule
     import Musl
 #endif
 
-/// One thread per lane. The fold's thread gives way to all others.
+/// Lanes with a thread each. The thread of `Lane.fold` gives way to all others.
 public final class ThreadLanes: Lanes {
     /// Runs a closure on the serial domain, soon, in the order of posting.
     public typealias Post = @Sendable (@escaping @Sendable () -> Void) -> Void
@@ -16,6 +16,8 @@ public final class ThreadLanes: Lanes {
     private let post: Post
     private let threads: [LaneThread]
 
+    /// Starts the threads.
+    ///
     /// - Parameter post: brings results back to the serial domain.
     public init(post: @escaping Post) {
         self.post = post
@@ -24,15 +26,16 @@ public final class ThreadLanes: Lanes {
         }
     }
 
-    /// Lets each lane finish what it was given, and waits for that.
+    /// Lets each lane finish what it was given, and ends its thread. Blocks until then.
     public func stop() {
         for thread in threads { thread.stop() }
     }
 
+    /// See ``Lanes``.
     public func perform<Value: Sendable>(
         on lane: Lane, _ work: @escaping @Sendable () -> Value, then: @escaping (Value) -> Void
     ) {
-        // The continuation is made on the serial domain and runs there; the lane only carries it.
+        // The continuation comes from the serial domain and runs there: the lane only carries it.
         let carried = Carried(value: then)
         threads[lane.rawValue].enqueue { [post] in
             let value = work()
@@ -40,16 +43,17 @@ public final class ThreadLanes: Lanes {
         }
     }
 
-    /// Low enough that a busy shop wins, high enough that the fold still moves.
+    /// A busy shop comes first, and still the fold moves on.
     private static let foldNiceness: Int32 = 10
 }
 
-/// A value that a lane carries from the serial domain and back without a look at it.
+/// A value that a lane carries from the serial domain and back. `@unchecked Sendable`: the lane does not use it.
 private struct Carried<Value>: @unchecked Sendable {
     let value: Value
 }
 
-/// A thread and its queue. The mutex guards `works` and `isStopping`.
+/// A thread and its queue. `@unchecked Sendable`: the mutex guards `works` and `isStopping`, and the rest does not
+/// change.
 private final class LaneThread: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -105,7 +109,7 @@ private final class LaneThread: @unchecked Sendable {
         while let work = next() { work() }
     }
 
-    /// What `top -H` shows. Linux takes 15 characters.
+    /// Sets the name that `top -H` shows. Linux takes 15 characters.
     private func setName() {
         let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
