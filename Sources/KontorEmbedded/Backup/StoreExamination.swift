@@ -1,21 +1,29 @@
-// What the doctor looks at: everything about a store's directory that can be seen without a change to it.
+// What the doctor reports: everything about a store's directory that can be seen without a change to it.
 
 import KontorCore
 
-/// The facts about a store, and what is wrong with it. Each part that cannot be read is a problem, and the others are there.
+/// The facts about a store, and what is wrong with it. A part that cannot be read becomes a problem, and the other
+/// parts are there all the same.
 public struct StoreExamination {
+    /// A file of the journal.
     public struct Segment: Equatable, Sendable {
+        /// The file's name.
         public let name: String
+        /// The file's size.
         public let bytes: Int
     }
 
-    /// What lies in the directory.
+    /// The files in the directory.
     public struct Files: Equatable, Sendable {
+        /// The journal's segments, oldest first.
         public private(set) var segments: [Segment] = []
+        /// The format of the last segment; nil if no segment has a header.
         public private(set) var journalFormat: UInt32?
-        /// The next segment's reserved file.
+        /// The size of the next segment's reserved file; nil if there is none.
         public private(set) var spareBytes: Int?
+        /// The size of the table.
         public private(set) var tableBytes = 0
+        /// The size of the table's write-ahead log.
         public private(set) var tableLogBytes = 0
 
         init() {}
@@ -23,35 +31,46 @@ public struct StoreExamination {
 
     /// What a start would do with the journal.
     public struct Replay: Equatable, Sendable {
+        /// The number of frames that the table does not have.
         public let frames: Int
+        /// The number of changes in these frames.
         public let records: Int
+        /// The size of these frames.
         public let bytes: Int
-        /// A frame that is being written, or was when the process ended: never acknowledged. A start cuts it.
+        /// The size of a frame that is being written, or was when the process ended. It was never acknowledged, and a
+        /// start cuts it.
         public let tornBytes: Int
 
+        /// How long the replay would take, roughly.
         public var estimatedMilliseconds: Int { bytes / EmbeddedLimits.replayBytesPerMillisecond }
     }
 
-    /// The process that serves from the directory.
+    /// The id of the process that serves from the directory; nil if none does.
     public private(set) var owner: String?
+    /// The directory's files.
     public private(set) var files = Files()
-    /// The last frame that the table has.
+    /// The last frame that the table has; nil if the table cannot be read.
     public private(set) var tablePosition: UInt64?
+    /// The table's format; nil if the table cannot be read.
     public private(set) var tableFormat: UInt64?
+    /// What a start would do; nil if the journal or the table cannot be read.
     public private(set) var replay: Replay?
+    /// The store's records; nil if they cannot be read.
     public private(set) var census: RecordCensus?
+    /// The room that is left on the file system; nil if it does not say.
     public private(set) var freeBytes: Int?
-    /// Why a server cannot start on it, or could not have.
+    /// Why a server cannot start on the directory, as far as that was found.
     public private(set) var problems: [EmbeddedError] = []
 
-    /// What the journal wants to have free, so that it can go on.
+    /// The room that the journal needs for its next segment.
     public static var reserveBytes: Int { EmbeddedLimits.segmentBytes + EmbeddedLimits.lastFrameBytes }
-    /// From here the fold is behind.
+    /// The size of a journal that is not folded from which the fold is behind.
     public static var urgentFoldBytes: Int { EmbeddedLimits.urgentFoldBytes }
-    public static var formats: (journal: UInt32, table: Int64) { (SegmentHeader.formatVersion, SQLiteTable.formatVersion) }
+    /// The formats that this release writes.
+    public static var formats: (journal: UInt32, table: Int64) { (SegmentHeader.formatVersion, SQLiteSchema.formatVersion) }
 
-    /// Looks at everything. Reads all records, so it takes as long as an audit; a server that runs does not notice, but for a
-    /// checkpoint that waits.
+    /// Looks at everything. Reads all records, so it takes as long as an audit. Of a server that runs, only the
+    /// checkpoint waits.
     public init(of directory: String, files: any FileSystem = PosixFileSystem()) {
         var problems: [EmbeddedError] = []
         func look<Value>(_ body: () throws -> Value?) -> Value? {
@@ -77,7 +96,7 @@ public struct StoreExamination {
         self.problems = problems
     }
 
-    /// nil: it is not there (any more: its owner removes what it no longer needs).
+    /// Opens a file; nil if it is not there. The owner may have removed it since its name was read.
     fileprivate static func open(_ path: String, _ files: any FileSystem) throws(EmbeddedError) -> (any File)? {
         do throws(EmbeddedError) { return try files.open(path, .read) } catch {
             if error.isMissingFile { return nil }

@@ -1,4 +1,4 @@
-// Restore: a new store from a backup. Until it is whole a marker stands in its directory, on which no server starts.
+// Makes a new store from a backup. Until it is whole its directory has a file that keeps servers from starting on it.
 
 import KontorCore
 import KontorService
@@ -9,28 +9,35 @@ public struct StoreRestore {
     private let files: any FileSystem
     private let tables: TableOpener
 
+    /// The file that stands in a directory while its store is not whole.
     static func marker(_ directory: String) -> String { directory + "/restoring" }
 
-    /// What may lie in a directory that counts as empty: what a start that never got its store, or a new file system, leaves there.
+    /// Names that an empty directory may have: a start that failed leaves its lock's file, and a new file system has
+    /// lost+found.
     private static let harmless: Set = ["lock", "lost+found"]
 
-    /// - Parameter path: the backup's file.
+    /// - Parameters:
+    ///   - path: the backup's file.
+    ///   - files: the disk.
+    ///   - tables: makes the new store's table.
     public init(from path: String, files: any FileSystem = PosixFileSystem(), tables: TableOpener = SQLiteTable.opener) {
         self.path = path
         self.files = files
         self.tables = tables
     }
 
-    /// Reads the whole backup.
+    /// Reads the whole backup, and makes no store.
+    ///
     /// - Throws: `damage` and `newerFormat`, with the place.
     public func check() throws(EmbeddedError) -> BackupReport { try BackupReader(path, files).check() }
 
-    /// Checks the backup, then writes the store. A crash leaves the directory as it was, or one that servers refuse and that a
-    /// restore can be run on again, or the whole store.
+    /// Checks the backup, then writes the store. A crash leaves the directory as it was, or with an unfinished restore
+    /// (no server starts on it, and the restore can be run again), or with the whole store.
     ///
     /// - Parameters:
-    ///   - directory: new, empty, or with an unfinished restore.
+    ///   - directory: is new, empty, or has an unfinished restore.
     ///   - random: names the new store.
+    /// - Returns: what the backup contains.
     /// - Throws: `notEmpty`, `inUse`, `diskFull`; `damage` and `newerFormat` for the backup.
     public func run(to directory: String, random: any RandomSource) throws(EmbeddedError) -> BackupReport {
         let reader = try BackupReader(path, files)
@@ -53,7 +60,8 @@ public struct StoreRestore {
         return report
     }
 
-    /// Looks before it locks, because a lock is a file, and after it, because somebody may have been faster.
+    /// Locks a directory that is empty. Looks before that, because the lock is a file in it, and again afterwards,
+    /// because another process may have been faster.
     private func takeEmpty(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
         try checkEmpty(directory)
         let lock = try files.lock(directory)
@@ -87,17 +95,18 @@ public struct StoreRestore {
         for path in [table, table + "-wal", table + "-shm"] where try files.exists(path) { try files.remove(path) }
     }
 
-    /// One transaction a frame. The position stays that of a new store, whose journal begins behind it.
+    /// Writes the records to a new table, a frame in each transaction. The position stays 0: the new store's journal is
+    /// empty.
     private func writeTable(_ reader: BackupReader, _ directory: String, _ storeID: UInt64) throws(EmbeddedError) {
         let table = try tables.create(directory, storeID)
         defer { table.close() }
         var uncheckpointedBytes = 0
         try reader.forEachFrame { frame, bytes throws(EmbeddedError) in
-            try table.apply(FoldSlice(bytes: bytes, changes: JournalFolder.coalesce([frame], bytes), through: 0))
+            try table.apply(FoldSlice(bytes: bytes, changes: FoldWorker.coalesce([frame], bytes), through: 0))
             uncheckpointedBytes += bytes.count
             guard uncheckpointedBytes >= EmbeddedLimits.checkpointBytes else { return }
             uncheckpointedBytes = 0
-            // A reader in the way only costs room: the last checkpoint decides.
+            // A reader in the way costs only room. The last checkpoint must succeed.
             _ = try table.checkpoint()
         }
         guard try table.checkpoint() else { throw .table("somebody reads it: run the restore again") }

@@ -1,205 +1,159 @@
-// When journal moves to the table, when the table is checkpointed, and how the store ends. The work itself is JournalFolder's.
+// Runs the fold: one step at a time on the fold lanes. What is next FoldPlan decides; FoldWorker does it.
 
 import KontorCore
 import KontorService
 
-/// How far the fold is, and what it may do next.
-struct FoldProgress {
-    enum Step: Equatable {
-        case slice(isUrgent: Bool)
-        case checkpoint
+/// Moves synced frames to the table, checkpoints it, and removes what has expired.
+final class FoldScheduler {
+    /// Called once, when everything is folded or nothing more can be.
+    typealias Completion = (Result<Void, DurabilityFailure>) -> Void
+
+    private enum Mode {
+        case running
+        /// The store closes, and its last frames are on their way to the disk: no step begins.
+        case paused
+        /// The store closes, and everything is folded and checkpointed now.
+        case finishing(Completion)
+        case finished
     }
 
-    private(set) var foldedThrough: UInt64
-    private(set) var unfoldedBytes: Int
-    /// Folded since the last checkpoint. A store starts with one byte: what its last process left is unknown.
-    private(set) var uncheckpointedBytes = 1
-    var isBusy = false
-    /// Why the table took nothing, if that passes. Tried again; the journal keeps everything meanwhile.
-    private(set) var trouble: EmbeddedError?
-    private(set) var now: Int64 = 0
-    private var hasAppended = true
-    private var lastAppend: Int64 = 0
-    private var sliceRetry: Int64 = .min
-    private var checkpointRetry: Int64 = .min
+    private let cache: RecordCache
+    private let groupCommit: GroupCommit
+    private let expiry: Expiry
+    private let worker: FoldWorker
+    private let ports: StorePorts
 
-    init(foldedThrough: UInt64, unfoldedBytes: Int) {
-        self.foldedThrough = foldedThrough
-        self.unfoldedBytes = unfoldedBytes
+    private var plan: FoldPlan
+    private var mode = Mode.running
+    private var isBusy = false
+    /// The table could not be brought up to date while the store closes: the next start replays the journal instead.
+    private var isGivenUp = false
+
+    init(_ plan: FoldPlan, _ worker: FoldWorker, _ expiry: Expiry, _ groupCommit: GroupCommit, _ ports: StorePorts) {
+        self.plan = plan
+        self.worker = worker
+        self.expiry = expiry
+        self.groupCommit = groupCommit
+        cache = groupCommit.cache
+        self.ports = ports
     }
 
-    mutating func tick(_ now: Int64) {
-        self.now = now
-        if hasAppended { lastAppend = now }
-        hasAppended = false
-    }
+    /// Bytes of the journal that the table does not have.
+    var unfoldedBytes: Int { plan.unfoldedBytes }
+    /// Whether so much journal is not folded that new work must wait.
+    var isBehind: Bool { plan.isBehind }
+    /// What the table lacks (room, descriptors, memory); nil if nothing. It is tried again.
+    var shortage: EmbeddedError? { plan.shortage }
 
-    mutating func appended(bytes: Int) {
-        unfoldedBytes += bytes
-        hasAppended = true
-    }
+    /// Notes that a frame of so many bytes is durable.
+    func appended(bytes: Int) { plan.appended(bytes: bytes) }
 
-    mutating func folded(_ report: JournalFolder.Report) {
-        foldedThrough = report.through
-        unfoldedBytes -= report.journalBytes
-        uncheckpointedBytes += report.journalBytes
-        trouble = nil
-    }
-
-    mutating func expired(_ records: Int) { uncheckpointedBytes += records * EmbeddedLimits.expiredRecordBytes }
-
-    mutating func checkpointed(_ isDone: Bool) {
-        if isDone {
-            uncheckpointedBytes = 0
-            trouble = nil
-        } else {
-            checkpointRetry = now + EmbeddedLimits.idleMilliseconds
-        }
-    }
-
-    mutating func failed(_ error: EmbeddedError) {
-        trouble = error
-        sliceRetry = now + EmbeddedLimits.reserveRetryMilliseconds
-        checkpointRetry = sliceRetry
-    }
-
-    func next(_ options: EmbeddedOptions, isClosing: Bool) -> Step? {
-        let isQuiet = isClosing || (!hasAppended && now - lastAppend >= EmbeddedLimits.idleMilliseconds)
-        let mayCheckpoint = uncheckpointedBytes > 0 && now >= checkpointRetry
-        if mayCheckpoint && uncheckpointedBytes >= options.checkpointBytes { return .checkpoint }
-        // A store that closes does not wait for its next try: there may be room again, and a failure ends the fold anyway.
-        if (isClosing || now >= sliceRetry) && (unfoldedBytes >= options.foldStartBytes || (unfoldedBytes > 0 && isQuiet)) {
-            return .slice(isUrgent: isClosing || unfoldedBytes >= EmbeddedLimits.urgentFoldBytes)
-        }
-        return mayCheckpoint && isQuiet ? .checkpoint : nil
-    }
-}
-
-/// A store that is ending.
-struct Closing {
-    let completion: (Result<Void, DurabilityFailure>) -> Void
-    /// Everything is in the journal.
-    var isDrained = false
-    /// The table could not be brought up to date; the next start replays the journal instead.
-    var isFoldGivenUp = false
-    var isReleasing = false
-}
-
-extension EmbeddedStore {
-    /// Drives what happens by time. To be called about every 25 ms.
+    /// Begins what is due. To be called every few milliseconds.
     ///
-    /// - Parameter wall: wall clock, milliseconds since 1970: what expired by then may go.
-    public func tick(now: Int64, wall: Int64 = 0) {
-        self.wall = wall
-        fold.tick(now)
-        if let (count, milliseconds) = slowSyncs.tick(now, frame: durability.frameInFlight) {
-            events?.warning("The disk is slow", ["slowSyncs": "\(count)", "longestMilliseconds": "\(milliseconds)"])
-        }
-        if now >= nextGauges {
-            nextGauges = now + Limits.gaugeMilliseconds
-            metrics.publish(self)
-        }
-        if durability.reserveFailure != nil && now >= durability.reserveRetry {
-            durability.reserveRetry = now + EmbeddedLimits.reserveRetryMilliseconds
-            reserveSpace()
-        }
+    /// - Parameters:
+    ///   - now: monotonic milliseconds.
+    ///   - wall: milliseconds since 1970: what expired by then may go.
+    func tick(_ now: Int64, wall: Int64) {
+        plan.tick(now)
+        expiry.tick(now, wall: wall)
         advance()
     }
 
-    /// Begins the fold's next step, if there is one and none is running.
+    /// Begins no step until ``finish(_:)``.
+    func pause() { mode = .paused }
+
+    /// Folds everything that is synced and checkpoints the table, then calls back. A table that has no room is not
+    /// waited for, nor is a reader that is in the way of the checkpoint.
+    func finish(_ completion: @escaping Completion) {
+        mode = .finishing(completion)
+        advance()
+    }
+
+    /// Begins the next step, if there is one and none is running.
     func advance() {
-        guard !fold.isBusy, durability.failure == nil else { return }
-        if let closing, !closing.isDrained || closing.isReleasing { return }
-        let isGivenUp = closing?.isFoldGivenUp ?? false
-        switch isGivenUp ? nil : fold.next(options, isClosing: closing != nil) {
-        case .slice(let isUrgent)?: foldSlice(on: isUrgent ? .urgentFold : .fold)
-        case .checkpoint?: checkpoint()
-        case nil where closing != nil: release()
-        case nil: if expiring.isDue(fold.now) { expire() }
+        guard !isBusy, groupCommit.failure == nil else { return }
+        switch mode {
+        case .running:
+            if let step = plan.next(isClosing: false) {
+                run(step)
+            } else if expiry.isDue {
+                removeExpired()
+            }
+        case .finishing(let completion):
+            if !isGivenUp, let step = plan.next(isClosing: true) { return run(step) }
+            mode = .finished
+            completion(.success(()))
+        case .paused, .finished: return
+        }
+    }
+
+    private func run(_ step: FoldPlan.Step) {
+        switch step {
+        case .slice(let isUrgent): foldSlice(on: isUrgent ? .urgentFold : .fold)
+        case .checkpoint: checkpoint()
         }
     }
 
     private func foldSlice(on lane: Lane) {
-        fold.isBusy = true
-        let through = durability.syncedSequence
-        lanes.perform(on: lane) { [folder, metrics] in
-            metrics.foldSeconds.time { folder.foldSlice(through: through) }
+        isBusy = true
+        let through = groupCommit.syncedSequence
+        ports.lanes.perform(on: lane) { [worker, metrics = ports.metrics] in
+            metrics.foldSeconds.time { worker.foldSlice(through: through) }
         } then: { result in
-            self.fold.isBusy = false
+            self.isBusy = false
             switch result {
-            case .success(let report):
-                self.fold.folded(report)
-                self.expiring.folded(report)
-                self.metrics.foldedRecords.increment(by: report.changes)
-                self.metrics.foldedBytes.increment(by: report.journalBytes)
-                self.fruitlessVisits = 0
-                self.evict()
-            case .failure(let error): self.foldFailed(error)
+            case .success(let report): self.folded(report)
+            case .failure(let error): self.failed(error)
             }
-            self.updateAdmission()
             self.advance()
         }
+    }
+
+    private func folded(_ report: FoldWorker.Report) {
+        plan.folded(bytes: report.journalBytes)
+        expiry.folded(report)
+        ports.metrics.foldedRecords.increment(by: report.changes)
+        ports.metrics.foldedBytes.increment(by: report.journalBytes)
+        cache.folded(through: report.through)
     }
 
     private func checkpoint() {
-        fold.isBusy = true
-        lanes.perform(on: closing == nil ? .fold : .urgentFold) { [folder, metrics] in
-            metrics.checkpointSeconds.time { folder.checkpoint() }
+        isBusy = true
+        let lane: Lane = if case .running = mode { .fold } else { .urgentFold }
+        ports.lanes.perform(on: lane) { [worker, metrics = ports.metrics] in
+            metrics.checkpointSeconds.time { worker.checkpoint() }
         } then: { result in
-            self.fold.isBusy = false
+            self.isBusy = false
             switch result {
-            case .success(let isDone):
-                // A reader that is in the way of a closing store is not waited for: the next one checkpoints.
-                self.fold.checkpointed(isDone)
-            case .failure(let error): self.foldFailed(error)
+            case .success(true): self.plan.checkpointed()
+            case .success(false): self.plan.checkpointWasBlocked()
+            case .failure(let error): self.failed(error)
             }
-            self.updateAdmission()
             self.advance()
         }
     }
 
-    /// A full disk passes, and so does a want of descriptors or memory. Anything else (a damaged journal, a table that does
-    /// not write) does not: the journal has everything, and the next start says what is wrong.
-    func foldFailed(_ error: EmbeddedError) {
+    private func removeExpired() {
+        isBusy = true
+        expiry.removeSlice { removed in
+            self.isBusy = false
+            self.plan.expired(removed)
+            self.advance()
+        }
+    }
+
+    /// A full disk passes, and so does a lack of descriptors or memory. Anything else (a damaged journal, a table that
+    /// does not write) ends the store: the journal has everything, and the next start says what is wrong.
+    private func failed(_ error: EmbeddedError) {
         if error.passes {
-            fold.failed(error)
-            closing?.isFoldGivenUp = true
-        } else {
-            fail("the fold: \(error)")
+            plan.failed(error)
+            if case .running = mode {} else { isGivenUp = true }
+            return
         }
-    }
-
-    // MARK: Close
-
-    /// Syncs everything, folds it, checkpoints the table and gives the directory back. Commits are refused from now on.
-    public func close(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
-        guard closing == nil else { return completion(.failure(DurabilityFailure(reason: "the store is closing"))) }
-        closing = Closing(completion: completion)
-        updateAdmission()
-        barrier { result in
-            if case .failure = result { return self.released(result) }
-            self.closing?.isDrained = true
-            self.advance()
+        groupCommit.fail("the fold: \(error)")
+        if case .finishing(let completion) = mode, let failure = groupCommit.failure {
+            mode = .finished
+            completion(.failure(failure))
         }
-        flush()
-    }
-
-    /// Waits for the lanes, so that nothing touches the directory once it belongs to somebody else.
-    private func release() {
-        guard closing?.isReleasing == false else { return }
-        closing?.isReleasing = true
-        lanes.perform(on: .journal) {
-        } then: {
-            self.lanes.perform(on: .read) { [table = self.table] in
-                table.close()
-            } then: {
-                self.released(.success(()))
-            }
-        }
-    }
-
-    func released(_ result: Result<Void, DurabilityFailure>) {
-        lock.release()
-        closing?.completion(result)
     }
 }

@@ -1,17 +1,21 @@
-// Moves journal into the table, slice by slice, on the fold lanes. Reads the journal's files, and only what is synced.
+// The work of the fold: reads the journal's files and writes the table. When it is done FoldScheduler decides.
 
 import KontorCore
 
-/// Confined to the fold lanes, which never run two of its works at a time.
-final class JournalFolder: @unchecked Sendable {
+/// Moves journal into the table, slice by slice. `@unchecked Sendable`: only the fold lanes use it, and they never run
+/// two of its works at a time.
+final class FoldWorker: @unchecked Sendable {
     /// What one slice did.
     struct Report: Sendable {
+        /// The last frame that the table has now.
         let through: UInt64
+        /// The size of the frames that were moved.
         let journalBytes: Int
+        /// The number of records that were written or removed, each once.
         let changes: Int
-        /// Changes of expiring records, as the journal had them.
+        /// The number of changes of expiring records in these frames.
         let expiringChanges: Int
-        /// Expiring records in the table now.
+        /// The number of expiring records in the table now.
         let expiringRecords: Int
     }
 
@@ -33,7 +37,9 @@ final class JournalFolder: @unchecked Sendable {
         self.sliceBytes = sliceBytes
     }
 
-    /// Moves the next whole frames, none behind `through`, which is synced and not folded yet.
+    /// Moves the next frames to the table: at least one.
+    ///
+    /// - Parameter through: the last frame that may be moved: it is synced, and not folded yet.
     func foldSlice(through: UInt64) -> Result<Report, EmbeddedError> {
         do throws(EmbeddedError) {
             let bytes = try readAhead(through: through)
@@ -56,7 +62,9 @@ final class JournalFolder: @unchecked Sendable {
         }
     }
 
-    /// Removes a slice of the records that have expired.
+    /// Removes a slice of the records that have expired by `now` (milliseconds since 1970).
+    ///
+    /// - Returns: how many were removed, and how many expiring records are left.
     func expire(now: Int64) -> Result<(removed: Int, left: Int), EmbeddedError> {
         do throws(EmbeddedError) {
             return .success(try table.expire(now: now, atMost: EmbeddedLimits.expireSlice))
@@ -65,8 +73,9 @@ final class JournalFolder: @unchecked Sendable {
         }
     }
 
-    /// Checkpoints the table, then deletes the segments that only it needed.
-    /// - Returns: false if a reader was in the way; nothing is deleted then.
+    /// Checkpoints the table, then deletes the segments whose frames it has.
+    ///
+    /// - Returns: false if a reader was in the way: then nothing is deleted.
     func checkpoint() -> Result<Bool, EmbeddedError> {
         do throws(EmbeddedError) {
             guard try table.checkpoint() else { return .success(false) }
@@ -82,7 +91,8 @@ final class JournalFolder: @unchecked Sendable {
         }
     }
 
-    /// The next bytes of the journal: at least one whole frame. Goes on to the next segment at the end of one.
+    /// The next bytes of the journal: a slice, or one frame if it is larger. Goes on to the next segment at the end of
+    /// one.
     private func readAhead(through: UInt64) throws(EmbeddedError) -> [UInt8] {
         var bytes = try read(sliceBytes)
         if bytes.isEmpty && position.segment != position.sequence {
@@ -104,6 +114,7 @@ final class JournalFolder: @unchecked Sendable {
         return try opened.read(at: position.offset, count: count)
     }
 
+    /// The whole frames at the beginning of these bytes, up to the bounds of a slice.
     private func takeFrames(_ bytes: [UInt8], through: UInt64) -> [JournalFrame.Found] {
         var frames: [JournalFrame.Found] = []
         var changes: UInt32 = 0
@@ -134,7 +145,7 @@ final class JournalFolder: @unchecked Sendable {
         return count
     }
 
-    /// Sorts the changes by key and keeps the last of each.
+    /// The changes of these frames, sorted by key, with the last change of each key only.
     static func coalesce(_ frames: [JournalFrame.Found], _ bytes: [UInt8]) -> [FoldSlice.Change] {
         var entries: [SortEntry] = []
         return bytes.withUnsafeBytes { buffer in
@@ -165,15 +176,16 @@ final class JournalFolder: @unchecked Sendable {
     }
 
     private struct SortEntry {
-        /// The key's first eight bytes: most comparisons end here.
+        /// The key's first eight bytes, which decide most comparisons.
         let prefix: UInt64
+        /// The change's place in the journal.
         let order: Int
         let change: JournalFrame.RawChange
     }
 }
 
 extension UnsafeRawBufferPointer {
-    /// The first eight bytes of a range as a number that sorts as they do; zeros where the range is shorter.
+    /// The first eight bytes of a range as a number that sorts as they do, with zeros where the range is shorter.
     fileprivate func prefix(of range: Range<Int>) -> UInt64 {
         if range.count >= 8 {
             return UInt64(bigEndian: loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
@@ -183,7 +195,7 @@ extension UnsafeRawBufferPointer {
         return prefix
     }
 
-    /// Negative, zero or positive, as the bytes of the left range sort before, like or behind those of the right one.
+    /// Compares the bytes of two ranges: negative if those of the left one sort first, 0 if they are the same.
     fileprivate func compare(_ left: Range<Int>, _ right: Range<Int>) -> Int {
         var index = 0
         let common = Swift.min(left.count, right.count)

@@ -1,164 +1,141 @@
-// How commits become durable: everything since the last handover is one frame of the journal, and one sync. While one sync
-// runs the next batch grows; there are no timers.
+// Group commit: everything that was committed since the last frame becomes one frame of the journal, with one sync.
+// While a sync runs the next frame's changes gather in memory, so no timer decides when to write.
 
 import DequeModule
 import KontorCore
 import KontorService
 
-/// What waits for the disk.
-struct Durability {
+/// Makes commits durable, in the order in which they were made, and calls back those who wait for that.
+final class GroupCommit {
+    /// Called once, when what it waits for is durable or never will be.
     typealias Waiter = (Result<Void, DurabilityFailure>) -> Void
 
+    /// What became durable with one sync.
+    struct SyncedFrame {
+        /// The frame's size in the journal.
+        let bytes: Int
+        /// The journal took the reserved segment: another must be reserved.
+        let isSpareTaken: Bool
+        /// Those who waited for this frame: whoever gets it must call them.
+        let waiters: [Waiter]
+    }
+
     /// What becomes one frame, and who waits for it.
-    struct Batch {
+    private struct Batch {
         let sequence: UInt64
         let changes: [JournalChange]
         var waiters: [Waiter]
     }
 
-    /// Slots that differ from what was sealed, each once, in the order of their first change.
-    var dirty: [UInt32] = []
-    /// What they encode to at most.
-    var dirtyBytes = 0
-    /// So many of them a scan of open work has brought into the index already.
-    var indexed = 0
-    /// Barriers that wait for the dirty slots.
-    var waiters: [Waiter] = []
-    /// Batches that can grow no more, in order: the first may be with the journal, those behind it wait for its sync.
-    var sealed: Deque<Batch> = []
-    var isInFlight = false
-    /// The frame that is being written and synced.
-    var frameInFlight: UInt64? { isInFlight ? sealed.first?.sequence : nil }
-    var nextSequence: UInt64 = 1
-    var syncedSequence: UInt64 = 0
-    /// Why the next segment's room is not ours; nil if it is.
-    var reserveFailure: EmbeddedError?
-    var isReserving = false
-    var reserveRetry: Int64 = .min
-    /// The first failure; final.
-    var failure: DurabilityFailure?
-}
+    /// Where the changes come from.
+    let cache: RecordCache
+    private let expiry: Expiry
+    private let writer: JournalWriter
+    private let ports: StorePorts
 
-extension EmbeddedStore {
-    /// Records that were committed and are not synced yet: what a crash would take back.
-    public var unsyncedRecords: Int { durability.sealed.reduce(durability.dirty.count) { $0 + $1.changes.count } }
+    /// Who waits for changes that are still in the cache.
+    private var waiters: [Waiter] = []
+    /// Batches that grow no more, in order. The first may be on its way to the disk; the others wait for its sync.
+    private var sealed: Deque<Batch> = []
+    private var isInFlight = false
+    private var nextSequence: UInt64
+    private var slowSyncs = SlowSyncs()
+    /// The last frame that is durable.
+    private(set) var syncedSequence: UInt64
+    /// Why nothing more becomes durable; nil as long as all is well. The first failure is final.
+    private(set) var failure: DurabilityFailure?
 
-    /// Why nothing more becomes durable; nil as long as all is well.
-    public var failure: DurabilityFailure? { durability.failure }
+    /// - Parameter lastSequence: the last frame of the journal.
+    init(_ cache: RecordCache, _ expiry: Expiry, _ writer: JournalWriter, lastSequence: UInt64, _ ports: StorePorts) {
+        self.cache = cache
+        self.expiry = expiry
+        self.writer = writer
+        self.ports = ports
+        nextSequence = lastSequence + 1
+        syncedSequence = lastSequence
+    }
 
-    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
-        if let failure = durability.failure {
+    /// The number of records that were committed and are not durable: what a crash would take back.
+    var unsyncedRecords: Int { sealed.reduce(cache.dirtyRecords) { $0 + $1.changes.count } }
+
+    /// Calls back once everything committed so far is durable; at once if it is.
+    func barrier(_ completion: @escaping Waiter) {
+        if let failure {
             completion(.failure(failure))
-        } else if !durability.dirty.isEmpty {
-            durability.waiters.append(completion)
-        } else if !durability.sealed.isEmpty {
-            durability.sealed[durability.sealed.count - 1].waiters.append(completion)
+        } else if cache.dirtyRecords > 0 {
+            waiters.append(completion)
+        } else if !sealed.isEmpty {
+            sealed[sealed.count - 1].waiters.append(completion)
         } else {
             completion(.success(()))
         }
     }
 
-    /// The owner's turn ends: what it committed goes to the journal, unless a sync is under way; then it follows that.
-    public func flush() {
-        evict()
-        guard !durability.isInFlight, durability.failure == nil else { return }
-        if durability.sealed.isEmpty { seal() }
-        guard let batch = durability.sealed.first else { return }
-        durability.isInFlight = true
-        lanes.perform(on: .journal) { [writer, metrics, changes = batch.changes, sequence = batch.sequence] in
-            writer.append(changes, sequence: sequence, syncSeconds: metrics.syncSeconds)
-        } then: { result in
-            self.appended(result)
-        }
-    }
-
-    /// What was committed so far becomes a frame: all of it or, after a crash, nothing. Later commits are in later frames.
+    /// Makes a batch of what was committed so far: a crash keeps all of it or nothing, and later commits are in later
+    /// frames.
     func seal() {
-        guard !durability.dirty.isEmpty else { return }
-        let changes = takeDirty(durability.nextSequence)
-        let waiters = durability.waiters
-        durability.waiters = []
+        guard cache.dirtyRecords > 0 else { return }
+        let (changes, expiring) = cache.takeChanges(for: nextSequence)
+        expiry.sealed(expiring)
+        let waiters = self.waiters
+        self.waiters = []
         if changes.isEmpty {
-            // Created and removed within one batch: there is nothing to write, but there may be something to wait for.
+            // Everything was created and removed since the last frame: nothing is written, but earlier frames may still
+            // be on their way.
             for waiter in waiters { barrier(waiter) }
             return
         }
-        durability.sealed.append(
-            Durability.Batch(sequence: durability.nextSequence, changes: changes, waiters: waiters))
-        durability.nextSequence += 1
+        sealed.append(Batch(sequence: nextSequence, changes: changes, waiters: waiters))
+        nextSequence += 1
     }
 
-    /// What the journal must say about each dirty slot. Open work that is gone leaves memory: absence says the same.
-    private func takeDirty(_ sequence: UInt64) -> [JournalChange] {
-        var changes: [JournalChange] = []
-        changes.reserveCapacity(durability.dirty.count)
-        for index in durability.dirty {
-            let slot = slots.pointer(index)
-            slot.pointee.isDirty = false
-            let exists = slot.pointee.record != nil
-            updateOpenWork(index)
-            if exists || slot.pointee.existsBelow {
-                changes.append(JournalChange(key: slot.pointee.key, record: slot.pointee.record))
-                if slot.pointee.key.member.isExpiring { expiring.appended() }
-                slot.pointee.sequence = sequence
-                slot.pointee.existsBelow = exists
+    /// Hands the next frame to the journal, if there is one and the disk is idle.
+    ///
+    /// - Parameter completion: called when the frame is durable; never if it fails.
+    func writeFrame(_ completion: @escaping (SyncedFrame) -> Void) {
+        guard !isInFlight, failure == nil else { return }
+        if sealed.isEmpty { seal() }
+        guard let batch = sealed.first else { return }
+        isInFlight = true
+        let syncSeconds = ports.metrics.syncSeconds
+        ports.lanes.perform(on: .journal) { [writer, changes = batch.changes, sequence = batch.sequence] in
+            writer.append(changes, sequence: sequence, syncSeconds: syncSeconds)
+        } then: { result in
+            switch result {
+            case .failure(let error): self.fail("the journal: \(error)")
+            case .success(let report): if let frame = self.synced(report) { completion(frame) }
             }
-            if !exists && slot.pointee.key.member.isOpenWork { slots.remove(index) }
-        }
-        durability.dirty.removeAll(keepingCapacity: true)
-        durability.dirtyBytes = 0
-        durability.indexed = 0
-        return changes
-    }
-
-    private func appended(_ result: Result<JournalWriter.Report, EmbeddedError>) {
-        switch result {
-        case .failure(let error):
-            fail("the journal: \(error)")
-        case .success(let report):
-            guard durability.isInFlight, let batch = durability.sealed.popFirst() else { return }
-            durability.isInFlight = false
-            durability.syncedSequence = batch.sequence
-            fold.appended(bytes: report.bytes)
-            metrics.journalRecords.increment(by: batch.changes.count)
-            metrics.journalBytes.increment(by: report.bytes)
-            if report.isSpareTaken { reserveSpace() }
-            updateAdmission()
-            // The disk first: the waiters' work joins the batch behind it.
-            flush()
-            for waiter in batch.waiters { waiter(.success(())) }
-            advance()
         }
     }
 
-    /// Nothing more becomes durable. Everybody who waits hears it, and everybody who asks later.
+    /// - Returns: nil if the store failed meanwhile.
+    private func synced(_ report: JournalWriter.Report) -> SyncedFrame? {
+        guard isInFlight, let batch = sealed.popFirst() else { return nil }
+        isInFlight = false
+        syncedSequence = batch.sequence
+        ports.metrics.journalRecords.increment(by: batch.changes.count)
+        ports.metrics.journalBytes.increment(by: report.bytes)
+        return SyncedFrame(bytes: report.bytes, isSpareTaken: report.isSpareTaken, waiters: batch.waiters)
+    }
+
+    /// Ends it: nothing more becomes durable. Everybody who waits is told, and everybody who asks later.
     func fail(_ reason: String) {
-        guard durability.failure == nil else { return }
+        guard failure == nil else { return }
         let failure = DurabilityFailure(reason: reason)
-        durability.failure = failure
-        let waiters = durability.sealed.flatMap(\.waiters) + durability.waiters
-        durability.isInFlight = false
-        durability.sealed = []
-        durability.waiters = []
-        updateAdmission()
+        self.failure = failure
+        let waiters = sealed.flatMap(\.waiters) + self.waiters
+        isInFlight = false
+        sealed = []
+        self.waiters = []
         for waiter in waiters { waiter(.failure(failure)) }
-        if closing?.isDrained == true { released(.failure(failure)) }
     }
 
-    // MARK: Room
-
-    /// Makes and reserves the next segment, and what is left of the current one.
-    func reserveSpace() {
-        // Once the store closes, the directory may soon be another process's.
-        guard !durability.isReserving, durability.failure == nil, closing == nil else { return }
-        durability.isReserving = true
-        lanes.perform(on: .journal) { [writer] in
-            writer.reserve()
-        } then: { failure in
-            self.durability.isReserving = false
-            self.durability.reserveFailure = failure
-            self.updateAdmission()
-            self.advance()
-        }
+    /// Warns of a disk that is slow. To be called every few milliseconds.
+    ///
+    /// - Parameter now: monotonic milliseconds.
+    func tick(_ now: Int64) {
+        let frame = isInFlight ? sealed.first?.sequence : nil
+        guard let (count, milliseconds) = slowSyncs.tick(now, frame: frame) else { return }
+        ports.events?.warning("The disk is slow", ["slowSyncs": "\(count)", "longestMilliseconds": "\(milliseconds)"])
     }
 }

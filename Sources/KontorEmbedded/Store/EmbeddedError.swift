@@ -1,4 +1,4 @@
-// The one error type of this layer: what the disk, the journal or the table said, with the place where it happened.
+// The error type of this target: what the disk, the journal or the table said, and where.
 
 #if canImport(Glibc)
     import Glibc
@@ -8,25 +8,26 @@
 
 /// Why the embedded store cannot start, or cannot go on.
 public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// No room (ENOSPC, EDQUOT, SQLITE_FULL). Told apart, because it can go away.
+    /// There is no room (ENOSPC, EDQUOT, SQLITE_FULL). A case of its own, because callers are told that.
     case diskFull(path: String)
     /// A system call failed.
     case system(call: String, path: String, code: Int32)
-    /// Stored bytes are not what was written, and it is not a torn tail: an operator must look.
+    /// Stored bytes are not what was written, and are not a frame that a crash has torn: an operator must look.
     case damage(file: String, offset: Int, reason: String)
     /// A later release wrote this.
     case newerFormat(file: String, version: UInt32)
     /// Another process owns the directory.
     case inUse(directory: String, pid: String)
-    /// What should be made is there already.
+    /// A file that should be made is there already.
     case exists(path: String)
-    /// A restore goes into a directory of its own.
+    /// A directory that a store should be restored to has other files; `name` is one of them.
     case notEmpty(directory: String, name: String)
-    /// A restore began and did not end: what is there is a part of a store.
+    /// A restore began and did not end: the directory has a part of a store.
     case unfinishedRestore(directory: String)
-    /// SQLite failed.
+    /// The table failed, for another reason than room or memory.
     case table(String)
 
+    /// The sentence that an operator reads.
     public var description: String {
         switch self {
         case .diskFull(let path): "no space left for \(path)"
@@ -45,12 +46,12 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension EmbeddedError {
-    /// Somebody removed the file, perhaps between a look at the directory and this.
+    /// Whether the file is not there, perhaps because somebody removed it since its name was read.
     var isMissingFile: Bool {
         if case .system(_, _, ENOENT) = self { true } else { false }
     }
 
-    /// Whether it goes away by itself: what the system has not now, it may have again.
+    /// Whether the failure may go away by itself: the system lacks room, descriptors or memory.
     var passes: Bool {
         switch self {
         case .diskFull, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true

@@ -1,202 +1,116 @@
-// The embedded store: records in memory, made durable by the journal, and moved to the table in the background. This file
-// has its state, and how records are loaded and committed; durability, folding and start are beside it.
+// The embedded store as the services see it, and how its parts work together: record cache, cold reads, group commit,
+// space reservation, fold and expiry.
 
 import KontorCore
 import KontorService
 
-/// One machine's store, in one directory that belongs to one process.
+/// One machine's store, in one directory that belongs to one process: records in memory, made durable by a journal, and
+/// moved to a table in the background.
 ///
-/// Everything runs on one serial domain; blocking work goes through ``Lanes``. The owner calls ``flush()`` at the end of each
-/// of its turns and ``tick(now:)`` every few milliseconds. A commit is visible at once and durable with the next barrier;
-/// what is committed becomes durable in the order in which it was committed.
-public final class EmbeddedStore: TurnedStore {
-    /// What the start did.
+/// Everything runs on one serial domain; blocking work goes through ``Lanes``. The owner calls ``flush()`` at the end
+/// of each of its turns and ``tick(now:wall:)`` every few milliseconds. A commit is visible at once and durable with
+/// the next barrier; what is committed becomes durable in the order in which it was committed.
+public final class EmbeddedStore {
+    /// What the start found and did.
     public let startReport: StartReport
 
-    let options: EmbeddedOptions
-    let lanes: any Lanes
+    let cache: RecordCache
     let table: any FoldedTable
-    let writer: JournalWriter
-    let folder: JournalFolder
-    let lock: any DirectoryLock
+    let groupCommit: GroupCommit
+    private let coldReads: ColdReads
+    private let reservation: SpaceReservation
+    private let expiry: Expiry
+    private let fold: FoldScheduler
 
-    let slots: SlotTable
-    var openWork: OpenWorkIndex
-    /// Distinguishes the versions of this process from those of all others.
-    private let nonce: UInt64
-    var versionCounter: UInt64
-    /// The version of a group that neither memory nor the table has. Changes when eviction forgets the version of a group
-    /// without a head, so that a commit decided before that cannot pass for one decided after it.
-    var absentVersion: UInt64 = 0
+    private let ports: StorePorts
+    private let lock: any DirectoryLock
+    private var isClosing = false
+    /// When the gauges are set again, in monotonic milliseconds.
+    private var nextGauges: Int64 = .min
 
-    var durability = Durability()
-    var fold: FoldProgress
-    var expiring: ExpiringRecords
-    /// At the last tick: wall clock, milliseconds since 1970.
-    var wall: Int64 = 0
-    var evictionHand = 0
-    var fruitlessVisits = 0
-    var closing: Closing?
-    public private(set) var admission: StoreTrouble?
-    /// The same, for the metrics.
-    private(set) var closedBy: StoreMetrics.ClosedBy?
-    let metrics: StoreMetrics
-    let events: (any EventLog)?
-    var slowSyncs = SlowSyncs()
-    var nextGauges: Int64 = .min
-
-    init(_ parts: Parts, metrics: StoreMetrics, events: (any EventLog)?) {
-        self.metrics = metrics
-        self.events = events
-        startReport = parts.report
-        options = parts.options
-        lanes = parts.lanes
-        table = parts.table
-        writer = parts.writer
-        folder = parts.folder
-        lock = parts.lock
-        slots = parts.memory.slots
-        openWork = parts.memory.openWork
-        versionCounter = parts.memory.versionCounter
-        nonce = parts.nonce
-        durability.nextSequence = parts.lastSequence + 1
-        durability.syncedSequence = parts.lastSequence
-        fold = FoldProgress(foldedThrough: parts.foldedThrough, unfoldedBytes: parts.report.bytesReplayed)
-        expiring = parts.expiring
-        durability.reserveFailure = parts.reserveFailure
-        updateAdmission()
+    init(_ started: StartedStore, _ options: EmbeddedOptions, _ lock: any DirectoryLock, _ ports: StorePorts) {
+        startReport = started.report
+        self.ports = ports
+        self.lock = lock
+        table = started.table
+        cache = started.cache
+        coldReads = ColdReads(into: cache, from: table, ports)
+        expiry = Expiry(
+            started.worker, inTable: started.expiringInTable, inJournal: started.report.expiringReplayed, ports)
+        groupCommit = GroupCommit(cache, expiry, started.writer, lastSequence: started.lastSequence, ports)
+        reservation = SpaceReservation(started.writer, failure: started.reserveFailure, ports)
+        let plan = FoldPlan(options, unfoldedBytes: started.report.bytesReplayed)
+        fold = FoldScheduler(plan, started.worker, expiry, groupCommit, ports)
     }
 
-    // MARK: Load
+    /// The number of records in memory, other than open work.
+    public var residentRecords: Int { cache.residentRecords }
 
+    /// Syncs everything, folds it, checkpoints the table and gives the directory back. Commits are refused from now on.
+    ///
+    /// - Parameter completion: is called once the directory is free; with a failure if it is not known what is durable.
+    public func close(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+        guard !isClosing else { return completion(.failure(DurabilityFailure(reason: "the store is closing"))) }
+        isClosing = true
+        fold.pause()
+        let ending = StoreEnding(lanes: ports.lanes, table: table, lock: lock, completion: completion)
+        barrier { [fold] result in
+            if case .failure = result { return ending.release(result) }
+            fold.finish { result in
+                if case .failure = result { return ending.release(result) }
+                ending.closeTable()
+            }
+        }
+        flush()
+    }
+
+    /// What happens when a frame has become durable.
+    private func didSync(_ frame: GroupCommit.SyncedFrame) {
+        fold.appended(bytes: frame.bytes)
+        // Once the store closes, the directory may soon be another process's.
+        if frame.isSpareTaken && !isClosing { reservation.reserve() }
+        // The disk first: the waiters' work joins the frame behind it.
+        flush()
+        for waiter in frame.waiters { waiter(.success(())) }
+        fold.advance()
+    }
+
+    /// Why new work is refused, for callers and for the metrics; nil if it is not.
+    private var refusal: (trouble: StoreTrouble, by: StoreMetrics.ClosedBy)? {
+        if let failure { return (.unreachable(failure.reason), .failed) }
+        if isClosing { return (Self.closingTrouble, .closing) }
+        if let shortage = reservation.failure ?? fold.shortage {
+            let trouble = StoreTrouble(shortage)
+            return (trouble, trouble == .diskFull ? .diskFull : .noResources)
+        }
+        return fold.isBehind ? (.unreachable("the table does not keep up with the journal"), .foldBehind) : nil
+    }
+
+    private static let closingTrouble = StoreTrouble.unreachable("the store is closing")
+
+    private func setGauges() {
+        ports.metrics.publish(
+            StoreMetrics.Gauges(
+                unfoldedBytes: fold.unfoldedBytes, unsyncedRecords: unsyncedRecords, residentRecords: residentRecords,
+                keptKeys: expiringRecords, openWork: cache.openWorkRecords(of:), closedBy: refusal?.by))
+    }
+}
+
+// MARK: The port
+
+extension EmbeddedStore: TurnedStore {
+    /// See ``RecordStore``. Calls back at once if everything is in memory.
     public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
-        var groups: [LoadedGroup] = []
-        groups.reserveCapacity(touches.count)
-        for touch in touches {
-            guard let group = resident(touch) else { return loadMissing(touches, completion) }
-            groups.append(group)
-        }
-        completion(.success(groups))
-    }
-
-    /// What a touch asks for, if all of it is in memory.
-    private func resident(_ touch: Touch) -> LoadedGroup? {
-        guard let head = residentSlot(touch.group, .head) else { return nil }
-        let version = version(head.pointee.version)
-        guard let member = touch.member else {
-            return LoadedGroup(version: version, head: head.pointee.record, member: nil)
-        }
-        if let slot = residentSlot(touch.group, member) {
-            return LoadedGroup(version: version, head: head.pointee.record, member: slot.pointee.record)
-        }
-        // Open work is always in memory: if it is not there, it does not exist.
-        return member.isOpenWork ? LoadedGroup(version: version, head: head.pointee.record, member: nil) : nil
-    }
-
-    private func residentSlot(_ group: GroupKey, _ member: Member) -> UnsafeMutablePointer<Slot>? {
-        guard let index = slots.find(group, member) else { return nil }
-        let slot = slots.pointer(index)
-        if slot.pointee.isLoading { return nil }
-        slot.pointee.isUsed = true
-        return slot
-    }
-
-    private func version(_ counter: UInt64) -> Version {
-        counter == 0 ? .absent : Version(writer: nonce, counter: counter)
-    }
-
-    func nextVersion() -> UInt64 {
-        versionCounter += 1
-        return versionCounter
-    }
-
-    /// Reads what is not in memory from the table, and begins again. What other loads read already is waited for, by the
-    /// order of the lane.
-    private func loadMissing(
-        _ touches: [Touch], _ completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
-    ) {
-        var missing: [RecordKey] = []
-        forEachSlotKey(of: touches) { key in
-            let index: UInt32
-            if let found = slots.find(key.group, key.member) {
-                index = found
-            } else {
-                index = slots.insert(key, nil, existsBelow: true)
-                slots.pointer(index).pointee.isLoading = true
-                missing.append(key)
-            }
-            // What is here must still be here when the rest is, or a small cache would never have all of it at a time.
-            slots.pointer(index).pointee.pins &+= 1
-        }
-        let keys = missing
-        metrics.cacheMisses.increment(by: keys.count)
-        lanes.perform(on: .read) { [table] in
-            Self.read(keys, from: table)
-        } then: { result in
-            self.unpin(touches)
+        if let groups = cache.load(touches) { return completion(.success(groups)) }
+        coldReads.fetch(touches) { result in
             switch result {
-            case .success(let records):
-                for (key, record) in zip(keys, records) { self.fill(key, record) }
-                self.fruitlessVisits = 0
-                self.load(touches, completion: completion)
-            case .failure(let error):
-                for key in keys { self.abandon(key) }
-                completion(.failure(.unreachable("\(error)")))
+            case .success: self.load(touches, completion: completion)
+            case .failure(let trouble): completion(.failure(trouble))
             }
         }
     }
 
-    /// The records of these touches that may be absent from memory.
-    private func forEachSlotKey(of touches: [Touch], _ body: (RecordKey) -> Void) {
-        for touch in touches {
-            body(RecordKey(touch.group, .head))
-            if let member = touch.member, !member.isOpenWork { body(RecordKey(touch.group, member)) }
-        }
-    }
-
-    private func unpin(_ touches: [Touch]) {
-        forEachSlotKey(of: touches) { key in
-            guard let index = slots.find(key.group, key.member), slots.pointer(index).pointee.pins > 0 else { return }
-            slots.pointer(index).pointee.pins -= 1
-        }
-    }
-
-    private static func read(
-        _ keys: [RecordKey], from table: any FoldedTable
-    ) -> Result<[Record?], EmbeddedError> {
-        do throws(EmbeddedError) {
-            if keys.isEmpty { return .success([]) }
-            let encoded = keys.map { TableKey($0) }
-            let order = encoded.indices.sorted { encoded[$0].bytes.lexicographicallyPrecedes(encoded[$1].bytes) }
-            let values = try table.read(order.map { encoded[$0] })
-            var records = [Record?](repeating: nil, count: keys.count)
-            for (place, value) in zip(order, values) {
-                records[place] = try value.map { value throws(EmbeddedError) in try Record(stored: value) }
-            }
-            return .success(records)
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    /// Puts what the table has into the cache, unless it was written meanwhile.
-    private func fill(_ key: RecordKey, _ record: Record?) {
-        guard let index = slots.find(key.group, key.member) else { return }
-        let slot = slots.pointer(index)
-        guard slot.pointee.isLoading else { return }
-        slot.pointee.isLoading = false
-        slot.pointee.record = record
-        slot.pointee.existsBelow = record != nil
-        if key.member == .head { slot.pointee.version = record == nil ? absentVersion : nextVersion() }
-    }
-
-    private func abandon(_ key: RecordKey) {
-        guard let index = slots.find(key.group, key.member), slots.pointer(index).pointee.isLoading else { return }
-        slots.remove(index)
-    }
-
-    // MARK: Commit
-
+    /// See ``RecordStore``. Calls back at once.
     public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
         var outcomes: [CommitOutcome] = []
         outcomes.reserveCapacity(changes.count)
@@ -205,86 +119,83 @@ public final class EmbeddedStore: TurnedStore {
     }
 
     private func commit(_ change: GroupChange) -> CommitOutcome {
-        if let failure = durability.failure { return .refused(.unreachable(failure.reason)) }
-        if closing != nil { return .refused(.unreachable("the store is closing")) }
-        // Whoever decided has loaded the head. If it was evicted since, its version is gone too: load again.
-        let group = change.group
-        guard let index = slots.find(group, .head) else { return .conflict }
-        let head = slots.pointer(index)
-        guard !head.pointee.isLoading, version(head.pointee.version) == change.expected,
-            change.absent.allSatisfy({ slots.find(group, $0).map { slots.pointer($0).pointee.record } == nil })
-        else { return .conflict }
-        change.draft.forEachChange { member, record in
-            if member == .head { set(index, record) } else { write(group, member, record) }
-        }
-        head.pointee.version = nextVersion()
+        if let failure { return .refused(.unreachable(failure.reason)) }
+        if isClosing { return .refused(Self.closingTrouble) }
+        let outcome = cache.commit(change)
         // Between two groups, never within one: a group is atomic.
-        if durability.dirtyBytes >= EmbeddedLimits.frameBytes { seal() }
-        return .committed
+        if cache.dirtyBytes >= EmbeddedLimits.frameBytes { groupCommit.seal() }
+        return outcome
     }
 
-    private func write(_ group: GroupKey, _ member: Member, _ record: Record?) {
-        if let found = slots.find(group, member) { return set(found, record) }
-        if member.isOpenWork && record == nil { return }
-        // Open work that is not in memory does not exist; of anything else that was not loaded nothing is known.
-        set(slots.insert(RecordKey(group, member), nil, existsBelow: !member.isOpenWork), record)
-    }
-
-    private func set(_ index: UInt32, _ record: Record?) {
-        let slot = slots.pointer(index)
-        let replaced = slot.pointee.record
-        slot.pointee.record = record
-        slot.pointee.isLoading = false
-        slot.pointee.isUsed = true
-        durability.dirtyBytes += record?.encodedBytesAtMost ?? 0
-        if slot.pointee.isDirty {
-            durability.dirtyBytes -= replaced?.encodedBytesAtMost ?? 0
-            // A scan may have passed this slot, and its next page must see the change.
-            if durability.indexed > 0 { updateOpenWork(index) }
-        } else {
-            slot.pointee.isDirty = true
-            durability.dirty.append(index)
-            durability.dirtyBytes += JournalFrame.changeHeaderBytes + slot.pointee.key.encodedBytesAtMost
-        }
-    }
-
-    // MARK: Scan and admission
-
+    /// See ``RecordStore``. Calls back at once: open work is always in memory.
     public func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
     ) {
-        // Each slot once, however many pages the scan has.
-        for index in durability.dirty[durability.indexed...] { updateOpenWork(index) }
-        durability.indexed = durability.dirty.count
-        completion(.success(openWork.page(kind, partition, after: cursor, in: slots)))
+        completion(.success(cache.openWorkPage(kind, partition: partition, after: cursor)))
     }
 
-    /// Brings the index up to date with a slot. Done when a batch ends, not at each commit: most sagas and holds begin and end
-    /// within one batch, and are never in the index.
-    func updateOpenWork(_ index: UInt32) {
-        let slot = slots.pointer(index)
-        guard slot.pointee.key.member.isOpenWork else { return }
-        if slot.pointee.record == nil {
-            openWork.remove(index, in: slots)
-        } else if slot.pointee.openBucket < 0 {
-            openWork.add(index, in: slots)
+    /// See ``RecordStore``. Calls back at once if everything is durable already.
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+        groupCommit.barrier(completion)
+    }
+
+    /// Ends the owner's turn: what it committed goes to the journal, or follows the sync that is under way.
+    public func flush() {
+        cache.evict()
+        groupCommit.writeFrame { frame in self.didSync(frame) }
+    }
+
+    /// Drives what happens by time. To be called about every 25 ms.
+    ///
+    /// - Parameters:
+    ///   - now: monotonic milliseconds.
+    ///   - wall: milliseconds since 1970: what expired by then may go.
+    public func tick(now: Int64, wall: Int64 = 0) {
+        groupCommit.tick(now)
+        if now >= nextGauges {
+            nextGauges = now + Limits.gaugeMilliseconds
+            setGauges()
+        }
+        if failure == nil && !isClosing { reservation.tick(now) }
+        fold.tick(now, wall: wall)
+    }
+
+    /// Why new work must not begin; nil if it may.
+    public var admission: StoreTrouble? { refusal?.trouble }
+
+    /// Why nothing more becomes durable; nil as long as all is well.
+    public var failure: DurabilityFailure? { groupCommit.failure }
+
+    /// The number of records that were committed and are not durable yet: what a crash would take back.
+    public var unsyncedRecords: Int { groupCommit.unsyncedRecords }
+
+    /// The number of idempotency keys, at most: changes that are not folded yet may be of the same key.
+    public var expiringRecords: Int { expiry.count }
+}
+
+/// Gives the directory back when the store ends, and tells whoever closed it.
+private struct StoreEnding {
+    let lanes: any Lanes
+    let table: any FoldedTable
+    let lock: any DirectoryLock
+    let completion: (Result<Void, DurabilityFailure>) -> Void
+
+    /// Waits for the lanes, so that nothing touches the directory once it belongs to somebody else.
+    func closeTable() {
+        lanes.perform(on: .journal) {
+        } then: {
+            lanes.perform(on: .read) { [table] in
+                table.close()
+            } then: {
+                release(.success(()))
+            }
         }
     }
 
-    func updateAdmission() {
-        if let failure = durability.failure {
-            (admission, closedBy) = (.unreachable(failure.reason), .failed)
-        } else if closing != nil {
-            (admission, closedBy) = (.unreachable("the store is closing"), .closing)
-        } else if let failure = durability.reserveFailure ?? fold.trouble {
-            admission = StoreTrouble(failure)
-            closedBy = admission == .diskFull ? .diskFull : .noResources
-        } else if fold.unfoldedBytes > options.unfoldedBytes {
-            (admission, closedBy) = (.unreachable("the table does not keep up with the journal"), .foldBehind)
-        } else {
-            (admission, closedBy) = (nil, nil)
-        }
+    func release(_ result: Result<Void, DurabilityFailure>) {
+        lock.release()
+        completion(result)
     }
 }
 
@@ -292,18 +203,5 @@ extension StoreTrouble {
     /// What a caller is told while this lasts.
     init(_ error: EmbeddedError) {
         if case .diskFull = error { self = .diskFull } else { self = .unreachable("\(error)") }
-    }
-}
-
-extension Record {
-    /// Decodes what the table has.
-    init(stored bytes: [UInt8]) throws(EmbeddedError) {
-        do throws(DecodingFailure) {
-            try self.init(decoding: bytes[...])
-        } catch .newerFormat(let version) {
-            throw .newerFormat(file: "table.sqlite", version: UInt32(version))
-        } catch {
-            throw .table("a record does not decode: \(error)")
-        }
     }
 }

@@ -1,5 +1,5 @@
-// What the embedded store counts: the journal's syncs, the fold, the cache, and why work is refused. What the names mean to an operator
-// is in docs/operating.md.
+// What the embedded store counts: the journal's syncs, the fold, the cache, and why work is refused. What the names
+// mean to an operator is in docs/operating.md.
 
 import CoreMetrics
 import KontorCore
@@ -15,7 +15,7 @@ public final class StoreMetrics: Sendable {
     private let openWork: [GroupKey.Kind: Gauge]
     private let closed: [ClosedBy: Gauge]
 
-    /// Why new work is refused.
+    /// Why new work is refused: the label of a gauge.
     enum ClosedBy: String, CaseIterable {
         case diskFull = "disk_full"
         case foldBehind = "fold_behind"
@@ -24,6 +24,7 @@ public final class StoreMetrics: Sendable {
         case failed, closing
     }
 
+    /// - Parameter factory: makes the instruments.
     public init(factory: any MetricsFactory = NOOPMetricsHandler.instance) {
         func timer(_ name: String) -> CoreMetrics.Timer { CoreMetrics.Timer(label: name, factory: factory) }
         func counter(_ name: String) -> Counter { Counter(label: name, factory: factory) }
@@ -48,14 +49,25 @@ public final class StoreMetrics: Sendable {
             uniqueKeysWithValues: ClosedBy.allCases.map { ($0, gauge("kontor_admission_closed", ("reason", $0.rawValue))) })
     }
 
+    /// What the gauges show.
+    struct Gauges {
+        let unfoldedBytes: Int
+        let unsyncedRecords: Int
+        let residentRecords: Int
+        let keptKeys: Int
+        let openWork: (GroupKey.Kind) -> Int
+        /// nil if new work is taken.
+        let closedBy: ClosedBy?
+    }
+
     /// Sets the gauges. To be called once a second.
-    func publish(_ store: EmbeddedStore) {
-        unfoldedBytes.record(store.fold.unfoldedBytes)
-        unsyncedRecords.record(store.unsyncedRecords)
-        residentRecords.record(store.residentRecords)
-        keptKeys.record(store.expiringRecords)
-        for (kind, gauge) in openWork { gauge.record(store.openWork.count(of: kind)) }
-        for (reason, gauge) in closed { gauge.record(store.closedBy == reason ? 1 : 0) }
+    func publish(_ gauges: Gauges) {
+        unfoldedBytes.record(gauges.unfoldedBytes)
+        unsyncedRecords.record(gauges.unsyncedRecords)
+        residentRecords.record(gauges.residentRecords)
+        keptKeys.record(gauges.keptKeys)
+        for (kind, gauge) in openWork { gauge.record(gauges.openWork(kind)) }
+        for (reason, gauge) in closed { gauge.record(gauges.closedBy == reason ? 1 : 0) }
     }
 }
 
@@ -68,39 +80,9 @@ extension CoreMetrics.Timer {
         return value
     }
 
+    /// Records the time since `start`.
     func recordNanoseconds(since start: ContinuousClock.Instant) {
         let (seconds, attoseconds) = (ContinuousClock.now - start).components
         recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
-}
-
-/// Tells when a sync takes long: not each time, and while it still runs. Confined to the store's serial domain.
-struct SlowSyncs {
-    private var began: Int64?
-    private var isCounted = false
-    private var untold = 0
-    private var longest: Int64 = 0
-    private var mayTell: Int64 = .min
-
-    /// To be called every few milliseconds.
-    ///
-    /// - Parameter frame: the one that is on its way to the disk; nil: none is.
-    /// - Returns: what to tell: how many syncs were slow since the last word, and how long the longest has taken so far, in milliseconds.
-    mutating func tick(_ now: Int64, frame: UInt64?) -> (count: Int, milliseconds: Int64)? {
-        if frame != current {
-            current = frame
-            began = frame == nil ? nil : now
-            isCounted = false
-        }
-        if let began, now - began >= EmbeddedLimits.slowSyncMilliseconds {
-            if !isCounted { untold += 1 }
-            isCounted = true
-            longest = max(longest, now - began)
-        }
-        guard untold > 0, now >= mayTell else { return nil }
-        defer { (untold, longest, mayTell) = (0, 0, now + EmbeddedLimits.slowSyncReminderMilliseconds) }
-        return (untold, longest)
-    }
-
-    private var current: UInt64?
 }

@@ -1,45 +1,39 @@
-// How a store starts: lock the directory, open the table, read its open work, replay the journal's tail, cut a torn end.
+// How a store starts: lock the directory, open the table, read its open work, replay the journal behind it, cut a torn
+// end.
 
 import KontorCore
 import KontorService
 
 /// What a start found and did.
 public struct StartReport: Sendable, Equatable {
-    /// Changes in the journal behind the table's position.
+    /// Changes in the journal that the table did not have.
     public var recordsReplayed = 0
+    /// The size of the frames with these changes.
     public var bytesReplayed = 0
-    /// Of a frame that was being written when the process ended; it was never acknowledged.
+    /// The size of a frame that was being written when the last process ended: it was never acknowledged, and is gone.
     public var tornBytesCut = 0
+    /// Records of open work in memory.
     public var openWorkRecords = 0
-    /// Of the records replayed: idempotency keys.
+    /// How many of the changes that were replayed are of idempotency keys.
     public var expiringReplayed = 0
+    /// How long the start took.
     public var milliseconds = 0
 }
 
 extension EmbeddedStore {
-    struct Parts {
-        let options: EmbeddedOptions
-        let lanes: any Lanes
-        let table: any FoldedTable
-        let writer: JournalWriter
-        let folder: JournalFolder
-        let lock: any DirectoryLock
-        let memory: StartMemory
-        let nonce: UInt64
-        let lastSequence: UInt64
-        let foldedThrough: UInt64
-        let expiring: ExpiringRecords
-        let reserveFailure: EmbeddedError?
-        let report: StartReport
-    }
-
     /// Opens a directory's store, or makes a new one if the directory is new or empty. Blocks.
     ///
     /// - Parameters:
-    ///   - random: names this process and a new store.
+    ///   - directory: is made if it is not there; what it lies in must be.
+    ///   - options: sizes and bounds.
     ///   - lanes: where blocking work goes from now on.
-    ///   - events: told what an operator should see.
-    /// - Throws: `inUse` if another process has it; `damage` and `newerFormat` with the file that an operator must look at.
+    ///   - random: names this process and a new store.
+    ///   - files: the disk.
+    ///   - tables: opens the directory's table, or makes it.
+    ///   - metrics: what the store counts.
+    ///   - events: told what an operator should see; nil: nobody is.
+    /// - Throws: `inUse` if another process has it; `damage` and `newerFormat` with the file that an operator must look
+    ///   at; `unfinishedRestore`; `diskFull`, `system` and `table` as they come.
     public static func open(
         _ directory: String, options: EmbeddedOptions = EmbeddedOptions(), lanes: any Lanes, random: any RandomSource,
         files: any FileSystem = PosixFileSystem(), tables: TableOpener = SQLiteTable.opener,
@@ -48,8 +42,9 @@ extension EmbeddedStore {
         try files.createDirectory(directory)
         let lock = try files.lock(directory)
         do throws(EmbeddedError) {
-            let start = Start(directory: directory, options: options, files: files, tables: tables)
-            return EmbeddedStore(try start.run(lanes, random, lock), metrics: metrics, events: events)
+            let start = StoreStart(directory: directory, options: options, files: files, tables: tables)
+            let ports = StorePorts(lanes: lanes, metrics: metrics, events: events)
+            return EmbeddedStore(try start.run(random), options, lock, ports)
         } catch {
             lock.release()
             throw error
@@ -57,76 +52,55 @@ extension EmbeddedStore {
     }
 }
 
-/// The memory that a start fills.
-struct StartMemory {
-    let slots: SlotTable
-    var openWork = OpenWorkIndex()
-    var versionCounter: UInt64 = 0
-
-    /// Takes a record as the table (`sequence` 0) or a frame has it; later ones replace earlier ones.
-    mutating func put(_ key: RecordKey, _ record: Record?, sequence: UInt64) {
-        let isOpenWork = key.member.isOpenWork
-        if let index = slots.find(key.group, key.member) {
-            let slot = slots.pointer(index)
-            if isOpenWork && record == nil {
-                openWork.remove(index, in: slots)
-                return slots.remove(index)
-            }
-            slot.pointee.record = record
-            slot.pointee.sequence = sequence
-            slot.pointee.existsBelow = record != nil
-        } else if !isOpenWork || record != nil {
-            let index = slots.insert(key, record, existsBelow: record != nil)
-            let slot = slots.pointer(index)
-            slot.pointee.sequence = sequence
-            if isOpenWork { openWork.add(index, in: slots) }
-            if key.member == .head {
-                versionCounter += 1
-                slot.pointee.version = versionCounter
-            }
-        }
-    }
+/// What a start hands to the store.
+struct StartedStore {
+    let cache: RecordCache
+    let table: any FoldedTable
+    let writer: JournalWriter
+    let worker: FoldWorker
+    /// The last frame of the journal.
+    let lastSequence: UInt64
+    let expiringInTable: Int
+    /// Why there is no room for the journal's next segment; nil if there is.
+    let reserveFailure: EmbeddedError?
+    let report: StartReport
 }
 
 /// The steps of a start.
-private struct Start {
+private struct StoreStart {
     let directory: String
     let options: EmbeddedOptions
     let files: any FileSystem
     let tables: TableOpener
     var paths: JournalPaths { JournalPaths(directory) }
 
-    func run(
-        _ lanes: any Lanes, _ random: any RandomSource, _ lock: any DirectoryLock
-    ) throws(EmbeddedError) -> EmbeddedStore.Parts {
+    func run(_ random: any RandomSource) throws(EmbeddedError) -> StartedStore {
         let clock = ContinuousClock()
         let began = clock.now
         let found = try findOrCreate(random)
         let position = try found?.position() ?? 0
-        var memory = StartMemory(slots: SlotTable())
+        let cache = RecordCache(bound: options.cacheRecords, foldedThrough: position, nonce: random.next() | 1)
         var report = StartReport()
-        if let found { try loadOpenWork(found, &memory) }
-        let end = try replay(behind: position, storeID: try found?.storeID(), &memory, &report)
+        if let found { try loadOpenWork(found, into: cache) }
+        let end = try replay(behind: position, storeID: try found?.storeID(), into: cache, &report)
         let table: any FoldedTable
         if let found { table = found } else { table = try tables.create(directory, end.storeID) }
         try cutTornTail(end, storeID: try table.storeID())
         report.tornBytesCut = end.tornBytes
-        report.openWorkRecords = memory.openWork.count
+        report.openWorkRecords = cache.openWorkRecords
         let writer = try JournalWriter(
             files: files, paths: paths, storeID: end.storeID,
             end: (end.segment, max(end.goodBytes, SegmentHeader.bytes)), segmentBytes: options.segmentBytes)
-        let folder = JournalFolder(
+        let worker = FoldWorker(
             files: files, paths: paths, table: table, from: end.start, sliceBytes: options.foldSliceBytes)
         report.milliseconds = Int((clock.now - began) / .milliseconds(1))
-        return EmbeddedStore.Parts(
-            options: options, lanes: lanes, table: table, writer: writer, folder: folder, lock: lock, memory: memory,
-            nonce: random.next() | 1, lastSequence: end.lastSequence, foldedThrough: position,
-            expiring: ExpiringRecords(inTable: try table.expiringCount(), inJournal: report.expiringReplayed),
-            reserveFailure: writer.reserve(), report: report)
+        return StartedStore(
+            cache: cache, table: table, writer: writer, worker: worker, lastSequence: end.lastSequence,
+            expiringInTable: try table.expiringCount(), reserveFailure: writer.reserve(), report: report)
     }
 
-    /// The table if there is one. A new directory gets its journal first, then its table: a table without a journal has
-    /// lost it.
+    /// The table; nil if there is none, because the directory is new. A new directory gets its journal first and then
+    /// its table, so a table without a journal means that the journal was lost.
     private func findOrCreate(_ random: any RandomSource) throws(EmbeddedError) -> (any FoldedTable)? {
         try files.createDirectory(paths.directory)
         try files.syncDirectory(directory)
@@ -142,10 +116,10 @@ private struct Start {
         return nil
     }
 
-    private func loadOpenWork(_ table: any FoldedTable, _ memory: inout StartMemory) throws(EmbeddedError) {
+    private func loadOpenWork(_ table: any FoldedTable, into cache: RecordCache) throws(EmbeddedError) {
         do {
             try table.forEachOpenWork { key, value in
-                memory.put(try RecordKey(decoding: key[...]), try Record(stored: value), sequence: 0)
+                cache.restore(try RecordKey(decoding: key[...]), try Record(stored: value), sequence: 0)
             }
         } catch let error as EmbeddedError {
             throw error
@@ -155,12 +129,12 @@ private struct Start {
     }
 
     private func replay(
-        behind position: UInt64, storeID: UInt64?, _ memory: inout StartMemory, _ report: inout StartReport
+        behind position: UInt64, storeID: UInt64?, into cache: RecordCache, _ report: inout StartReport
     ) throws(EmbeddedError) -> JournalEnd {
         let reader = JournalReader(files: files, paths: paths)
         let end = try reader.read(behind: position, storeID: storeID) { frame, bytes, path throws(EmbeddedError) in
             try frame.forEachChange(in: bytes, path) { key, record in
-                memory.put(key, record, sequence: frame.sequence)
+                cache.restore(key, record, sequence: frame.sequence)
                 if key.member.isExpiring { report.expiringReplayed += 1 }
                 report.recordsReplayed += 1
             }
@@ -170,7 +144,7 @@ private struct Start {
         return end
     }
 
-    /// Also syncs what a killed process had written and not synced: from now on it is built upon.
+    /// Removes a torn frame, and syncs what a killed process had written without a sync: from now on it is built upon.
     private func cutTornTail(_ end: JournalEnd, storeID: UInt64) throws(EmbeddedError) {
         let file = try files.open(paths.segment(end.segment), .append)
         if end.tornBytes > 0 { try file.truncate(to: end.goodBytes) }

@@ -5,12 +5,14 @@ import GRDBSQLite
 import KontorCore
 
 extension SQLiteTable {
+    /// See ``FoldedTable``.
     public func expiringCount() throws(EmbeddedError) -> Int {
-        try Self.failing(path) { try writer.inDatabase { Int(try Self.meta("expiring", $0)) } }
+        try TableConnection.translatingErrors(path) { try writer.inDatabase { Int(try SQLiteCall.meta("expiring", $0)) } }
     }
 
+    /// See ``FoldedTable``.
     public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
-        try Self.failing(path) {
+        try TableConnection.translatingErrors(path) {
             try writer.inDatabase { database in
                 var removed = 0
                 var left = 0
@@ -23,7 +25,7 @@ extension SQLiteTable {
                     try delete.execute(arguments: [now, bound])
                     removed = database.changesCount
                     if removed > 0 { try Self.addExpiring(-removed, database) }
-                    left = Int(try Self.meta("expiring", database))
+                    left = Int(try SQLiteCall.meta("expiring", database))
                     return .commit
                 }
                 return (removed, left)
@@ -31,6 +33,7 @@ extension SQLiteTable {
         }
     }
 
+    /// Writes the changes of a slice that belong to the expiring area.
     static func writeExpiring(_ slice: FoldSlice, _ database: Database) throws {
         guard slice.changes.contains(where: { $0.area == .expiring }) else { return }
         let update = try database.cachedStatement(
@@ -40,7 +43,7 @@ extension SQLiteTable {
             sql: "INSERT INTO expiring(key, value, expires) VALUES (?1, ?2, ?3)"
         ).sqliteStatement
         let delete = try database.cachedStatement(sql: "DELETE FROM expiring WHERE key = ?1").sqliteStatement
-        // The statements point into the slice's bytes; they must not when it is gone.
+        // The statements point into the slice's bytes, and must not do so when the slice is gone.
         defer {
             for statement in [update, insert, delete] {
                 sqlite3_reset(statement)
@@ -59,7 +62,7 @@ extension SQLiteTable {
                 guard let expires = Record.expiry(inEncoded: slice.bytes[value]) else {
                     throw EmbeddedError.table("an expiring record has no expiry")
                 }
-                // Nearly all are new; those that are not must not count twice.
+                // A record that is there already must not be counted twice.
                 for statement in [update, insert] {
                     try SQLiteCall.check(SQLiteCall.bind(statement, 1, bytes[change.key]), database)
                     try SQLiteCall.check(SQLiteCall.bind(statement, 2, bytes[value]), database)

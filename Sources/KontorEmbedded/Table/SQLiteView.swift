@@ -1,4 +1,5 @@
-// The table as somebody sees it who is not its owner: an audit, a backup, the doctor. Nothing is written, and no file is made.
+// The table as an audit, a backup or the doctor sees it, who are not its owners: nothing is written, and no file is
+// made.
 
 import GRDB
 
@@ -6,12 +7,13 @@ import GRDB
 struct SQLiteView {
     fileprivate let database: Database
 
-    /// A connection of its own to somebody's table, which writes nothing: not a byte, nor a file beside the table.
+    /// A connection that writes nothing: neither to the table nor a file beside it.
     struct Source {
         private let path: String
         private let files: any FileSystem
         private let connection: DatabaseQueue
-        /// There is no log: nobody uses the table, and it is read as a file that does not change.
+        /// Whether there is no write-ahead log: then nobody uses the table, and it is read as a file that does not
+        /// change.
         private let isImmutable: Bool
 
         init(_ path: String, _ files: any FileSystem) throws(EmbeddedError) {
@@ -30,16 +32,18 @@ struct SQLiteView {
             }
         }
 
-        /// A server that used the table has moved its position, but for one that only removed what had expired.
+        /// Throws if a server used the table meanwhile. That shows in its log or in its position, unless the server has
+        /// only removed what had expired, and ended.
         private func checkUnused(since view: SQLiteView) throws {
-            let now = try SQLiteView.connect(path, isImmutable: true).read { try SQLiteTable.meta("position", $0) }
+            let now = try SQLiteView.connect(path, isImmutable: true).read { try SQLiteCall.meta("position", $0) }
             if try !SQLiteView.hasNoLog(path, files) || now != view.meta("position") {
                 throw EmbeddedError.table("a server began to use \(path) while it was read: try again")
             }
         }
     }
 
-    /// SQLite makes the log and its index when it opens a table in WAL mode, unless it is told that the table is immutable.
+    /// Whether there is no write-ahead log. If there is none, SQLite would make it and its index when it opens the
+    /// table, unless it is told that the table is immutable.
     private static func hasNoLog(_ path: String, _ files: any FileSystem) throws(EmbeddedError) -> Bool {
         let (log, index) = (path + "-wal", path + "-shm")
         guard try files.exists(log) else { return true }
@@ -48,35 +52,38 @@ struct SQLiteView {
         throw .table("\(log) is there without \(index), as in an incomplete copy: `kontor serve` makes it again")
     }
 
-    /// `readonly_shm`: the index in memory is used as its owner keeps it, or made anew in private if it has none.
+    /// Opens the table. `readonly_shm` makes SQLite use the log's index as the owner keeps it, or a private one if
+    /// there is no owner.
     private static func connect(_ path: String, isImmutable: Bool) throws(EmbeddedError) -> DatabaseQueue {
-        // Without an authority of its own, a path that begins with two slashes would be taken for one.
+        // With an empty authority, because a path that begins with two slashes would be taken for one.
         var address = path.utf8.first == UInt8(ascii: "/") ? "file://" : "file:"
         for byte in path.utf8 {
             let isPlain = byte > 0x20 && byte < 0x7F && !"%?#".utf8.contains(byte)
             address += isPlain ? String(UnicodeScalar(byte)) : "%" + String(256 + Int(byte), radix: 16).dropFirst()
         }
         address += isImmutable ? "?immutable=1" : "?readonly_shm=1"
-        return try SQLiteTable.failing(path) {
-            let configuration = SQLiteTable.configuration(isReadOnly: true)
+        return try TableConnection.translatingErrors(path) {
+            let configuration = TableConnection.configuration(isReadOnly: true)
             let connection = try DatabaseQueue(path: address, configuration: configuration)
-            try SQLiteTable.checkFormat(connection, path)
+            try SQLiteSchema.checkFormat(connection, path)
             return connection
         }
     }
 
-    func meta(_ name: String) throws -> UInt64 { try SQLiteTable.meta(name, database) }
+    /// The number of this name in `meta`.
+    func meta(_ name: String) throws -> UInt64 { try SQLiteCall.meta(name, database) }
 
     /// All records, open work among them, in the order of their keys.
     func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
-        // A table that an older release made, and that no `serve` has opened since, has no expiring records.
+        // A table that an older release made has no expiring records until `serve` opens it.
         let areas = try TableArea.allCases.filter { try database.tableExists($0.table) }
         let sql = areas.map { "SELECT key, value FROM \($0.table)" }.joined(separator: " UNION ALL ") + " ORDER BY key"
-        try SQLiteTable.forEach(database, sql: sql, body)
+        try SQLiteCall.forEach(database, sql: sql, body)
     }
 }
 
 extension TableArea {
+    /// The name of the area's table in SQLite.
     var table: String {
         switch self {
         case .record: return "record"
