@@ -1,5 +1,5 @@
-// The property behind all others: after a power cut at any step the store is a prefix of what was committed, and the prefix
-// has everything whose barrier had completed.
+// The property behind all others: after a power cut at any step the store is a prefix of what was committed, and the
+// prefix has everything whose barrier had completed.
 
 import KontorCore
 import KontorService
@@ -10,7 +10,8 @@ import Testing
 
 @Suite("Crashes")
 struct CrashTests {
-    /// Batch `n` writes the number n to two items of its own and to one that all share, and moves a hold from n - 1 to n.
+    /// Batch `n` writes the number n to two items of its own and to one that all share, and moves a hold from n - 1 to
+    /// n.
     private func commit(_ number: Int, to world: World) throws {
         try world.write(item(number), [(.head, account(Int64(number)))])
         try world.write(item(1_000 + number), [(.head, account(Int64(number)))])
@@ -113,7 +114,7 @@ struct CrashTests {
         let world = try World()
         let random = SeededRandom(seed: 4)
         _ = try run(world, random, batches: 1...10)
-        let written = world.store.durability.syncedSequence
+        let written = world.store.groupCommit.syncedSequence
         try world.restart()
         #expect(try #require(try prefix(world, of: 10)) >= Int(written))
     }

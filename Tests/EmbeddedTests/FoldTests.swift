@@ -71,7 +71,7 @@ struct FoldTests {
         world.sync()
         world.rest()
         #expect(world.store.residentRecords == 0)
-        #expect(world.store.openWork.count == 10)
+        #expect(world.store.cache.openWorkRecords == 10)
         try world.restart()
         #expect(world.store.startReport.openWorkRecords == 10)
         #expect(world.store.startReport.recordsReplayed == 0)
@@ -222,7 +222,7 @@ struct FoldTests {
     func noMemory(code: ResultCode) throws {
         let world = try small()
         do throws(EmbeddedError) {
-            try SQLiteTable.failing("table") { throw DatabaseError(resultCode: code) }
+            try TableConnection.translatingErrors("table") { throw DatabaseError(resultCode: code) }
         } catch {
             world.table.failure = error
         }
@@ -302,7 +302,8 @@ struct FoldTests {
         #expect(try world.table.position() == 10)
     }
 
-    /// Found by the simulator: the head was evicted while the member was read, then the member while the head was, and so on.
+    /// Found by the simulator: the head was evicted while the member was read, then the member while the head was, and
+    /// so on.
     @Test("loads end, however small the cache is", arguments: [0, 1, 2, 10])
     func loadsWithoutRoom(cacheRecords: Int) throws {
         let world = try small(cacheRecords: cacheRecords)

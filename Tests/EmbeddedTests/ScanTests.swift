@@ -30,7 +30,7 @@ struct ScanTests {
         try world.write(item(1), [(.hold(saga(1)), nil)])
         #expect(try scan(world, item(1)) == [.hold(saga(2))])
         world.sync()
-        #expect(world.store.openWork.count == 1)
+        #expect(world.store.cache.openWorkRecords == 1)
     }
 
     @Test("a scan of all partitions during a large batch looks at each changed record once")

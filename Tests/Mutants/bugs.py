@@ -106,15 +106,17 @@ BUGS = [
     Bug("a hold that came late is never undone", SERVICE + "OrphanScan.swift",
         "        case .held where now > hold.expiry || isAbsurd(hold.expiry, now: now): break\n", ""),
     # The embedded store.
-    Bug("an answer does not wait for the sync", EMBEDDED + "EmbeddedStore+Durability.swift",
-        "            durability.waiters.append(completion)\n        } else if", "            completion(.success(()))\n        } else if"),
-    Bug("a frame is not synced", EMBEDDED + "JournalWriter.swift", "            try file.sync()\n            syncSeconds?", "            syncSeconds?"),
-    Bug("the next segment's name is not synced", EMBEDDED + "JournalWriter.swift", "        try directory.sync()\n        file = next\n", "        file = next\n"),
-    Bug("a failed sync is forgotten", EMBEDDED + "EmbeddedStore+Durability.swift",
-        "            fail(\"the journal: \\(error)\")\n",
-        "            _ = error; durability.isInFlight = false; durability.sealed.popFirst()?.waiters.forEach { $0(.success(())) }\n"),
-    Bug("a segment is deleted too early", EMBEDDED + "JournalFolder.swift", "where segment < position.segment {", "where segment <= position.segment {"),
-    Bug("the journal is deleted in spite of a checkpoint that failed", EMBEDDED + "JournalFolder.swift",
+    Bug("an answer does not wait for the sync", EMBEDDED + "Journal/GroupCommit.swift",
+        "            waiters.append(completion)\n        } else if", "            completion(.success(()))\n        } else if"),
+    Bug("a frame is not synced", EMBEDDED + "Journal/JournalWriter.swift", "            try file.sync()\n            syncSeconds?", "            syncSeconds?"),
+    Bug("the next segment's name is not synced", EMBEDDED + "Journal/JournalWriter.swift", "        try directory.sync()\n        file = next\n", "        file = next\n"),
+    Bug("a failed sync is forgotten", EMBEDDED + "Journal/GroupCommit.swift",
+        "            case .failure(let error): self.fail(\"the journal: \\(error)\")\n",
+        "            case .failure:\n"
+        "                self.isInFlight = false\n"
+        "                self.sealed.popFirst()?.waiters.forEach { $0(.success(())) }\n"),
+    Bug("a segment is deleted too early", EMBEDDED + "Fold/FoldWorker.swift", "where segment < position.segment {", "where segment <= position.segment {"),
+    Bug("the journal is deleted in spite of a checkpoint that failed", EMBEDDED + "Fold/FoldWorker.swift",
         "guard try table.checkpoint() else { return .success(false) }", "_ = try table.checkpoint()"),
     # The shared store, as the simulator has it: what one on Redis must do.
     Bug("versions are not compared", "Sources/KontorSimulation/MemoryStore.swift",

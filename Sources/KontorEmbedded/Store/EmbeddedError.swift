@@ -1,0 +1,61 @@
+// The error type of this target: what the disk, the journal or the table said, and where.
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Why the embedded store cannot start, or cannot go on.
+public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// There is no room (ENOSPC, EDQUOT, SQLITE_FULL). A case of its own, because callers are told that.
+    case diskFull(path: String)
+    /// A system call failed.
+    case system(call: String, path: String, code: Int32)
+    /// Stored bytes are not what was written, and are not a frame that a crash has torn: an operator must look.
+    case damage(file: String, offset: Int, reason: String)
+    /// A later release wrote this.
+    case newerFormat(file: String, version: UInt32)
+    /// Another process owns the directory.
+    case inUse(directory: String, pid: String)
+    /// A file that should be made is there already.
+    case exists(path: String)
+    /// A directory that a store should be restored to has other files; `name` is one of them.
+    case notEmpty(directory: String, name: String)
+    /// A restore began and did not end: the directory has a part of a store.
+    case unfinishedRestore(directory: String)
+    /// The table failed, for another reason than room or memory.
+    case table(String)
+
+    /// The sentence that an operator reads.
+    public var description: String {
+        switch self {
+        case .diskFull(let path): "no space left for \(path)"
+        case .system(let call, let path, let code): "\(call) failed with errno \(code) on \(path)"
+        case .damage(let file, let offset, let reason): "damage in \(file) at offset \(offset): \(reason)"
+        case .newerFormat(let file, let version): "\(file) has format \(version), written by a newer kontor"
+        case .inUse(let directory, let pid): "\(directory) is in use by process \(pid)"
+        case .exists(let path): "\(path) is there already, and is not overwritten"
+        case .notEmpty(let directory, let name):
+            "\(directory) is not empty (it has \(name)): a store is restored into a new or empty directory"
+        case .unfinishedRestore(let directory):
+            "\(directory) has an unfinished restore: run `kontor restore` on it again"
+        case .table(let message): "the table failed: \(message)"
+        }
+    }
+}
+
+extension EmbeddedError {
+    /// Whether the file is not there, perhaps because somebody removed it since its name was read.
+    var isMissingFile: Bool {
+        if case .system(_, _, ENOENT) = self { true } else { false }
+    }
+
+    /// Whether the failure may go away by itself: the system lacks room, descriptors or memory.
+    var passes: Bool {
+        switch self {
+        case .diskFull, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true
+        case .system, .damage, .newerFormat, .inUse, .exists, .notEmpty, .unfinishedRestore, .table: false
+        }
+    }
+}
