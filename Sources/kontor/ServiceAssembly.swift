@@ -10,6 +10,7 @@ import KontorService
 import Logging
 import NIOCore
 import NIOPosix
+import RedisClient
 
 /// One running service.
 ///
@@ -46,7 +47,7 @@ final class ServiceServer: @unchecked Sendable {
         metrics = ShopMetrics(factory: registry)
         events = LoggedEvents(logger)
         client = RedisClient(
-            RedisOptions(settings.store), on: eventLoop,
+            RedisOptions(settings.store, name: "kontor"), on: eventLoop,
             log: { [logger] message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
     }
 
@@ -92,13 +93,13 @@ final class ServiceServer: @unchecked Sendable {
     }
 
     /// Whether what is there is the shop's, and kept as it must be.
-    private func checkStore(_ completion: @escaping (Result<[UInt8], StoreRefusal>) -> Void) {
+    private func checkStore(_ completion: @escaping (Result<[UInt8], RedisStoreError>) -> Void) {
         RedisInspection.check(client, replicas: settings.replicas) { [self] result in
             if case .failure(let refusal) = result { return completion(.failure(refusal)) }
             RedisEpoch.read(client) { [self] result in
                 if case .success(let found) = result {
                     if let epoch, epoch != found {
-                        return completion(.failure(StoreRefusal(description: "The store is another shop's than it was.")))
+                        return completion(.failure(RedisStoreError(description: "The store is another shop's than it was.")))
                     }
                     epoch = found
                 }
@@ -138,9 +139,8 @@ final class ServiceServer: @unchecked Sendable {
     }
 
     private func shop(_ epoch: [UInt8], _ post: @escaping ShopLoop.Post) -> (Shop, RedisStore) {
-        var options = RedisStore.Options()
-        options.replicas = settings.replicas
-        let store = RedisStore(client, epoch: epoch, options: options, clock: clock, random: random, post: post)
+        let options = RedisStore.Options(epoch: epoch, replicas: settings.replicas)
+        let store = RedisStore(client, options: options, clock: clock, random: random, post: post)
         let neighbours = Neighbours(
             served: [settings.service.kind], stock: way(to: .item, post), payment: way(to: .user, post),
             orders: way(to: .order, post))

@@ -3,30 +3,30 @@
 import NIOCore
 import Testing
 
-@testable import KontorRedis
+@testable import RedisClient
 
 @Suite struct SlotTests {
     @Test func `the checksum is CRC-16 XMODEM`() {
-        #expect(RedisSlot.crc16([]) == 0)
-        #expect(RedisSlot.crc16("123456789".utf8) == 0x31C3)
-        #expect(RedisSlot.crc16("a".utf8) == 0x7C87)
+        #expect(HashSlot.crc16([]) == 0)
+        #expect(HashSlot.crc16("123456789".utf8) == 0x31C3)
+        #expect(HashSlot.crc16("a".utf8) == 0x7C87)
     }
 
     @Test(arguments: [("foo", 12_182), ("bar", 5_061), ("hello", 866), ("", 0), ("somekey", 11_058)])
     func `known keys have their slots`(key: String, slot: Int) {
-        #expect(RedisSlot.of(key.utf8) == slot)
+        #expect(HashSlot.of(key.utf8) == slot)
     }
 
     @Test(arguments: [
         ("{user1000}.following", "user1000"), ("foo{bar}{zap}", "bar"), ("foo{{bar}}zap", "{bar"), ("a{}b}", "a{}b}"),
     ])
     func `a hash tag stands for its key`(key: String, tag: String) {
-        #expect(RedisSlot.of(key.utf8) == Int(RedisSlot.crc16(tag.utf8)) % 16_384)
+        #expect(HashSlot.of(key.utf8) == Int(HashSlot.crc16(tag.utf8)) % 16_384)
     }
 
     @Test(arguments: ["foo{}{bar}", "foo{bar", "foo}bar{", "{}", "{"])
     func `an empty or open tag is none`(key: String) {
-        #expect(RedisSlot.of(key.utf8) == Int(RedisSlot.crc16(key.utf8)) % 16_384)
+        #expect(HashSlot.of(key.utf8) == Int(HashSlot.crc16(key.utf8)) % 16_384)
     }
 }
 
@@ -74,7 +74,7 @@ import Testing
 
     @Test func `the password is never shown`() throws {
         let url = try RedisURL("redis://user:secret@a:1")
-        let options = RedisOptions(url)
+        let options = RedisOptions(url, name: "test")
         var dumped = ""
         dump(url, to: &dumped)
         dump(options, to: &dumped)

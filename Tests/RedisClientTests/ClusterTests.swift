@@ -4,7 +4,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-@testable import KontorRedis
+@testable import RedisClient
 
 private let info = "$43\r\ncluster_state:ok\r\ncluster_current_epoch:1\r\n\r\n"
 
@@ -19,7 +19,7 @@ private final class Ports: Sendable {
         guard request.words[0] == "CLUSTER" else { return nil }
         if request.words[1] == "INFO" { return .reply(info) }
         let ports = value.withLock { $0 }
-        let width = RedisSlot.count / ports.count
+        let width = HashSlot.count / ports.count
         let ranges = ports.enumerated().map { index, port in
             "*3\r\n:\(index * width)\r\n:\((index + 1) * width - 1)\r\n*3\r\n$0\r\n\r\n:\(port)\r\n$2\r\nid\r\n"
         }
@@ -66,8 +66,8 @@ private final class Ports: Sendable {
         }
         ports.set([old.address.port])
         try withClient(old.options) { (client) throws in
-            let units = (1...3).map { [RedisCommand("SET", "a", "\($0)")] }
-            let outcomes = try client.sendAll(units, then: RedisCommand("WAIT", "1", "100"), key: "a")
+            let requests = (1...3).map { [RedisCommand("SET", "a", "\($0)")] }
+            let outcomes = try client.sendAll(requests, then: RedisCommand("WAIT", "1", "100"), key: "a")
             #expect(outcomes.map(\.replies) == [1, 2, 1].map { [.simple("OK"), .integer($0)] })
         }
         #expect(old.names == ["SET", "SET", "SET", "WAIT"])
@@ -102,7 +102,7 @@ private final class Ports: Sendable {
         #expect(old.names == ["SET", "WAIT", "SET", "WAIT"])
     }
 
-    @Test func `a unit for all masters reaches each, and reports each`() throws {
+    @Test func `a request for all masters reaches each, and reports each`() throws {
         let ports = Ports()
         let script: FakeServer.Script = { request in
             request.words[0] == "SCRIPT" ? .reply("+OK\r\n") : ports.answer(request)
@@ -120,7 +120,7 @@ private final class Ports: Sendable {
         #expect(first.names == ["SCRIPT"] && second.names == ["SCRIPT"])
     }
 
-    @Test func `each slot's units go to its master, and on to the next when the map changes`() throws {
+    @Test func `each slot's requests go to its master, and on to the next when the map changes`() throws {
         let ports = Ports()
         let script: FakeServer.Script = { $0.words[0] == "SET" ? .reply("+OK\r\n") : ports.answer($0) }
         let first = try FakeServer(script)

@@ -3,7 +3,7 @@
 import NIOCore
 import Testing
 
-@testable import KontorRedis
+@testable import RedisClient
 
 /// One reply of each kind, and what it means.
 private let corpus: [(String, RESPValue)] = [
@@ -91,13 +91,15 @@ private func decode(_ text: String, maximumBytes: Int = 4_096) throws -> [RESPVa
         "$99999999999999999999\r\n", "*9223372036854775807\r\n", "$9223372036854775807\r\n",
     ])
     func `what is no reply is refused`(text: String) {
-        #expect(throws: RESPError.self) { try decode(text) }
+        #expect(throws: RESPDecodingError.self) { try decode(text) }
     }
 
     @Test func `a reply is bounded in bytes, also over many elements`() throws {
         #expect(try decode("$4089\r\n\(String(repeating: "a", count: 4_087))\r\n".replacing("4089", with: "4087")).count == 1)
-        #expect(throws: RESPError.self) { try decode("$4090\r\n") }
-        #expect(throws: RESPError.self) { try decode("*300\r\n" + String(repeating: "+abcdefghijklmno\r\n", count: 300)) }
+        #expect(throws: RESPDecodingError.self) { try decode("$4090\r\n") }
+        #expect(throws: RESPDecodingError.self) {
+            try decode("*300\r\n" + String(repeating: "+abcdefghijklmno\r\n", count: 300))
+        }
         // The bound is for each reply, not for the connection.
         #expect(try decode(String(repeating: "+abcdefghijklmno\r\n", count: 3_000)).count == 3_000)
     }
@@ -107,16 +109,18 @@ private func decode(_ text: String, maximumBytes: Int = 4_096) throws -> [RESPVa
         var few = ByteBuffer(string: "*2\r\n*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n")
         #expect(try decoder.next(from: &few) != nil)
         var many = ByteBuffer(string: "*2\r\n*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n*5\r\n")
-        #expect(throws: RESPError.self) { try decoder.next(from: &many) }
+        #expect(throws: RESPDecodingError.self) { try decoder.next(from: &many) }
         var pairs = ByteBuffer(string: "%6\r\n")
-        #expect(throws: RESPError.self) { try RESPDecoder(maximumElements: 10).decodingOnce(&pairs) }
-        let depth = RedisLimits.replyDepth
+        #expect(throws: RESPDecodingError.self) { try RESPDecoder(maximumElements: 10).decodingOnce(&pairs) }
+        let depth = RedisClientLimits.replyDepth
         #expect(try decode(String(repeating: "*1\r\n", count: depth) + ":1\r\n").count == 1)
-        #expect(throws: RESPError.self) { try decode(String(repeating: "*1\r\n", count: depth + 1)) }
-        let line = String(repeating: "a", count: RedisLimits.replyLineBytes)
+        #expect(throws: RESPDecodingError.self) { try decode(String(repeating: "*1\r\n", count: depth + 1)) }
+        let line = String(repeating: "a", count: RedisClientLimits.replyLineBytes)
         #expect(try decode("+\(line)\r\n", maximumBytes: 1_000_000).count == 1)
-        #expect(throws: RESPError.self) { try decode("+\(line)a", maximumBytes: 1_000_000) }
-        #expect(throws: RESPError.self) { try decode(String(repeating: "|0\r\n", count: 300_000), maximumBytes: 10_000_000) }
+        #expect(throws: RESPDecodingError.self) { try decode("+\(line)a", maximumBytes: 1_000_000) }
+        #expect(throws: RESPDecodingError.self) {
+            try decode(String(repeating: "|0\r\n", count: 300_000), maximumBytes: 10_000_000)
+        }
     }
 
     @Test func `random and damaged bytes end in replies or a refusal, never in a trap`() {

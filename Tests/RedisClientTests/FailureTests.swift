@@ -1,9 +1,9 @@
-// What a unit comes to when servers refuse, redirect, fall silent or vanish: done, not sent, or unknown.
+// What a request comes to when servers refuse, redirect, fall silent or vanish: done, not sent, or unknown.
 
 import NIOCore
 import Testing
 
-@testable import KontorRedis
+@testable import RedisClient
 
 /// Patience that tests can wait for.
 private func impatient(_ options: RedisOptions) -> RedisOptions {
@@ -17,7 +17,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         "LOADING Redis is loading", "TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served", "READONLY You can't",
         "MASTERDOWN Link with MASTER is down", "MOVED 15495 :1",
     ])
-    func `a unit that was refused for now is sent again whole`(error: String) throws {
+    func `a request that was refused for now is sent again whole`(error: String) throws {
         let turns = Turns()
         let server = try FakeServer { request in
             switch request.words[0] {
@@ -32,7 +32,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         #expect(server.names == Array(repeating: ["SET", "WAIT"], count: 4).flatMap { $0 })
     }
 
-    @Test func `a unit that is refused until its deadline is not sent`() throws {
+    @Test func `a request that is refused until its deadline is not sent`() throws {
         let server = try FakeServer { $0.words[0] == "SET" ? .reply("-LOADING Redis is loading\r\n") : nil }
         try withClient(server.options) { (client) throws in
             #expect(try client.send("SET", "a", "1", seconds: 0.1) == .failure(.notSent("LOADING Redis is loading")))
@@ -108,8 +108,8 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         var options = server.options
         options.maximumReplyBytes = 4_096
         try withClient(options) { (client) throws in
-            let units = ["a", "long", "b"].map { [RedisCommand("GET", $0)] }
-            let outcomes = try client.sendAll(units, lane: .reads)
+            let requests = ["a", "long", "b"].map { [RedisCommand("GET", $0)] }
+            let outcomes = try client.sendAll(requests, lane: .reads)
             #expect(outcomes[0].replies != nil && outcomes[1].isNotSent && outcomes[2].replies != nil)
         }
     }
@@ -117,7 +117,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
     @Test func `what is sent while there is no connection waits for it, in bounds`() throws {
         let server = try FakeServer { $0.words[0] == "SET" ? .reply("+OK\r\n") : nil }
         var options = server.options
-        options.maximumHeldUnits = 10
+        options.maximumHeldRequests = 10
         try withClient(options) { (client) throws in
             let outcomes = try client.sendAll(Array(repeating: [RedisCommand("SET", "a", "1")], count: 12), key: "a")
             #expect(outcomes.filter { $0 == .success(ok()) }.count == 10)
@@ -126,7 +126,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         #expect(Set(server.requests.map(\.connection)).count == 1)
     }
 
-    @Test func `a unit that waits for a server that is gone is not sent`() throws {
+    @Test func `a request that waits for a server that is gone is not sent`() throws {
         let server = try FakeServer { _ in nil }
         let client = try TestClient(server.options)
         try client.start()
@@ -139,7 +139,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
     @Test func `a client without a server says why it has not started`() throws {
         let server = try FakeServer { $0.words[0] == "HELLO" ? .reply("-WRONGPASS invalid\r\n") : nil }
         let client = try TestClient(server.options)
-        let failure = try #require(throws: RedisFailure.self) { try client.start(seconds: 1) }
+        let failure = try #require(throws: RedisClientError.self) { try client.start(seconds: 1) }
         #expect(failure.reason.contains("WRONGPASS"))
         #expect(try client.send("GET", "a", seconds: 0.05).isNotSent)
         try client.close()
@@ -184,7 +184,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         #expect(Set(server.requests.map(\.connection)).count == 2)
     }
 
-    @Test func `units that end together are all told, also if the first one's owner closes the client`() throws {
+    @Test func `requests that end together are all told, also if the first one's owner closes the client`() throws {
         let server = try FakeServer { request in
             switch request.words[0] {
             case "SET": .reply("+OK\r\n")

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-@testable import KontorRedis
+@testable import RedisClient
 
 /// What the scripted server does about a command.
 enum FakeAnswer {
@@ -61,7 +61,7 @@ final class FakeServer: Sendable {
         address = RedisAddress(host: "127.0.0.1", port: channel.localAddress?.port ?? 0)
     }
 
-    var options: RedisOptions { RedisOptions(seeds: [address]) }
+    var options: RedisOptions { RedisOptions(seeds: [address], name: "test") }
 
     func stop() throws { try channel.close().wait() }
 

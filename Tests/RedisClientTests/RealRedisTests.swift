@@ -5,7 +5,7 @@ import NIOCore
 import RedisSupport
 import Testing
 
-@testable import KontorRedis
+@testable import RedisClient
 
 private let isRedisInstalled = FileManager.default.isExecutableFile(atPath: "/usr/bin/redis-server")
 
@@ -18,17 +18,17 @@ private let isRedisInstalled = FileManager.default.isExecutableFile(atPath: "/us
         options.password = "s3cret"
         try withClient(options) { (client) throws in
             #expect(try !client.loop.submit { client.client.value.isCluster }.wait())
-            let units = (0..<10_000).map { [RedisCommand("INCR", "counter"), RedisCommand("ECHO", "\($0)")] }
-            let outcomes = try client.sendAll(units)
+            let requests = (0..<10_000).map { [RedisCommand("INCR", "counter"), RedisCommand("ECHO", "\($0)")] }
+            let outcomes = try client.sendAll(requests)
             for (index, outcome) in outcomes.enumerated() {
                 #expect(outcome.replies?.map(\.int) == [Int64(index + 1), Int64(index)])
             }
             let names = try client.send("CLIENT", "LIST").replies?.first?.string ?? ""
-            #expect(names.contains("name=kontor") && names.contains("user=shop") && names.contains("resp=3"))
+            #expect(names.contains("name=test") && names.contains("user=shop") && names.contains("resp=3"))
         }
         options.password = "wrong"
         let stranger = try TestClient(options)
-        let failure = try #require(throws: RedisFailure.self) { try stranger.start(seconds: 1) }
+        let failure = try #require(throws: RedisClientError.self) { try stranger.start(seconds: 1) }
         #expect(failure.reason.contains("WRONGPASS"))
         try stranger.close()
     }
@@ -111,14 +111,14 @@ private let isRedisInstalled = FileManager.default.isExecutableFile(atPath: "/us
         options.tls = RedisTLS(authorityFile: server.directory.appending(path: "cert.pem").path)
         try withClient(options) { (client) throws in
             #expect(try client.send("SET", "a", "1") == .success([.simple("OK")]))
-            let units = (0..<1_000).map { _ in [RedisCommand("INCR", "a")] }
-            #expect(try client.sendAll(units).last?.replies?.first?.int == 1_001)
+            let requests = (0..<1_000).map { _ in [RedisCommand("INCR", "a")] }
+            #expect(try client.sendAll(requests).last?.replies?.first?.int == 1_001)
         }
         options.seeds = [RedisAddress(host: "localhost", port: server.tlsPort)]
         try withClient(options) { (client) throws in #expect(try client.send("GET", "a").replies?.first?.int == 1_001) }
         options.tls = RedisTLS()
         let stranger = try TestClient(options)
-        let failure = try #require(throws: RedisFailure.self) { try stranger.start(seconds: 1) }
+        let failure = try #require(throws: RedisClientError.self) { try stranger.start(seconds: 1) }
         #expect(failure.reason.contains("CERTIFICATE_VERIFY_FAILED"))
         try stranger.close()
     }

@@ -3,7 +3,7 @@
 import NIOCore
 import Testing
 
-@testable import KontorRedis
+@testable import RedisClient
 
 private let asked = RedisAddress(host: "here", port: 1)
 
@@ -17,20 +17,20 @@ private func info(_ state: String = "ok", epoch: Int = 3) -> RESPValue {
     bulk("cluster_enabled:1\r\ncluster_state:\(state)\r\ncluster_current_epoch:\(epoch)\r\n")
 }
 
-private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
-    let size = RedisSlot.count / halves.count
+private func map(_ halves: [String], epoch: Int = 3) -> NodeReport {
+    let size = HashSlot.count / halves.count
     let entries = halves.enumerated().map { index, host in
         RESPValue.array([
             .integer(Int64(index * size)), .integer(Int64((index + 1) * size - 1)), node(bulk(host), 7_000),
             node(bulk(host + "-replica"), 7_001),
         ])
     }
-    return ClusterFinding(info: info(epoch: epoch), slots: .array(entries), asked: asked)
+    return NodeReport(info: info(epoch: epoch), slots: .array(entries), asked: asked)
 }
 
-@Suite struct RefusalTests {
+@Suite struct RetryableErrorTests {
     @Test(arguments: [
-        ("MOVED 3999 127.0.0.1:6381", RedisRefusal.moved(slot: 3_999, to: RedisAddress(host: "127.0.0.1", port: 6_381))),
+        ("MOVED 3999 127.0.0.1:6381", RetryableError.moved(slot: 3_999, to: RedisAddress(host: "127.0.0.1", port: 6_381))),
         ("MOVED 0 :6381", .moved(slot: 0, to: RedisAddress(host: "here", port: 6_381))),
         ("MOVED 16383 ::1:6381", .moved(slot: 16_383, to: RedisAddress(host: "::1", port: 6_381))),
         ("MOVED 16383 [::1]:6381", .moved(slot: 16_383, to: RedisAddress(host: "::1", port: 6_381))),
@@ -41,21 +41,21 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
         ("MASTERDOWN Link", .busy("MASTERDOWN Link")), ("CLUSTERDOWN The", .misplaced("CLUSTERDOWN The")),
         ("READONLY You", .misplaced("READONLY You")),
     ])
-    func `an error that means not executed is known`(error: String, refusal: RedisRefusal) {
-        #expect(RedisRefusal(error, asked: asked) == refusal)
+    func `an error that means not executed is known`(error: String, meaning: RetryableError) {
+        #expect(RetryableError(error, from: asked) == meaning)
     }
 
     @Test(arguments: ["", "ERR x", "NOSCRIPT No", "OOM x", "MOVEDX 1 a:1", "moved 1 a:1", "UNBLOCKED force"])
     func `every other error is a reply`(error: String) {
-        #expect(RedisRefusal(error, asked: asked) == nil)
+        #expect(RetryableError(error, from: asked) == nil)
     }
 
     @Test func `writes stand or fall with their first command, reads with any`() {
         let late: [RESPValue] = [.simple("OK"), .error("TRYAGAIN x")]
-        #expect(RedisRefusal.of(late, lane: .writes, asked: asked) == nil)
-        #expect(RedisRefusal.of(late, lane: .reads, asked: asked) == .busy("TRYAGAIN x"))
-        #expect(RedisRefusal.of(late.reversed(), lane: .writes, asked: asked) == .busy("TRYAGAIN x"))
-        #expect(RedisRefusal.of([], lane: .writes, asked: asked) == nil)
+        #expect(RetryableError.decisive(in: late, lane: .writes, from: asked) == nil)
+        #expect(RetryableError.decisive(in: late, lane: .reads, from: asked) == .busy("TRYAGAIN x"))
+        #expect(RetryableError.decisive(in: late.reversed(), lane: .writes, from: asked) == .busy("TRYAGAIN x"))
+        #expect(RetryableError.decisive(in: [], lane: .writes, from: asked) == nil)
     }
 }
 
@@ -69,7 +69,7 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
             ]),
             .array([.integer(300), .integer(16_383), node(bulk("::1"), 7_004, [.array([bulk("ip"), bulk("x")])])]),
         ])
-        guard case .cluster(let map) = ClusterFinding(info: info(), slots: slots, asked: asked) else {
+        guard case .cluster(let map) = NodeReport(info: info(), slots: slots, asked: asked) else {
             Issue.record("it is no cluster")
             return
         }
@@ -91,11 +91,11 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
             .array([.array([.integer(0), .integer(1), node(bulk("a"), 65_536)])]),
             .array([.array([.integer(0), .integer(1), node(bulk("?"), 1)])]),
         ]
-        for slots in malformed { #expect(ClusterFinding(info: info(), slots: slots, asked: asked).isUnfit, "\(slots)") }
-        #expect(ClusterFinding(info: info("fail"), slots: good, asked: asked).isUnfit)
-        #expect(ClusterFinding(info: .error("LOADING x"), slots: good, asked: asked).isUnfit)
-        #expect(ClusterFinding(info: .null, slots: good, asked: asked).isUnfit)
-        #expect(!ClusterFinding(info: info(), slots: good, asked: asked).isUnfit)
+        for slots in malformed { #expect(NodeReport(info: info(), slots: slots, asked: asked).isUnusable, "\(slots)") }
+        #expect(NodeReport(info: info("fail"), slots: good, asked: asked).isUnusable)
+        #expect(NodeReport(info: .error("LOADING x"), slots: good, asked: asked).isUnusable)
+        #expect(NodeReport(info: .null, slots: good, asked: asked).isUnusable)
+        #expect(!NodeReport(info: info(), slots: good, asked: asked).isUnusable)
     }
 
     @Test func `maps that have not heard of the latest failover are believed only from the third on`() {
@@ -113,7 +113,7 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
     @Test func `a store does not change its form`() {
         var alone = RedisTopology()
         let disabled = RESPValue.error("ERR This instance has cluster support disabled")
-        #expect(alone.learn(ClusterFinding(info: disabled, slots: disabled, asked: asked), from: asked).isChange)
+        #expect(alone.learn(NodeReport(info: disabled, slots: disabled, asked: asked), from: asked).isChange)
         #expect(alone.masters == [asked] && alone.owner(of: 77) == asked && !alone.isCluster)
         #expect(alone.learn(map(["a"]), from: asked).isRefusal)
         let isNews = alone.move(1, to: RedisAddress(host: "x", port: 1))
@@ -140,7 +140,7 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
 @Suite struct PauseTests {
     @Test func `pauses double up to a cap, with full jitter`() {
         var asked: [Int64] = []
-        let backoff = RedisBackoff(baseMilliseconds: 10, capMilliseconds: 200) { bound in
+        let backoff = Backoff(baseMilliseconds: 10, capMilliseconds: 200) { bound in
             asked.append(bound)
             return bound / 2
         }
@@ -151,17 +151,17 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
     @Test func `the slot map is asked for at most so often`() throws {
         var schedule = DiscoverySchedule()
         let begin = NIODeadline.uptimeNanoseconds(1_000_000_000)
-        #expect(schedule.want(now: begin) == begin)
-        #expect(schedule.want(now: begin) == nil)
-        #expect(schedule.asked(now: begin) { _ in 0 } == begin + .milliseconds(RedisLimits.refreshMilliseconds))
-        schedule.settle()
-        #expect(schedule.want(now: begin + .milliseconds(1)) == begin + .milliseconds(RedisLimits.refreshMilliseconds))
+        #expect(schedule.begin(now: begin) == begin)
+        #expect(schedule.begin(now: begin) == nil)
+        #expect(schedule.didAsk(now: begin) { _ in 0 } == begin + .milliseconds(RedisClientLimits.refreshMilliseconds))
+        schedule.end()
+        #expect(schedule.begin(now: begin + .milliseconds(1)) == begin + .milliseconds(RedisClientLimits.refreshMilliseconds))
     }
 }
 
 @Suite struct HandshakeTests {
     private func options() -> RedisOptions {
-        var options = RedisOptions(seeds: [asked])
+        var options = RedisOptions(seeds: [asked], name: "test")
         options.user = "u"
         options.password = "secret"
         return options
@@ -169,14 +169,14 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
 
     @Test func `one command logs in and names the connection`() {
         var handshake = RedisHandshake(options())
-        let expected = RedisCommand("HELLO", "3", "AUTH", "u", "secret", "SETNAME", "kontor")
+        let expected = RedisCommand("HELLO", "3", "AUTH", "u", "secret", "SETNAME", "test")
         #expect(handshake.opening.encoded == expected.encoded)
         guard case .done = handshake.receive(.map([])) else {
             Issue.record("it is not done")
             return
         }
-        var anonymous = RedisHandshake(RedisOptions(seeds: [asked]))
-        #expect(anonymous.opening.encoded == RedisCommand("HELLO", "3", "SETNAME", "kontor").encoded)
+        var anonymous = RedisHandshake(RedisOptions(seeds: [asked], name: "test"))
+        #expect(anonymous.opening.encoded == RedisCommand("HELLO", "3", "SETNAME", "test").encoded)
         guard case .failed("NOAUTH x") = anonymous.receive(.error("NOAUTH x")) else {
             Issue.record("it has not failed")
             return
@@ -191,7 +191,7 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
             Issue.record("it does not fall back")
             return
         }
-        let expected = [RedisCommand("AUTH", "u", "secret"), RedisCommand("CLIENT", "SETNAME", "kontor")]
+        let expected = [RedisCommand("AUTH", "u", "secret"), RedisCommand("CLIENT", "SETNAME", "test")]
         #expect(commands.map(\.encoded) == expected.map(\.encoded))
         var refused = RedisHandshake(options())
         _ = refused.receive(.error("NOPROTO x"))
@@ -202,9 +202,9 @@ private func map(_ halves: [String], epoch: Int = 3) -> ClusterFinding {
     }
 }
 
-extension ClusterFinding {
-    fileprivate var isUnfit: Bool {
-        if case .unfit = self { return true }
+extension NodeReport {
+    fileprivate var isUnusable: Bool {
+        if case .unusable = self { return true }
         return false
     }
 }

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-@testable import KontorRedis
+@testable import RedisClient
 
 /// The loops outlive their tests: starting threads for each would be most of the work.
 let testLoops = MultiThreadedEventLoopGroup(numberOfThreads: 2)
@@ -14,7 +14,7 @@ struct TestFailure: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-typealias Outcome = Result<[RESPValue], RedisFailure>
+typealias Outcome = Result<[RESPValue], RedisClientError>
 
 /// Sends from any thread to a client on a loop.
 struct TestClient: Sendable {
@@ -50,24 +50,24 @@ struct TestClient: Sendable {
         try started.futureResult.within(seconds: seconds + 10).wait()
     }
 
-    /// Sends units in one turn of the event loop.
+    /// Sends requests in one turn of the event loop.
     func sendAll(
-        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes,
+        _ requests: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes,
         seconds: Double = 10
     ) throws -> [Outcome] {
-        try begin(units, then: trailer, key: key, lane: lane, seconds: seconds).within(seconds: 30).wait()
+        try begin(requests, then: trailer, key: key, lane: lane, seconds: seconds).within(seconds: 30).wait()
     }
 
     func begin(
-        _ units: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes,
+        _ requests: [[RedisCommand]], then trailer: RedisCommand? = nil, key: String = "", lane: RedisLane = .writes,
         seconds: Double = 10
     ) -> EventLoopFuture<[Outcome]> {
-        let promises = units.map { _ in loop.makePromise(of: Outcome.self) }
+        let promises = requests.map { _ in loop.makePromise(of: Outcome.self) }
         loop.execute {
             let client = client.value
             let deadline = NIODeadline.now() + .milliseconds(Int64(seconds * 1_000))
-            for (unit, promise) in zip(units, promises) {
-                client.send(unit, then: trailer, slot: client.slot(of: key.utf8), lane: lane, deadline: deadline) {
+            for (request, promise) in zip(requests, promises) {
+                client.send(request, then: trailer, slot: HashSlot.of(key.utf8), lane: lane, deadline: deadline) {
                     promise.succeed($0)
                 }
             }
@@ -75,7 +75,7 @@ struct TestClient: Sendable {
         return EventLoopFuture.whenAllSucceed(promises.map(\.futureResult), on: loop)
     }
 
-    /// Sends one command as a unit.
+    /// Sends one command as a request.
     func send(_ words: String..., lane: RedisLane = .writes, seconds: Double = 10) throws -> Outcome {
         let command = RedisCommand(words[0], arguments: Array(words.dropFirst()))
         return try sendAll([[command]], key: words.count > 1 ? words[1] : "", lane: lane, seconds: seconds)[0]
@@ -126,7 +126,7 @@ extension EventLoopFuture where Value: Sendable {
     }
 }
 
-extension Result where Success == [RESPValue], Failure == RedisFailure {
+extension Result where Success == [RESPValue], Failure == RedisClientError {
     var replies: [RESPValue]? { try? get() }
 
     var isUnknown: Bool {

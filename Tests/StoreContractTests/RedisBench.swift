@@ -5,19 +5,21 @@ import KontorRedis
 import KontorService
 import NIOCore
 import NIOPosix
+import RedisClient
+import RedisSupport
 
 /// A server, a client, and a store of an initialized shop.
 ///
 /// `@unchecked Sendable`: client and store are used on the event loop alone.
-public final class RedisBench: @unchecked Sendable {
-    public let server: RedisServer
+final class RedisBench: @unchecked Sendable {
+    let server: RedisServer
     private let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
     private var client: RedisClient?
     private var store: RedisStore?
     /// Called on the event loop behind each completion of the store.
-    public var didComplete: (() -> Void)?
+    var didComplete: (() -> Void)?
 
-    public init(isCluster: Bool, clock: any ShopClock, random: any RandomSource) throws {
+    init(isCluster: Bool, clock: any ShopClock, random: any RandomSource) throws {
         server = try RedisServer.ofStore(isCluster: isCluster)
         try server.start()
         let options = server.options
@@ -30,7 +32,7 @@ public final class RedisBench: @unchecked Sendable {
                 if case .failure(let failure) = result { return done(.failure(failure)) }
                 RedisEpoch.initialize([client], epoch: epoch) { [self] result in
                     store = RedisStore(
-                        client, epoch: epoch, options: RedisStore.Options(), clock: handover.clock, random: handover.random
+                        client, options: RedisStore.Options(epoch: epoch), clock: handover.clock, random: handover.random
                     ) { [weak self] work in
                         work()
                         self?.didComplete?()
@@ -42,7 +44,7 @@ public final class RedisBench: @unchecked Sendable {
     }
 
     /// Calls the store on its event loop, and waits for what it calls back with.
-    public func call<Value>(_ body: @escaping (RedisStore, @escaping (Value) -> Void) -> Void) throws -> Value {
+    func call<Value>(_ body: @escaping (RedisStore, @escaping (Value) -> Void) -> Void) throws -> Value {
         let call = Call(body)
         return try wait { [self] (done: @escaping (Result<Box<Value>, any Error>) -> Void) in
             guard let store else { return done(.failure(NoStore())) }

@@ -1,9 +1,10 @@
-// One call of the commit script: its keys and arguments, encoded as they are found.
+// One call of the commit script: its keys and arguments, encoded while the changes are looked through.
 
 import KontorCore
 import KontorService
+import RedisClient
 
-/// Changes of groups, in the form that ``CommitScript`` takes.
+/// Changes of groups in the form that ``CommitScript`` takes.
 struct CommitCall {
     private var groups = 0
     private var heads = RedisArguments()
@@ -11,9 +12,12 @@ struct CommitCall {
     private var otherKeys = RedisArguments()
     private var arguments = RedisArguments()
 
+    /// Adds a change.
+    ///
     /// - Parameters:
-    ///   - version: that the group will have.
-    ///   - now: wall clock, in milliseconds; for what expires.
+    ///   - partition: The partition of the group.
+    ///   - version: The version that the group will have.
+    ///   - now: The wall clock in milliseconds, for records that expire.
     mutating func add(_ change: GroupChange, _ partition: Int, _ version: Version, now: Int64) {
         let head = RedisKeys.head(change.group, partition)
         var changedHead: Record??
@@ -47,7 +51,9 @@ struct CommitCall {
         }
     }
 
-    /// What is written where the group's head is.
+    /// How the group's head is written, in the script's letters, and the bytes that are written.
+    ///
+    /// - Parameter head: nil if the change leaves the head as it is.
     private func mode(of change: GroupChange, head: Record??, _ version: Version) -> (mode: String, value: [UInt8]) {
         let bytes = RecordBytes.bytes(version)
         switch head {
@@ -59,7 +65,7 @@ struct CommitCall {
         }
     }
 
-    /// What happens to a member's record, in the script's letters.
+    /// How a member's record is written, in the script's letters.
     private func how(_ member: Member, _ record: Record?, now: Int64) -> String {
         let open = !member.isOpenWork ? "." : record?.isLock == true ? "+" : "-"
         guard let record else { return "d" + open }
@@ -67,9 +73,11 @@ struct CommitCall {
         return "s\(open)\(max(1, end - now))"
     }
 
+    /// The command that makes the call.
+    ///
     /// - Parameters:
-    ///   - key: where the epoch is.
-    ///   - isLoaded: whether the server has the script.
+    ///   - key: The key of the epoch.
+    ///   - isLoaded: Whether the server has the script. If not, its source goes along.
     func command(epoch: [UInt8], key: String, isLoaded: Bool) -> RedisCommand {
         let keys = 1 + heads.count + newMembers.count + otherKeys.count
         let bytes = [heads, newMembers, otherKeys, arguments].reduce(epoch.count + key.utf8.count + 128) { $0 + $1.byteCount }

@@ -1,10 +1,12 @@
-// The one script: for each group, compare its version, then write. All that it decides is whether a version is the expected one.
+// The one script that Redis runs for us: for each group it compares the version, then it writes. Nothing else is
+// decided there.
 
 import Crypto
 
-/// Runs on the server as one step. A group is written whole or not at all: all are compared before the first write, and nothing between
-/// the writes can fail: what Redis may refuse, for lack of memory or of a permission, it refuses at the first write, which is the `MSET`. A call from Lua costs more than most commands
-/// do, so what can be is read by one `MGET` and written by one `MSET`.
+/// Commits changes of groups. Redis runs it as one step, and writes a group whole or not at all: all groups are
+/// compared before the first write, and no later write can fail. What Redis may refuse, for lack of memory or of a
+/// permission, it refuses at the first write, which is the `MSET`. A call from Lua costs more than most commands do, so
+/// as much as possible is read by one `MGET` and written by one `MSET`.
 ///
 ///     KEYS  epoch, the groups' heads, the members that must be new (group by group),
 ///           then for each group: [index of open work,] the other members
@@ -12,22 +14,26 @@ import Crypto
 ///           then for each group: expected version (empty: absent), mode, head, number of new members, of other ones,
 ///           then for each member: how, value
 ///
-/// - mode: `v` writes the version in front of the head that is there; `h` writes version and head; `e` the version of a group without
-///   a head, for a day. With an `x` behind it the group has an index among its keys.
-/// - how: `s` sets, `d` deletes; then `+` adds it to the index, `-` takes it out, `.` does neither; then the milliseconds it stays,
-///   or nothing.
+/// - mode: `v` puts the version in front of the head that is there; `h` writes version and head; `e` writes the version
+///   of a group without a head, to be kept for a day. An `x` behind it says that the group's index of open work is
+///   among its keys.
+/// - how: `s` sets the record, `d` deletes it; then `+` adds it to the index, `-` takes it out, `.` does neither; then
+///   the milliseconds after which Redis deletes it, or nothing.
 ///
-/// Numbers are written as strings: Lua's are doubles, and printing one costs Redis more than the command. Lists go in parts because
-/// Lua's stack ends at 8,000. Of several changes of one group in a call one is written: the others have met another version then.
+/// Numbers are passed as strings: Lua's are doubles, and printing one costs Redis more than the command. Lists are
+/// unpacked in parts because Lua's stack has room for 8,000 values. If a call has several changes of one group, one of
+/// them is written: the others meet another version then.
 ///
-/// Returns a `1` for each group that was written, and a `0` for each that met another version or a member that was to be new.
+/// Returns a `1` for each group that was written, and a `0` for each that met another version or a member that was to
+/// be new.
 enum CommitScript {
-    /// SHA-1 in hexadecimal: how the server names it.
+    /// The SHA-1 of the source in hexadecimal: the script's name on the server.
     static let digest = Insecure.SHA1.hash(data: Array(source.utf8)).map { byte in
         let digits = String(byte, radix: 16)
         return digits.count == 1 ? "0" + digits : digits
     }.joined()
 
+    /// The script in Lua.
     static let source = """
         local call, sub, byte = redis.call, string.sub, string.byte
         local groups, reads = tonumber(ARGV[2]), tonumber(ARGV[3])

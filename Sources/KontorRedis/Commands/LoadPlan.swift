@@ -2,17 +2,23 @@
 
 import KontorCore
 import KontorService
+import RedisClient
 
-/// Reads the epoch, and of each touch the head and the member. A head that several touches need is read once.
+/// Reads the epoch, and for each touch its group's head and its member. A head that several touches need is read once.
 struct LoadPlan {
+    /// Where the values of a touch are in the reply.
     private struct Place {
         let head: Int
+        /// nil: the touch is of the head alone.
         let member: Int?
     }
 
     private var names: [String]
     private var places: [Place] = []
 
+    /// - Parameters:
+    ///   - touches: Each with the partition of its group.
+    ///   - partition: The partition whose copy of the epoch is read.
     init(_ touches: [(touch: Touch, partition: Int)], epoch partition: Int) {
         names = [RedisKeys.epoch(partition)]
         var heads: [GroupKey: Int] = [:]
@@ -34,12 +40,14 @@ struct LoadPlan {
         }
     }
 
+    /// The `MGET`.
     var command: RedisCommand {
         var command = RedisCommand("MGET", argumentCount: names.count)
         for name in names { command.append(name) }
         return command
     }
 
+    /// What the reply says about the touches, in their order. Throws if it cannot be read, or is of another shop.
     func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreTrouble) -> [LoadedGroup] {
         guard let values = replies.first?.elements, values.count == names.count else { throw RedisStore.unreadable("MGET") }
         guard values[0].octets == epoch else { throw .unreachable(RedisEpoch.foreign) }
@@ -56,44 +64,5 @@ struct LoadPlan {
             groups.append(group)
         }
         return groups
-    }
-}
-
-extension RESPValue {
-    /// The bytes of a string, to keep; nil for all else.
-    var octets: [UInt8]? { bytes.map { Array($0.readableBytesView) } }
-}
-
-/// Records and versions as Redis has them.
-enum RecordBytes {
-    private static let versionBytes = 16
-
-    static func bytes(_ record: Record) -> [UInt8] {
-        var writer = ByteWriter()
-        record.encode(into: &writer)
-        return writer.bytes
-    }
-
-    /// Empty for a group that is absent.
-    static func bytes(_ version: Version) -> [UInt8] {
-        if version == .absent { return [] }
-        var writer = ByteWriter()
-        writer.fixed(version.writer)
-        writer.fixed(version.counter)
-        return writer.bytes
-    }
-
-    static func record(_ bytes: ArraySlice<UInt8>, _ name: String) throws(StoreTrouble) -> Record {
-        do { return try Record(decoding: bytes) } catch { throw .unreachable("\(name) cannot be read: \(error)") }
-    }
-
-    static func head(_ bytes: [UInt8], _ name: String) throws(StoreTrouble) -> (Version, Record?) {
-        do {
-            var reader = ByteReader(bytes)
-            let version = Version(writer: try reader.fixed(UInt64.self), counter: try reader.fixed(UInt64.self))
-            return (version, reader.isAtEnd ? nil : try Record(decoding: bytes[versionBytes...]))
-        } catch {
-            throw .unreachable("\(name) cannot be read: \(error)")
-        }
     }
 }

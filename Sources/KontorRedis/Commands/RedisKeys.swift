@@ -1,7 +1,8 @@
-// Where records lie in Redis: readable keys, and hash tags that put a whole partition into one slot.
+// The keys of records in Redis: they are readable, and their hash tags put a whole partition into one hash slot.
 
 import KontorCore
 import KontorService
+import RedisClient
 
 /// The keys of one store.
 ///
@@ -10,30 +11,36 @@ import KontorService
 ///     {tag}order:77/saga                  its running checkout
 ///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
 ///     {tag}epoch                          which shop this is
+///     {tag}fence                          empty: is written for the replication barrier
 ///
-/// The tag is that of the id's partition (``Partition``), so that a group, the index of its open work and the epoch are in one slot,
-/// and one script can write them together. The tags are chosen so that partitions are spread evenly over the slots.
+/// The tag is that of the id's partition (``Partition``). So a group, the index of its open work and the epoch are in
+/// one hash slot, and one script can write them together. The tags are chosen so that partitions are spread evenly over
+/// the slots.
 enum RedisKeys {
-    /// Of each partition, in braces.
+    /// The hash tag of each partition, in braces.
     static let tags: [String] = (0..<Partition.count).map { partition in
-        let width = RedisSlot.count / Partition.count
+        let width = HashSlot.count / Partition.count
         var number = 0
-        while RedisSlot.of(Array("\(number)".utf8)) / width != partition { number += 1 }
+        while HashSlot.of(Array("\(number)".utf8)) / width != partition { number += 1 }
         return "{\(number)}"
     }
 
-    /// Where the partitions are.
-    static let slots: [Int] = tags.map { RedisSlot.of(Array($0.utf8)) }
+    /// The hash slot of each partition.
+    static let slots: [Int] = tags.map { HashSlot.of(Array($0.utf8)) }
 
+    /// The key of a partition's copy of the epoch.
     static func epoch(_ partition: Int) -> String { tags[partition] + "epoch" }
+    /// The key of the index of a partition's open work.
     static func open(_ kind: GroupKey.Kind, _ partition: Int) -> String { tags[partition] + "open:" + kind.name }
-    /// Written before answers that only read, where replicas must have what was read.
-    static func fence(_ partition: Int) -> String { tags[partition] + "fence" }
+    /// The key that ``ReplicationBarrier`` writes. Its name in Redis is older than the barrier's.
+    static func replicationBarrier(_ partition: Int) -> String { tags[partition] + "fence" }
 
+    /// The key of a group's head.
     static func head(_ group: GroupKey, _ partition: Int) -> String {
         tags[partition] + group.kind.name + ":" + group.id.text
     }
 
+    /// The key of a member of the group with this head.
     static func member(_ member: Member, ofHead head: String) -> String {
         switch member {
         case .head: return head
@@ -46,7 +53,7 @@ enum RedisKeys {
         }
     }
 
-    /// What a key names; nil if it is not a record's.
+    /// The record that a key is for; nil if it is no record's key.
     static func record(_ key: String) -> RecordKey? {
         guard let brace = key.firstIndex(of: "}") else { return nil }
         let path = key[key.index(after: brace)...]

@@ -1,182 +1,107 @@
-// Which shop a store belongs to: one random id in every partition of all stores of a shop, written once, when all of them are empty. A
+// The epoch of a shop: one random id in every partition of all its stores, written once, when all of them are empty. A
 // Redis that has lost its data comes back without it, and is never served from.
 
 import KontorCore
 import KontorService
 import NIOCore
-
-/// Why a store is not served from, or not initialized; in words for operators.
-public struct StoreRefusal: Error, Hashable, Sendable, CustomStringConvertible {
-    public let description: String
-    /// It may be otherwise soon: nothing was found out.
-    public let isTransient: Bool
-
-    public init(description: String, isTransient: Bool = false) {
-        self.description = description
-        self.isTransient = isTransient
-    }
-}
+import RedisClient
 
 /// Reads and writes epochs.
 public enum RedisEpoch {
-    /// How the trouble begins that says that a store is not ours (any more).
+    /// The beginning of the error that says that a store does not have the shop's epoch (any more).
     static let foreign = "EPOCH this is not the store that was initialized"
 
-    /// Behind an epoch that is not yet in all stores: nothing is served, and a repeated initialization goes on.
-    private static let pendingMark = UInt8(ascii: "?")
-
-    /// What a store has of epochs.
-    struct Findings {
-        /// Different ones, without the mark.
-        var epochs: Set<[UInt8]> = []
-        var pendingPartitions = 0
-        var partitionsWithout = 0
-        /// Keys that are no epochs.
-        var otherKeys = 0
-    }
-
-    /// Reads the store's epoch: the same one in every partition, so that no master has lost its data.
-    public static func read(_ client: RedisClient, completion: @escaping (Result<[UInt8], StoreRefusal>) -> Void) {
+    /// Reads the epoch of a store that may be served from.
+    ///
+    /// - Parameter completion: Gets an error if the epoch is not the same one in every partition.
+    public static func read(_ client: RedisClient, completion: @escaping (Result<[UInt8], RedisStoreError>) -> Void) {
         find(client) { result in
-            completion(
-                result.flatMap { findings in
-                    if findings.epochs.isEmpty {
-                        return .failure(
-                            StoreRefusal(
-                                description: """
-                                    The store is not initialized. If it is new: kontor init --store ... with the stores of all three \
-                                    services. If it had data, it has lost them: restore them, and do not initialize it.
-                                    """))
-                    }
-                    if findings.pendingPartitions > 0 {
-                        return .failure(
-                            StoreRefusal(
-                                description:
-                                    "The store is initialized in part: repeat kontor init with the stores of all three services."
-                            ))
-                    }
-                    guard findings.partitionsWithout == 0, findings.epochs.count == 1, let epoch = findings.epochs.first else {
-                        return .failure(
-                            StoreRefusal(
-                                description: """
-                                    A part of the store has lost its data: \(findings.partitionsWithout) of \(Partition.count) \
-                                    partitions are without the shop's epoch, and \(findings.epochs.count) epochs are there. Restore the \
-                                    data of the masters concerned.
-                                    """))
-                    }
-                    return .success(epoch)
-                })
+            completion(result.flatMap { found in Result { () throws(RedisStoreError) in try found.epoch() } })
         }
     }
 
-    /// Writes one epoch to all stores if all are empty; does nothing if all bear the same one; else refuses.
+    /// Writes one epoch to all stores if all are empty; does nothing if all have the same one; refuses otherwise.
     ///
-    /// It is done in two steps, first an epoch with a mark in all stores, then without it. So a repetition after a crash can go on, and a
-    /// store that was complete and has lost its data is told from one that was never reached.
-    /// - Returns: true if it wrote anything.
+    /// There are two steps: first all stores get the epoch with a mark, then all get it without. So a repetition after
+    /// a crash can go on, and a store that was complete and has lost its data is told from one that was never reached.
+    ///
+    /// - Parameter completion: Gets true if anything was written.
     public static func initialize(
-        _ clients: [RedisClient], epoch: [UInt8], completion: @escaping (Result<Bool, StoreRefusal>) -> Void
+        _ clients: [RedisClient], epoch: [UInt8], completion: @escaping (Result<Bool, RedisStoreError>) -> Void
     ) {
-        gather(clients) { result in
-            switch result {
-            case .failure(let refusal): completion(.failure(refusal))
-            case .success(let findings):
-                let epochs = findings.reduce(into: Set<[UInt8]>()) { $0.formUnion($1.epochs) }
-                let isEverywhere = epochs.count == 1 && findings.allSatisfy { $0.partitionsWithout == 0 }
-                let isPending = findings.contains { $0.pendingPartitions > 0 }
-                if isEverywhere, !isPending { return completion(.success(false)) }
-                let isFinalSomewhere = findings.contains { $0.partitionsWithout + $0.pendingPartitions < Partition.count }
-                guard epochs.count <= 1, isEverywhere || !isFinalSomewhere,
-                    isEverywhere || findings.allSatisfy({ $0.otherKeys == 0 })
-                else {
-                    return completion(.failure(refusal(of: findings)))
+        find(clients[...]) { result in
+            do throws(RedisStoreError) {
+                guard case .write(let known) = try EpochFindings.initialization(of: result.get()) else {
+                    return completion(.success(false))
                 }
-                let epoch = epochs.first ?? epoch
-                write(epoch + [pendingMark], onlyIfAbsent: true, to: clients[...]) { result in
-                    if case .failure(let refusal) = result { return completion(.failure(refusal)) }
-                    finish(clients, epoch, completion: completion)
+                let epoch = known ?? epoch
+                write(epoch + [EpochFindings.pendingMark], onlyIfAbsent: true, to: clients[...]) { result in
+                    if case .failure(let error) = result { return completion(.failure(error)) }
+                    removeMark(clients, epoch, completion: completion)
                 }
+            } catch {
+                completion(.failure(error))
             }
         }
     }
 
-    /// Takes the mark away, if it was this initialization that set it: another one may have run at the same time.
-    private static func finish(
-        _ clients: [RedisClient], _ epoch: [UInt8], completion: @escaping (Result<Bool, StoreRefusal>) -> Void
+    /// Takes the mark away if all partitions have this epoch: another initialization may have run at the same time.
+    private static func removeMark(
+        _ clients: [RedisClient], _ epoch: [UInt8], completion: @escaping (Result<Bool, RedisStoreError>) -> Void
     ) {
-        gather(clients) { result in
+        find(clients[...]) { result in
             switch result {
-            case .failure(let refusal): completion(.failure(refusal))
-            case .success(let findings):
-                guard findings.allSatisfy({ $0.epochs == [epoch] && $0.partitionsWithout == 0 }) else {
-                    return completion(
-                        .failure(
-                            StoreRefusal(description: "Somebody else initializes these stores. Repeat it when that has ended."))
-                    )
+            case .failure(let error): completion(.failure(error))
+            case .success(let stores):
+                guard stores.allSatisfy({ $0.isEverywhere(epoch) }) else {
+                    let text = "Somebody else initializes these stores. Repeat it when that has ended."
+                    return completion(.failure(RedisStoreError(description: text)))
                 }
                 write(epoch, onlyIfAbsent: false, to: clients[...]) { completion($0.map { true }) }
             }
         }
     }
 
-    private static func refusal(of findings: [Findings]) -> StoreRefusal {
-        let states = findings.enumerated().map { number, found in
-            "store \(number + 1) has \(found.otherKeys) keys, \(found.epochs.count) epochs, and \(found.partitionsWithout) "
-                + "partitions without one"
-        }
-        return StoreRefusal(
-            description: """
-                Not initialized, and nothing was changed: the stores are neither all empty nor all of the same shop (\
-                \(states.joined(separator: "; "))). If one of them has lost its data, restore them.
-                """)
-    }
-
-    private static func gather(
-        _ clients: [RedisClient], completion: @escaping (Result<[Findings], StoreRefusal>) -> Void
+    /// Looks at one store after the other.
+    private static func find(
+        _ clients: ArraySlice<RedisClient>, found: [EpochFindings] = [],
+        completion: @escaping (Result<[EpochFindings], RedisStoreError>) -> Void
     ) {
-        var found: [Findings] = []
-        func next(_ rest: ArraySlice<RedisClient>) {
-            guard let client = rest.first else { return completion(.success(found)) }
-            find(client) { result in
-                switch result {
-                case .failure(let refusal): completion(.failure(refusal))
-                case .success(let findings):
-                    found.append(findings)
-                    next(rest.dropFirst())
-                }
+        guard let client = clients.first else { return completion(.success(found)) }
+        find(client) { result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(let findings): find(clients.dropFirst(), found: found + [findings], completion: completion)
             }
         }
-        next(clients[...])
     }
 
-    private static func find(_ client: RedisClient, completion: @escaping (Result<Findings, StoreRefusal>) -> Void) {
-        var findings = Findings()
+    private static func find(
+        _ client: RedisClient, completion: @escaping (Result<EpochFindings, RedisStoreError>) -> Void
+    ) {
+        var findings = EpochFindings()
         forEachPartition(client, command: { RedisCommand("GET", RedisKeys.epoch($0)) }) { reply in
-            guard var epoch = reply.octets else { return findings.partitionsWithout += 1 }
-            if epoch.last == pendingMark {
-                findings.pendingPartitions += 1
-                epoch.removeLast()
-            }
-            findings.epochs.insert(epoch)
-        } completion: { refusal in
-            if let refusal { return completion(.failure(refusal)) }
+            findings.add(reply.octets)
+        } completion: { error in
+            if let error { return completion(.failure(error)) }
             client.sendToAllMasters([RedisCommand("DBSIZE")], deadline: deadline) { answers in
                 var keys = 0
                 for (address, result) in answers {
                     guard case .success(let replies) = result, let count = replies.first?.int else {
-                        return completion(.failure(unreadable("\(address)")))
+                        return completion(.failure(unreachable("\(address)")))
                     }
                     keys += Int(count)
                 }
-                findings.otherKeys = keys - (Partition.count - findings.partitionsWithout)
+                findings.setKeys(keys)
                 completion(.success(findings))
             }
         }
     }
 
+    /// Writes an epoch to every partition of one store after the other.
     private static func write(
         _ epoch: [UInt8], onlyIfAbsent: Bool, to clients: ArraySlice<RedisClient>,
-        completion: @escaping (Result<Void, StoreRefusal>) -> Void
+        completion: @escaping (Result<Void, RedisStoreError>) -> Void
     ) {
         guard let client = clients.first else { return completion(.success(())) }
         func command(_ partition: Int) -> RedisCommand {
@@ -187,18 +112,19 @@ public enum RedisEpoch {
             return command
         }
         forEachPartition(client, command: command) { _ in
-        } completion: { refusal in
-            if let refusal { return completion(.failure(refusal)) }
+        } completion: { error in
+            if let error { return completion(.failure(error)) }
             write(epoch, onlyIfAbsent: onlyIfAbsent, to: clients.dropFirst(), completion: completion)
         }
     }
 
+    /// Sends one command for each partition, and calls `visit` with each reply that is no error.
     private static func forEachPartition(
         _ client: RedisClient, command: (Int) -> RedisCommand, visit: @escaping (RESPValue) -> Void,
-        completion: @escaping (StoreRefusal?) -> Void
+        completion: @escaping (RedisStoreError?) -> Void
     ) {
         var pending = Partition.count
-        var refusal: StoreRefusal?
+        var failure: RedisStoreError?
         for partition in 0..<Partition.count {
             client.send(
                 [command(partition)], slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline
@@ -208,19 +134,19 @@ public enum RedisEpoch {
                     if let reply = replies.first, reply.errorText == nil {
                         visit(reply)
                     } else {
-                        refusal = unreadable(replies.first?.errorText ?? "the store")
+                        failure = unreachable(replies.first?.errorText ?? "the store")
                     }
-                case .failure(let failure): refusal = unreadable("\(failure)")
+                case .failure(let error): failure = unreachable("\(error)")
                 }
                 pending -= 1
-                if pending == 0 { completion(refusal) }
+                if pending == 0 { completion(failure) }
             }
         }
     }
 
     private static var deadline: NIODeadline { .now() + .seconds(10) }
 
-    private static func unreadable(_ what: String) -> StoreRefusal {
-        StoreRefusal(description: "The store cannot be reached: \(what)", isTransient: true)
+    private static func unreachable(_ what: String) -> RedisStoreError {
+        RedisStoreError(description: "The store cannot be reached: \(what)", isTransient: true)
     }
 }

@@ -1,14 +1,17 @@
-// All records of a store, for the audit. No consistent cut: exact when nothing is written meanwhile.
+// Reads all records of a store, for the audit. It is no consistent cut: exact only while nothing is written.
 
 import KontorCore
 import NIOCore
+import RedisClient
 
-/// A walk through a store.
+/// Walks through a store.
 public enum RedisScan {
-    /// Calls `visit` once with each record.
+    /// Calls `visit` once for each record.
+    ///
+    /// - Parameter completion: Gets an error if something could not be read.
     public static func forEachRecord(
         _ client: RedisClient, visit: @escaping (RecordKey, Record) -> Void,
-        completion: @escaping (Result<Void, StoreRefusal>) -> Void
+        completion: @escaping (Result<Void, RedisStoreError>) -> Void
     ) {
         Walk(client, visit, completion).next(client.masters[...], cursor: "0")
     }
@@ -16,19 +19,20 @@ public enum RedisScan {
     private final class Walk {
         private let client: RedisClient
         private let visit: (RecordKey, Record) -> Void
-        private let completion: (Result<Void, StoreRefusal>) -> Void
-        /// Hashes of the keys that were seen: Redis may name one twice.
+        private let completion: (Result<Void, RedisStoreError>) -> Void
+        /// The hashes of the keys that were seen: `SCAN` may name a key twice.
         private var seen: Set<Int> = []
 
         init(
             _ client: RedisClient, _ visit: @escaping (RecordKey, Record) -> Void,
-            _ completion: @escaping (Result<Void, StoreRefusal>) -> Void
+            _ completion: @escaping (Result<Void, RedisStoreError>) -> Void
         ) {
             self.client = client
             self.visit = visit
             self.completion = completion
         }
 
+        /// Reads the next page, of this master or of the one behind it.
         func next(_ masters: ArraySlice<RedisAddress>, cursor: String) {
             guard let master = masters.first else { return completion(.success(())) }
             ask(master, [RedisCommand("SCAN", cursor, "COUNT", "1000")]) { [self] replies in
@@ -59,30 +63,19 @@ public enum RedisScan {
             }
         }
 
-        private func ask(_ master: RedisAddress, _ unit: [RedisCommand], then: @escaping ([RESPValue]) -> Void) {
-            client.send(unit, to: master, deadline: .now() + .seconds(30)) { [self] result in
+        private func ask(_ master: RedisAddress, _ commands: [RedisCommand], then: @escaping ([RESPValue]) -> Void) {
+            client.send(commands, to: master, deadline: .now() + .seconds(30)) { [self] result in
                 switch result {
                 case .success(let replies):
                     if let error = replies.lazy.compactMap(\.errorText).first { return fail(error) }
                     then(replies)
-                case .failure(let failure): fail(failure.reason)
+                case .failure(let error): fail(error.reason)
                 }
             }
         }
 
         private func fail(_ reason: String) {
-            completion(.failure(StoreRefusal(description: "The store cannot be read: \(reason)")))
+            completion(.failure(RedisStoreError(description: "The store cannot be read: \(reason)")))
         }
-    }
-}
-
-extension RedisClient {
-    /// Sends a unit of reads to one master, whatever the slots of its keys.
-    func send(
-        _ unit: [RedisCommand], to master: RedisAddress, deadline: NIODeadline,
-        completion: @escaping (Result<[RESPValue], RedisFailure>) -> Void
-    ) {
-        eventLoop.preconditionInEventLoop()
-        dispatch(RedisUnit(unit, slot: 0, lane: .reads, deadline: deadline, pinned: master, completion: completion))
     }
 }

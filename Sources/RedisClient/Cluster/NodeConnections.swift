@@ -1,77 +1,81 @@
-// Which nodes there are: begins searches, believes or refuses what they find, and moves what waits to new masters.
+// The connections of one client: which there are, and which of them go when the slot map changes.
 
-import NIOCore
+/// For each node and lane a connection, made when it is first needed.
+final class NodeConnections {
+    private let context: ClientContext
+    private var connections: [ReconnectingConnection.Key: ReconnectingConnection] = [:]
+    /// Connections to nodes that left the slot map, kept until the requests in flight on them are answered.
+    private var retired: [ReconnectingConnection] = []
 
-extension RedisClient {
-    /// Looks for a newer slot map, soon.
-    func seekMap() {
-        if isCluster && !isClosed { discovery?.want() }
+    init(_ context: ClientContext) { self.context = context }
+
+    /// The connection to a node for a lane. If it is new, it reports to `owner`.
+    func connection(
+        _ key: ReconnectingConnection.Key, owner: any ReconnectingConnectionOwner
+    ) -> ReconnectingConnection {
+        if let connection = connections[key] { return connection }
+        let connection = ReconnectingConnection(key, context, owner: owner)
+        connections[key] = connection
+        return connection
     }
 
-    func giveUpStarting() {
-        guard let (completion, timer) = starting else { return }
-        starting = nil
-        timer.cancel()
-        discovery?.stop()
-        let reason = lastDiscoveryFailure ?? "no node has answered"
-        later { completion(.failure(.notSent(reason))) }
+    /// The nodes that could not be reached when they were last tried.
+    var failingNodes: Set<RedisAddress> { Set(connections.values.filter(\.isFailing).map(\.key.address)) }
+
+    /// Whether requests wait for a connection.
+    var hasWaiting: Bool { connections.values.contains { $0.hasWaiting } }
+
+    /// Whether requests wait for a connection to a node that could not be reached when it was last tried.
+    var hasWaitingForFailing: Bool { connections.values.contains { $0.isFailing && $0.hasWaiting } }
+
+    /// Takes out the waiting requests for which `isTaken` is true, with the nodes that they wait for.
+    func takeWaiting(where isTaken: (RedisRequest) -> Bool) -> [(request: RedisRequest, node: RedisAddress)] {
+        connections.values.flatMap { connection in
+            connection.takeWaiting(where: isTaken).map { ($0, connection.key.address) }
+        }
     }
 
-    private func finishStarting() {
-        guard let (completion, timer) = starting else { return }
-        starting = nil
-        timer.cancel()
-        completion(.success(()))
-    }
-
-    /// Forgets nodes that own nothing any more, and sends what waits to those that do.
-    private func followMap() {
-        let masters = Set(topology.masters)
-        var waiting: [RedisUnit] = []
-        for (key, link) in links {
+    /// Retires the connections to all other nodes.
+    ///
+    /// - Returns: The requests that waited on any connection and may now belong to another one.
+    func keepOnly(_ masters: Set<RedisAddress>) -> [RedisRequest] {
+        var waiting: [RedisRequest] = []
+        for (key, connection) in connections {
             if masters.contains(key.address) {
-                waiting += link.takeWaiting { $0.pinned == nil && $0.asked == nil }
+                waiting += connection.takeWaiting { $0.pinnedNode == nil && $0.askedNode == nil }
             } else {
-                waiting += link.takeWaiting()
-                links[key] = nil
-                if link.isConnected { retired.append(link) }
-                link.retire()
+                waiting += connection.takeWaiting()
+                connections[key] = nil
+                if connection.isConnected { retired.append(connection) }
+                connection.retire()
             }
         }
-        for unit in waiting { dispatch(unit) }
-    }
-}
-
-extension RedisClient: RedisDiscoveryOwner {
-    /// Masters that answer, then replicas, then those that do not answer, then the seeds.
-    var candidates: [RedisAddress] {
-        let failing = Set(links.values.filter(\.isFailing).map(\.key.address))
-        let masters = topology.masters
-        let nodes = masters.filter { !failing.contains($0) } + topology.replicas + masters.filter { failing.contains($0) }
-        return nodes + options.seeds.filter { !nodes.contains($0) }
+        return waiting
     }
 
-    func learn(_ finding: ClusterFinding, from address: RedisAddress) -> RedisTopology.Change {
-        topology.learn(finding, from: address)
+    /// Forgets a retired connection that has closed.
+    func didClose(_ connection: ReconnectingConnection) {
+        retired.removeAll { $0 === connection }
     }
 
-    func discovered(_ change: RedisTopology.Change) {
-        lastDiscoveryFailure = nil
-        loggedFailures = []
-        if case .changed = change {
-            let masters = topology.masters.map(\.description).joined(separator: " ")
-            log("the nodes of the store are known", ["form": isCluster ? "cluster" : "standalone", "masters": masters])
-            didChange?()
+    /// Retires a connection that nobody waits for.
+    func retireIfUnused(_ connection: ReconnectingConnection) {
+        guard connections[connection.key] === connection, !connection.hasWaiting else { return }
+        connections[connection.key] = nil
+        connection.retire()
+    }
+
+    /// Closes all connections for good.
+    ///
+    /// - Returns: The requests that waited.
+    func close(_ reason: String) -> [RedisRequest] {
+        var waiting: [RedisRequest] = []
+        for connection in Array(connections.values) {
+            waiting += connection.takeWaiting()
+            connection.close(reason)
         }
-        // Also if nothing is new: redirections may have said it all, and what waited before them still waits.
-        followMap()
-        finishStarting()
-    }
-
-    func discoveryFailed(_ reason: String, at address: RedisAddress) {
-        let failure = "\(address): \(reason)"
-        lastDiscoveryFailure = failure
-        guard loggedFailures.count < RedisLimits.loggedFailures, loggedFailures.insert(failure).inserted else { return }
-        log("a node cannot be used", ["node": address.description, "reason": reason])
+        connections = [:]
+        for connection in retired { connection.close(reason) }
+        return waiting
     }
 }

@@ -1,33 +1,36 @@
-// What a node says of itself and its cluster: reads the replies of CLUSTER INFO and CLUSTER SLOTS. Pure.
+// What a node says about itself and its cluster: reads the replies to CLUSTER INFO and CLUSTER SLOTS. Pure.
 
-/// What a node that was asked turned out to be.
-enum ClusterFinding {
+/// What a node says that it is.
+enum NodeReport {
     case standalone
-    case cluster(ClusterMap)
-    /// It cannot be used now, in words for people.
-    case unfit(String)
+    case cluster(SlotMap)
+    /// It cannot be used now, for this reason.
+    case unusable(String)
 
-    /// - Parameter asked: The address at which the node answered: nodes leave out their own host if they do not know it.
+    /// - Parameters:
+    ///   - info: The reply to `CLUSTER INFO`.
+    ///   - slots: The reply to `CLUSTER SLOTS`.
+    ///   - asked: The address at which the node answered: a node leaves out its own host if it does not know it.
     init(info: RESPValue, slots: RESPValue, asked: RedisAddress) {
         if let error = info.errorText {
             let isAlone = error.contains("cluster support disabled") || error.hasPrefix("ERR unknown command")
-            self = isAlone ? .standalone : .unfit(error)
+            self = isAlone ? .standalone : .unusable(error)
             return
         }
-        let facts = ClusterFinding.facts(info.string ?? "")
+        let facts = NodeReport.facts(info.string ?? "")
         guard facts["cluster_state"] == "ok" else {
-            self = .unfit("the node says that its cluster is not ok")
+            self = .unusable("the node says that its cluster is not ok")
             return
         }
-        guard let map = ClusterFinding.map(slots, asked: asked, epoch: Int64(facts["cluster_current_epoch"] ?? "") ?? 0)
+        guard let map = NodeReport.map(slots, asked: asked, epoch: Int64(facts["cluster_current_epoch"] ?? "") ?? 0)
         else {
-            self = .unfit(slots.errorText ?? "the node's answer to CLUSTER SLOTS is malformed, or names no master")
+            self = .unusable(slots.errorText ?? "the node's answer to CLUSTER SLOTS is malformed, or names no master")
             return
         }
         self = .cluster(map)
     }
 
-    /// Lines of `name:value`.
+    /// Reads lines of `name:value`.
     private static func facts(_ text: String) -> [Substring: Substring] {
         var facts: [Substring: Substring] = [:]
         for line in text.split(whereSeparator: \.isNewline) {
@@ -37,29 +40,31 @@ enum ClusterFinding {
         return facts
     }
 
-    /// The map in a reply: for each range its first and last slot, its master, and its replicas.
-    private static func map(_ reply: RESPValue, asked: RedisAddress, epoch: Int64) -> ClusterMap? {
+    /// Reads the slot map. A range has its first and last slot, its master, and its replicas. nil if the reply is
+    /// malformed or empty.
+    private static func map(_ reply: RESPValue, asked: RedisAddress, epoch: Int64) -> SlotMap? {
         guard let entries = reply.elements, !entries.isEmpty else { return nil }
-        var ranges: [ClusterMap.SlotRange] = []
+        var ranges: [SlotMap.SlotRange] = []
         var replicas: [RedisAddress] = []
         for entry in entries {
             guard let parts = entry.elements, parts.count >= 3, let first = parts[0].int, let last = parts[1].int,
-                0 <= first, first <= last, last < RedisSlot.count, let master = address(parts[2], asked: asked)
+                0 <= first, first <= last, last < HashSlot.count, let master = address(parts[2], asked: asked)
             else { return nil }
-            ranges.append(ClusterMap.SlotRange(slots: Int(first)...Int(last), master: master))
+            ranges.append(SlotMap.SlotRange(slots: Int(first)...Int(last), master: master))
             replicas += parts[3...].compactMap { address($0, asked: asked) }
         }
-        return ClusterMap(ranges: ranges, replicas: replicas, epoch: epoch)
+        return SlotMap(ranges: ranges, replicas: replicas, epoch: epoch)
     }
 
-    /// A node: its preferred endpoint, its port, its id, and since Redis 7 what else is known of it.
+    /// Reads a node's address. A node has its preferred endpoint, its port, its id, and since Redis 7 more facts. nil
+    /// if it is malformed, or has no address.
     private static func address(_ node: RESPValue, asked: RedisAddress) -> RedisAddress? {
         guard let parts = node.elements, parts.count >= 2, let port = parts[1].int, (1...65_535).contains(port) else {
             return nil
         }
         var host = parts[0].string ?? ""
         if host == "?" {
-            // It prefers names, and this node has none.
+            // The cluster prefers names, and this node has none.
             let ip = parts.count < 4 ? nil : parts[3].pairs?.first { $0.key.string == "ip" }?.value.string
             guard let ip, !ip.isEmpty else { return nil }
             host = ip

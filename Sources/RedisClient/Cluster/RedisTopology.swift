@@ -1,22 +1,23 @@
-// What is known of the store's form, and which findings are believed. Pure.
+// What is known of the store's nodes, and which reports of theirs are believed. Pure.
 
-/// Whom to send what.
+/// The form of the store, and the nodes that own its slots.
 struct RedisTopology {
     enum Form {
         case unknown
         case standalone(RedisAddress)
-        case cluster(ClusterMap)
+        case cluster(SlotMap)
     }
 
-    /// What a finding changed.
+    /// What a node's report changed.
     enum Change {
-        /// It is not believed; in words for people.
+        /// Nothing: it is not believed, for this reason.
         case refused(String)
         case same
         case changed
     }
 
     private(set) var form = Form.unknown
+    /// How many slot maps of an older epoch were refused in a row.
     private var olderMaps = 0
 
     var isCluster: Bool {
@@ -29,6 +30,7 @@ struct RedisTopology {
         return true
     }
 
+    /// The nodes that own slots; of a standalone server that one.
     var masters: [RedisAddress] {
         switch form {
         case .unknown: []
@@ -42,6 +44,7 @@ struct RedisTopology {
         return []
     }
 
+    /// The node that owns a slot; nil if none is known.
     func owner(of slot: Int) -> RedisAddress? {
         switch form {
         case .unknown: nil
@@ -50,17 +53,17 @@ struct RedisTopology {
         }
     }
 
-    /// Takes in what a node said.
-    mutating func learn(_ finding: ClusterFinding, from address: RedisAddress) -> Change {
-        switch (form, finding) {
-        case (_, .unfit(let reason)): return .refused(reason)
+    /// Takes in what a node said, if it is believed.
+    mutating func learn(_ report: NodeReport, from address: RedisAddress) -> Change {
+        switch (form, report) {
+        case (_, .unusable(let reason)): return .refused(reason)
         case (.unknown, .standalone): form = .standalone(address)
         case (.standalone, .standalone): return .same
         case (.cluster, .standalone): return .refused("the node is in no cluster any more")
         case (.standalone, .cluster): return .refused("the node is in a cluster now")
         case (.unknown, .cluster(let map)): form = .cluster(map)
         case (.cluster(let known), .cluster(let map)):
-            if map.epoch < known.epoch && olderMaps < RedisLimits.olderMapsRefused {
+            if map.epoch < known.epoch && olderMaps < RedisClientLimits.olderMapsRefused {
                 olderMaps += 1
                 return .refused("the node has not heard of the latest failover")
             }
@@ -73,10 +76,10 @@ struct RedisTopology {
 
     /// Takes in what a redirection said.
     ///
-    /// - Returns: whether that is news.
+    /// - Returns: Whether that is news.
     mutating func move(_ slot: Int, to address: RedisAddress) -> Bool {
         guard case .cluster(var map) = form else { return false }
-        // Else the copy would be a real one.
+        // Lets go of the map first: changing it then copies nothing.
         form = .unknown
         let isNews = map.move(slot, to: address)
         form = .cluster(map)

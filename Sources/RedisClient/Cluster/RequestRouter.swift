@@ -1,154 +1,207 @@
-// Where a unit goes, and what becomes of it when it comes back: done, sent again, not sent, or unknown.
+// Sends each request to the node that it belongs to, and decides what becomes of it when it comes back: it is done, it
+// is sent again, it was not sent, or nobody knows.
 
 import NIOCore
 
-extension RedisClient {
-    /// Sends a unit to where it belongs now.
-    func dispatch(_ unit: RedisUnit) {
-        if isClosed { return fail(unit, .notSent("the client was closed")) }
-        if unit.deadline <= .now() { return fail(unit, .notSent(unit.lastReason ?? "its deadline has passed")) }
-        if let pinned = unit.pinned, topology.isKnown, !topology.masters.contains(pinned) {
-            return fail(unit, .notSent("\(pinned) is no master any more"))
-        }
-        guard let target = unit.asked ?? unit.pinned ?? topology.owner(of: unit.slot) else {
-            return delay(unit, topology.isKnown ? "no node owns the slot" : "no node was found yet")
-        }
-        guard let link = link(RedisLink.Key(address: target, lane: unit.lane)) else {
-            return delay(unit, "the client has not started")
-        }
-        if let refusal = link.submit(unit) { return fail(unit, .notSent(refusal)) }
-        if link.hasWaiting { scheduleSweep() }
+/// Is told of changes that concern whoever uses the client. Called on the event loop.
+protocol RequestRouterOwner: AnyObject {
+    /// A node was reached again, or slots changed their masters.
+    func routerDidChange()
+    /// It is known (again) which nodes there are.
+    func routerKnowsNodes()
+}
+
+/// Routes the requests of one client. Lives on one event loop.
+final class RequestRouter {
+    private let context: ClientContext
+    private let discovery: RedisDiscovery
+    private weak var owner: (any RequestRouterOwner)?
+    private let connections: NodeConnections
+    private var retries: RetryQueue
+    private var isSweepScheduled = false
+    private var isClosed = false
+
+    init(_ context: ClientContext, discovery: RedisDiscovery, owner: any RequestRouterOwner) {
+        self.context = context
+        self.discovery = discovery
+        self.owner = owner
+        connections = NodeConnections(context)
+        retries = RetryQueue(maximumRequests: context.options.maximumHeldRequests)
     }
 
-    private func link(_ key: RedisLink.Key) -> RedisLink? {
-        if let link = links[key] { return link }
-        guard let transport else { return nil }
-        let link = RedisLink(
-            key, options: options, on: eventLoop, transport: transport, backoff: backoff, owner: self)
-        links[key] = link
-        return link
+    /// Sends a request to the node that it belongs to now.
+    func dispatch(_ request: RedisRequest) {
+        if isClosed { return fail(request, .notSent(RequestRouter.closed)) }
+        if request.deadline <= .now() {
+            return fail(request, .notSent(request.lastReason ?? "its deadline has passed"))
+        }
+        if let pinned = request.pinnedNode, discovery.topology.isKnown, !discovery.topology.masters.contains(pinned) {
+            return fail(request, .notSent("\(pinned) is no master any more"))
+        }
+        guard let node = request.askedNode ?? request.pinnedNode ?? discovery.topology.owner(of: request.slot) else {
+            return retryLater(request, discovery.topology.isKnown ? "no node owns the slot" : "no node was found yet")
+        }
+        let connection = connections.connection(
+            ReconnectingConnection.Key(address: node, lane: request.lane), owner: self)
+        if let reason = connection.submit(request) { return fail(request, .notSent(reason)) }
+        if connection.hasWaiting { scheduleSweep() }
     }
 
-    /// A unit was not executed: goes to where the answer pointed, or waits and tries again.
-    private func redirect(_ unit: RedisUnit, _ refusal: RedisRefusal) {
-        unit.asked = nil
-        unit.lastReason = refusal.reason
-        // The first redirection is followed at once; nodes that point at each other get a pause.
-        let isFirst = unit.attempts == 0
-        switch refusal {
-        case .moved(let slot, let target):
-            if topology.move(slot, to: target) {
-                didChange?()
+    /// Closes all connections. What was sent is unknown, what waited is not sent.
+    func close() {
+        isClosed = true
+        for request in connections.close(RequestRouter.closed) + retries.takeAll() {
+            fail(request, .notSent(RequestRouter.closed))
+        }
+    }
+
+    private static let closed = "the client was closed"
+
+    private func fail(_ request: RedisRequest, _ error: RedisClientError) {
+        // Never from within the call that it answers.
+        context.eventLoop.assumeIsolated().execute { request.completion(.failure(error)) }
+    }
+
+    private func refreshSlotMap() {
+        if discovery.topology.isCluster && !isClosed { discovery.begin() }
+    }
+
+    // MARK: Sending again
+
+    /// Sends a request that was not executed where the error points, at once or after a pause.
+    private func follow(_ error: RetryableError, _ request: RedisRequest) {
+        request.askedNode = nil
+        request.lastReason = error.reason
+        // The first redirection is followed at once. Nodes that point at each other get pauses.
+        let isFirst = request.attempts == 0
+        switch error {
+        case .moved(let slot, let node):
+            if discovery.move(slot, to: node) { owner?.routerDidChange() }
+            refreshSlotMap()
+            if isFirst && discovery.topology.isCluster && request.pinnedNode == nil {
+                request.attempts += 1
+                return dispatch(request)
             }
-            seekMap()
-            if isFirst && isCluster && unit.pinned == nil {
-                unit.attempts += 1
-                return dispatch(unit)
-            }
-        case .ask(let target):
+        case .ask(let node):
             if isFirst {
-                unit.attempts += 1
-                unit.asked = target
-                return dispatch(unit)
+                request.attempts += 1
+                request.askedNode = node
+                return dispatch(request)
             }
-            // Later ones are told to ask as well, after a pause.
-            return delay(unit, refusal.reason, asked: target)
-        case .misplaced: seekMap()
+            return retryLater(request, error.reason, askedNode: node)
+        case .misplaced: refreshSlotMap()
         case .busy: break
         }
-        delay(unit, refusal.reason)
+        retryLater(request, error.reason)
     }
 
-    /// Keeps a unit for a jittered pause.
-    private func delay(_ unit: RedisUnit, _ reason: String, asked: RedisAddress? = nil) {
-        unit.asked = asked
-        unit.lastReason = reason
-        unit.attempts += 1
-        guard !isClosed else { return fail(unit, .notSent("the client was closed")) }
-        guard delayed.count < options.maximumHeldUnits else {
-            return fail(unit, .notSent("too many units wait to be sent again: \(reason)"))
+    /// Keeps a request for another attempt after a jittered pause.
+    private func retryLater(_ request: RedisRequest, _ reason: String, askedNode: RedisAddress? = nil) {
+        request.askedNode = askedNode
+        request.lastReason = reason
+        request.attempts += 1
+        guard !isClosed else { return fail(request, .notSent(RequestRouter.closed)) }
+        guard !retries.isFull else {
+            return fail(request, .notSent("too many requests wait to be sent again: \(reason)"))
         }
-        unit.dueAt = .now() + .milliseconds(backoff.pauseMilliseconds(after: unit.attempts))
-        delayed.append(unit)
+        let pause = context.backoff.pauseMilliseconds(after: request.attempts)
+        retries.append(request, dueAt: .now() + .milliseconds(pause))
         scheduleSweep()
-    }
-
-    func fail(_ unit: RedisUnit, _ failure: RedisFailure) {
-        later { unit.completion(.failure(failure)) }
     }
 
     private func scheduleSweep() {
         if isSweepScheduled || isClosed { return }
         isSweepScheduled = true
-        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(RedisLimits.sweepMilliseconds)) { self.sweep() }
+        context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(RedisClientLimits.sweepMilliseconds)) {
+            self.sweep()
+        }
     }
 
-    /// Looks at all units that wait: for their time, and for their deadline.
+    /// Looks at all requests that wait, for another attempt or for a connection: sends those that are due, and fails
+    /// those whose deadline has passed.
     private func sweep() {
         isSweepScheduled = false
         let now = NIODeadline.now()
-        let due = delayed.filter { $0.dueAt <= now || $0.deadline <= now }
-        delayed.removeAll { $0.dueAt <= now || $0.deadline <= now }
-        for unit in due { dispatch(unit) }
-        for link in links.values {
-            for unit in link.takeWaiting(where: { $0.deadline <= now }) {
-                fail(unit, .notSent(unit.lastReason ?? "there was no connection to \(link.key.address)"))
-            }
+        for request in retries.takeDue(now: now) { dispatch(request) }
+        for (request, node) in connections.takeWaiting(where: { $0.deadline <= now }) {
+            fail(request, .notSent(request.lastReason ?? "there was no connection to \(node)"))
         }
-        // The node that is waited for may have been replaced, and connecting to one that is stopped takes long to fail.
-        if links.values.contains(where: { $0.isFailing && $0.hasWaiting }) { seekMap() }
-        if !delayed.isEmpty || links.values.contains(where: { $0.hasWaiting }) { scheduleSweep() }
+        // The node that they wait for may have been replaced, and it can take long until a connection to it fails.
+        if connections.hasWaitingForFailing { refreshSlotMap() }
+        if !retries.isEmpty || connections.hasWaiting { scheduleSweep() }
     }
 }
 
-extension RedisClient: RedisLinkOwner {
-    func linkReconnected(_ link: RedisLink) {
-        log("a node was reached again", ["node": link.key.address.description])
-        didChange?()
+extension RequestRouter: ReconnectingConnectionOwner {
+    func connectionDidReconnect(_ connection: ReconnectingConnection) {
+        context.log("a node was reached again", ["node": connection.key.address.description])
+        owner?.routerDidChange()
     }
 
-    func link(_ link: RedisLink, finished unit: RedisUnit) {
-        if let refusal = RedisRefusal.of(unit.replies, lane: unit.lane, asked: link.key.address) {
-            redirect(unit, refusal)
+    func connection(_ connection: ReconnectingConnection, finished request: RedisRequest) {
+        let address = connection.key.address
+        if let error = RetryableError.decisive(in: request.replies, lane: request.lane, from: address) {
+            follow(error, request)
         } else {
-            unit.completion(.success(unit.replies))
+            request.completion(.success(request.replies))
         }
     }
 
-    func link(_ link: RedisLink, lost loss: RedisLoss) {
-        let address = link.key.address
-        retired.removeAll { $0 === link }
-        if link.hasBegunToFail && !isClosed {
-            log("a connection was lost or not made", ["node": address.description, "reason": loss.reason])
+    func connection(_ connection: ReconnectingConnection, lost loss: ConnectionLoss) {
+        let address = connection.key.address
+        connections.didClose(connection)
+        if connection.hasBegunToFail && !isClosed {
+            context.log(
+                "a connection was lost or not made", ["node": address.description, "reason": loss.reason])
         }
-        seekMap()
-        for (index, unit) in loss.sent.enumerated() {
-            settle(unit, at: address, reason: loss.reason, isPoison: loss.isGarbled && index == 0)
+        refreshSlotMap()
+        for (index, request) in loss.sent.enumerated() {
+            handleUnanswered(request, at: address, loss, isPoison: loss.isGarbled && index == 0)
         }
-        for unit in loss.unsent { again(unit, loss.reason) }
-        // Whoever was to ask a node that cannot be reached is better off with the owner of the slot.
-        for unit in link.takeWaiting(where: { $0.asked != nil }) { again(unit, loss.reason) }
-        if isCluster && links[link.key] === link && !topology.masters.contains(address) && !link.hasWaiting {
-            links[link.key] = nil
-            link.retire()
-        }
+        for request in loss.unsent { retryFromScratch(request, loss.reason) }
+        // The owner of the slot can do more for these than a node that cannot be reached.
+        for request in connection.takeWaiting(where: { $0.askedNode != nil }) { retryFromScratch(request, loss.reason) }
+        let topology = discovery.topology
+        if topology.isCluster && !topology.masters.contains(address) { connections.retireIfUnused(connection) }
     }
 
-    /// What becomes of a unit that was sent and not answered in full.
-    private func settle(_ unit: RedisUnit, at address: RedisAddress, reason: String, isPoison: Bool) {
-        if let refusal = RedisRefusal.of(unit.replies, lane: unit.lane, asked: address) {
-            redirect(unit, refusal)
-        } else if unit.lane == .writes {
-            fail(unit, .unknown("the connection to \(address) was lost: \(reason)"))
+    /// Decides about a request that was sent and not answered in full.
+    ///
+    /// - Parameter isPoison: Whether its answer is what ended the connection.
+    private func handleUnanswered(
+        _ request: RedisRequest, at address: RedisAddress, _ loss: ConnectionLoss, isPoison: Bool
+    ) {
+        if let error = RetryableError.decisive(in: request.replies, lane: request.lane, from: address) {
+            follow(error, request)
+        } else if request.lane == .writes {
+            fail(request, .unknown("the connection to \(address) was lost: \(loss.reason)"))
         } else if isPoison {
-            fail(unit, .notSent(reason))
+            fail(request, .notSent(loss.reason))
         } else {
-            again(unit, reason)
+            retryFromScratch(request, loss.reason)
         }
     }
 
-    private func again(_ unit: RedisUnit, _ reason: String) {
-        unit.replies.removeAll()
-        delay(unit, reason)
+    private func retryFromScratch(_ request: RedisRequest, _ reason: String) {
+        request.replies.removeAll()
+        retryLater(request, reason)
+    }
+}
+
+extension RequestRouter: RedisDiscoveryOwner {
+    var failingNodes: Set<RedisAddress> { connections.failingNodes }
+
+    func discovered(isNew: Bool) {
+        if isNew {
+            let topology = discovery.topology
+            let masters = topology.masters.map(\.description).joined(separator: " ")
+            context.log(
+                "the nodes of the store are known",
+                ["form": topology.isCluster ? "cluster" : "standalone", "masters": masters])
+            owner?.routerDidChange()
+        }
+        // Also if nothing is new: redirections may have told all of it, and what waited before them still waits.
+        for request in connections.keepOnly(Set(discovery.topology.masters)) { dispatch(request) }
+        owner?.routerKnowsNodes()
     }
 }

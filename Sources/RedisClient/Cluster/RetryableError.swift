@@ -1,31 +1,32 @@
-// Errors that say: not executed, try elsewhere or later. Decides from the replies of a unit what becomes of it. Pure.
+// Error replies that mean "not executed: try elsewhere, or later". Decides from a request's replies whether that is so.
+// Pure.
 
-/// An answer which means that a command was not executed, and that it may be sent again.
-enum RedisRefusal: Hashable {
-    /// Another node owns the slot, from now on.
+/// An error reply which means that the command was not executed, and may be sent again.
+enum RetryableError: Hashable {
+    /// `MOVED`: another node owns the slot, from now on.
     case moved(slot: Int, to: RedisAddress)
-    /// The slot is being moved, and for this key another node is to be asked, once.
+    /// `ASK`: the slot is being moved, and its keys that are gone already are at another node. That one is to be asked,
+    /// once.
     case ask(RedisAddress)
-    /// Not now.
+    /// The node cannot execute it now.
     case busy(String)
-    /// Not now, and perhaps not here: the map should be looked at again.
+    /// The node cannot execute it now, and may be the wrong one: the slot map should be refreshed.
     case misplaced(String)
 
-    /// - Parameters:
-    ///   - error: The text of an error.
-    ///   - asked: Who answered it: redirections leave out the host if it is the same.
-    /// - Returns: nil for every other error.
-    init?(_ error: String, asked: RedisAddress) {
+    /// Reads the text of an error reply; nil for every other error.
+    ///
+    /// - Parameter node: The node that replied: redirections leave out the host if it stays the same.
+    init?(_ error: String, from node: RedisAddress) {
         let words = error.split(separator: " ", maxSplits: 3)
         switch words.first {
         case "MOVED", "ASK":
-            guard words.count >= 3, let slot = Int(words[1]), (0..<RedisSlot.count).contains(slot),
+            guard words.count >= 3, let slot = Int(words[1]), (0..<HashSlot.count).contains(slot),
                 let address = RedisAddress(words[2])
             else {
                 self = .misplaced(error)
                 return
             }
-            let target = address.host.isEmpty ? RedisAddress(host: asked.host, port: address.port) : address
+            let target = address.host.isEmpty ? RedisAddress(host: node.host, port: address.port) : address
             self = words[0] == "ASK" ? .ask(target) : .moved(slot: slot, to: target)
         case "TRYAGAIN", "LOADING", "MASTERDOWN": self = .busy(error)
         case "CLUSTERDOWN", "READONLY": self = .misplaced(error)
@@ -33,7 +34,7 @@ enum RedisRefusal: Hashable {
         }
     }
 
-    /// What it says, for people.
+    /// What the error says, in words for people.
     var reason: String {
         switch self {
         case .moved(let slot, let target): "slot \(slot) moved to \(target)"
@@ -42,16 +43,18 @@ enum RedisRefusal: Hashable {
         }
     }
 
-    /// Why a unit was not executed, if it was not.
+    /// The error because of which a request was not executed and may be sent again; nil if it was executed.
     ///
-    /// A unit of writes stands or falls with its first command. One of reads can always be sent again, so there each
-    /// reply counts.
+    /// For writes the first reply decides, since later commands must have no effect. Reads can always be sent again, so
+    /// any reply decides.
     ///
-    /// - Parameter replies: Those that came so far.
-    static func of(_ replies: [RESPValue], lane: RedisLane, asked: RedisAddress) -> RedisRefusal? {
+    /// - Parameters:
+    ///   - replies: Those that came so far.
+    ///   - node: The node that gave them.
+    static func decisive(in replies: [RESPValue], lane: RedisLane, from node: RedisAddress) -> RetryableError? {
         let decisive = lane == .writes ? replies.prefix(1) : replies[...]
-        for case .error(let error) in decisive {
-            if let refusal = RedisRefusal(error, asked: asked) { return refusal }
+        for case .error(let text) in decisive {
+            if let error = RetryableError(text, from: node) { return error }
         }
         return nil
     }

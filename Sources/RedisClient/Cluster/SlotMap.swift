@@ -1,12 +1,13 @@
-// Which master owns which slot. A value: RedisDiscovery finds it, RedisClient routes by it.
+// Which master owns which hash slot. A value: RedisDiscovery finds it, RequestRouter routes by it.
 
-/// The slots of a cluster and the masters that own them, as one node saw them.
-struct ClusterMap: Sendable {
-    /// The masters that own slots, in the order of their addresses; those that redirections named come last.
+/// The hash slots of a cluster and the masters that own them, as one node sees them.
+struct SlotMap: Sendable {
+    /// The masters that own slots, in the order of their addresses; behind them those that only redirections have
+    /// named.
     private(set) var masters: [RedisAddress]
-    /// The nodes that can be asked for a newer map when the masters do not answer.
+    /// The nodes that can be asked for a newer map if the masters do not answer.
     let replicas: [RedisAddress]
-    /// The newest epoch that the node had heard of: it grows with each failover.
+    /// The newest cluster epoch that the node has heard of. It grows with each failover.
     let epoch: Int64
     /// For each slot the index of its master, or -1.
     private var owners: [Int16]
@@ -15,29 +16,31 @@ struct ClusterMap: Sendable {
         masters = Set(ranges.map(\.master)).sorted { ($0.host, $0.port) < ($1.host, $1.port) }
         self.replicas = Set(replicas).subtracting(masters).sorted { ($0.host, $0.port) < ($1.host, $1.port) }
         self.epoch = epoch
-        owners = Array(repeating: -1, count: RedisSlot.count)
+        owners = Array(repeating: -1, count: HashSlot.count)
         let indices = Dictionary(uniqueKeysWithValues: zip(masters, masters.indices))
         for range in ranges {
             for slot in range.slots { owners[slot] = Int16(indices[range.master] ?? -1) }
         }
     }
 
-    /// A run of slots and their master.
+    /// Consecutive slots and their master.
     struct SlotRange {
         let slots: ClosedRange<Int>
         let master: RedisAddress
     }
 
+    /// The master that owns a slot; nil if none is known.
     func owner(of slot: Int) -> RedisAddress? {
         let index = Int(owners[slot])
         return index < 0 ? nil : masters[index]
     }
 
-    func hasSameOwners(as other: ClusterMap) -> Bool { masters == other.masters && owners == other.owners }
+    /// Whether all slots have the same masters in both maps.
+    func hasSameOwners(as other: SlotMap) -> Bool { masters == other.masters && owners == other.owners }
 
-    /// Notes what a redirection said, until the next map.
+    /// Takes in what a redirection said.
     ///
-    /// - Returns: whether that is news.
+    /// - Returns: Whether that is news.
     mutating func move(_ slot: Int, to master: RedisAddress) -> Bool {
         if owner(of: slot) == master { return false }
         if let index = masters.firstIndex(of: master) {

@@ -1,56 +1,55 @@
-// One lane of one node: a connection that is made when first needed, and made again whenever it is lost.
+// The client's connection to one node for one lane: it is made when it is first needed, and made again whenever it is
+// lost.
 
 import NIOCore
 
-/// Who is told what a link sees. Called on the event loop.
-protocol RedisLinkOwner: AnyObject {
-    /// The node is reached again, before anything that waited is sent.
-    func linkReconnected(_ link: RedisLink)
-    func link(_ link: RedisLink, finished unit: RedisUnit)
-    func link(_ link: RedisLink, lost loss: RedisLoss)
+/// Is told what happens on a ``ReconnectingConnection``. Called on the event loop.
+protocol ReconnectingConnectionOwner: AnyObject {
+    /// The node is reached again. Called before anything that waited is sent.
+    func connectionDidReconnect(_ connection: ReconnectingConnection)
+    /// The request's replies are complete.
+    func connection(_ connection: ReconnectingConnection, finished request: RedisRequest)
+    /// A connection was lost or not made.
+    func connection(_ connection: ReconnectingConnection, lost loss: ConnectionLoss)
 }
 
-/// Sends the units of one lane to one node, in order. Lives on one event loop.
-final class RedisLink: RedisConnectionOwner {
+/// Sends requests to one node, in order, over one ``RedisConnection`` after the other. Lives on one event loop.
+final class ReconnectingConnection: RedisConnectionOwner {
     struct Key: Hashable {
         let address: RedisAddress
         let lane: RedisLane
     }
 
     let key: Key
-    private let options: RedisOptions
-    private let eventLoop: any EventLoop
-    private let transport: RedisTransport
-    private let backoff: RedisBackoff
-    private weak var owner: (any RedisLinkOwner)?
-    private var state: RedisLinkState
+    private let context: ClientContext
+    private weak var owner: (any ReconnectingConnectionOwner)?
+    private var state: StateMachine
     private var connection: RedisConnection?
 
-    init(
-        _ key: Key, options: RedisOptions, on eventLoop: any EventLoop, transport: RedisTransport, backoff: RedisBackoff,
-        owner: any RedisLinkOwner
-    ) {
+    init(_ key: Key, _ context: ClientContext, owner: any ReconnectingConnectionOwner) {
         self.key = key
-        self.options = options
-        self.eventLoop = eventLoop
-        self.transport = transport
-        self.backoff = backoff
+        self.context = context
         self.owner = owner
-        state = RedisLinkState(maximumUnits: options.maximumHeldUnits, maximumBytes: options.maximumHeldBytes)
+        state = StateMachine(
+            maximumRequests: context.options.maximumHeldRequests, maximumBytes: context.options.maximumHeldBytes)
     }
 
+    /// Whether the node could not be reached when it was last tried.
     var isFailing: Bool { state.isFailing }
+    /// Whether the latest failure is the first in a row.
     var hasBegunToFail: Bool { state.hasBegunToFail }
     var hasWaiting: Bool { state.hasWaiting }
-    /// Whether there is a connection, made or in the making.
+    /// Whether there is a connection, made or being made.
     var isConnected: Bool { connection != nil }
 
-    /// Sends a unit, now or when there is a connection.
+    /// Sends a request, now or when there is a connection.
     ///
-    /// - Returns: why it did not take it; nil if it did.
-    func submit(_ unit: RedisUnit) -> String? {
-        switch state.submit(unit, sentUnits: connection?.heldUnits ?? 0, sentBytes: connection?.heldBytes ?? 0) {
-        case .send: connection?.send(unit, isAsking: unit.asked != nil)
+    /// - Returns: Why it did not take the request; nil if it did.
+    func submit(_ request: RedisRequest) -> String? {
+        switch state.submit(
+            request, sentRequests: connection?.heldRequests ?? 0, sentBytes: connection?.heldBytes ?? 0)
+        {
+        case .send: connection?.send(request)
         case .wait: break
         case .connect: connect()
         case .refuse(let reason): return reason
@@ -58,52 +57,55 @@ final class RedisLink: RedisConnectionOwner {
         return nil
     }
 
-    /// Takes out all units that wait for a connection, or those that a condition holds for, in order.
-    func takeWaiting(where isTaken: (RedisUnit) -> Bool = { _ in true }) -> [RedisUnit] {
+    /// Takes out the requests that wait for a connection and for which `isTaken` is true, in order.
+    func takeWaiting(where isTaken: (RedisRequest) -> Bool = { _ in true }) -> [RedisRequest] {
         state.takeWaiting(where: isTaken)
     }
 
-    /// Connects no more. What is sent already may still be answered; what waits is left to be taken.
+    /// Makes no more connections. Requests in flight may still be answered; waiting ones are left to be taken out.
     func retire() {
         state.retire()
-        if connection?.heldUnits == 0 { connection?.close(RedisLink.leftReason) }
+        closeIfRetiredAndIdle()
     }
 
-    private static let leftReason = "the node left the cluster, or owns nothing any more"
-
-    /// Closes the connection; the owner is told what was on it.
+    /// Closes the connection for good. The owner is told which requests were in flight.
     func close(_ reason: String) {
         state.retire()
         connection?.close(reason)
     }
 
     private func connect() {
-        let connection = RedisConnection(to: key.address, options: options, on: eventLoop, owner: self)
+        let connection = RedisConnection(to: key.address, context, owner: self)
         self.connection = connection
-        connection.open(with: transport)
+        connection.open()
+    }
+
+    private func closeIfRetiredAndIdle() {
+        guard state.isRetired, let connection, connection.heldRequests == 0 else { return }
+        connection.close("the node left the cluster, or owns nothing any more")
     }
 
     func connectionIsReady(_ connection: RedisConnection) {
         guard connection === self.connection else { return }
-        if state.didConnect() { owner?.linkReconnected(self) }
-        // The owner may have closed it, or sent something first.
+        if state.didConnect() { owner?.connectionDidReconnect(self) }
+        // The owner may have closed the connection, or sent something first.
         guard connection === self.connection else { return }
-        for unit in state.takeWaiting() { connection.send(unit, isAsking: unit.asked != nil) }
+        for request in state.takeWaiting() { connection.send(request) }
     }
 
-    func connection(_ connection: RedisConnection, finished unit: RedisUnit) {
-        owner?.link(self, finished: unit)
-        if state.isRetired && connection.heldUnits == 0 { connection.close(RedisLink.leftReason) }
+    func connection(_ connection: RedisConnection, finished request: RedisRequest) {
+        owner?.connection(self, finished: request)
+        closeIfRetiredAndIdle()
     }
 
-    func connection(_ connection: RedisConnection, closedWith loss: RedisLoss) {
+    func connection(_ connection: RedisConnection, closedWith loss: ConnectionLoss) {
         self.connection = nil
-        if let pause = state.didLose(backoff) {
-            eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(pause)) { [weak self] in
+        if let pause = state.didLose(context.backoff) {
+            context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(pause)) { [weak self] in
                 guard let self, self.state.didPause() else { return }
                 self.connect()
             }
         }
-        owner?.link(self, lost: loss)
+        owner?.connection(self, lost: loss)
     }
 }

@@ -1,42 +1,43 @@
-// One connection to one node: connects, logs in, writes what a turn of the event loop brought in one go, and gives the
-// replies back in order. Never reconnects and never repeats: that is its owner's.
+// One connection to one node: connects, logs in, writes the commands of a turn of the event loop in one go, and hands
+// out the replies in order. It never reconnects and never sends anything again: its owner does.
 
 import NIOCore
 
-/// Who made a connection and is told what becomes of it. Called on the event loop, and free to send and to close.
+/// Is told what happens on a ``RedisConnection``. Called on the event loop; may send and close from within.
 protocol RedisConnectionOwner: AnyObject {
     func connectionIsReady(_ connection: RedisConnection)
-    /// The unit's replies are complete.
-    func connection(_ connection: RedisConnection, finished unit: RedisUnit)
-    /// The last that is heard of it.
-    func connection(_ connection: RedisConnection, closedWith loss: RedisLoss)
+    /// The request's replies are complete.
+    func connection(_ connection: RedisConnection, finished request: RedisRequest)
+    /// The connection was closed, lost or not made. It is the last call, but for requests that finished together with
+    /// the one whose owner closed the connection.
+    func connection(_ connection: RedisConnection, closedWith loss: ConnectionLoss)
 }
 
-/// What a connection that closed leaves behind.
-struct RedisLoss {
+/// The end of a connection, and the requests that were on it.
+struct ConnectionLoss {
     let reason: String
-    /// The first of the sent units got an answer that is no reply or too long: sending it again would end the same.
+    /// Whether the first of the sent requests got an answer that cannot be decoded or is too long. It would get the
+    /// same again.
     let isGarbled: Bool
-    /// Units of which bytes may have left, with the replies that came.
-    let sent: [RedisUnit]
-    /// Units of which nothing has left.
-    let unsent: [RedisUnit]
+    /// Requests that may have arrived, at least in part, with the replies that came.
+    let sent: [RedisRequest]
+    /// Requests of which nothing was written.
+    let unsent: [RedisRequest]
 }
 
-/// A channel handler, and the handle of its channel. Lives on one event loop.
+/// The handler of a channel, and its owner's handle of that channel. Lives on one event loop.
 final class RedisConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private enum State {
         case connecting
-        case greeting(RedisHandshake)
+        case loggingIn(RedisHandshake)
         case ready
         case closed
     }
 
     let address: RedisAddress
-    private let options: RedisOptions
-    private let eventLoop: any EventLoop
+    private let context: ClientContext
     private weak var owner: (any RedisConnectionOwner)?
     private var state = State.connecting
     private var channel: (any Channel)?
@@ -47,16 +48,16 @@ final class RedisConnection: ChannelInboundHandler {
     private var connectTimer: Scheduled<Void>?
     private var commandTimer: Scheduled<Void>?
 
-    init(to address: RedisAddress, options: RedisOptions, on eventLoop: any EventLoop, owner: any RedisConnectionOwner) {
+    init(to address: RedisAddress, _ context: ClientContext, owner: any RedisConnectionOwner) {
         self.address = address
-        self.options = options
-        self.eventLoop = eventLoop
+        self.context = context
         self.owner = owner
-        stream = RESPStream(maximumBytes: options.maximumReplyBytes)
+        stream = RESPStream(maximumBytes: context.options.maximumReplyBytes)
     }
 
-    /// Units without their last reply, and the bytes of their commands.
-    var heldUnits: Int { pipeline.count }
+    /// How many requests lack replies.
+    var heldRequests: Int { pipeline.count }
+    /// The size of their commands.
     var heldBytes: Int { pipeline.byteCount }
 
     private var isClosed: Bool {
@@ -64,33 +65,35 @@ final class RedisConnection: ChannelInboundHandler {
         return false
     }
 
-    func open(with transport: RedisTransport) {
-        connectTimer = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(options.connectMilliseconds)) {
-            self.close("it was not connected and logged in within \(self.options.connectMilliseconds) ms")
+    /// Begins to connect. To be called once.
+    func open() {
+        let patience = context.options.connectMilliseconds
+        connectTimer = context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(patience)) {
+            self.close("it was not connected and logged in within \(patience) ms")
         }
-        transport.connect(self).assumeIsolated().whenFailure {
+        context.transport.connect(self).assumeIsolated().whenFailure {
             self.close("it cannot be connected to: \(RedisTransport.reason($0))")
         }
     }
 
-    /// Sends a unit behind those before it. It is written at the end of this turn of the event loop.
-    ///
-    /// - Parameter isAsking: whether the node is to answer though the slot is still being moved to it.
-    func send(_ unit: RedisUnit, isAsking: Bool) {
-        guard case .ready = state else { preconditionFailure("a unit is sent on a connection that is not ready") }
-        pipeline.append(unit, isAsking: isAsking, now: .now())
-        for command in unit.commands {
+    /// Sends a request behind those before it. It is written at the end of this turn of the event loop. If it follows
+    /// an `ASK` redirection, `ASKING` goes before each of its commands.
+    func send(_ request: RedisRequest) {
+        guard case .ready = state else { preconditionFailure("a request is sent on a connection that is not ready") }
+        let isAsking = request.askedNode != nil
+        pipeline.append(request, isAsking: isAsking, now: .now())
+        for command in request.commands {
             if isAsking { outgoing.writeImmutableBuffer(RedisConnection.asking.encoded) }
             outgoing.writeImmutableBuffer(command.encoded)
         }
         if isFlushScheduled { return }
         isFlushScheduled = true
-        eventLoop.assumeIsolated().execute { self.flush() }
+        context.eventLoop.assumeIsolated().execute { self.flush() }
     }
 
     private static let asking = RedisCommand("ASKING")
 
-    /// Closes it, and tells the owner what was on it.
+    /// Closes the connection, and tells the owner which requests were on it.
     func close(_ reason: String, isGarbled: Bool = false) {
         if isClosed { return }
         state = .closed
@@ -100,7 +103,7 @@ final class RedisConnection: ChannelInboundHandler {
         let (sent, unsent) = pipeline.drain()
         outgoing.clear()
         owner?.connection(
-            self, closedWith: RedisLoss(reason: reason, isGarbled: isGarbled, sent: sent, unsent: unsent))
+            self, closedWith: ConnectionLoss(reason: reason, isGarbled: isGarbled, sent: sent, unsent: unsent))
     }
 
     private func flush() {
@@ -109,17 +112,18 @@ final class RedisConnection: ChannelInboundHandler {
         if let trailer = pipeline.endTurn(now: .now()) { outgoing.writeImmutableBuffer(trailer.encoded) }
         write(outgoing)
         outgoing = ByteBuffer()
-        if commandTimer == nil { watchCommands() }
+        if commandTimer == nil { watchForTimeout() }
     }
 
     private func write(_ bytes: ByteBuffer) { channel?.writeAndFlush(bytes, promise: nil) }
 
-    /// Comes back when the oldest unit will have waited too long, if it still waits then.
-    private func watchCommands() {
+    /// Closes the connection if it has timed out, else looks again when it would.
+    private func watchForTimeout() {
         commandTimer = nil
-        guard !isClosed, let due = pipeline.patienceEnds(.milliseconds(options.commandMilliseconds)) else { return }
-        if due <= .now() { return close("a command was not answered within \(options.commandMilliseconds) ms") }
-        commandTimer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { self.watchCommands() }
+        let timeout = context.options.commandMilliseconds
+        guard !isClosed, let due = pipeline.timesOut(after: .milliseconds(timeout)) else { return }
+        if due <= .now() { return close("a command was not answered within \(timeout) ms") }
+        commandTimer = context.eventLoop.assumeIsolated().scheduleTask(deadline: due) { self.watchForTimeout() }
     }
 }
 
@@ -133,8 +137,8 @@ extension RedisConnection {
 
     func channelActive(context: ChannelHandlerContext) {
         guard case .connecting = state else { return context.close(promise: nil) }
-        let handshake = RedisHandshake(options)
-        state = .greeting(handshake)
+        let handshake = RedisHandshake(self.context.options)
+        state = .loggingIn(handshake)
         write(handshake.opening.encoded)
     }
 
@@ -146,7 +150,7 @@ extension RedisConnection {
         if isClosed { return }
         stream.append(RedisConnection.unwrapInboundIn(data))
         let now = NIODeadline.now()
-        do throws(RESPError) {
+        do throws(RESPDecodingError) {
             while !isClosed, let reply = try stream.next() { receive(reply, now: now) }
         } catch {
             close("the answer cannot be understood: \(error)", isGarbled: true)
@@ -154,21 +158,21 @@ extension RedisConnection {
     }
 
     private func receive(_ reply: RESPValue, now: NIODeadline) {
-        // Nobody subscribes to anything here.
+        // The client subscribes to nothing, so a push concerns nobody.
         if case .push = reply { return }
         switch state {
         case .connecting, .closed: break
-        case .greeting(var handshake):
+        case .loggingIn(var handshake):
             let step = handshake.receive(reply)
-            state = .greeting(handshake)
+            state = .loggingIn(handshake)
             perform(step)
         case .ready:
             switch pipeline.receive(reply, now: now) {
             case .more: break
-            case .finished(let units):
-                // Held until all have been told: the first one may be what it was kept for.
+            case .finished(let requests):
+                // Kept alive until all are told: the first completion may drop whatever else refers to the owner.
                 let owner = owner
-                for unit in units { owner?.connection(self, finished: unit) }
+                for request in requests { owner?.connection(self, finished: request) }
             case .unasked: close("the server said something unasked: \(reply.errorText ?? "a reply")")
             }
         }

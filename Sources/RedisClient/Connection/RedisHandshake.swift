@@ -1,20 +1,23 @@
-// Logging in: HELLO 3 with everything in it, or AUTH for servers that do not know it. Pure: commands out, replies in.
+// The login: HELLO 3 with everything in it, or AUTH for servers that do not know HELLO. Pure: commands out, replies in.
 
-/// The first commands on each connection, and what to make of the replies.
+/// The first commands on each connection, and what their replies mean.
 struct RedisHandshake {
+    /// What to do next.
     enum Step {
         case send([RedisCommand])
+        /// Wait for more replies.
         case wait
+        /// The connection is ready.
         case done
-        /// In words for people; never bears the password.
+        /// Close the connection, for this reason. The text never has the password.
         case failed(String)
     }
 
     private enum State {
         case hello
-        /// Speaking RESP2: replies that are missing, the first of them to `AUTH` if someone logs in.
+        /// The server speaks RESP2. So many replies are missing; the first of them is to `AUTH` if `isAuthMissing`.
         case fallback(missing: Int, isAuthMissing: Bool)
-        case over
+        case ended
     }
 
     private let user: String?
@@ -34,6 +37,7 @@ struct RedisHandshake {
         return RedisCommand("HELLO", arguments: ["3"] + credentials + ["SETNAME", name])
     }
 
+    /// Takes in the next reply.
     mutating func receive(_ reply: RESPValue) -> Step {
         switch state {
         case .hello:
@@ -45,26 +49,27 @@ struct RedisHandshake {
             if missing == 1 { return finish() }
             state = .fallback(missing: missing - 1, isAuthMissing: false)
             return .wait
-        case .over: return fail("it answered a question that was not asked")
+        case .ended: return fail("it answered a question that was not asked")
         }
     }
 
+    /// Logs in by `AUTH` instead of `HELLO`.
     private mutating func fallBack() -> Step {
         var commands: [RedisCommand] = []
         if let password { commands.append(RedisCommand("AUTH", arguments: (user.map { [$0] } ?? []) + [password])) }
-        // A server may not know names: whatever it answers to that is good enough.
+        // A server may not know SETNAME. The connection works without a name, so any answer will do.
         commands.append(RedisCommand("CLIENT", "SETNAME", name))
         state = .fallback(missing: commands.count, isAuthMissing: password != nil)
         return .send(commands)
     }
 
     private mutating func finish() -> Step {
-        state = .over
+        state = .ended
         return .done
     }
 
     private mutating func fail(_ error: String) -> Step {
-        state = .over
+        state = .ended
         return .failed(error)
     }
 }

@@ -1,15 +1,17 @@
-// What a client is told at its start: where to connect, as whom, how long to wait. The defaults, with their reasons, are
-// in RedisLimits.
+// What a client is told when it is made: where to connect, as whom, how long to wait. The reasons for the defaults are
+// in RedisClientLimits.
 
-/// How servers are trusted, and who the client is to them.
+/// The certificates that the client trusts, and its own.
 public struct RedisTLS: Hashable, Sendable {
-    /// A PEM file with the authorities to trust; nil trusts those of the system.
+    /// A PEM file with the certificate authorities to trust; nil trusts those of the system.
     public var authorityFile: String?
-    /// PEM files with the client's own certificate chain and its key, where the server asks for one (as Redis does
-    /// unless `tls-auth-clients no`).
+    /// A PEM file with the client's own certificate chain; nil for none. Redis asks for one unless `tls-auth-clients
+    /// no`.
     public var certificateFile: String?
+    /// A PEM file with the key of the client's certificate; nil for none.
     public var keyFile: String?
 
+    /// Trusts the authorities of the system and has no certificate, unless told otherwise.
     public init(authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
         self.authorityFile = authorityFile
         self.certificateFile = certificateFile
@@ -19,34 +21,51 @@ public struct RedisTLS: Hashable, Sendable {
 
 /// The configuration of a ``RedisClient``. Durations are milliseconds, sizes are bytes.
 public struct RedisOptions: Sendable {
-    /// Nodes to ask first, in order; at least one.
+    /// The nodes to ask first, in order; at least one.
     public var seeds: [RedisAddress]
-    /// nil is Redis' default user.
+    /// The user who logs in; nil is the server's default user.
     public var user: String?
-    /// nil means that no one logs in.
+    /// The user's password; nil means that nobody logs in.
     public var password: String?
-    /// nil speaks plain text.
+    /// How connections are encrypted; nil for plain text.
     public var tls: RedisTLS?
-    /// How the connections are named in `CLIENT LIST`. No spaces.
-    public var name = "kontor"
-    public var connectMilliseconds = RedisLimits.connectMilliseconds
-    /// A connection whose oldest command got no answer for so long, neither to itself nor to one before it, is closed;
-    /// all commands on it are unknown. So it is after ``RedisLimits/queueFactor`` times as long if those before it are
-    /// being answered. `WAIT` must give up earlier, and holds up all commands behind it.
-    public var commandMilliseconds = RedisLimits.commandMilliseconds
-    /// Bounds of the pauses between attempts: full jitter, from 0 to the base doubled with each attempt, up to the cap.
-    public var backoffBaseMilliseconds = RedisLimits.backoffBaseMilliseconds
-    public var backoffCapMilliseconds = RedisLimits.backoffCapMilliseconds
-    /// Units held by each lane of a node, sent or waiting.
-    public var maximumHeldUnits = RedisLimits.heldUnits
-    public var maximumHeldBytes = RedisLimits.heldBytes
-    public var maximumReplyBytes = RedisLimits.replyBytes
+    /// The name of the connections in `CLIENT LIST`. No spaces.
+    public var name: String
+    /// How long a connection may take to be made, encrypted and logged in.
+    public var connectMilliseconds = RedisClientLimits.connectMilliseconds
+    /// How long a connection may go without any reply while a command waits for one. Then it is closed, and what was
+    /// sent on it is unknown. While other replies come, a command may wait four times as long. The timeout of a `WAIT`
+    /// must be shorter, since it holds up all commands behind it.
+    public var commandMilliseconds = RedisClientLimits.commandMilliseconds
+    /// The longest pause before the second attempt, doubled with each further one. Each pause is drawn from 0 up to
+    /// that.
+    public var backoffBaseMilliseconds = RedisClientLimits.backoffBaseMilliseconds
+    /// The longest pause between any two attempts.
+    public var backoffCapMilliseconds = RedisClientLimits.backoffCapMilliseconds
+    /// How many requests each connection holds, sent or waiting.
+    public var maximumHeldRequests = RedisClientLimits.heldRequests
+    /// How many bytes their commands may have.
+    public var maximumHeldBytes = RedisClientLimits.heldBytes
+    /// The size of the longest reply. A longer one closes its connection.
+    public var maximumReplyBytes = RedisClientLimits.replyBytes
 
-    public init(seeds: [RedisAddress]) { self.seeds = seeds }
+    /// Plain text, and nobody logs in, unless set otherwise.
+    ///
+    /// - Parameters:
+    ///   - seeds: See ``seeds``.
+    ///   - name: See ``name``.
+    public init(seeds: [RedisAddress], name: String) {
+        self.seeds = seeds
+        self.name = name
+    }
 
-    /// The options that a URL says. `rediss://` trusts the authorities of the system unless told otherwise.
-    public init(_ url: RedisURL, tls: RedisTLS = RedisTLS()) {
-        self.init(seeds: url.seeds)
+    /// The options in a URL.
+    ///
+    /// - Parameters:
+    ///   - name: See ``name``.
+    ///   - tls: How connections are encrypted if the URL begins with `rediss://`.
+    public init(_ url: RedisURL, name: String, tls: RedisTLS = RedisTLS()) {
+        self.init(seeds: url.seeds, name: name)
         user = url.user
         password = url.password
         self.tls = url.isTLS ? tls : nil
@@ -54,12 +73,12 @@ public struct RedisOptions: Sendable {
 }
 
 extension RedisOptions: CustomStringConvertible, CustomReflectable {
-    /// Where it connects to, and as whom; never the password.
+    /// Where the client connects to, and as whom; never the password.
     public var description: String {
         let credentials = password == nil ? "" : "\(user ?? ""):***@"
         return "\(tls == nil ? "redis" : "rediss")://\(credentials)\(seeds.map(\.description).joined(separator: ","))/"
     }
 
-    /// Shows nothing more than ``description``, also to `dump`.
+    /// Shows `dump` no more than ``description``.
     public var customMirror: Mirror { Mirror(self, children: ["url": description]) }
 }

@@ -1,97 +1,107 @@
-// The units on one connection: which replies belong to which, and which of them have left. Pure.
+// The requests that are in flight on one connection: assigns replies to them, and knows which of them were written.
+// Pure.
 
 import NIOCore
 
-/// Units in the order in which they were sent, until their last reply.
+/// The requests of one connection in the order in which they were sent, each until its last reply.
 struct RedisPipeline {
     private struct Entry {
-        /// nil: the trailer of the units before it.
-        let unit: RedisUnit?
+        /// The request; nil for the trailer of the requests before it.
+        let request: RedisRequest?
+        /// Whether `ASKING` goes before each command.
         let isAsking: Bool
         let sentAt: NIODeadline
-        /// Replies that came, those to `ASKING` included.
+        /// How many replies have come, those to `ASKING` included.
         var received = 0
 
-        var missing: Int { (unit?.commands.count ?? 1) * (isAsking ? 2 : 1) - received }
+        var missing: Int { (request?.commands.count ?? 1) * (isAsking ? 2 : 1) - received }
     }
 
+    /// What a reply means for the requests.
     enum Reception {
+        /// More replies are to come.
         case more
-        case finished([RedisUnit])
-        /// Nothing was asked.
+        case finished([RedisRequest])
+        /// No command waits for a reply.
         case unasked
     }
 
     private var entries = CircularBuffer<Entry>()
-    /// So many of the last entries are still to be written.
+    /// How many of the last entries are not written yet.
     private var unwritten = 0
-    /// What is to be sent behind them.
+    /// The command that goes behind them.
     private var trailer: RedisCommand?
-    /// All their own replies have come; the trailer's has not.
-    private var trailing: [RedisUnit] = []
-    private var answeredAt = NIODeadline.uptimeNanoseconds(0)
+    /// Requests that have all replies but their trailer's.
+    private var awaitingTrailer: [RedisRequest] = []
+    private var lastReplyAt = NIODeadline.uptimeNanoseconds(0)
+    /// The size of the commands of all requests that are not finished.
     private(set) var byteCount = 0
-    /// Units that are not finished.
+    /// How many requests are not finished.
     private(set) var count = 0
 
-    /// - Parameter isAsking: whether `ASKING` goes before each command.
-    mutating func append(_ unit: RedisUnit, isAsking: Bool, now: NIODeadline) {
-        unit.replies.removeAll(keepingCapacity: true)
-        entries.append(Entry(unit: unit, isAsking: isAsking, sentAt: now))
-        byteCount += unit.byteCount
+    /// Appends a request that will be written at the end of this turn of the event loop.
+    ///
+    /// - Parameter isAsking: Whether `ASKING` goes before each command.
+    mutating func append(_ request: RedisRequest, isAsking: Bool, now: NIODeadline) {
+        request.replies.removeAll(keepingCapacity: true)
+        entries.append(Entry(request: request, isAsking: isAsking, sentAt: now))
+        byteCount += request.byteCount
         count += 1
         unwritten += 1
-        if let own = unit.trailer { trailer = own }
+        if let own = request.trailer { trailer = own }
     }
 
-    /// What was appended is on its way now, and may arrive whatever happens.
+    /// Counts everything that was appended as written: from now on it may arrive, whatever happens.
     ///
-    /// - Returns: what must go behind it.
+    /// - Returns: The trailer that must be written behind it; nil for none.
     mutating func endTurn(now: NIODeadline) -> RedisCommand? {
         unwritten = 0
         guard let trailer else { return nil }
         self.trailer = nil
-        entries.append(Entry(unit: nil, isAsking: false, sentAt: now))
+        entries.append(Entry(request: nil, isAsking: false, sentAt: now))
         return trailer
     }
 
+    /// Gives a reply to the oldest request that lacks one.
     mutating func receive(_ reply: RESPValue, now: NIODeadline) -> Reception {
         guard entries.count > unwritten else { return .unasked }
-        answeredAt = now
+        lastReplyAt = now
         let first = entries.startIndex
         let isToAsking = entries[first].isAsking && entries[first].received.isMultiple(of: 2)
         entries[first].received += 1
-        if !isToAsking { entries[first].unit?.replies.append(reply) }
+        if !isToAsking { entries[first].request?.replies.append(reply) }
         if entries[first].missing > 0 { return .more }
-        guard let unit = entries.removeFirst().unit else {
-            for unit in trailing { unit.replies.append(reply) }
-            defer { trailing.removeAll(keepingCapacity: true) }
-            return finish(trailing)
+        guard let request = entries.removeFirst().request else {
+            for request in awaitingTrailer { request.replies.append(reply) }
+            defer { awaitingTrailer.removeAll(keepingCapacity: true) }
+            return finish(awaitingTrailer)
         }
-        if unit.trailer == nil { return finish([unit]) }
-        trailing.append(unit)
+        if request.trailer == nil { return finish([request]) }
+        awaitingTrailer.append(request)
         return .more
     }
 
-    private mutating func finish(_ units: [RedisUnit]) -> Reception {
-        count -= units.count
-        for unit in units { byteCount -= unit.byteCount }
-        return .finished(units)
+    private mutating func finish(_ requests: [RedisRequest]) -> Reception {
+        count -= requests.count
+        for request in requests { byteCount -= request.byteCount }
+        return .finished(requests)
     }
 
-    /// Until when the server must say something; nil if nothing waits for a reply.
+    /// When the server counts as stopped if it sends nothing until then; nil if no command waits for a reply.
     ///
-    /// The oldest unit may wait so long for itself, and a few times so long if others before it were answered meanwhile:
-    /// a `WAIT` holds up all that is behind it.
-    func patienceEnds(_ patience: TimeAmount) -> NIODeadline? {
-        entries.first.map { min(max($0.sentAt, answeredAt) + patience, $0.sentAt + patience * RedisLimits.queueFactor) }
+    /// That is `timeout` after the oldest command was sent or the last reply came, whichever is later: a `WAIT` holds
+    /// up all commands behind it. But it is not later than a few timeouts after the oldest command was sent.
+    func timesOut(after timeout: TimeAmount) -> NIODeadline? {
+        entries.first.map {
+            min(max($0.sentAt, lastReplyAt) + timeout, $0.sentAt + timeout * RedisClientLimits.queueFactor)
+        }
     }
 
-    /// Takes all out when the connection is lost.
-    mutating func drain() -> (sent: [RedisUnit], unsent: [RedisUnit]) {
+    /// Takes all requests out when the connection is lost.
+    mutating func drain() -> (sent: [RedisRequest], unsent: [RedisRequest]) {
         let split = entries.count - unwritten
-        let sent = trailing + entries.prefix(split).compactMap(\.unit)
-        let unsent = entries.dropFirst(split).compactMap(\.unit)
+        let sent = awaitingTrailer + entries.prefix(split).compactMap(\.request)
+        let unsent = entries.dropFirst(split).compactMap(\.request)
         self = RedisPipeline()
         return (sent, unsent)
     }

@@ -1,16 +1,16 @@
-// Makes channels to nodes: TCP, with TLS if asked for. What is said on them is RedisConnection's.
+// Makes channels to nodes: TCP, with TLS if asked for. RedisConnection speaks on them.
 
 import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// How connections of one client are made.
+/// Makes the channels of one client's connections.
 struct RedisTransport {
     private let eventLoop: any EventLoop
     private let context: NIOSSLContext?
     private let connectTimeout: TimeAmount
 
-    /// Reads the certificates, so it blocks for a moment. Throws if they cannot be read.
+    /// Reads the certificates from their files, which blocks for a moment. Throws if they cannot be read.
     init(_ options: RedisOptions, on eventLoop: any EventLoop) throws {
         self.eventLoop = eventLoop
         connectTimeout = .milliseconds(options.connectMilliseconds)
@@ -30,7 +30,7 @@ struct RedisTransport {
         return configuration
     }
 
-    /// Begins to connect; the connection learns of the rest as a handler.
+    /// Begins to connect. `connection` becomes the channel's handler.
     func connect(_ connection: RedisConnection) -> EventLoopFuture<any Channel> {
         let bound = NIOLoopBound(connection, eventLoop: eventLoop)
         let host = connection.address.host
@@ -52,13 +52,14 @@ struct RedisTransport {
             .connect(host: host, port: connection.address.port)
     }
 
-    /// Why a connection was not made, in fewer words than NIO's.
+    /// Says why a connection was not made, in fewer words than NIO.
     static func reason(_ error: any Error) -> String {
         guard let failure = error as? NIOConnectionError else { return "\(error)" }
         if let last = failure.connectionErrors.last { return "\(last.error)" }
         return "its name cannot be resolved: \(failure.dnsAError ?? failure.dnsAAAAError ?? failure)"
     }
 
-    /// Certificates bear addresses and names in different places, and addresses are not sent in the handshake.
+    /// Whether a host is an IP address. Those are not sent in the TLS handshake, and certificates have them in another
+    /// place than names.
     private static func isIPAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }
 }

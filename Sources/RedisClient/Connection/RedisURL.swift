@@ -1,20 +1,23 @@
-// The address of a store as an operator writes it: redis://user:password@host:port,host:port/ or rediss:// for TLS.
-// Knows no Foundation, and never shows the password.
+// The address of a server or cluster as operators write it: redis://user:password@host:port,host:port/ or rediss:// for
+// TLS. Parsed without Foundation. The password is never shown.
 
-/// Why a text is no ``RedisURL``, in words for the operator. Does not repeat the text: it may bear a password.
+/// The reason why a text is no ``RedisURL``, in words for operators. It does not repeat the text, which may have a
+/// password.
 public struct RedisURLError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The reason, in words for operators.
     public let description: String
     init(_ description: String) { self.description = description }
 }
 
-/// A parsed store address.
+/// A parsed address of a server or cluster.
 public struct RedisURL: Hashable, Sendable {
-    /// The nodes to ask first, in order; at least one. One that is no cluster has one node, a cluster any of its own.
+    /// The nodes to ask first, in order; at least one. A standalone server is one node; of a cluster any nodes will do.
     public let seeds: [RedisAddress]
-    /// nil is Redis' default user.
+    /// The user who logs in; nil is the server's default user.
     public let user: String?
-    /// nil means that no one logs in.
+    /// The user's password; nil means that nobody logs in.
     public let password: String?
+    /// Whether connections are encrypted.
     public let isTLS: Bool
 
     /// Parses `redis://[user:password@]host[:port][,host[:port]...][/]`, or `rediss://` for TLS.
@@ -22,7 +25,8 @@ public struct RedisURL: Hashable, Sendable {
     /// User and password may be percent-encoded, the user may be empty, IPv6 hosts stand in brackets. The only database
     /// is 0: a cluster has no other.
     ///
-    /// - Parameter password: one that is kept elsewhere. Then the URL bears none: `redis://user@host`, or no user either.
+    /// - Parameter password: A password that is kept elsewhere; nil if the URL has it. With one, the URL must have
+    ///   none: `redis://user@host`, or no user either.
     public init(_ text: String, password kept: String? = nil) throws(RedisURLError) {
         var rest = Substring(text)
         if rest.removePrefix("redis://") {
@@ -45,6 +49,7 @@ public struct RedisURL: Hashable, Sendable {
         self.seeds = seeds
     }
 
+    /// Takes what stands before the `@` off the text: user and password.
     private static func takeCredentials(
         from rest: inout Substring, _ kept: String?
     ) throws(RedisURLError) -> (String?, String?) {
@@ -65,6 +70,7 @@ public struct RedisURL: Hashable, Sendable {
         return (user.isEmpty ? nil : user, password)
     }
 
+    /// Undoes percent-encoding.
     private static func decoded(_ text: Substring) throws(RedisURLError) -> String {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
@@ -84,6 +90,7 @@ public struct RedisURL: Hashable, Sendable {
         return decoded
     }
 
+    /// Reads `host`, `host:port` or `[v6]:port`.
     private static func seed(_ text: Substring) throws(RedisURLError) -> RedisAddress {
         var host = text
         var port: Substring?
@@ -123,9 +130,10 @@ extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, Custo
         return "\(isTLS ? "rediss" : "redis")://\(credentials)\(seeds.map(\.description).joined(separator: ","))/"
     }
 
+    /// The same as ``description``.
     public var debugDescription: String { description }
 
-    /// Shows nothing more than ``description``, also to `dump`.
+    /// Shows `dump` no more than ``description``.
     public var customMirror: Mirror { Mirror(self, children: ["url": description]) }
 }
 

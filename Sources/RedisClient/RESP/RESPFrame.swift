@@ -1,25 +1,26 @@
-// An aggregate whose elements are still arriving. RESPDecoder keeps a stack of these instead of calling itself.
+// An aggregate whose elements are still arriving. RESPDecoder keeps a stack of these, so nesting costs no recursion.
 
-/// What an aggregate becomes when its last element is there.
+/// The kinds of aggregates.
 enum RESPAggregate {
     case array
     case map
     case push
-    /// Says something about the value behind it. Nobody asks for that: dropped.
+    /// Facts about the value that follows. The client needs none of them and drops them.
     case attribute
 }
 
-/// An array, map or push with the elements that are missing.
+/// An aggregate that is not complete yet.
 struct RESPFrame {
     let kind: RESPAggregate
+    /// How many elements have not arrived.
     private(set) var missing: Int
     private var elements: [RESPValue] = []
 
-    /// - Parameter count: Elements, for maps keys and values together; at least one.
+    /// - Parameter count: How many elements it will have, for maps keys and values together; at least one.
     init(_ kind: RESPAggregate, count: Int) {
         self.kind = kind
         missing = count
-        elements.reserveCapacity(min(count, RedisLimits.reservedElements))
+        elements.reserveCapacity(min(count, RedisClientLimits.reservedElements))
     }
 
     mutating func append(_ value: RESPValue) {
@@ -27,9 +28,10 @@ struct RESPFrame {
         missing -= 1
     }
 
-    /// The whole value; nil if it says only something about another.
+    /// The complete value; nil for an attribute.
     var value: RESPValue? { RESPFrame.value(kind, elements) }
 
+    /// The value of a complete aggregate; nil for an attribute.
     static func value(_ kind: RESPAggregate, _ elements: [RESPValue]) -> RESPValue? {
         switch kind {
         case .array: .array(elements)

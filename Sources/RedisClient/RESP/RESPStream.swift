@@ -1,26 +1,28 @@
-// What was read from one socket, and the replies in it: joins the rest of one read with the next.
+// Joins what one read from the socket left over with what the next read brings, and takes the replies out.
 
 import NIOCore
 
-/// The bytes of one connection as they arrive, and the replies as they complete.
+/// The bytes that arrive on one connection, and the replies in them.
 struct RESPStream {
     private var decoder: RESPDecoder
     private var unread = ByteBuffer()
 
+    /// - Parameter maximumBytes: The size of the longest reply.
     init(maximumBytes: Int) { decoder = RESPDecoder(maximumBytes: maximumBytes) }
 
     mutating func append(_ bytes: ByteBuffer) {
         if unread.readableBytes == 0 {
             unread = bytes
         } else {
-            // Copies what is left once, and not again for each read of a long string: then it begins at the front.
+            // Moves the rest to the front of its buffer. The next reads of a long string find it there: it is copied
+            // once.
             if unread.readerIndex > 0 { unread = ByteBuffer(bytes: unread.readableBytesView) }
             unread.writeImmutableBuffer(bytes)
         }
     }
 
-    /// The next reply; nil if more must be read first.
-    mutating func next() throws(RESPError) -> RESPValue? {
+    /// Takes out the next reply; nil if more must be read first.
+    mutating func next() throws(RESPDecodingError) -> RESPValue? {
         let reply = try decoder.next(from: &unread)
         if unread.readableBytes == 0 { unread = ByteBuffer() }
         return reply

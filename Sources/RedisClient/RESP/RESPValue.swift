@@ -1,44 +1,53 @@
-// A value as Redis answers it, in RESP2 or RESP3, and short ways to look into it. Decoding is RESPDecoder's.
+// A value in a reply, in RESP2 or RESP3, and short ways to look into it. RESPDecoder makes them.
 
 import NIOCore
 
-/// One reply of Redis, or an element of one.
+/// One reply of a server, or an element of one.
 ///
-/// Bulk strings are slices of what was read from the socket: who keeps one for long copies its bytes, or it holds the
-/// whole read in memory.
+/// Bulk strings are slices of what was read from the socket. Keeping one keeps the whole read in memory, so copy the
+/// bytes of those that you keep for long.
 public enum RESPValue: Hashable, Sendable {
+    /// A short string in one line, such as `OK`.
     case simple(String)
-    /// An error that Redis answered: its code, a space, and words.
+    /// An error: its code, a space, and words.
     case error(String)
+    /// A 64-bit integer.
     case integer(Int64)
+    /// A floating-point number.
     case double(Double)
+    /// A truth value.
     case boolean(Bool)
     /// A number of any length, in digits.
     case bigNumber(String)
+    /// A string of any bytes.
     case bulk(ByteBuffer)
-    /// Text with its format of three letters: `txt` or `mkd`.
+    /// Text with three letters for its format: `txt` or `mkd`.
     case verbatim(format: String, ByteBuffer)
+    /// The absence of a value.
     case null
-    /// Arrays, and sets in the order in which they came.
+    /// An array, or a set in the order in which its elements came.
     case array([RESPValue])
+    /// The entries of a map, in the order in which they came.
     case map([RESPPair])
-    /// What the server sends unasked.
+    /// A message that is no reply: the server sends it unasked.
     case push([RESPValue])
 }
 
 /// One entry of a map.
 public struct RESPPair: Hashable, Sendable {
+    /// The entry's key.
     public let key: RESPValue
+    /// The entry's value.
     public let value: RESPValue
 
-    public init(_ key: RESPValue, _ value: RESPValue) {
+    init(_ key: RESPValue, _ value: RESPValue) {
         self.key = key
         self.value = value
     }
 }
 
 extension RESPValue {
-    /// The text of a string of any kind, malformed UTF-8 repaired; nil for all else.
+    /// The text of a string of any kind, malformed UTF-8 repaired; nil for other values.
     public var string: String? {
         switch self {
         case .simple(let text), .bigNumber(let text): text
@@ -47,7 +56,7 @@ extension RESPValue {
         }
     }
 
-    /// The bytes of a bulk or verbatim string, without a copy; nil for all else.
+    /// The bytes of a bulk or verbatim string, not copied; nil for other values.
     public var bytes: ByteBuffer? {
         switch self {
         case .bulk(let bytes), .verbatim(_, let bytes): bytes
@@ -55,13 +64,13 @@ extension RESPValue {
         }
     }
 
-    /// An integer, also one in digits of a string; nil for all else.
+    /// An integer, or the number in a string of digits; nil for other values.
     public var int: Int64? {
         if case .integer(let number) = self { return number }
         return string.flatMap { Int64($0) }
     }
 
-    /// The elements of an array, set or push; nil for all else.
+    /// The elements of an array, set or push; nil for other values.
     public var elements: [RESPValue]? {
         switch self {
         case .array(let elements), .push(let elements): elements
@@ -69,7 +78,7 @@ extension RESPValue {
         }
     }
 
-    /// The entries of a map, which RESP2 answers as an array of keys and values; nil for all else.
+    /// The entries of a map, or of an array of keys and values as RESP2 has it; nil for other values.
     public var pairs: [RESPPair]? {
         switch self {
         case .map(let pairs): pairs
@@ -78,20 +87,21 @@ extension RESPValue {
         }
     }
 
-    /// The text of an error: its code, a space, and words; nil if it is none.
+    /// The text of an error: its code, a space, and words; nil for other values.
     public var errorText: String? {
         if case .error(let text) = self { return text }
         return nil
     }
 
-    /// The first word of an error: `MOVED`, `NOSCRIPT`; nil if it is none.
+    /// The first word of an error, such as `NOSCRIPT`; nil for other values.
     public var errorCode: Substring? { errorText.map { $0.prefix { $0 != " " } } }
 
+    /// Whether it is the absence of a value.
     public var isNull: Bool { self == .null }
 }
 
 extension RESPPair {
-    /// Keys and values as they alternate. The count is even.
+    /// Pairs of alternating keys and values. Their count is even.
     static func pairs(of flat: [RESPValue]) -> [RESPPair] {
         stride(from: 0, to: flat.count - 1, by: 2).map { RESPPair(flat[$0], flat[$0 + 1]) }
     }

@@ -1,14 +1,14 @@
-// One command, encoded as it is built. Arguments are bytes of any kind; nothing is quoted or escaped.
+// A command, encoded while it is built. Arguments are bytes of any kind; nothing is quoted or escaped.
 
 import NIOCore
 
-/// A command as it goes over the wire: an array of bulk strings.
+/// A command in its encoded form: an array of bulk strings.
 ///
 ///     var command = RedisCommand("SET", argumentCount: 2)
 ///     command.append(key)
 ///     command.append(value)
 ///
-/// It can be sent any number of times.
+/// A command can be sent any number of times.
 public struct RedisCommand: Sendable {
     private var arguments: RedisArguments
     private let announced: Int
@@ -17,8 +17,8 @@ public struct RedisCommand: Sendable {
     ///
     /// - Parameters:
     ///   - name: Its first word.
-    ///   - argumentCount: How many arguments will be appended; to send it with fewer is a bug.
-    ///   - capacity: About how many bytes they take: a good guess saves copies.
+    ///   - argumentCount: How many arguments will be appended. Sending the command with fewer is a bug.
+    ///   - capacity: About how many bytes they have; a good guess saves copies.
     public init(_ name: String, argumentCount: Int, capacity: Int = 96) {
         precondition(argumentCount >= 0, "a command has a negative number of arguments")
         announced = argumentCount + 1
@@ -26,19 +26,19 @@ public struct RedisCommand: Sendable {
         append(name)
     }
 
-    /// A command of words that are known here: `RedisCommand("CLUSTER", "SLOTS")`.
+    /// Makes a command of words: `RedisCommand("CLUSTER", "SLOTS")`.
     public init(_ name: String, _ arguments: String...) {
         self.init(name, arguments: arguments)
     }
 
-    /// A command whose arguments are all text.
+    /// Makes a command whose arguments are all text.
     public init(_ name: String, arguments: [String]) {
         self.init(name, argumentCount: arguments.count, capacity: arguments.reduce(0) { $0 + $1.utf8.count + 10 })
         for argument in arguments { append(argument) }
     }
 
     var encoded: ByteBuffer { arguments.encoded }
-    /// Arguments that were announced and not yet appended.
+    /// How many arguments were announced and not yet appended.
     var missing: Int { announced - arguments.count }
 
     /// Appends an argument.
@@ -49,46 +49,53 @@ public struct RedisCommand: Sendable {
     public mutating func append(_ bytes: ByteBuffer) { arguments.append(bytes) }
     /// Appends a number in digits.
     public mutating func append(_ number: some BinaryInteger) { arguments.append(number) }
-    /// Appends all of these.
+    /// Appends arguments that are already encoded.
     public mutating func append(_ more: RedisArguments) { arguments.append(more) }
 }
 
-/// Arguments as they go over the wire, for a command that gets them from several places.
+/// Arguments in their encoded form, for a command that collects them from several places.
 public struct RedisArguments: Sendable {
     private(set) var encoded = ByteBuffer()
+    /// How many there are.
     public private(set) var count = 0
 
+    /// Begins with none.
     public init() {}
 
-    /// Of a command with its own name among them.
+    /// Begins a command; its name is one of the arguments.
     fileprivate init(ofCommandWith arguments: Int, capacity: Int) {
         encoded.reserveCapacity(capacity)
         writeHeader(UInt8(ascii: "*"), arguments)
     }
 
-    /// On the wire.
+    /// The size of the encoded form.
     public var byteCount: Int { encoded.readableBytes }
 
+    /// Appends an argument.
     public mutating func append(_ text: String) {
         begin(text.utf8.count)
         encoded.writeString(text)
         end()
     }
 
+    /// Appends an argument.
     public mutating func append(_ bytes: some Collection<UInt8>) {
         begin(bytes.count)
         encoded.writeBytes(bytes)
         end()
     }
 
+    /// Appends an argument: what can be read from the buffer.
     public mutating func append(_ bytes: ByteBuffer) {
         begin(bytes.readableBytes)
         encoded.writeImmutableBuffer(bytes)
         end()
     }
 
+    /// Appends a number in digits.
     public mutating func append(_ number: some BinaryInteger) { append(String(number)) }
 
+    /// Appends arguments that are already encoded.
     public mutating func append(_ more: RedisArguments) {
         count += more.count
         encoded.writeImmutableBuffer(more.encoded)
