@@ -90,7 +90,7 @@ import Testing
         var command = RedisCommand("SET", argumentCount: 4)
         command.append("schlüssel")
         command.append([0, 13, 10] as [UInt8])
-        command.append(ByteBuffer(string: String(repeating: "x", count: 12)))
+        command.append(String(repeating: "x", count: 12))
         command.append(-5)
         let expected = "*5\r\n$3\r\nSET\r\n$10\r\nschlüssel\r\n$3\r\n\0\r\n\r\n$12\r\nxxxxxxxxxxxx\r\n$2\r\n-5\r\n"
         #expect(String(buffer: command.encoded) == expected)

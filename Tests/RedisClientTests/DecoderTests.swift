@@ -80,7 +80,6 @@ private func decode(_ text: String, maximumBytes: Int = 4_096) throws -> [RESPVa
         var decoder = RESPDecoder()
         var buffer = ByteBuffer(string: "*2\r\n$1\r\na\r\n$5\r\nab")
         #expect(try decoder.next(from: &buffer) == nil)
-        #expect(!decoder.isBetweenReplies)
         #expect(String(buffer: buffer) == "$5\r\nab")
     }
 

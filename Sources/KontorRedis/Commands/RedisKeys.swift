@@ -7,7 +7,7 @@ import RedisClient
 /// The keys of one store.
 ///
 ///     {tag}item:42                        version and account
-///     {tag}item:42/hold/ORDER/LIFE/2      the lock of the order's second attempt
+///     {tag}item:42/hold/77/INCARNATION/2  the hold of order 77's second attempt
 ///     {tag}order:77/saga                  its running checkout
 ///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
 ///     {tag}epoch                          which shop this is
@@ -72,10 +72,10 @@ enum RedisKeys {
         case "saga": return .saga
         case "hold":
             let parts = rest.split(separator: "/")
-            guard parts.count == 3, let order = Identifier(String(parts[0])), let life = UInt64(parts[1], radix: 16),
+            guard parts.count == 3, let order = Identifier(String(parts[0])), let incarnation = UInt64(parts[1], radix: 16),
                 let attempt = UInt32(parts[2])
             else { return nil }
-            return .hold(SagaID(order: order, incarnation: life, attempt: attempt))
+            return .hold(SagaID(order: order, incarnation: incarnation, attempt: attempt))
         case "payment": return Identifier(rest).map { .payment(order: $0) }
         case "receipt": return UInt64(rest, radix: 16).map { .receipt(incarnation: $0) }
         case "key": return IdempotencyKey(rest).map { .key($0) }

@@ -4,7 +4,7 @@ import NIOCore
 
 /// The connection of a node that a request takes: one for reads and one for writes, so that reads do not queue behind
 /// `WAIT`.
-public enum RedisLane: Hashable, Sendable, CaseIterable {
+public enum RedisLane: Hashable, Sendable {
     /// For requests without effects: they are sent again whenever that may help.
     case reads
     /// For requests with effects: they are never sent again once they may have been executed.

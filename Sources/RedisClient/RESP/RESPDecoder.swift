@@ -29,9 +29,6 @@ struct RESPDecoder: Sendable {
         self.maximumElements = maximumElements
     }
 
-    /// Whether the last reply is complete, so that the next byte begins another.
-    var isBetweenReplies: Bool { stack.isEmpty }
-
     /// Decodes the next reply.
     ///
     /// - Parameter buffer: What was read. Complete elements are taken off its front, even if their reply is incomplete.

@@ -92,12 +92,6 @@ extension RESPValue {
         if case .error(let text) = self { return text }
         return nil
     }
-
-    /// The first word of an error, such as `NOSCRIPT`; nil for other values.
-    public var errorCode: Substring? { errorText.map { $0.prefix { $0 != " " } } }
-
-    /// Whether it is the absence of a value.
-    public var isNull: Bool { self == .null }
 }
 
 extension RESPPair {

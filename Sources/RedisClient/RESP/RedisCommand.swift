@@ -44,11 +44,9 @@ public struct RedisCommand: Sendable {
     /// Appends an argument.
     public mutating func append(_ text: String) { arguments.append(text) }
     /// Appends an argument.
-    public mutating func append(_ bytes: some Collection<UInt8>) { arguments.append(bytes) }
-    /// Appends an argument: what can be read from the buffer.
-    public mutating func append(_ bytes: ByteBuffer) { arguments.append(bytes) }
+    public mutating func append(_ bytes: [UInt8]) { arguments.append(bytes) }
     /// Appends a number in digits.
-    public mutating func append(_ number: some BinaryInteger) { arguments.append(number) }
+    public mutating func append(_ number: Int) { arguments.append(number) }
     /// Appends arguments that are already encoded.
     public mutating func append(_ more: RedisArguments) { arguments.append(more) }
 }
@@ -79,21 +77,14 @@ public struct RedisArguments: Sendable {
     }
 
     /// Appends an argument.
-    public mutating func append(_ bytes: some Collection<UInt8>) {
+    public mutating func append(_ bytes: [UInt8]) {
         begin(bytes.count)
         encoded.writeBytes(bytes)
         end()
     }
 
-    /// Appends an argument: what can be read from the buffer.
-    public mutating func append(_ bytes: ByteBuffer) {
-        begin(bytes.readableBytes)
-        encoded.writeImmutableBuffer(bytes)
-        end()
-    }
-
     /// Appends a number in digits.
-    public mutating func append(_ number: some BinaryInteger) { append(String(number)) }
+    public mutating func append(_ number: Int) { append(String(number)) }
 
     /// Appends arguments that are already encoded.
     public mutating func append(_ more: RedisArguments) {
