@@ -49,7 +49,7 @@ test: lint build test-swift test-simulation bench-guard test-processes
 	@echo "All tests passed."
 
 # These wait for sockets and servers, by the clock: not beside tests that fill the processors.
-TIMED := ^(HTTPTests|LinkTests|RedisTests|StoreContractTests)\.
+TIMED := ^(HTTPTests|LinkTests|RedisClientTests|RedisTests|StoreContractTests)\.
 
 test-swift:
 	@scripts/need libsqlite3-dev redis-server

@@ -54,14 +54,20 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        // The store on Redis 7 or Valkey, and a small client for it.
+        // A small client for Redis 7 or Valkey, standalone or Cluster. Knows nothing of Kontor, so that another client could replace it.
         .target(
-            name: "KontorRedis",
+            name: "RedisClient",
             dependencies: [
-                "KontorCore", "KontorService", .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+        // The store on Redis 7 or Valkey.
+        .target(
+            name: "KontorRedis",
+            dependencies: [
+                "KontorCore", "KontorService", "RedisClient", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ]),
         // What the services say to each other when each is a process of its own.
         .target(
@@ -88,7 +94,7 @@ let package = Package(
             name: "kontor",
             dependencies: [
                 "CLinux", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
-                "KontorSimulation", "KontorRedis", "KontorLink",
+                "KontorSimulation", "KontorRedis", "KontorLink", "RedisClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -107,9 +113,16 @@ let package = Package(
             name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),
         .testTarget(name: "SimulationTests", dependencies: ["KontorSimulation"]),
         .testTarget(
+            name: "RedisClientTests",
+            dependencies: [
+                "RedisClient", "RedisSupport", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .testTarget(
             name: "RedisTests",
             dependencies: [
-                "KontorRedis", "RedisSupport", .product(name: "NIOCore", package: "swift-nio"),
+                "KontorCore", "KontorRedis", "KontorService", "RedisClient", "RedisSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
@@ -134,11 +147,15 @@ let package = Package(
             ]),
         .testTarget(
             name: "StoreContractTests",
-            dependencies: ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation", "RedisSupport"]),
+            dependencies: [
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorRedis", "KontorSimulation", "RedisClient",
+                "RedisSupport", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         .target(
             name: "RedisSupport",
             dependencies: [
-                "KontorCore", "KontorService", "KontorRedis", .product(name: "NIOCore", package: "swift-nio"),
+                "RedisClient", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], path: "Tests/RedisSupport"),
         .testTarget(

@@ -68,7 +68,7 @@ async def constant(directory: Path, seconds: float, show) -> list:
 
 def commit_script() -> str:
     """As the sources have it."""
-    text = (REPOSITORY / "Sources/KontorRedis/CommitScript.swift").read_text()
+    text = (REPOSITORY / "Sources/KontorRedis/Commands/CommitScript.swift").read_text()
     lines = re.search(r'static let source = """\n(.*?)\n\s*"""', text, re.DOTALL)[1].splitlines()
     indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
     return "\n".join(line[indent:] for line in lines)

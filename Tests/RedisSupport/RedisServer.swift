@@ -1,9 +1,9 @@
 // A real redis-server of the test's own: on a free loopback port, in a directory that is removed behind it.
 
 import Foundation
-import KontorRedis
 import NIOCore
 import NIOPosix
+import RedisClient
 
 /// Runs `redis-server` as a child process.
 public final class RedisServer {
@@ -28,8 +28,8 @@ public final class RedisServer {
         try? FileManager.default.removeItem(at: directory)
     }
 
-    /// A server for the tests of a store, not started yet; as a cluster it is one node which has all slots. It keeps nothing on disk: what
-    /// a store promises of that is tested with processes.
+    /// A server for the tests of a store, not started yet; as a cluster it is one node which has all slots. It keeps
+    /// nothing on disk: what a store promises of that is tested with processes.
     public static func ofStore(isCluster: Bool) throws -> RedisServer {
         guard isCluster else { return try RedisServer(["--appendonly", "no"]) }
         let server = try RedisServer([
@@ -46,7 +46,9 @@ public final class RedisServer {
         return server
     }
 
-    public var options: RedisOptions { RedisOptions(seeds: [RedisAddress(host: "127.0.0.1", port: port)]) }
+    public var options: RedisOptions {
+        RedisOptions(seeds: [RedisAddress(host: "127.0.0.1", port: port)], name: "test")
+    }
 
     public func start() throws {
         let process = Process()

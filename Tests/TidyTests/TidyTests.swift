@@ -71,10 +71,8 @@ struct TidyTests {
                     "Glibc",
                 ]
             ),
-            (
-                "KontorRedis",
-                ["KontorCore", "KontorService", "Crypto", "NIOCore", "NIOPosix", "NIOSSL"]
-            ),
+            ("RedisClient", ["NIOCore", "NIOPosix", "NIOSSL"]),
+            ("KontorRedis", ["KontorCore", "KontorService", "RedisClient", "Crypto", "NIOCore"]),
             ("KontorLink", ["KontorCore", "KontorService", "NIOCore", "NIOPosix"]),
             (
                 "KontorSimulation",

@@ -6,6 +6,7 @@ import KontorEmbedded
 import KontorHTTP
 import KontorRedis
 import KontorService
+import RedisClient
 
 struct AuditBooks: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -54,14 +55,14 @@ func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
 
 /// Whether all stores are of one shop: books of other ones would balance, too.
 private func readEpochs(
-    _ clients: ArraySlice<RedisClient>, known: [UInt8]?, completion: @escaping (StoreRefusal?) -> Void
+    _ clients: ArraySlice<RedisClient>, known: [UInt8]?, completion: @escaping (RedisStoreError?) -> Void
 ) {
     guard let client = clients.first else { return completion(nil) }
     RedisEpoch.read(client) { result in
         switch result {
         case .failure(let refusal): completion(refusal)
         case .success(let epoch) where known != nil && known != epoch:
-            completion(StoreRefusal(description: "These stores are of different shops."))
+            completion(RedisStoreError(description: "These stores are of different shops."))
         case .success(let epoch): readEpochs(clients.dropFirst(), known: epoch, completion: completion)
         }
     }

@@ -2,7 +2,7 @@
 
 import Foundation
 import KontorBench
-import KontorRedis
+import RedisClient
 
 /// Why a run has no result, for a person.
 struct NoResult: Error, CustomStringConvertible {

@@ -5,6 +5,7 @@ import KontorCore
 import KontorRedis
 import NIOCore
 import NIOPosix
+import RedisClient
 
 /// Some stores, opened for the length of a call.
 ///
@@ -16,7 +17,7 @@ final class StoreReader: @unchecked Sendable {
     private init(_ urls: [RedisURL], on eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         clients = urls.map { url in
-            RedisClient(RedisOptions(url), on: eventLoop)
+            RedisClient(RedisOptions(url, name: "kontor"), on: eventLoop)
         }
     }
 
@@ -47,11 +48,11 @@ final class StoreReader: @unchecked Sendable {
         client.close { [self] in close(rest.dropFirst(), completion: completion) }
     }
 
-    private func connect(_ rest: ArraySlice<RedisClient>, completion: @escaping (StoreRefusal?) -> Void) {
+    private func connect(_ rest: ArraySlice<RedisClient>, completion: @escaping (RedisStoreError?) -> Void) {
         guard let client = rest.first else { return completion(nil) }
         client.start(deadline: .now() + .seconds(10)) { [self] result in
             switch result {
-            case .failure(let failure): completion(StoreRefusal(description: "A store cannot be reached: \(failure)"))
+            case .failure(let failure): completion(RedisStoreError(description: "A store cannot be reached: \(failure)"))
             case .success: connect(rest.dropFirst(), completion: completion)
             }
         }

@@ -8,6 +8,7 @@ import KontorRedis
 import KontorService
 import Logging
 import NIOCore
+import RedisClient
 
 /// Opens a store, and gives it to each instance of the shop.
 protocol StoreFactory: AnyObject {
@@ -100,7 +101,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         self.random = random
         self.logger = logger
         client = RedisClient(
-            RedisOptions(settings.store), on: eventLoop,
+            RedisOptions(settings.store, name: "kontor"), on: eventLoop,
             log: { message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
     }
 
@@ -126,13 +127,13 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     }
 
     /// Checks that what is there is the shop's, and kept as it must be.
-    private func check(_ completion: @escaping (Result<[UInt8], StoreRefusal>) -> Void) {
+    private func check(_ completion: @escaping (Result<[UInt8], RedisStoreError>) -> Void) {
         RedisInspection.check(client, replicas: settings.replicas) { [self] result in
             if case .failure(let refusal) = result { return completion(.failure(refusal)) }
             RedisEpoch.read(client) { [self] result in
                 if case .success(let found) = result {
                     if let epoch, epoch != found {
-                        return completion(.failure(StoreRefusal(description: "The store is another shop's than it was.")))
+                        return completion(.failure(RedisStoreError(description: "The store is another shop's than it was.")))
                     }
                     epoch = found
                 }
@@ -146,9 +147,8 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void) {
         let mustCheck = present.map { $0.isForeign } ?? false
         let begin = { [self] in
-            var options = RedisStore.Options()
-            options.replicas = settings.replicas
-            let store = RedisStore(client, epoch: epoch ?? [], options: options, clock: clock, random: random, post: post)
+            let options = RedisStore.Options(epoch: epoch ?? [], replicas: settings.replicas)
+            let store = RedisStore(client, options: options, clock: clock, random: random, post: post)
             present = store
             completion(store)
         }

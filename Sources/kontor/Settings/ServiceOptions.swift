@@ -5,8 +5,8 @@ import Foundation
 import KontorCore
 import KontorHTTP
 import KontorLink
-import KontorRedis
 import KontorService
+import RedisClient
 
 /// The service that a process serves.
 enum ServiceName: String, ExpressibleByArgument, CaseIterable {

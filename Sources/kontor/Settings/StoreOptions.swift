@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Foundation
-import KontorRedis
+import RedisClient
 
 /// The stores of the three services.
 struct StoreOptions: ParsableArguments {

@@ -1,0 +1,68 @@
+// One MGET for many touches, and what its reply means.
+
+import KontorCore
+import KontorService
+import RedisClient
+
+/// Reads the epoch, and for each touch its group's head and its member. A head that several touches need is read once.
+struct LoadPlan {
+    /// Where the values of a touch are in the reply.
+    private struct Place {
+        let head: Int
+        /// nil: the touch is of the head alone.
+        let member: Int?
+    }
+
+    private var names: [String]
+    private var places: [Place] = []
+
+    /// - Parameters:
+    ///   - touches: Each with the partition of its group.
+    ///   - partition: The partition whose copy of the epoch is read.
+    init(_ touches: [(touch: Touch, partition: Int)], epoch partition: Int) {
+        names = [RedisKeys.epoch(partition)]
+        var heads: [GroupKey: Int] = [:]
+        for (touch, partition) in touches {
+            let index: Int
+            if let known = heads[touch.group] {
+                index = known
+            } else {
+                index = names.count
+                names.append(RedisKeys.head(touch.group, partition))
+                heads[touch.group] = index
+            }
+            guard let member = touch.member else {
+                places.append(Place(head: index, member: nil))
+                continue
+            }
+            places.append(Place(head: index, member: names.count))
+            names.append(RedisKeys.member(member, ofHead: names[index]))
+        }
+    }
+
+    /// The `MGET`.
+    var command: RedisCommand {
+        var command = RedisCommand("MGET", argumentCount: names.count)
+        for name in names { command.append(name) }
+        return command
+    }
+
+    /// What the reply says about the touches, in their order. Throws if it cannot be read, or is of another shop.
+    func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreTrouble) -> [LoadedGroup] {
+        guard let values = replies.first?.elements, values.count == names.count else { throw RedisStore.unreadable("MGET") }
+        guard values[0].octets == epoch else { throw .unreachable(RedisEpoch.foreign) }
+        var groups: [LoadedGroup] = []
+        groups.reserveCapacity(places.count)
+        for place in places {
+            var group = LoadedGroup(version: .absent, head: nil, member: nil)
+            if let bytes = values[place.head].octets {
+                (group.version, group.head) = try RecordBytes.head(bytes, names[place.head])
+            }
+            if let member = place.member, let bytes = values[member].octets {
+                group.member = try RecordBytes.record(bytes[...], names[member])
+            }
+            groups.append(group)
+        }
+        return groups
+    }
+}

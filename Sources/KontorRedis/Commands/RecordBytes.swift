@@ -1,0 +1,48 @@
+// Records and versions as bytes in Redis.
+
+import KontorCore
+import KontorService
+import RedisClient
+
+extension RESPValue {
+    /// The bytes of a string, copied, so that they can be kept; nil for other values.
+    var octets: [UInt8]? { bytes.map { Array($0.readableBytesView) } }
+}
+
+/// Encodes and decodes what is stored. A group's head has its version in front of its record.
+enum RecordBytes {
+    private static let versionBytes = 16
+
+    static func bytes(_ record: Record) -> [UInt8] {
+        var writer = ByteWriter()
+        record.encode(into: &writer)
+        return writer.bytes
+    }
+
+    /// The bytes of a version; none for a group that is absent.
+    static func bytes(_ version: Version) -> [UInt8] {
+        if version == .absent { return [] }
+        var writer = ByteWriter()
+        writer.fixed(version.writer)
+        writer.fixed(version.counter)
+        return writer.bytes
+    }
+
+    /// - Parameter name: The record's key, for the error.
+    static func record(_ bytes: ArraySlice<UInt8>, _ name: String) throws(StoreTrouble) -> Record {
+        do { return try Record(decoding: bytes) } catch { throw .unreachable("\(name) cannot be read: \(error)") }
+    }
+
+    /// Decodes a group's version and the record of its head; the record is nil for a group without a head.
+    ///
+    /// - Parameter name: The head's key, for the error.
+    static func head(_ bytes: [UInt8], _ name: String) throws(StoreTrouble) -> (Version, Record?) {
+        do {
+            var reader = ByteReader(bytes)
+            let version = Version(writer: try reader.fixed(UInt64.self), counter: try reader.fixed(UInt64.self))
+            return (version, reader.isAtEnd ? nil : try Record(decoding: bytes[versionBytes...]))
+        } catch {
+            throw .unreachable("\(name) cannot be read: \(error)")
+        }
+    }
+}
