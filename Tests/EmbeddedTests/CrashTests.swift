@@ -1,16 +1,18 @@
-// The property behind all others: after a power cut at any step the store is a prefix of what was committed, and the prefix
-// has everything whose barrier had completed.
+// The property behind all others: after a power cut at any step the store is a prefix of what was committed, and the
+// prefix has everything whose barrier had completed.
 
 import KontorCore
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorEmbedded
 
 @Suite("Crashes")
 struct CrashTests {
-    /// Batch `n` writes the number n to two items of its own and to one that all share, and moves a hold from n - 1 to n.
+    /// Batch `n` writes the number n to two items of its own and to one that all share, and moves a hold from n - 1 to
+    /// n.
     private func commit(_ number: Int, to world: World) throws {
         try world.write(item(number), [(.head, account(Int64(number)))])
         try world.write(item(1_000 + number), [(.head, account(Int64(number)))])

@@ -3,6 +3,7 @@
 import KontorCore
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 import struct GRDB.DatabaseError
@@ -302,7 +303,8 @@ struct FoldTests {
         #expect(try world.table.position() == 10)
     }
 
-    /// Found by the simulator: the head was evicted while the member was read, then the member while the head was, and so on.
+    /// Found by the simulator: the head was evicted while the member was read, then the member while the head was, and
+    /// so on.
     @Test("loads end, however small the cache is", arguments: [0, 1, 2, 10])
     func loadsWithoutRoom(cacheRecords: Int) throws {
         let world = try small(cacheRecords: cacheRecords)
