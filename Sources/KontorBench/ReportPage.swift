@@ -1,4 +1,5 @@
-// A run's result as one page that needs nothing else: figures, the distribution of latencies, and how rate and latency went on.
+// A run's result as one page that needs nothing else: figures, the distribution of latencies, and how rate and latency
+// went on.
 
 import Glibc
 
