@@ -54,6 +54,7 @@ extension LedgerCommand {
         }
     }
 
+    /// Reads what ``encodeForWire(into:)`` wrote.
     public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
         let account = try reader.groupKey()
         guard account.kind != .order else { throw .invalid("an account that is an order") }
@@ -91,6 +92,7 @@ extension OrderCommand {
         writer.text(order.text)
     }
 
+    /// Reads what ``encodeForWire(into:)`` wrote.
     public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
         let operation: Operation
         switch try reader.byte() {
@@ -141,6 +143,7 @@ extension LedgerOutcome: WireOutcome {
         }
     }
 
+    /// Reads what ``encodeForWire(into:)`` wrote.
     public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.byte() {
         case 1: self = .done
@@ -179,6 +182,7 @@ extension OrderOutcome: WireOutcome {
         }
     }
 
+    /// Reads what ``encodeForWire(into:)`` wrote.
     public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.byte() {
         case 1: self = .unknownOrder
@@ -210,6 +214,7 @@ extension Reply where Outcome: WireOutcome {
         }
     }
 
+    /// Reads what ``encodeForWire(into:)`` wrote.
     public init(fromWire reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.byte() {
         case 1: self = .unknown
