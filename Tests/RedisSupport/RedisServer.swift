@@ -28,8 +28,8 @@ public final class RedisServer {
         try? FileManager.default.removeItem(at: directory)
     }
 
-    /// A server for the tests of a store, not started yet; as a cluster it is one node which has all slots. It keeps nothing on disk: what
-    /// a store promises of that is tested with processes.
+    /// A server for the tests of a store, not started yet; as a cluster it is one node which has all slots. It keeps
+    /// nothing on disk: what a store promises of that is tested with processes.
     public static func ofStore(isCluster: Bool) throws -> RedisServer {
         guard isCluster else { return try RedisServer(["--appendonly", "no"]) }
         let server = try RedisServer([
