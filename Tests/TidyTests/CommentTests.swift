@@ -80,14 +80,19 @@ private struct PublicMember {
 
     /// - Returns: nil if the line declares none.
     init?(_ line: String) {
-        let declaration = #/^\s*(?:@\w+(?:\([^)]*\))? )*public (?:\w+(?:\(set\))? )*?(\w+)\b ?`?(.*)$/#
-        let kinds: Set = ["let", "var", "func", "init", "subscript", "struct", "class", "enum", "protocol", "typealias"]
-        guard line.contains("public "), let match = line.firstMatch(of: declaration), kinds.contains(String(match.1)) else {
-            return nil
+        var declaration = line.trimmed[...]
+        while declaration.hasPrefix("@"), let space = declaration.firstIndex(of: " ") {
+            declaration = declaration[declaration.index(after: space)...]
         }
-        let kind = match.1
-        let rest = String(match.2)
-        name = String(rest.firstMatch(of: #/^(\w+|[^\w\s(]+)/#)?.0 ?? "")
+        let kinds: Set = ["let", "var", "func", "init", "subscript", "struct", "class", "enum", "protocol", "typealias"]
+        guard declaration.hasPrefix("public "), let kind = String(declaration).words.first(where: kinds.contains),
+            let place = declaration.range(of: " \(kind)")
+        else { return nil }
+        let rest = String(declaration[place.upperBound...])
+        let beginning = rest.split(separator: " ").first ?? ""
+        // An operator's name is no word, and stands alone.
+        let isWord = beginning.first?.isLetter == true
+        name = String(isWord ? beginning.prefix { $0.isLetter || $0.isNumber || $0 == "_" } : beginning)
         switch kind {
         // What only keeps its arguments is said by the properties.
         case "init": needsWords = rest.hasPrefix("?") || rest.contains("throws")
@@ -99,10 +104,15 @@ private struct PublicMember {
     /// Whether a stored property's type leaves open what it is: a number without a unit, a text, a flag, or what nil
     /// means.
     private static func isBare(_ rest: String) -> Bool {
-        let bare: Set = ["Int", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Double", "Bool", "String", "[UInt8]"]
-        guard let match = rest.firstMatch(of: #/^\w+(?:: ([^=]+?))?(?: = (.*))?$/#) else { return false }
-        if let type = match.1 { return bare.contains(String(type)) || type.hasSuffix("?") || type.hasPrefix("(") }
-        guard let value = match.2 else { return false }
+        let bare: Set = [
+            "Int", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Double", "Bool", "String", "[UInt8]",
+        ]
+        let sides = rest.components(separatedBy: " = ")
+        if let colon = sides[0].range(of: ": ") {
+            let type = String(sides[0][colon.upperBound...])
+            return bare.contains(type) || type.hasSuffix("?") || type.hasPrefix("(")
+        }
+        guard let value = sides.dropFirst().first else { return false }
         return value.hasPrefix("\"") || value == "true" || value == "false" || value.first?.isNumber == true
     }
 }
@@ -123,7 +133,6 @@ private struct Witnesses {
 
     /// With those of the protocols in the sources.
     init() throws {
-        let requirement = #/^ +(?:static |mutating )*(?:func|var|typealias) `?(\w+)/#
         for file in try SourceTree.swiftFiles(in: "Sources") {
             var isInProtocol = false
             for line in file.lines {
@@ -131,8 +140,10 @@ private struct Witnesses {
                     isInProtocol = true
                 } else if line.hasPrefix("}") {
                     isInProtocol = false
-                } else if isInProtocol, let match = line.firstMatch(of: requirement) {
-                    names.insert(String(match.1))
+                } else if isInProtocol, !line.trimmed.hasPrefix("//") {
+                    let words = line.words.drop { $0 == "static" || $0 == "mutating" }
+                    guard let kind = words.first, ["func", "var", "typealias"].contains(kind) else { continue }
+                    names.formUnion(words.dropFirst().prefix(1))
                 }
             }
         }
