@@ -50,7 +50,7 @@ final class ClientConnection {
         let reading = ResponseHead.read(bytes)
         guard case .head(let head) = reading else { return reading }
         if bytes.count < head.bytes { return .incomplete }
-        // One request, one answer: more than that is not HTTP.
+        // One request has one answer: bytes behind it are not HTTP.
         if bytes.count > head.bytes { return .malformed }
         if isBusy { answered(ticket, head, UnsafeRawBufferPointer(rebasing: bytes[head.headBytes..<head.bytes])) }
         return reading

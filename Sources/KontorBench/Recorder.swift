@@ -38,8 +38,8 @@ public struct CurvePoint: Codable, Equatable, Sendable {
     /// The latency at this percentile.
     public let milliseconds: Double
 
-    /// Points at even distances on the scale that shows the slow ones: each tenfold step leaves a tenth of what is
-    /// left. The last one is the longest latency.
+    /// The points of a curve whose scale shows the slow requests: 90 %, 99 %, 99.9 % and so on are equally far apart,
+    /// with 20 points between two of them. The last point is the longest latency.
     static func curve(_ latencies: Histogram<UInt32>) -> [CurvePoint] {
         guard latencies.totalCount > 0 else { return [] }
         let decades = log10(Double(latencies.totalCount))

@@ -65,7 +65,7 @@ public struct Report: Codable, Sendable {
         }
     }
 
-    /// For a terminal of 100 columns.
+    /// The result as a table, for a terminal of 100 columns.
     public var table: String {
         var text = "answers        count    per second     p50 ms     p90 ms     p99 ms   p99.9 ms     max ms\n"
         for line in lines {
