@@ -5,18 +5,20 @@
 FROM docker.io/library/swift:6.3-bookworm AS build
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make libsqlite3-dev libjemalloc-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
-COPY Package.swift Makefile ./
+COPY Package.swift Makefile LICENSE NOTICE ./
 COPY scripts ./scripts
 COPY Sources ./Sources
 # The package does not resolve without the folders of its tests.
 COPY Tests ./Tests
-RUN make build && strip -o /kontor .build/release/kontor
+RUN make build && strip -o /kontor .build/release/kontor && scripts/licences /licences
 
 # The binary has Swift's runtime in it; it needs the system's C and C++ libraries, SQLite, jemalloc, and for rediss:// whom to trust.
 FROM docker.io/library/debian:bookworm-slim AS run
+LABEL org.opencontainers.image.title="Kontor" org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libsqlite3-0 libjemalloc2 libstdc++6 ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* && mkdir /data && chown 65532:65532 /data
 COPY --from=build /kontor /usr/local/bin/kontor
+COPY --from=build /licences /usr/share/doc/kontor
 # A number, so that Kubernetes sees that it is not root. Nothing is written but below /data, and there only by the embedded store.
 USER 65532:65532
 WORKDIR /data

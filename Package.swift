@@ -108,9 +108,13 @@ let package = Package(
                 "KontorSimulation", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ], path: "Tests/Guard", exclude: ["guard.py", "thresholds.json"]),
-        .testTarget(name: "CoreTests", dependencies: ["KontorCore"]),
+        // What several of the tests need: names, records, and the ports of a shop.
+        .target(
+            name: "TestSupport", dependencies: ["KontorCore", "KontorService", "KontorMetrics"], path: "Tests/Support"),
+        .testTarget(name: "CoreTests", dependencies: ["KontorCore", "KontorSimulation", "TestSupport"]),
         .testTarget(
-            name: "ServiceTests", dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics"]),
+            name: "ServiceTests",
+            dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics", "TestSupport"]),
         .testTarget(name: "SimulationTests", dependencies: ["KontorSimulation"]),
         .testTarget(
             name: "RedisClientTests",
@@ -128,7 +132,8 @@ let package = Package(
         .testTarget(
             name: "LinkTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorLink", .product(name: "NIOCore", package: "swift-nio"),
+                "KontorCore", "KontorService", "KontorLink", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
@@ -140,7 +145,7 @@ let package = Package(
         .testTarget(
             name: "HTTPTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics",
+                "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics", "KontorSimulation", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -149,7 +154,7 @@ let package = Package(
             name: "StoreContractTests",
             dependencies: [
                 "KontorCore", "KontorService", "KontorEmbedded", "KontorRedis", "KontorSimulation", "RedisClient",
-                "RedisSupport", .product(name: "NIOCore", package: "swift-nio"),
+                "RedisSupport", "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .target(
@@ -161,7 +166,7 @@ let package = Package(
         .testTarget(
             name: "EmbeddedTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation", "KontorMetrics",
+                "KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation", "KontorMetrics", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
     ]

@@ -2,23 +2,23 @@
 
 import Glibc
 
-/// One chart. Its lines have the classes `series-0`, `series-1` ...: the page says which colours that is.
+/// A line chart. Its lines have the CSS classes `series-0`, `series-1` and so on; the page gives these their colours.
 struct Chart {
     struct Line {
         let name: String
-        /// Which of the page's colours.
+        /// The number of its CSS class.
         let series: Int
-        /// In the order of x; without a y the line is broken.
+        /// Sorted by x. Where y is nil the line has a gap.
         let points: [(x: Double, y: Double?)]
     }
 
     enum Scale {
         case linear
-        /// For values that differ by orders of magnitude; those of 0 are left out.
+        /// For values that differ by orders of magnitude. Values of 0 are not drawn.
         case logarithmic
     }
 
-    /// What a reader who does not see it is told.
+    /// What a screen reader says (`aria-label`).
     var description: String
     var xTitle: String
     var xTicks: [(place: Double, text: String)]
@@ -51,7 +51,7 @@ struct Chart {
         for tick in xTicks {
             let place = Self.number(x(tick.place))
             text += #"<line class="grid" x1="\#(place)" x2="\#(place)" y1="\#(Self.bottom)" y2="\#(Self.bottom + 5)"/>"#
-            // A long text at the right edge would be cut in the middle.
+            // Centred text at the right edge would be cut off.
             let anchor = x(tick.place) > Self.right - 20 ? "end" : "middle"
             text += #"<text class="tick" x="\#(place)" y="\#(Self.bottom + 19)" text-anchor="\#(anchor)">\#(tick.text)</text>"#
         }
@@ -64,13 +64,13 @@ struct Chart {
         return text + "</svg>"
     }
 
-    /// At the right of the top; a chart of one line needs none.
+    /// The names of the lines, at the top right; empty if there is only one.
     private var legend: String {
         guard lines.count > 1 else { return "" }
         var text = ""
         var end = Self.right
         for line in lines.reversed() {
-            // Letters of 12 px are 7 px wide, or less.
+            // Letters of 12 px are at most 7 px wide.
             text += #"<text class="tick" x="\#(end)" y="16" text-anchor="end">\#(escaped(line.name))</text>"#
             end -= Double(line.name.count) * 7
             text += #"<line class="line series-\#(line.series)" x1="\#(end - 24)" x2="\#(end - 6)" y1="12" y2="12"/>"#
@@ -107,12 +107,13 @@ struct Chart {
     private static func number(_ value: Double) -> String { Figures.decimal(value, digits: 1) }
 }
 
-/// The vertical axis: where a value is, from 0 at the bottom to 1 at the top, and which values are written beside it.
+/// The vertical axis: it places values between 0 (bottom) and 1 (top), and chooses the values that are written beside
+/// it.
 struct Axis {
     let ticks: [Double]
     private let scale: Chart.Scale
 
-    /// Of the size of the values, not of their number: all of them are between two ticks.
+    /// Chooses the ticks so that all values lie between the first and the last of them.
     init(_ values: [Double], _ scale: Chart.Scale) {
         self.scale = scale
         switch scale {
@@ -133,7 +134,7 @@ struct Axis {
         }
     }
 
-    /// Four or five steps of 1, 2 or 5 times a power of ten.
+    /// Ticks from 0 in up to five steps, each of 1, 2 or 5 times a power of ten.
     private static func linear(to most: Double) -> [Double] {
         guard most > 0 else { return [0, 1] }
         let rough = most / 5
@@ -143,7 +144,7 @@ struct Axis {
         return (0...max(1, count)).map { Double($0) * step }
     }
 
-    /// 1, 2 and 5 times powers of ten around the values; only the powers, if those are too many.
+    /// Ticks at 1, 2 and 5 times powers of ten around the values; at the powers alone if these would be more than nine.
     private static func logarithmic(from least: Double, to most: Double) -> [Double] {
         let powers = Int(log10(least).rounded(.down))...Int(log10(most).rounded(.up))
         let all = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
@@ -155,7 +156,7 @@ struct Axis {
     }
 }
 
-/// Text within a page.
+/// Text as it stands within a page: what means something in HTML is escaped.
 func escaped(_ text: String) -> String {
     var result = ""
     for character in text {

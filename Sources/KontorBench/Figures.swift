@@ -2,7 +2,7 @@
 
 /// Numbers as text.
 enum Figures {
-    /// With so many decimals, rounded half away from zero.
+    /// The number with this many decimals, rounded half away from zero; "-" if it is not finite.
     static func decimal(_ value: Double, digits: Int) -> String {
         guard value.isFinite else { return "-" }
         var unit = 1
@@ -33,7 +33,7 @@ enum Figures {
         decimal(value, digits: value < 1 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0)
     }
 
-    /// A tick of an axis: no decimals that are zero.
+    /// The label of a tick of an axis: without decimals that are zero.
     static func tick(_ value: Double) -> String {
         if value >= 1 || value == 0 { return value == value.rounded() ? grouped(value) : decimal(value, digits: 1) }
         return decimal(value, digits: value >= 0.1 ? 1 : value >= 0.01 ? 2 : 3)

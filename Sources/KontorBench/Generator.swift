@@ -1,23 +1,28 @@
-// Offers load from one thread: in a closed loop (a fixed number of clients, each waits for its answer) or in an open one
-// (requests come at their time, whatever became of the earlier ones).
+// Offers load from one thread: in a closed loop (a fixed number of clients, each waits for its answer) or in an open
+// one (requests come at their time, whatever became of the earlier ones).
 
 import Glibc
 
-/// What is to be offered.
+/// How much load is offered, to whom, and for how long.
 public struct LoadPlan: Sendable {
-    /// Who decides when the next request is sent.
+    /// What decides when the next request is sent.
     public enum Loop: Sendable {
-        /// So many clients, each sending its next request when it has its answer.
+        /// A fixed number of clients. Each sends its next request when it has the answer to the one before.
         case closed(connections: Int)
-        /// A fixed rate. It begins with some connections and opens another whenever all are busy, up to a number.
+        /// A fixed rate of requests, whatever becomes of the answers. Begins with `connections` and opens another one
+        /// whenever all are busy, up to `maximumConnections`.
         case open(perSecond: Double, connections: Int, maximumConnections: Int)
     }
 
+    /// The shop's port on 127.0.0.1.
     public var port: Int
     public var loop: Loop
+    /// How long the load is offered before anything is recorded.
     public var warmUpSeconds: Double
+    /// How long it is recorded after that.
     public var durationSeconds: Double
-    /// Never sleeps: for a generator that has a processor to itself. Waking up costs both sides.
+    /// Whether the generator polls instead of sleeping. For one that has a processor to itself: waking a sleeping
+    /// thread costs the generator and the server.
     public var spins: Bool
 
     public init(port: Int, loop: Loop, warmUpSeconds: Double, durationSeconds: Double, spins: Bool) {
@@ -29,48 +34,63 @@ public struct LoadPlan: Sendable {
     }
 }
 
-/// Runs one plan.
+/// Runs one plan against a shop, and reports what came back. Used once, by one thread.
 public final class Generator {
-    /// A request that could not be sent for so long is given up, and counted as unsent.
-    static let sendPatience: Int64 = 1_000_000_000
-    /// A request that was sent later than this is counted as late: then the generator was short of time or connections.
-    static let lateness: Int64 = 5_000_000
-    /// How long answers are waited for after the end: longer than the server's deadline.
-    static let answerPatience: Int64 = 8_000_000_000
-    /// Connections being made at a time: a burst must not fill the server's queue of them.
+    /// How long a request may wait for a free connection. After that it is given up and counted as not sent.
+    static let sendPatienceNanoseconds: Int64 = 1_000_000_000
+    /// How far behind its schedule a request may be sent. One that is sent later is counted as late: the generator had
+    /// too little processor time, or too few connections.
+    static let toleratedDelayNanoseconds: Int64 = 5_000_000
+    /// How long the generator waits for outstanding answers after the end of the run, and for its connections before
+    /// it. Longer than the server's own deadline.
+    static let answerPatienceNanoseconds: Int64 = 8_000_000_000
+    /// The most connections that are being made at a time, so that they do not fill the server's accept queue.
     static let connectionsAtOnce = 64
 
     private let plan: LoadPlan
     private let scenario: any Scenario
     private var poll: Poll
     private var connections: [ClientConnection] = []
+    /// Indices in `connections` whose connection was closed.
     private var free: [Int] = []
-    /// Last in, first out: as few connections as the load needs.
+    /// Indices of the connections that wait for a request. Used last in, first out, so that no more connections are
+    /// used than the load needs.
     private var idle: [Int] = []
+    /// Connections that are being made.
     private var connecting = 0
+    /// Connections that are made or being made, and the most there were at a time.
     private var open = 0
     private var mostOpen = 0
+    /// Requests that are sent and not answered.
     private var busy = 0
 
     private var recorder = Recorder()
     private var request = RequestBuffer()
     private var receiveBuffer = [UInt8](repeating: 0, count: 65_536)
+    /// When requests are due; nil for a closed loop.
     private var schedule: Schedule?
+    /// The number in the schedule of the next request.
     private var nextNumber = 0
+    /// The scenario has no more requests.
     private var hasRunOut = false
+    /// When the run ends, and the present moment: monotonic nanoseconds.
     private var end: Int64 = 0
     private var now: Int64 = 0
     private var failure: SocketFailure?
 
+    /// - Throws: ``SocketFailure`` if the system gives no epoll descriptor.
     public init(_ plan: LoadPlan, _ scenario: any Scenario) throws {
         self.plan = plan
         self.scenario = scenario
         poll = try Poll()
     }
 
+    /// Offers the load, and returns when it is over and the outstanding answers have come.
+    ///
     /// - Parameters:
-    ///   - name: of the scenario, for the report.
+    ///   - name: the scenario's, for the report.
     ///   - progress: called after each second; the flag says whether it belonged to the warm-up.
+    /// - Throws: ``SocketFailure`` if nobody listens on the port any more.
     public func run(_ name: String, progress: (Second, _ isWarmUp: Bool) -> Void) throws -> Report {
         defer { closeAll() }
         try begin()
@@ -97,7 +117,7 @@ public final class Generator {
             recorder)
     }
 
-    /// All connections are there before the first request: who measures a rate does not measure how crowds arrive.
+    /// Makes all connections before the first request: a rate is measured, and not how fast a server accepts a crowd.
     private func begin() throws {
         let count =
             switch plan.loop {
@@ -105,7 +125,7 @@ public final class Generator {
             case .open(_, let connections, let most): min(connections, most)
             }
         now = monotonicNanoseconds()
-        let patience = now + Self.answerPatience
+        let patience = now + Self.answerPatienceNanoseconds
         while open < count || connecting > 0 {
             while open < count, connecting < Self.connectionsAtOnce { connect() }
             wait(until: patience)
@@ -115,13 +135,13 @@ public final class Generator {
         if case .open(let perSecond, _, _) = plan.loop { schedule = Schedule(start: now, perSecond: perSecond) }
     }
 
-    /// What was due and not sent is said; what was sent gets its time to be answered.
+    /// Counts what was due and could not be sent, and waits for the answers to what was sent.
     private func finish() {
         if let schedule, !hasRunOut {
             sendDue(schedule)
             recorder.couldNotSend(max(0, schedule.count(by: now) - nextNumber))
         }
-        let patience = now + Self.answerPatience
+        let patience = now + Self.answerPatienceNanoseconds
         while busy > 0, now < patience { wait(until: patience) }
         for connection in connections where connection.isBusy { recorder.gotNoAnswer() }
     }
@@ -130,8 +150,8 @@ public final class Generator {
         var wakeUp = limit
         if let schedule {
             sendDue(schedule)
-            // With all connections busy only an answer helps, or the end of a request's patience.
-            wakeUp = min(limit, idle.isEmpty ? now + Self.lateness : schedule.due(nextNumber))
+            // With all connections busy, only an answer lets another request be sent; look at the time now and then.
+            wakeUp = min(limit, idle.isEmpty ? now + Self.toleratedDelayNanoseconds : schedule.due(nextNumber))
         } else {
             while !hasRunOut, let index = idle.popLast() { send(on: index, due: now) }
         }
@@ -145,7 +165,7 @@ public final class Generator {
             if let index = idle.popLast() {
                 nextNumber += 1
                 send(on: index, due: due)
-            } else if now - due > Self.sendPatience {
+            } else if now - due > Self.sendPatienceNanoseconds {
                 nextNumber += 1
                 recorder.couldNotSend(1)
             } else {
@@ -163,7 +183,7 @@ public final class Generator {
 
     private func wait(until time: Int64) {
         let patience = plan.spins ? 0 : max(0, time - monotonicNanoseconds())
-        // The events' handlers change the poll's interest, so the indices are taken first.
+        // Handlers change what the poll watches, so all indices are taken before the first one runs.
         var ready: [Int] = []
         poll.wait(nanoseconds: patience) { ready.append($0) }
         now = monotonicNanoseconds()
@@ -196,7 +216,7 @@ extension Generator {
         }
         connection.begin(ticket, due: due)
         busy += 1
-        recorder.didSend(isLate: now - due > Self.lateness)
+        recorder.didSend(isLate: now - due > Self.toleratedDelayNanoseconds)
         if !Socket.send(connection.socket, request.bytes) { drop(index) }
     }
 
@@ -242,7 +262,7 @@ extension Generator {
         if head.closes { drop(index) } else { idle.append(index) }
     }
 
-    /// The connection is of no use any more.
+    /// Closes a connection that is of no use any more. A closed loop opens another one in its place.
     private func drop(_ index: Int) {
         let connection = connections[index]
         if connection.isBusy {

@@ -1,7 +1,7 @@
 // What a shop's day is made of: orders that did not exist before. Each is created, gets an item, and is checked out.
 
-/// Three requests an order, with thousands of orders on their way at once. The store only grows, as a real one does: what
-/// `batch_init` would write again and again stays small, and hides what leaks.
+/// Asks three requests for each order, with many orders on their way at a time. The store only grows, as a real one
+/// does: a run over the same orders, made anew by `batch_init` each time, would keep the store small and hide leaks.
 public final class JourneyScenario: Scenario {
     private enum Step {
         case create
@@ -18,7 +18,7 @@ public final class JourneyScenario: Scenario {
     private let users: Int
     private var started = 0
     private var journeys: [Int: Journey] = [:]
-    /// Whose next step may be asked for.
+    /// Numbers of the journeys whose next step may be asked for.
     private var ready: [Int] = []
 
     /// - Parameters: how many items and users there are, "0" to "n-1".

@@ -1,7 +1,9 @@
-// The six scenarios of the public stress test (test/stress), many at a time: what a shop's clients do all day, with what goes wrong.
+// The six scenarios of the public stress test (test/stress), many at a time: what a shop's clients do all day, with
+// what goes wrong.
 
-/// Each round is a client of its own, with items, a user and an order that did not exist before. What it is answered must be what
-/// the scenario says: a round that buys what is not there and is told 200 is a ``contradictions`` of the contract.
+/// Runs rounds of the six scripts. A round is a client of its own, with items, a user and an order that did not exist
+/// before, so it knows what each answer must be: a round that buys what is not there and is answered 200 is one of the
+/// ``contradictions``.
 public final class MixScenario: Scenario {
     /// One request of a round.
     enum Step: Equatable {
@@ -18,7 +20,7 @@ public final class MixScenario: Scenario {
         case checkOut(status: Int)
     }
 
-    /// What a scenario is, and how many of a hundred rounds are of it.
+    /// The steps of one scenario, and how many of a hundred rounds follow it.
     struct Script {
         let weight: Int
         let steps: [Step]
@@ -61,11 +63,11 @@ public final class MixScenario: Scenario {
 
     private var started = 0
     private var rounds: [Int: Round] = [:]
-    /// Whose next step may be asked for.
+    /// Numbers of the rounds whose next step may be asked for.
     private var ready: [Int] = []
-    /// Rounds that were answered as they should, of each script.
+    /// How many rounds of each script were answered as they should be.
     public private(set) var completed = [Int](repeating: 0, count: scripts.count)
-    /// Rounds that ended with an answer that says nothing of the shop's rules, such as 504.
+    /// How many rounds ended with an answer that says nothing about the shop's rules, such as 504.
     public private(set) var abandoned = 0
     public private(set) var contradictions: [String] = []
 
@@ -83,7 +85,7 @@ public final class MixScenario: Scenario {
         return Ticket(started)
     }
 
-    /// Which script the round of this number follows: by chance, and the same in each run.
+    /// The script that the round of this number follows: drawn at random, but the same in each run (SplitMix64).
     private static func script(_ number: Int) -> Int {
         var mixed = UInt64(number) &* 0x9E37_79B9_7F4A_7C15
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -140,7 +142,7 @@ public final class MixScenario: Scenario {
 
     private func giveUp(_ round: Round, _ step: Step, _ status: Int) {
         switch status {
-        // It is said what became of it, and that is wrong: nobody else knows these items, this user or this order.
+        // The answer says what happened, and it is wrong: nobody else knows these items, this user or this order.
         case 200..<300, 400, 404, 405, 409, 422:
             guard contradictions.count < 10 else { return }
             contradictions.append(

@@ -1,14 +1,20 @@
-// What was measured: latencies in histograms, whole and second by second, and what could not be sent or was not answered.
+// What was measured: latencies in histograms, whole and second by second, and what could not be sent or was not
+// answered.
 
 import Glibc
 import Histogram
 
-/// Percentiles of some latencies, in milliseconds.
+/// Percentiles of some latencies, in milliseconds; 0 if there were none.
 public struct Percentiles: Codable, Equatable, Sendable {
+    /// The median: half of the latencies are at most this.
     public var p50 = 0.0
+    /// 90 % of the latencies are at most this.
     public var p90 = 0.0
+    /// 99 % of the latencies are at most this.
     public var p99 = 0.0
+    /// 99.9 % of the latencies are at most this.
     public var p999 = 0.0
+    /// The longest latency.
     public var max = 0.0
 
     init(_ latencies: Histogram<UInt32>) {
@@ -25,13 +31,15 @@ public struct Percentiles: Codable, Equatable, Sendable {
     }
 }
 
-/// One point of the distribution of some latencies: so many percent of them are at most so long.
+/// One point of the distribution of some latencies.
 public struct CurvePoint: Codable, Equatable, Sendable {
+    /// How many percent of the latencies are at most `milliseconds`: 0 to 100.
     public let percentile: Double
+    /// The latency at this percentile.
     public let milliseconds: Double
 
-    /// Points at even distances on the scale that shows the slow ones: each tenfold step leaves a tenth of what is left. The last one
-    /// is the longest latency.
+    /// The points of a curve whose scale shows the slow requests: 90 %, 99 %, 99.9 % and so on are equally far apart,
+    /// with 20 points between two of them. The last point is the longest latency.
     static func curve(_ latencies: Histogram<UInt32>) -> [CurvePoint] {
         guard latencies.totalCount > 0 else { return [] }
         let decades = log10(Double(latencies.totalCount))
@@ -50,37 +58,49 @@ public struct CurvePoint: Codable, Equatable, Sendable {
     private static let stepsPerDecade = 20.0
 }
 
-/// One second of a run. The latencies are those of successes, and those of refusals (429).
+/// What happened in one second of a run.
 public struct Second: Codable, Equatable, Sendable {
+    /// Its number, from 0.
     public var second = 0
+    /// Requests that were sent in it.
     public var sent = 0
+    /// Answers 2xx that came in it.
     public var succeeded = 0
+    /// Answers 429 that came in it.
     public var refused = 0
+    /// Other answers, and requests that lost their connection.
     public var failed = 0
+    /// Requests that were given up in it, because no connection was free for them.
     public var unsent = 0
+    /// The median latency of its successes, in milliseconds.
     public var p50 = 0.0
+    /// The 99th percentile of its successes, in milliseconds.
     public var p99 = 0.0
+    /// The 99th percentile of its refusals, in milliseconds.
     public var refusedP99 = 0.0
 }
 
-/// Collects what a run brings. Latencies count from the intended start, so that a stall is seen by all that it delayed.
+/// Collects what a run brings. A latency counts from the moment at which the request was due, not from that at which it
+/// was sent: so a stall of the server shows in all requests that it delayed.
 public struct Recorder {
     /// All answers of one status.
     struct Class {
         var latencies = Recorder.histogram()
-        /// Of those, how many came before the run's end: only they make a rate.
+        /// How many of them came before the run's end. Only these count towards the rate.
         var inTime = 0
     }
 
     private(set) var classes: [Int: Class] = [:]
     private(set) var seconds: [Second] = []
+    /// Requests that were sent.
     public private(set) var sent = 0
-    /// Was due, and no connection was free for it until its time was over.
+    /// Requests that were due, and for which no connection became free in time.
     public private(set) var unsent = 0
-    /// Sent later than it should have been.
+    /// Requests that were sent later than they should have been.
     public private(set) var late = 0
-    /// Sent, and the connection broke or the run's patience ended before the answer.
+    /// Requests that were sent, and whose connection broke, or whose answer did not come in time.
     public private(set) var unanswered = 0
+    /// Answers 429 without a `Retry-After`, which the contract asks for.
     public private(set) var refusedWithoutRetryAfter = 0
 
     private var current = Second()
@@ -93,28 +113,35 @@ public struct Recorder {
         Histogram(lowestDiscernibleValue: 1, highestTrackableValue: longestMicroseconds, numberOfSignificantValueDigits: .three)
     }
 
-    /// What takes longer is counted as this: longer than any patience.
+    /// The longest latency that is told from others: longer than the generator waits for anything.
     static let longestMicroseconds: UInt64 = 120_000_000
 
+    /// Counts a request that was sent.
+    ///
+    /// - Parameter isLate: it was sent later than it should have been.
     public mutating func didSend(isLate: Bool) {
         sent += 1
         current.sent += 1
         if isLate { late += 1 }
     }
 
+    /// Counts requests that were given up, because no connection was free for them.
     public mutating func couldNotSend(_ count: Int) {
         unsent += count
         current.unsent += count
     }
 
+    /// Counts a request that was sent and gets no answer any more.
     public mutating func gotNoAnswer() {
         unanswered += 1
         current.failed += 1
     }
 
+    /// Counts an answer.
+    ///
     /// - Parameters:
-    ///   - nanoseconds: since the intended start.
-    ///   - isInTime: before the run's end.
+    ///   - nanoseconds: its latency, from the moment at which the request was due.
+    ///   - isInTime: it came before the run's end.
     public mutating func got(_ head: ResponseHead, nanoseconds: Int64, isInTime: Bool = true) {
         let microseconds = min(UInt64(max(0, nanoseconds) / 1_000), Self.longestMicroseconds)
         classes[head.status, default: Class()].latencies.record(microseconds)
@@ -147,6 +174,6 @@ public struct Recorder {
         return ended
     }
 
-    /// Forgets what the warm-up brought.
+    /// Begins anew: what the warm-up brought does not count.
     public mutating func forget() { self = Recorder() }
 }

@@ -4,31 +4,42 @@
 public struct Report: Codable, Sendable {
     /// All answers of one status.
     public struct Line: Codable, Sendable {
+        /// The HTTP status.
         public let status: Int
+        /// Answers, also those after the run's end.
         public let count: Int
+        /// Answers a second, of those that came before the run's end.
         public let perSecond: Double
-        /// Milliseconds.
         public let latency: Percentiles
         public let curve: [CurvePoint]
     }
 
+    /// The scenario's name.
     public var scenario: String
     /// Requests a second that were intended; nil for a closed loop.
     public var intendedPerSecond: Double?
+    /// How long the load was recorded; less than planned if the scenario ran out of requests.
     public var durationSeconds: Double
+    /// One for each status that was answered.
     public var lines: [Line]
+    /// See ``Recorder/sent``.
     public var sent: Int
+    /// See ``Recorder/unsent``.
     public var unsent: Int
+    /// See ``Recorder/late``.
     public var late: Int
+    /// See ``Recorder/unanswered``.
     public var unanswered: Int
+    /// See ``Recorder/refusedWithoutRetryAfter``.
     public var refusedWithoutRetryAfter: Int
-    /// The most that were open at once.
+    /// The most connections that were open at a time.
     public var connections: Int
+    /// The scenario had no more requests before the run's time was over.
     public var ranOut: Bool
     public var seconds: [Second]
     /// For a checkout: the first order that the run did not ask for.
     public var firstUnused: Int?
-    /// Nil if nobody looked.
+    /// Whether the shop's books balance after the run; nil if nobody looked.
     public var booksBalance: Bool?
 
     public init(
@@ -54,7 +65,7 @@ public struct Report: Codable, Sendable {
         }
     }
 
-    /// For a terminal of 100 columns.
+    /// The result as a table, for a terminal of 100 columns.
     public var table: String {
         var text = "answers        count    per second     p50 ms     p90 ms     p99 ms   p99.9 ms     max ms\n"
         for line in lines {

@@ -1,11 +1,12 @@
-// A run's result as one page that needs nothing else: figures, the distribution of latencies, and how rate and latency went on.
+// A run's result as one HTML page that loads nothing: figures, the distribution of latencies, and rate and latency over
+// time.
 
 import Glibc
 
 extension Report {
     /// The page, in HTML.
     ///
-    /// - Parameter facts: what the run was, as pairs of a name and a text: when, where, with which options.
+    /// - Parameter facts: how the run was made (when, where, with which options), as pairs of a name and a text.
     public func page(_ facts: [(name: String, text: String)]) -> String {
         let done = lines.first { (200..<300).contains($0.status) }
         let title = "kontor bench \(scenario)"
@@ -67,7 +68,7 @@ extension Report {
         return "<div class=\"tiles\">" + tiles.joined() + "</div>"
     }
 
-    /// How long so many of a hundred (of a thousand, of ten thousand) took.
+    /// The chart of latency by percentile. Its scale has the same width for 90 %, 99 %, 99.9 % and so on.
     private func charts(of shown: [Line]) -> String {
         let decades = shown.map { $0.curve.last.map { Self.decades($0.percentile) } ?? 0 }.max() ?? 1
         let ticks = (0...max(1, Int(decades.rounded(.up)))).map { decade in
@@ -94,7 +95,7 @@ extension Report {
         }
     }
 
-    /// 90 % is 1, 99 % is 2, and so on.
+    /// A percentile's place on that scale: 0 for 0 %, 1 for 90 %, 2 for 99 %, and so on.
     private static func decades(_ percentile: Double) -> Double { -log10(max(1e-12, 1 - percentile / 100)) }
 
     private static func nines(_ decade: Int) -> String {
@@ -136,7 +137,7 @@ extension Report {
         ).svg
     }
 
-    /// At most ten.
+    /// The ticks of an axis of seconds: about ten at most.
     private var secondTicks: [(place: Double, text: String)] {
         let count = seconds.count
         let step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600].first { count / $0 <= 10 } ?? 1_200

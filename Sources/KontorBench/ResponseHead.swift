@@ -1,26 +1,32 @@
-// Reads what a load generator must know of a response, and no more: its status, where it ends, and whether the connection
-// goes on. It trusts that the server writes HTTP; what it cannot read it calls malformed.
+// Reads what a load generator must know of a response, and no more: its status, where it ends, and whether the
+// connection goes on. It trusts that the server writes HTTP; what it cannot read it calls malformed.
 
 /// The head of a response.
 public struct ResponseHead: Equatable, Sendable {
+    /// The HTTP status.
     public var status = 0
     /// Bytes of the head, with the empty line behind it.
     public var headBytes = 0
+    /// Bytes of the body, by `Content-Length`.
     public var bodyBytes = 0
+    /// What `Retry-After` says; nil if it is not there, or is a date.
     public var retryAfterSeconds: Int?
+    /// The server closes the connection behind this response.
     public var closes = false
 
+    /// Bytes of the whole response.
     public var bytes: Int { headBytes + bodyBytes }
 
-    /// What some bytes, which begin with a response, are.
+    /// What was found in bytes that should begin with a response.
     public enum Reading: Equatable, Sendable {
-        /// More is needed.
+        /// The head is not complete: more bytes are needed.
         case incomplete
         /// The head is complete; the body may not be.
         case head(ResponseHead)
         case malformed
     }
 
+    /// Reads the head at the beginning of some bytes.
     public static func read(_ bytes: UnsafeRawBufferPointer) -> Reading {
         var head = ResponseHead()
         guard let first = endOfLine(bytes, from: 0) else { return .incomplete }

@@ -1,23 +1,23 @@
 // What a person sees while a run goes on: a bar on a terminal, a line a second elsewhere.
 
-/// Says how far a run is.
+/// Shows how far a run is, and how it goes.
 public struct RunProgress: Sendable {
     private let totalSeconds: Int
     private let isTerminal: Bool
     private var passed = 0
     private static let width = 24
-    /// Back to the line's begin, and erase it.
+    /// Moves a terminal's cursor to the beginning of the line, and erases the line.
     private static let clear = "\r\u{1B}[K"
 
     /// - Parameters:
-    ///   - totalSeconds: of the run, with its warm-up.
-    ///   - isTerminal: whether what is written can be written over.
+    ///   - totalSeconds: how long the run takes, with its warm-up.
+    ///   - isTerminal: whether a line can be written over.
     public init(totalSeconds: Double, isTerminal: Bool) {
         self.totalSeconds = max(1, Int(totalSeconds.rounded(.up)))
         self.isTerminal = isTerminal
     }
 
-    /// What to write when a second is over.
+    /// The text to write when a second is over.
     public mutating func text(_ second: Second, isWarmUp: Bool) -> String {
         passed = min(totalSeconds, passed + 1)
         let figures = Self.figures(second)
@@ -27,7 +27,7 @@ public struct RunProgress: Sendable {
         return Self.clear + "[\(bar)] \(passed)/\(totalSeconds) s  \(isWarmUp ? "(warm-up) " : "")\(figures)"
     }
 
-    /// What to write at the end, so that the result has a line of its own.
+    /// The text to write at the end of the run: it clears the bar from the line.
     public var end: String { isTerminal && passed > 0 ? Self.clear : "" }
 
     private static func figures(_ second: Second) -> String {

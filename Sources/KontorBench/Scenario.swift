@@ -1,12 +1,14 @@
 // What is asked: the requests of a run, one after the other, and what becomes of their answers.
 
-/// The source of a run's requests. One thread uses it.
+/// The source of a run's requests, which also learns what they were answered. Used by one thread.
 public protocol Scenario: AnyObject {
-    /// Writes the next request, and returns what tells it from others; nil if there is none left.
+    /// Writes the next request into an empty buffer.
+    ///
+    /// - Returns: the ticket with which its answer will come; nil if there is no request left.
     func next(into request: inout RequestBuffer) -> Ticket?
-    /// An answer has come. Whatever was neither answered nor refused is not asked again: it may have happened.
+    /// Takes an answer. A request that gets none is not repeated: it may have had its effect.
     func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer)
-    /// Answers that the contract does not allow, in words, the first few: such a run has no result.
+    /// The first few answers that the contract does not allow, in words. A run with such answers has no result.
     var contradictions: [String] { get }
 }
 
@@ -14,7 +16,7 @@ extension Scenario {
     public var contradictions: [String] { [] }
 }
 
-/// What a scenario reads of answers.
+/// What scenarios read from the bodies of answers.
 enum AnswerBody {
     /// The id in `{"order_id":"..."}` and its like.
     static func createdID(in body: UnsafeRawBufferPointer) -> [UInt8]? {
@@ -26,18 +28,20 @@ enum AnswerBody {
     }
 }
 
-/// Tells a request from others; its scenario knows what it means.
+/// Connects an answer with its request.
 public struct Ticket: Equatable, Sendable {
+    /// What it means is the scenario's business.
     public let number: Int
     public init(_ number: Int) { self.number = number }
 }
 
-/// The bytes of one request, written into memory that is used again.
+/// The bytes of one request, in memory that is used again for the next one.
 public struct RequestBuffer {
     private(set) var bytes: [UInt8] = []
 
     public init() { bytes.reserveCapacity(256) }
 
+    /// Removes all bytes, and keeps the memory.
     public mutating func clear() { bytes.removeAll(keepingCapacity: true) }
 
     public mutating func append(_ text: StaticString) {
@@ -55,7 +59,7 @@ public struct RequestBuffer {
         }
     }
 
-    /// The rest of a request without a body.
+    /// Writes all that follows the path of a request without a body.
     public mutating func endHead() { append(" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") }
 }
 
@@ -63,11 +67,11 @@ public struct RequestBuffer {
 public final class CheckoutScenario: Scenario {
     private let last: Int
     private var fresh: Int
-    /// Refused, and so still unpaid.
+    /// Orders that were refused with 429, and so are still unpaid.
     private var refused: [Int] = []
-    /// Answered with 200, in the warm-up too.
+    /// Orders that were answered with 2xx, also during the warm-up.
     public private(set) var paid = 0
-    /// Answered with what means that nothing happened: 4xx, but not 429.
+    /// Orders that were answered with 4xx other than 429: nothing happened to them.
     public private(set) var unpaid = 0
     private let start: Int
 
@@ -81,7 +85,8 @@ public final class CheckoutScenario: Scenario {
     /// The first order that was not asked for yet.
     public var firstUnused: Int { fresh }
 
-    /// How many of the orders may be paid: at least those of which it was said, and at most those that were asked for and not refused.
+    /// How many of the orders may be paid: at least those that were answered with 2xx, and at most those that were
+    /// asked for and not refused.
     public var possiblyPaid: ClosedRange<Int> { paid...max(paid, fresh - start - refused.count - unpaid) }
 
     public func next(into request: inout RequestBuffer) -> Ticket? {
@@ -117,7 +122,7 @@ public final class BasketScenario: Scenario {
     private let additions: Int
     private let count: Int
     private var next = 0
-    /// Additions that were not made: anything but a success.
+    /// Additions that were answered with anything but 200.
     public private(set) var failed = 0
 
     /// - Parameters:
@@ -150,7 +155,7 @@ public final class BasketScenario: Scenario {
     }
 }
 
-/// Reads items, one after the other, for ever.
+/// Reads items, one after the other, without end.
 public final class FindScenario: Scenario {
     private let items: Int
     private var count = 0
@@ -158,7 +163,8 @@ public final class FindScenario: Scenario {
     public init(items: Int) { self.items = max(1, items) }
 
     public func next(into request: inout RequestBuffer) -> Ticket? {
-        // A step that has no common factor with most counts: neighbours in time are no neighbours in the store.
+        // A step that has no common factor with most counts: items that are read one after the other do not lie side by
+        // side in the store.
         let item = count &* 7_919 % items
         count += 1
         request.append("GET /stock/find/")

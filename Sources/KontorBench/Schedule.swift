@@ -2,7 +2,9 @@
 
 /// Evenly spaced requests, whatever becomes of the earlier ones. Times are monotonic nanoseconds.
 public struct Schedule: Sendable {
+    /// When request 0 is due.
     public let start: Int64
+    /// Requests a second.
     public let perSecond: Double
 
     public init(start: Int64, perSecond: Double) {
@@ -10,7 +12,8 @@ public struct Schedule: Sendable {
         self.perSecond = perSecond
     }
 
-    /// When the request of this number is due. From the number, not from the one before it: no error adds up.
+    /// When the request of this number is due. Computed from the number and not from the request before, so that
+    /// rounding errors do not add up.
     public func due(_ number: Int) -> Int64 { start + Int64(Double(number) * 1e9 / perSecond) }
 
     /// How many are due by this moment.

@@ -4,9 +4,11 @@ import Glibc
 
 /// Asks a server on this machine.
 public enum SimpleClient {
-    /// How long a request may take; a `batch_init` of a million orders takes a while.
+    /// How long a request may take, unless the caller says otherwise: a `batch_init` of a million orders takes minutes.
     public static let patienceSeconds = 300
 
+    /// Sends one request and waits for its answer.
+    ///
     /// - Parameters:
     ///   - host: a name or an IP address.
     ///   - patienceSeconds: how long the connection, and each piece of the answer, may take.

@@ -3,7 +3,7 @@
 import CLinux
 import Glibc
 
-/// A call that failed, for people.
+/// A system call that failed, in words for people.
 public struct SocketFailure: Error, CustomStringConvertible {
     public let description: String
 
@@ -12,8 +12,9 @@ public struct SocketFailure: Error, CustomStringConvertible {
     init(description: String) { self.description = description }
 }
 
+/// Calls on TCP sockets.
 enum Socket {
-    /// Begins to connect to a port of the loopback interface.
+    /// Begins to connect to a port of 127.0.0.1, without waiting for it.
     static func connect(port: Int) throws -> Int32 {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(AF_INET, kind | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -35,7 +36,8 @@ enum Socket {
         throw failure
     }
 
-    /// Connects to a name or an address, and waits for it; each later call on it waits as long at most.
+    /// Connects to a name or an address, and waits for that. Later calls on the socket wait up to `patienceSeconds`
+    /// each.
     static func connect(host: String, port: Int, patienceSeconds: Int) throws -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -57,20 +59,21 @@ enum Socket {
         throw failure
     }
 
-    /// Whether a connection that was begun stands now.
+    /// Whether a connection attempt has succeeded; to be asked once the socket is writable.
     static func isConnected(_ descriptor: Int32) -> Bool {
         var error: Int32 = 0
         var size = socklen_t(MemoryLayout<Int32>.size)
         return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0
     }
 
+    /// - Returns: whether the socket took all bytes.
     static func send(_ descriptor: Int32, _ bytes: [UInt8]) -> Bool {
         bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             == bytes.count
     }
 }
 
-/// Waits for many sockets.
+/// Waits for many sockets at a time (epoll).
 struct Poll {
     private let descriptor: Int32
     private var events = [epoll_event](repeating: epoll_event(), count: 1_024)
@@ -82,7 +85,7 @@ struct Poll {
 
     func close() { Glibc.close(descriptor) }
 
-    /// Watches a connection that is being made, and after that what it receives.
+    /// Watches a socket: while it connects, for the end of that; afterwards for what it receives.
     func watch(_ socket: Int32, as index: Int, isConnecting: Bool) {
         var event = epoll_event()
         event.events = isConnecting ? EPOLLOUT.rawValue : EPOLLIN.rawValue
@@ -90,7 +93,7 @@ struct Poll {
         epoll_ctl(descriptor, isConnecting ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, &event)
     }
 
-    /// The indices of the sockets for which something has happened; at most those that were watched.
+    /// Waits until something happens, or the time is over, and calls `body` with the index of each socket concerned.
     mutating func wait(nanoseconds: Int64, _ body: (Int) -> Void) {
         let capacity = Int32(events.count)
         let count: Int32
@@ -105,7 +108,7 @@ struct Poll {
     }
 }
 
-/// The monotonic clock, in nanoseconds.
+/// The present moment on the monotonic clock, in nanoseconds.
 func monotonicNanoseconds() -> Int64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)

@@ -1,4 +1,5 @@
-// Every bound of Kontor, with its unit and its reason. Past a bound the caller gets a clear error and nothing is lost (P7).
+// Every bound of Kontor, with its unit and its reason. Past a bound the caller gets a clear error and nothing is lost
+// (P7).
 
 /// The named bounds. Durations are milliseconds, sizes are bytes, unless the name says otherwise.
 public enum Limits {
@@ -36,18 +37,21 @@ public enum Limits {
     /// How often deadlines and resends are looked at: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
-    /// By how much the clocks of any two processes may differ: far more than any that is kept in time. Where they differ by more, a
-    /// message may come late and be taken: that costs time, and never stock.
+    /// By how much the clocks of any two processes may differ: far more than any that is kept in time. Where they
+    /// differ by more, a message may come late and be taken: that costs time, and never stock.
     public static let clockSkewMilliseconds: Int64 = 60_000
-    /// How often a process of several looks for sagas that nobody drives: a fifth of the time in which they must have ended.
+    /// How often a process of several looks for sagas that nobody drives: a fifth of the time in which they must have
+    /// ended.
     public static let takeoverScanMilliseconds: Int64 = 1_000
     /// Partitions that such a look asks for at a time: it takes 32 round trips and not 512, and is no burst.
     public static let partitionsAtOnce = 16
-    /// A saga that stood still for so long is taken over: three times what a lost message costs a coordinator that lives.
+    /// A saga that stood still for so long is taken over: three times what a lost message costs a coordinator that
+    /// lives.
     public static let takeoverAgeMilliseconds: Int64 = 1_500
     /// Up to this is added by chance, so that not all processes take the same saga over.
     public static let takeoverJitterMilliseconds: Int64 = 500
-    /// How often a process of several begins to look for holds and markers of sagas that are over: they are in nobody's way.
+    /// How often a process of several begins to look for holds and markers of sagas that are over: they are in nobody's
+    /// way.
     public static let orphanScanMilliseconds: Int64 = 10_000
 
     /// How often waiters look again on their own: only another process can free an amount without waking them.
@@ -72,16 +76,18 @@ public enum Limits {
     public static let keyRetentionMilliseconds: Int64 = 24 * 3_600_000
     /// How long a key of the gateway is kept: its retries end within a request's deadline.
     public static let gatewayKeyRetentionMilliseconds: Int64 = 120_000
-    /// Groups that a process remembers of a store that it shares: all accounts that are hot, and all open orders; some 30 MB.
+    /// Groups that a process remembers of a store that it shares: all accounts that are hot, and all open orders; some
+    /// 30 MB.
     public static let rememberedGroups = 50_000
     /// Records that it remembers of one of them, before it begins anew with that: all open holds on a hot item.
     public static let rememberedMembers = 1_000
-    /// Keys kept at a time, unless configured: a day of a hundred keyed writes a second, about 3 GB on disk. At the bound new keyed
-    /// writes are refused, and none is dropped early.
+    /// Keys kept at a time, unless configured: a day of a hundred keyed writes a second, about 3 GB on disk. At the
+    /// bound new keyed writes are refused, and none is dropped early.
     public static let keptKeys = 10_000_000
     /// Attempts of an order that its history has: enough to see what keeps going wrong; the oldest go first.
     public static let rememberedAttempts = 8
-    /// What attempts before the latest may weigh in an order's record: eight of usual size, and one or none of 256 lines.
+    /// What attempts before the latest may weigh in an order's record: eight of usual size, and one or none of 256
+    /// lines.
     static let historyBytes = 4 << 10
 
     // MARK: What operators are told
@@ -97,16 +103,16 @@ public enum Limits {
 
     /// Commands that one engine decides in one batch: bounds the latency of the first by the work of the last.
     public static let engineBatchCommands = 512
-    /// Commands that wait in one ledger's mailbox, past which it drops messages of sagas: they are sent again. Several for each leg
-    /// of all open sagas of usual size, so that only repetitions to a store that hangs get there.
+    /// Commands that wait in one ledger's mailbox, past which it drops messages of sagas: they are sent again. Several
+    /// for each leg of all open sagas of usual size, so that only repetitions to a store that hangs get there.
     public static let mailboxCommands = 200_000
     /// Checkouts that have begun and not finished: bounds holds, and the time that recovery takes.
     public static let openSagas = 20_000
-    /// Sagas that a process of several watches, to take them over if they stand still: those of five processes. The others are seen
-    /// when these have ended.
+    /// Sagas that a process of several watches, to take them over if they stand still: those of five processes. The
+    /// others are seen when these have ended.
     public static let watchedSagas = 100_000
-    /// Writes of unknown outcome that are remembered of one group while its store does not say: 25 s of them. With an older one nobody
-    /// can tell any more what happened, and who asked is told so.
+    /// Writes of unknown outcome that are remembered of one group while its store does not say: 25 s of them. With an
+    /// older one nobody can tell any more what happened, and who asked is told so.
     public static let rememberedFences = 1_000
     /// Callers that wait for contended amounts in one ledger: they cost memory until their deadline.
     public static let waiters = 50_000
@@ -114,14 +120,15 @@ public enum Limits {
     public static let batchInitSlice = 500
     /// `batch_init`s that run at a time: each writes as fast as the disk takes it.
     public static let batchInitsAtOnce = 1
-    /// Requests accepted and not answered: about 100 ms of work at full speed. Whoever comes later is told at once (429): a
-    /// longer queue would not do more, only keep everybody waiting. Each connection has one, so it must be less than the
-    /// connections of a listener, or those would be the bound.
+    /// Requests accepted and not answered: about 100 ms of work at full speed. Whoever comes later is told at once
+    /// (429): a longer queue would not do more, only keep everybody waiting. Each connection has one, so it must be
+    /// less than the connections of a listener, or those would be the bound.
     public static let requestsInFlight = 2_000
     /// As many reads more: they find room while checkouts are refused.
     public static let readsReserve = 500
     /// Requests that one turn of the shop takes: its answers wait for all of them, and then for one sync.
     public static let requestsPerTurn = 16
-    /// Records committed and not durable, past which no more requests are taken: bounds a frame, and the wait for its sync.
+    /// Records committed and not durable, past which no more requests are taken: bounds a frame, and the wait for its
+    /// sync.
     public static let unsyncedRecords = 50_000
 }

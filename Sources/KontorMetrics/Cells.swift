@@ -1,5 +1,5 @@
-// Where values are kept: one atomic word for a counter or gauge, one a bucket for a histogram. Written by any thread without a lock or an
-// allocation, read at a scrape.
+// Where the values of metrics are kept: one atomic word for a counter or a gauge, one for each bucket of a histogram.
+// Any thread writes them, without a lock or an allocation; a scrape reads them.
 
 import CoreMetrics
 import Synchronization
@@ -15,7 +15,8 @@ final class CounterCell: CounterHandler, Sendable {
     func reset() { count.store(0, ordering: .relaxed) }
 }
 
-/// A number that rises and falls. As gauge of swift-metrics it is set; as meter it may also be moved.
+/// A number that rises and falls. It serves swift-metrics both as a gauge, which is set, and as a meter, which may also
+/// be incremented and decremented.
 final class GaugeCell: RecorderHandler, MeterHandler, Sendable {
     private let bits = Atomic<UInt64>(0)
 
@@ -39,9 +40,9 @@ final class GaugeCell: RecorderHandler, MeterHandler, Sendable {
     func decrement(by amount: Double) { increment(by: -amount) }
 }
 
-/// How often a value fell into each bucket, and the sum of all values. An observation is two atomic additions.
+/// Counts how many values fell into each bucket, and their sum. Recording a value costs two atomic additions.
 ///
-/// `@unchecked Sendable`: the two pointers and their contents' places never change, and what they point to is atomic.
+/// `@unchecked Sendable`: the two buffers are allocated once; `bounds` is never written after that, `counts` is atomic.
 final class HistogramCell: RecorderHandler, TimerHandler, @unchecked Sendable {
     private let bounds: UnsafeMutableBufferPointer<Int64>
     private let counts: UnsafeMutableBufferPointer<Atomic<Int64>>
@@ -53,7 +54,7 @@ final class HistogramCell: RecorderHandler, TimerHandler, @unchecked Sendable {
         unit = buckets.unit
         bounds = .allocate(capacity: values.count)
         _ = bounds.initialize(from: values)
-        // The last is for what lies above all bounds.
+        // The last one counts the values above all bounds.
         counts = .allocate(capacity: values.count + 1)
         for index in counts.indices { counts.initializeElement(at: index, to: Atomic(0)) }
     }
@@ -74,8 +75,8 @@ final class HistogramCell: RecorderHandler, TimerHandler, @unchecked Sendable {
 
     func recordNanoseconds(_ duration: Int64) { record(duration) }
 
-    /// Bounds and counts as the page shows them: each count contains those of the buckets below it. The total is the last
-    /// of them, so that they agree even while values are added.
+    /// Bounds and counts as the page shows them: each count includes those of the buckets below it. The total is
+    /// counted along with them, so that they agree even while values are recorded.
     func cumulative() -> (buckets: [(bound: Double, count: Int64)], total: Int64, sum: Double) {
         var buckets: [(bound: Double, count: Int64)] = []
         var total: Int64 = 0
@@ -89,7 +90,7 @@ final class HistogramCell: RecorderHandler, TimerHandler, @unchecked Sendable {
 }
 
 extension Int64 {
-    /// The nearest integer; NaN is taken for 0.
+    /// The nearest integer that fits; 0 for NaN.
     fileprivate init(clamping value: Double) {
         if value.isNaN {
             self = 0
@@ -103,7 +104,7 @@ extension Int64 {
     }
 }
 
-/// Takes what is over a registry's bound, and keeps nothing.
+/// Stands for a series that a registry does not keep: it takes values, and forgets them.
 final class DroppedCell: CounterHandler, RecorderHandler, TimerHandler, MeterHandler, Sendable {
     func increment(by amount: Int64) {}
     func reset() {}

@@ -6,24 +6,27 @@ public struct Exposition {
     /// The content type of such a page.
     public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-    /// A type of the format, as far as Kontor uses them.
+    /// The types of metrics in this format that Kontor uses.
     public enum Kind: String, Sendable {
         case counter, gauge, histogram
     }
 
+    /// Names and values of labels, in the order in which they are shown.
     public typealias Labels = [(String, String)]
 
+    /// The page as far as it is written.
     public private(set) var text = ""
 
     public init() {}
 
-    /// Begins a family; its samples follow.
+    /// Begins a family. Its samples must follow before the next family begins.
     public mutating func family(_ name: String, _ kind: Kind, help: String) {
         text += "# HELP \(name) "
         Self.escape(help, quotes: false, into: &text)
         text += "\n# TYPE \(name) \(kind.rawValue)\n"
     }
 
+    /// Writes one sample of the family that was begun last.
     public mutating func sample(_ name: String, _ labels: Labels, _ value: Double) {
         text += name
         if !labels.isEmpty {
@@ -40,7 +43,7 @@ public struct Exposition {
         text += " \(Self.number(value))\n"
     }
 
-    /// A family of one sample.
+    /// Writes a family that has one sample.
     public mutating func single(_ name: String, _ kind: Kind, help: String, labels: Labels = [], value: Double) {
         family(name, kind, help: help)
         sample(name, labels, value)
@@ -56,7 +59,8 @@ public struct Exposition {
         sample(name + "_count", labels, Double(total))
     }
 
-    /// Whole numbers without a fraction, the rest as short as it reads back.
+    /// A number as the format wants it: whole ones without a fraction, others in the fewest digits that read back as
+    /// the same number.
     static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value > 0 ? "+Inf" : "-Inf" }
@@ -75,10 +79,10 @@ public struct Exposition {
         }
     }
 
-    /// `[a-zA-Z_:][a-zA-Z0-9_:]*`: what is not allowed becomes an underscore.
+    /// A metric's name as the format allows it (`[a-zA-Z_:][a-zA-Z0-9_:]*`): other bytes become underscores.
     static func metricName(_ name: String) -> String { sanitized(name, allowingColon: true) }
 
-    /// The same without the colon.
+    /// A label's name as the format allows it: like a metric's, but without the colon.
     static func labelName(_ name: String) -> String { sanitized(name, allowingColon: false) }
 
     private static func sanitized(_ name: String, allowingColon: Bool) -> String {

@@ -1,15 +1,16 @@
-// What a metric is called, what it means, and into which buckets it falls: said once, apart from the code that counts.
+// The names, meanings and buckets of metrics. They are stated once, apart from the code that counts.
 
 /// One metric name: all its time series differ only in their labels.
 public struct MetricFamily: Sendable {
-    /// Where the values of a histogram fall.
+    /// The buckets of a histogram.
     public enum Buckets: Sendable {
         /// Durations, in seconds on the page: 100 microseconds to 30 seconds.
         case latency
-        /// Sizes: powers of two up to this one.
+        /// Sizes: powers of two, up to and including this one.
         case powersOfTwo(upTo: Int64)
 
-        /// Upper bounds, inclusive, as they are recorded: nanoseconds, or the sizes themselves.
+        /// The buckets' upper bounds, inclusive, in the unit in which values are recorded: nanoseconds, or the size
+        /// itself.
         var bounds: [Int64] {
             switch self {
             case .latency:
@@ -23,7 +24,8 @@ public struct MetricFamily: Sendable {
             }
         }
 
-        /// How much of what is recorded is 1 on the page. Divided by, because 0.1 is not 100000000 * 1e-9.
+        /// What a recorded value is divided by for the page: nanoseconds become seconds. A division, because the
+        /// product 100_000_000 * 1e-9 is not exactly 0.1.
         var unit: Double {
             switch self {
             case .latency: return 1e9
@@ -32,11 +34,11 @@ public struct MetricFamily: Sendable {
         }
     }
 
-    /// As Prometheus shows it; a counter's without its `_total`.
+    /// The name that Prometheus shows; a counter's without its `_total`.
     public let name: String
-    /// One sentence.
+    /// What it means, in one sentence.
     public let help: String
-    /// Used if it is a histogram.
+    /// The buckets of its histograms. Other kinds of metrics take no notice of them.
     public let buckets: Buckets
 
     public init(_ name: String, _ help: String, buckets: Buckets = .latency) {
@@ -48,7 +50,7 @@ public struct MetricFamily: Sendable {
 
 /// The bounds of a registry.
 public enum MetricsLimits {
-    /// Time series of one registry (a histogram counts as one): ten times what the shop has. A label with too many values
-    /// must not fill the memory; past the bound new ones are dropped, and counted.
+    /// The most time series of one registry, a histogram counted as one: ten times what the shop has. Further ones are
+    /// dropped and counted, so that a label with too many values does not fill the memory.
     public static let series = 2_000
 }

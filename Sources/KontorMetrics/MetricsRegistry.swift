@@ -1,13 +1,14 @@
-// All time series of a process: made once through swift-metrics, kept for as long as it runs, and shown in a stable order.
+// All time series of a process. They are made through swift-metrics, kept until they are destroyed, and shown in a
+// stable order.
 
 import CoreMetrics
 import Synchronization
 
 /// A backend of swift-metrics that Prometheus scrapes.
 ///
-/// Instruments of the same name and labels share one series. Making one takes a lock; using one does not. Past
-/// ``MetricsLimits/series``, or under a name that is of another kind already, a series is dropped: its instrument works and keeps
-/// nothing, and `kontor_metrics_dropped_series_total` counts it.
+/// Instruments with the same name and labels share one series. Making one takes a lock; using one does not. Past
+/// ``MetricsLimits/series``, or under a name that is of another kind already, a series is dropped: its instrument works
+/// and keeps nothing, and `kontor_metrics_dropped_series_total` counts it.
 public final class MetricsRegistry: MetricsFactory, Sendable {
     private enum Cell {
         case counter(CounterCell)
@@ -49,8 +50,9 @@ public final class MetricsRegistry: MetricsFactory, Sendable {
     private let droppedCell = DroppedCell()
 
     /// - Parameters:
-    ///   - families: what metrics mean, and the buckets of histograms; one that is not named here has no help but its name.
-    ///   - maximumSeries: past it new series are dropped.
+    ///   - families: the meanings of metrics and the buckets of histograms. A metric that is not among them has no
+    ///     help.
+    ///   - maximumSeries: the most series that are kept; see ``MetricsLimits/series``.
     public init(_ families: [MetricFamily], maximumSeries: Int = MetricsLimits.series) {
         descriptions = Dictionary(families.map { ($0.name, $0) }) { first, _ in first }
         self.maximumSeries = maximumSeries
@@ -99,7 +101,7 @@ public final class MetricsRegistry: MetricsFactory, Sendable {
     private func cell(
         _ name: String, _ labels: Exposition.Labels, _ kind: Exposition.Kind, _ make: () -> Cell
     ) -> Cell? {
-        // In the order of their names: the same labels are the same series.
+        // Sorted, so that the same labels in another order are the same series.
         let labels = labels.sorted { $0.0 < $1.0 }
         var key = Exposition()
         key.sample("", labels, 0)
@@ -141,8 +143,8 @@ public final class MetricsRegistry: MetricsFactory, Sendable {
 
     // MARK: Showing them
 
-    /// Writes all series, sorted by name and labels. Counters and histograms go on being written meanwhile: each number is of
-    /// some moment during this call.
+    /// Writes all series, sorted by name and labels. Values may change meanwhile: each number is of some moment during
+    /// this call.
     public func write(into page: inout Exposition) {
         let (families, dropped) = state.withLock { ($0.families, $0.dropped) }
         for (label, family) in families.sorted(by: { $0.key < $1.key }) {

@@ -5,7 +5,8 @@ import Foundation
 
 @main
 struct Kontor: ParsableCommand {
-    static let release = "0.1.0"
+    /// The version of this program (semantic versioning). It stands here only; a tidy test looks for others.
+    static let release = "0.2.0"
 
     static let configuration = CommandConfiguration(
         commandName: "kontor",

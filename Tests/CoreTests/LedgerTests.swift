@@ -1,3 +1,5 @@
+import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorCore
@@ -7,8 +9,8 @@ struct LedgerTests {
     @Test("two holds on one account do not exclude each other while the balance covers both")
     func escrow() {
         var ledger = Ledger(balance: 5)
-        #expect(ledger.do(.hold(saga(1), Amount(3), mayWait: false)) == .held(grant: 1))
-        #expect(ledger.do(.hold(saga(2), Amount(2), mayWait: false)) == .held(grant: 2))
+        #expect(ledger.do(.hold(sagaID(1), Amount(3), mayWait: false)) == .held(grant: 1))
+        #expect(ledger.do(.hold(sagaID(2), Amount(2), mayWait: false)) == .held(grant: 2))
         #expect(ledger.state?.held == Amount(5))
         #expect(ledger.state?.balance == Amount(5), "a read shows the committed balance")
     }
@@ -16,56 +18,56 @@ struct LedgerTests {
     @Test("insufficient and contended are told apart by the committed balance")
     func insufficientOrContended() {
         var ledger = Ledger(balance: 5)
-        #expect(ledger.do(.hold(saga(1), Amount(6), mayWait: false)) == .insufficient(balance: Amount(5)))
-        ledger.do(.hold(saga(1), Amount(4), mayWait: false))
-        #expect(ledger.do(.hold(saga(2), Amount(2), mayWait: false)) == .contended(balance: Amount(5)))
+        #expect(ledger.do(.hold(sagaID(1), Amount(6), mayWait: false)) == .insufficient(balance: Amount(5)))
+        ledger.do(.hold(sagaID(1), Amount(4), mayWait: false))
+        #expect(ledger.do(.hold(sagaID(2), Amount(2), mayWait: false)) == .contended(balance: Amount(5)))
         #expect(ledger.do(.withdraw(Amount(2))) == .contended(balance: Amount(5)))
         #expect(ledger.do(.withdraw(Amount(6))) == .insufficient(balance: Amount(5)))
-        ledger.do(.capture(saga(1), Amount(4), grant: 1))
-        #expect(ledger.do(.hold(saga(2), Amount(2), mayWait: false)) == .insufficient(balance: Amount(1)))
+        ledger.do(.capture(sagaID(1), Amount(4), grant: 1))
+        #expect(ledger.do(.hold(sagaID(2), Amount(2), mayWait: false)) == .insufficient(balance: Amount(1)))
     }
 
     @Test("a duplicated hold is found before the amounts: the last unit is not told sold out")
     func duplicateBeforeAmount() {
         var ledger = Ledger(balance: 1)
-        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: false)) == .held(grant: 1))
-        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: false)) == .held(grant: 1))
+        #expect(ledger.do(.hold(sagaID(), Amount(1), mayWait: false)) == .held(grant: 1))
+        #expect(ledger.do(.hold(sagaID(), Amount(1), mayWait: false)) == .held(grant: 1))
         #expect(ledger.state?.held == Amount(1))
-        ledger.do(.capture(saga(), Amount(1), grant: 1))
-        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: false)) == .held(grant: 1))
+        ledger.do(.capture(sagaID(), Amount(1), grant: 1))
+        #expect(ledger.do(.hold(sagaID(), Amount(1), mayWait: false)) == .held(grant: 1))
         #expect(ledger.state?.balance == .zero)
     }
 
     @Test("a duplicate is compared in every field")
     func duplicateWithOtherAmount() {
         var ledger = Ledger(balance: 9)
-        ledger.do(.hold(saga(), Amount(1), mayWait: false))
-        #expect(ledger.do(.hold(saga(), Amount(2), mayWait: false)) == .anomaly(.differentAmount))
-        #expect(ledger.do(.capture(saga(), Amount(2), grant: 1)) == .anomaly(.differentAmount))
-        #expect(ledger.do(.release(saga(), Amount(2))) == .anomaly(.differentAmount))
+        ledger.do(.hold(sagaID(), Amount(1), mayWait: false))
+        #expect(ledger.do(.hold(sagaID(), Amount(2), mayWait: false)) == .anomaly(.differentAmount))
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 1)) == .anomaly(.differentAmount))
+        #expect(ledger.do(.release(sagaID(), Amount(2))) == .anomaly(.differentAmount))
         #expect(ledger.state?.held == Amount(1))
     }
 
     @Test("a release without a hold succeeds and leaves a marker, and the late hold is refused", arguments: [false, true])
     func emptyRollbackAndHanging(accountExists: Bool) {
         var ledger = Ledger(balance: accountExists ? 5 : nil)
-        #expect(ledger.do(.release(saga(), Amount(1))) == .done)
-        #expect(ledger.do(.release(saga(), Amount(1))) == .done)
+        #expect(ledger.do(.release(sagaID(), Amount(1))) == .done)
+        #expect(ledger.do(.release(sagaID(), Amount(1))) == .done)
         if !accountExists { ledger.do(.open(price: .zero)) }
-        #expect(ledger.do(.hold(saga(), Amount(1), mayWait: true)) == .anomaly(.lateHold))
+        #expect(ledger.do(.hold(sagaID(), Amount(1), mayWait: true)) == .anomaly(.lateHold))
         #expect(ledger.state?.held == .zero)
-        #expect(ledger.do(.hold(saga(2), Amount(1), mayWait: false)) != .anomaly(.lateHold), "another attempt may hold")
+        #expect(ledger.do(.hold(sagaID(2), Amount(1), mayWait: false)) != .anomaly(.lateHold), "another attempt may hold")
     }
 
     @Test("capture after release and release after capture are refused and alarm")
     func contradictions() {
         var ledger = Ledger(balance: 5)
-        ledger.do(.hold(saga(1), Amount(1), mayWait: false))
-        ledger.do(.release(saga(1), Amount(1)))
-        #expect(ledger.do(.capture(saga(1), Amount(1), grant: 1)) == .anomaly(.captureAfterRelease))
-        ledger.do(.hold(saga(2), Amount(1), mayWait: false))
-        ledger.do(.capture(saga(2), Amount(1), grant: 2))
-        #expect(ledger.do(.release(saga(2), Amount(1))) == .anomaly(.releaseAfterCapture))
+        ledger.do(.hold(sagaID(1), Amount(1), mayWait: false))
+        ledger.do(.release(sagaID(1), Amount(1)))
+        #expect(ledger.do(.capture(sagaID(1), Amount(1), grant: 1)) == .anomaly(.captureAfterRelease))
+        ledger.do(.hold(sagaID(2), Amount(1), mayWait: false))
+        ledger.do(.capture(sagaID(2), Amount(1), grant: 2))
+        #expect(ledger.do(.release(sagaID(2), Amount(1))) == .anomaly(.releaseAfterCapture))
         #expect(ledger.state?.balance == Amount(4))
         #expect(Anomaly.captureAfterRelease.isAlarming && Anomaly.releaseAfterCapture.isAlarming)
         #expect(!Anomaly.lateHold.isAlarming)
@@ -74,17 +76,17 @@ struct LedgerTests {
     @Test("a capture whose hold is nowhere is never silently fine")
     func captureOfNothing() {
         var ledger = Ledger(balance: 5)
-        #expect(ledger.do(.capture(saga(), Amount(1), grant: 1)) == .anomaly(.captureWithoutHold))
+        #expect(ledger.do(.capture(sagaID(), Amount(1), grant: 1)) == .anomaly(.captureWithoutHold))
         #expect(ledger.state?.balance == Amount(5))
     }
 
     @Test("every step may be repeated any number of times, with the same answer and one effect")
     func everyStepRepeats() {
         let captured: [LedgerCommand.Operation] = [
-            .hold(saga(1), Amount(2), mayWait: false), .capture(saga(1), Amount(2), grant: 1), .forget(saga(1)),
+            .hold(sagaID(1), Amount(2), mayWait: false), .capture(sagaID(1), Amount(2), grant: 1), .forget(sagaID(1)),
         ]
         let released: [LedgerCommand.Operation] = [
-            .hold(saga(2), Amount(2), mayWait: false), .release(saga(2), Amount(2)), .forget(saga(2)),
+            .hold(sagaID(2), Amount(2), mayWait: false), .release(sagaID(2), Amount(2)), .forget(sagaID(2)),
         ]
         for (steps, left) in [(captured, 3), (released, 5)] {
             var ledger = Ledger(balance: 5)
@@ -103,30 +105,31 @@ struct LedgerTests {
     @Test("a capture whose mark has gone in its time is done; if the account never gave the grant, data were lost")
     func markGone() {
         var ledger = Ledger(balance: 5)
-        ledger.do(.hold(saga(), Amount(2), mayWait: false, expiry: 1_000), now: 0)
-        #expect(ledger.do(.capture(saga(), Amount(2), grant: 1), now: 0) == .done)
+        ledger.do(.hold(sagaID(), Amount(2), mayWait: false, expiry: 1_000), now: 0)
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 1), now: 0) == .done)
         let before = ledger.state
-        ledger.records[.hold(saga())] = nil
-        #expect(ledger.do(.capture(saga(), Amount(2), grant: 2), now: 100_000) == .anomaly(.captureWithoutHold))
-        #expect(ledger.do(.capture(saga(), Amount(2), grant: 1), now: 100_000) == .done)
+        ledger.records[.hold(sagaID())] = nil
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 2), now: 100_000) == .anomaly(.captureWithoutHold))
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 1), now: 100_000) == .done)
         #expect(
-            ledger.do(.capture(saga(), Amount(2), grant: 1)) == .anomaly(.captureWithoutHold), "nothing is late in one process")
+            ledger.do(.capture(sagaID(), Amount(2), grant: 1)) == .anomaly(.captureWithoutHold),
+            "nothing is late in one process")
         #expect(ledger.state == before, "it is not sold again")
     }
 
     @Test("a lock that is still held is not forgotten")
     func forgetKeepsLocks() {
         var ledger = Ledger(balance: 5)
-        ledger.do(.hold(saga(), Amount(2), mayWait: false))
-        ledger.do(.forget(saga()))
-        #expect(ledger.do(.capture(saga(), Amount(2), grant: 1)) == .done)
+        ledger.do(.hold(sagaID(), Amount(2), mayWait: false))
+        ledger.do(.forget(sagaID()))
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 1)) == .done)
     }
 
     @Test("commands to an account that does not exist are refused")
     func unknownAccount() {
         var ledger = Ledger()
         for operation: LedgerCommand.Operation in [
-            .read, .deposit(Amount(1)), .withdraw(Amount(1)), .hold(saga(), Amount(1), mayWait: false),
+            .read, .deposit(Amount(1)), .withdraw(Amount(1)), .hold(sagaID(), Amount(1), mayWait: false),
             .payDirectly(order: id("o"), Amount(1)), .cancelPayment(order: id("o")), .findPayment(order: id("o")),
         ] {
             #expect(ledger.do(operation) == .unknownAccount)
@@ -145,9 +148,9 @@ struct LedgerTests {
     @Test("batch_init books the old balance out and the new one in, but not under a lock")
     func replace() {
         var ledger = Ledger(balance: 5)
-        ledger.do(.hold(saga(), Amount(2), mayWait: false))
+        ledger.do(.hold(sagaID(), Amount(2), mayWait: false))
         #expect(ledger.do(.replace(balance: Amount(9), price: Amount(3))) == .hasHolds)
-        ledger.do(.capture(saga(), Amount(2), grant: 1))
+        ledger.do(.capture(sagaID(), Amount(2), grant: 1))
         #expect(ledger.do(.replace(balance: Amount(9), price: Amount(3))) == .done)
         #expect(ledger.state?.balance == Amount(9))
         #expect(ledger.state?.withdrawn == Amount(3))
@@ -156,11 +159,11 @@ struct LedgerTests {
 
     @Test("random commands never unbalance the books", arguments: 1...40)
     func randomCommands(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(seed: seed)
         var ledger = Ledger(balance: 20)
         for _ in 0..<400 {
             let amount = Amount(Int64.random(in: 1...6, using: &random))
-            let saga = saga(UInt32.random(in: 1...8, using: &random))
+            let saga = sagaID(UInt32.random(in: 1...8, using: &random))
             let order = id("o\(Int.random(in: 0..<4, using: &random))")
             let operations: [LedgerCommand.Operation] = [
                 .deposit(amount), .withdraw(amount), .hold(saga, amount, mayWait: false),

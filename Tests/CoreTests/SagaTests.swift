@@ -1,3 +1,5 @@
+import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorCore
@@ -191,7 +193,7 @@ struct SagaTests {
 
     @Test("contended: all is released, and the next attempt waits in lock order until the amount is free")
     func contendedWaits() {
-        let other = saga(9, order: "other")
+        let other = sagaID(9, order: "other")
         var world = SagaWorld(stock: ["a": 1, "b": 3], credit: 500)
         // Somebody else's undecided checkout holds the only unit.
         world = SagaWorld(stock: ["a": 1, "b": 3], credit: 500)
@@ -209,7 +211,7 @@ struct SagaTests {
     @Test("contended until the deadline is told as contended, not as sold out")
     func contendedTooLong() {
         var world = SagaWorld(stock: ["a": 1, "b": 3], credit: 500)
-        world.ledgers[a]?.do(.hold(saga(9, order: "other"), Amount(1), mayWait: false))
+        world.ledgers[a]?.do(.hold(sagaID(9, order: "other"), Amount(1), mayWait: false))
         world.run()
         #expect(world.answers == [.refused(.contended(account: a))])
         #expect(world.book.state?.status == .open)
@@ -217,7 +219,7 @@ struct SagaTests {
 
     @Test("two coordinators on one saga: one decides, the other follows", arguments: 1...60)
     func twoCoordinators(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(seed: seed)
         var world = enough()
         var zombie = CheckoutSaga(world.saga.record, begun: 0, deadline: 0)
         var zombieMessages: [SagaWorld.Message] = []
@@ -245,7 +247,7 @@ struct SagaTests {
 
     @Test("lost, repeated, reordered and crashed at random: sold once or undone, never in between", arguments: 1...300)
     func chaos(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(seed: seed)
         var world = SagaWorld(
             stock: ["a": Int64.random(in: 0...2, using: &random), "b": 2], credit: Bool.random(using: &random) ? 500 : 100)
         var wasAnsweredPaid = false
@@ -284,7 +286,7 @@ struct RecordCodingTests {
         let phases = [SagaRecord.Phase.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
         let head = GroupKey(.order, id("o"))
         var all: [(RecordKey, Record)] = phases.map { phase in
-            (RecordKey(head, .saga), .saga(SagaRecord(id: saga(), legs: order.legs, phase: phase, begun: 0, deadline: -1)))
+            (RecordKey(head, .saga), .saga(SagaRecord(id: sagaID(), legs: order.legs, phase: phase, begun: 0, deadline: -1)))
         }
         all.append((RecordKey(head, .head), .order(order)))
         all.append((RecordKey(head, .receipt(incarnation: 3)), .order(order)))
@@ -295,7 +297,7 @@ struct RecordCodingTests {
         account.generation = .max
         all.append((RecordKey(user, .head), .account(account)))
         all.append(
-            (RecordKey(user, .hold(saga())), .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: .max))))
+            (RecordKey(user, .hold(sagaID())), .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: .max))))
         let payment = DirectPayment(amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9))
         all.append((RecordKey(user, .payment(order: id("o"))), .payment(payment)))
         return all
@@ -315,7 +317,7 @@ struct RecordCodingTests {
 
     @Test("damaged bytes are refused and never trap")
     func damaged() {
-        var random = SplitMix(state: 1)
+        var random = SeededRandom(seed: 1)
         for (key, record) in samples {
             var writer = ByteWriter()
             record.encode(into: &writer)

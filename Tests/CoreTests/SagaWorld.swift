@@ -1,6 +1,8 @@
 // One checkout against real rules, with the messages in the test's hands: they can be repeated, lost, delayed, and the
 // coordinator can crash between any two of them.
 
+import TestSupport
+
 @testable import KontorCore
 
 struct SagaWorld {

@@ -1,13 +1,10 @@
 // A group in memory: applies commands one after the other, as a store would.
 
+import TestSupport
+
 @testable import KontorCore
 
-func id(_ text: String) -> Identifier {
-    guard let id = Identifier(text) else { preconditionFailure("A test uses the invalid identifier \(text).") }
-    return id
-}
-
-func saga(_ attempt: UInt32 = 1, order: String = "o") -> SagaID {
+func sagaID(_ attempt: UInt32 = 1, order: String = "o") -> SagaID {
     SagaID(order: id(order), incarnation: 7, attempt: attempt)
 }
 
@@ -90,16 +87,4 @@ extension OrderCommand.Operation {
     static func begin(deadline: Int64) -> Self { .begin(now: 0, deadline: deadline, nil) }
     static func decide(_ saga: SagaID, _ decision: Decision) -> Self { .decide(saga, decision, noTrace) }
     static func finish(_ saga: SagaID) -> Self { .finish(saga, noTrace) }
-}
-
-/// Numbers that look random and are the same in every run (SplitMix64, Steele et al. 2014).
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }

@@ -1,35 +1,27 @@
+import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorCore
 
-/// The same numbers each time, so that a failure comes again.
-private struct Chance: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func number(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-    mutating func flag() -> Bool { next() & 1 == 0 }
+/// Values of all kinds, each from a seed, so that a failure comes again.
+extension SeededRandom {
+    fileprivate func flag() -> Bool { next() & 1 == 0 }
     /// Of any size, as varints have several lengths.
-    mutating func amount() -> Amount { Amount(Int64(next() >> (2 + UInt64(number(62)))) % Limits.lifetimeTotal) }
-    mutating func uint32() -> UInt32 { UInt32(truncatingIfNeeded: next() >> UInt64(number(64))) }
-    mutating func int64() -> Int64 { Int64(bitPattern: next()) }
+    fileprivate func amount() -> Amount { Amount(Int64(next() >> (2 + UInt64(below(62)))) % Limits.lifetimeTotal) }
+    fileprivate func uint32() -> UInt32 { UInt32(truncatingIfNeeded: next() >> UInt64(below(64))) }
+    fileprivate func int64() -> Int64 { Int64(bitPattern: next()) }
 
-    mutating func identifier() -> Identifier {
+    fileprivate func identifier() -> Identifier {
         let letters = Array("abcXYZ019_.~-")
-        let length = 1 + number(Limits.identifierBytes)
-        return id(String((0..<length).map { _ in letters[number(letters.count)] }))
+        let length = 1 + below(Limits.identifierBytes)
+        return id(String((0..<length).map { _ in letters[below(letters.count)] }))
     }
 
-    mutating func account() -> GroupKey { GroupKey(flag() ? .item : .user, identifier()) }
-    mutating func saga() -> SagaID { SagaID(order: identifier(), incarnation: next(), attempt: uint32()) }
+    fileprivate func account() -> GroupKey { GroupKey(flag() ? .item : .user, identifier()) }
+    fileprivate func saga() -> SagaID { SagaID(order: identifier(), incarnation: next(), attempt: uint32()) }
 
-    mutating func commands() -> [LedgerCommand] {
+    fileprivate func commands() -> [LedgerCommand] {
         [
             LedgerCommand(account(), .read),
             LedgerCommand(account(), .hold(saga(), amount(), mayWait: flag(), expiry: int64())),
@@ -38,7 +30,7 @@ private struct Chance: RandomNumberGenerator {
         ]
     }
 
-    mutating func ledgerState() -> Account {
+    fileprivate func ledgerState() -> Account {
         var account = Account()
         (account.balance, account.held, account.deposited) = (amount(), amount(), amount())
         (account.withdrawn, account.captured, account.price) = (amount(), amount(), amount())
@@ -46,7 +38,7 @@ private struct Chance: RandomNumberGenerator {
         return account
     }
 
-    mutating func ledgerOutcomes() -> [LedgerOutcome] {
+    fileprivate func ledgerOutcomes() -> [LedgerOutcome] {
         [
             .done, .held(grant: uint32()), .account(ledgerState()), .payment(isPaid: flag()), .unknownAccount, .accountExists,
             .noDirectPayment, .alreadyPaidDirectly, .hasHolds, .overLimit, .insufficient(balance: amount()),
@@ -54,41 +46,41 @@ private struct Chance: RandomNumberGenerator {
         ] + Anomaly.allCases.map { .anomaly($0) }
     }
 
-    mutating func order() -> Order {
+    fileprivate func order() -> Order {
         var order = Order(user: identifier(), incarnation: next())
         order.attempt = uint32()
-        order.status = [.open, .checkingOut, .paid, .removed][number(4)]
+        order.status = [.open, .checkingOut, .paid, .removed][below(4)]
         order.total = amount()
-        for _ in 0..<number(5) { order.lines.append(OrderLine(item: identifier(), units: amount(), price: amount())) }
-        order.history = History(bytes: (0..<number(50)).map { _ in UInt8(truncatingIfNeeded: next()) })
+        for _ in 0..<below(5) { order.lines.append(OrderLine(item: identifier(), units: amount(), price: amount())) }
+        order.history = History(bytes: (0..<below(50)).map { _ in UInt8(truncatingIfNeeded: next()) })
         return order
     }
 
-    mutating func record() -> SagaRecord {
+    fileprivate func record() -> SagaRecord {
         let reasons: [AbortReason] = [
             .insufficient(account: account(), wanted: amount(), left: amount()), .unknownAccount(account()),
             .contended(account: account()), .unreachable(account: account()), .anomaly(account: account(), .lateHold),
         ]
         let phases: [SagaRecord.Phase] =
             [.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
-        let legs = (0...number(3)).map { _ in Leg(account: account(), amount: amount()) }
+        let legs = (0...below(3)).map { _ in Leg(account: account(), amount: amount()) }
         let claim = IdempotencyKey("key").map { KeyClaim(key: $0, request: [1, 2, 3], expires: int64()) }
         var record = SagaRecord(
-            id: saga(), legs: legs, phase: phases[number(phases.count)], begun: int64(), deadline: int64(),
+            id: saga(), legs: legs, phase: phases[below(phases.count)], begun: int64(), deadline: int64(),
             claim: flag() ? claim : nil)
         if flag() { record.grants = legs.map { _ in uint32() } }
         return record
     }
 
-    mutating func orderOutcomes() -> [OrderOutcome] {
+    fileprivate func orderOutcomes() -> [OrderOutcome] {
         [.order(order()), .inspected(order(), nil), .inspected(order(), record()), .unknownOrder]
     }
 
-    mutating func ledgerReplies() -> [Reply<LedgerOutcome>] {
+    fileprivate func ledgerReplies() -> [Reply<LedgerOutcome>] {
         ledgerOutcomes().map { .decided($0) } + [.unknown, .refused(.diskFull), .refused(.unreachable("the store: é"))]
     }
 
-    mutating func orderReplies() -> [Reply<OrderOutcome>] {
+    fileprivate func orderReplies() -> [Reply<OrderOutcome>] {
         orderOutcomes().map { .decided($0) } + [.unknown, .refused(.diskFull), .refused(.unreachable(""))]
     }
 }
@@ -108,8 +100,8 @@ private func decoded(_ bytes: [UInt8], _ kind: FrameKind) throws -> Message.Body
     return message.body
 }
 
-extension Chance {
-    fileprivate mutating func bodies() -> [Message.Body] {
+extension SeededRandom {
+    fileprivate func bodies() -> [Message.Body] {
         var bodies: [Message.Body] = commands().map { .command($0, deadline: 1) }
         bodies += [OrderCommand.Operation.read, .inspect].map { .question(OrderCommand(identifier(), $0)) }
         bodies += ledgerReplies().map { .ledgerReply($0) }
@@ -125,8 +117,8 @@ extension Message.Body {
 struct WireCodingTests {
     @Test("every command that may cross, and every reply to one, comes out as it went in", arguments: 0..<200 as Range<UInt64>)
     func roundTrip(seed: UInt64) throws {
-        var chance = Chance(state: seed)
-        for body in chance.bodies() {
+        let random = SeededRandom(seed: seed)
+        for body in random.bodies() {
             #expect(body.mayCross)
             #expect(try decoded(encoded(body), body.kind) == body)
         }
@@ -150,12 +142,12 @@ struct WireCodingTests {
 
     @Test("damaged and random bytes are read or refused, and never trap", arguments: 0..<300 as Range<UInt64>)
     func fuzz(seed: UInt64) {
-        var chance = Chance(state: seed)
-        var samples = chance.bodies().map { encoded($0) }
-        samples.append((0..<chance.number(100)).map { _ in UInt8(truncatingIfNeeded: chance.next()) })
+        let random = SeededRandom(seed: seed)
+        var samples = random.bodies().map { encoded($0) }
+        samples.append((0..<random.below(100)).map { _ in UInt8(truncatingIfNeeded: random.next()) })
         for var bytes in samples where !bytes.isEmpty {
-            for _ in 0...chance.number(3) { bytes[chance.number(bytes.count)] = UInt8(truncatingIfNeeded: chance.next()) }
-            if chance.flag() { bytes.removeLast(chance.number(bytes.count)) }
+            for _ in 0...random.below(3) { bytes[random.below(bytes.count)] = UInt8(truncatingIfNeeded: random.next()) }
+            if random.flag() { bytes.removeLast(random.below(bytes.count)) }
             for kind in FrameKind.allCases {
                 var reader = ByteReader(bytes)
                 switch (try? NumberedMessage(kind, from: &reader))?.body {
@@ -189,8 +181,8 @@ struct WireCodingTests {
 
     @Test("each cut of a message is refused")
     func cuts() {
-        var chance = Chance(state: 1)
-        for command in chance.commands() {
+        let random = SeededRandom(seed: 1)
+        for command in random.commands() {
             let bytes = encoded(.command(command, deadline: 0))
             for length in bytes.indices {
                 #expect(throws: DecodingFailure.self) { try decoded(Array(bytes[..<length]), .commands) }

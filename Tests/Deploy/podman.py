@@ -154,8 +154,9 @@ class Podman:
 
     def make_kontor(self, source=REPOSITORY):
         with tempfile.TemporaryDirectory(prefix="kontor-image-") as scratch:
-            # What the build stage leaves: /kontor, stripped.
+            # What the build stage leaves: /kontor, stripped, and /licences.
             run("strip", "-o", Path(scratch) / "kontor", BINARY)
+            run(REPOSITORY / "scripts" / "licences", Path(scratch) / "licences")
             self("build", "--format", "docker", *_HOSTS_PACKAGES, "--build-context", f"build={scratch}", "--target", "run",
                  "-t", KONTOR, source, seconds=300)
 

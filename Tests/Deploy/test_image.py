@@ -29,6 +29,13 @@ class ImageTests(unittest.TestCase):
         self.assertEqual(self.podman.json("image", "inspect", KONTOR)[0]["Healthcheck"]["Test"], ["CMD", "kontor", "health"])
         self.assertIn("Usage", self.podman("run", "--rm", "--network", "none", KONTOR, "--help").title())
 
+    def test_it_says_its_licence_and_has_those_of_what_it_contains(self):
+        config = self.podman.json("image", "inspect", KONTOR)[0]["Config"]
+        self.assertEqual(config["Labels"]["org.opencontainers.image.licenses"], "Apache-2.0")
+        found = self.podman("run", "--rm", "--network", "none", "--entrypoint", "find", KONTOR, "/usr/share/doc/kontor", "-type", "f")
+        for path in ("LICENSE", "NOTICE", "swift-nio/LICENSE.txt", "swift-nio/NOTICE.txt", "GRDB.swift/LICENSE"):
+            self.assertIn(f"/usr/share/doc/kontor/{path}", found.split())
+
     def test_the_whole_shop_runs_in_one_container_with_nothing_but_its_volume_to_write_to(self):
         self.podman("run", "-d", "--name", "single", "--network", "none", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL",
                     "--security-opt", "no-new-privileges", "--restart", "always", "-v", "single:/data", KONTOR)

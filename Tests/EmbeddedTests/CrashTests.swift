@@ -4,6 +4,7 @@
 import KontorCore
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorEmbedded

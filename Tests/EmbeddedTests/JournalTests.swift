@@ -2,6 +2,7 @@
 
 import KontorCore
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorEmbedded

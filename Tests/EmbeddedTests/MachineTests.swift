@@ -6,6 +6,7 @@ import KontorCore
 import KontorService
 import KontorSimulation
 import Synchronization
+import TestSupport
 import Testing
 
 // GRDB has a Record too.

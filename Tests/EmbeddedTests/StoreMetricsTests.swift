@@ -4,6 +4,7 @@ import KontorCore
 import KontorMetrics
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorEmbedded
@@ -12,12 +13,7 @@ extension World {
     /// A series as a scraper reads it after the next second.
     fileprivate func value(_ series: String) -> Double? {
         tick(Limits.gaugeMilliseconds)
-        var page = Exposition()
-        registry.write(into: &page)
-        for line in page.text.split(separator: "\n") where line.hasPrefix(series + " ") {
-            return Double(line.dropFirst(series.count + 1))
-        }
-        return nil
+        return registry.value(of: series)
     }
 }
 

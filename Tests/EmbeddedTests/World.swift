@@ -4,6 +4,7 @@ import KontorCore
 import KontorMetrics
 import KontorService
 import KontorSimulation
+import TestSupport
 
 @testable import KontorEmbedded
 
@@ -110,14 +111,6 @@ final class World {
     struct NoAnswer: Error {}
 }
 
-/// What an operator would read.
-final class RecordedEvents: EventLog {
-    private(set) var lines: [String] = []
-    func alarm(_ event: StaticString, _ details: [String: String]) { lines.append("alarm: \(event) \(details)") }
-    func warning(_ event: StaticString, _ details: [String: String]) { lines.append("warning: \(event) \(details)") }
-    func notice(_ event: StaticString, _ details: [String: String]) { lines.append("notice: \(event) \(details)") }
-}
-
 final class Box<Value> {
     var value: Value?
 }
@@ -125,28 +118,5 @@ final class Box<Value> {
 extension ManualLanes {
     func stepAll(_ lane: Lane) {
         while step(lane) {}
-    }
-}
-
-// MARK: Records
-
-func item(_ number: Int) -> GroupKey { GroupKey(.item, Identifier(number: number)) }
-
-func account(_ units: Int64) -> Record {
-    var account = Account()
-    account.balance = Amount(units)
-    account.deposited = Amount(units)
-    return .account(account)
-}
-
-func saga(_ number: Int) -> SagaID { SagaID(order: Identifier(number: number), incarnation: 5, attempt: 1) }
-
-func hold(_ units: Int64) -> Record { .hold(Hold(amount: Amount(units), state: .held)) }
-
-extension GroupChange {
-    init(group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)]) {
-        var draft = GroupDraft(group)
-        for (member, record) in writes { draft[member] = record }
-        self.init(expected: expected, draft: draft)
     }
 }

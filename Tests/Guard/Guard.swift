@@ -1,5 +1,5 @@
-// Runs one hot path a number of times, on one thread, the same way each time, and says nothing but whether all went well. Somebody
-// else counts its instructions: see guard.py.
+// Runs one hot path a number of times, on one thread, the same way each time, and says nothing but whether all went
+// well. Somebody else counts its instructions: see guard.py.
 //
 //     kontor-guard PATH COUNT
 

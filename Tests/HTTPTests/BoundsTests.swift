@@ -2,6 +2,8 @@
 
 import KontorCore
 import KontorService
+import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorHTTP
@@ -178,7 +180,7 @@ import Testing
 
     @Test func `1,000 random requests never crash the server: each is answered or closed`() throws {
         try withServer(script: Script { _ in .unknown }) { (server) throws in
-            var random = SplitMix(state: 20_240_607)
+            let random = SeededRandom(seed: 20_240_607)
             for _ in 0..<1_000 {
                 let client = try server.client()
                 client.send(random.garbage())
@@ -193,18 +195,8 @@ import Testing
     }
 }
 
-/// Pieces of requests, put together wrongly, and then damaged.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SeededRandom {
+    /// Pieces of requests.
     private static let pieces = [
         "GET ", "POST ", "DELETE ", "HEAD ", "CONNECT ", "OPTIONS ", "/", "*", "/stock/find/", "/orders/checkout/", "%",
         "%2f",
@@ -217,15 +209,17 @@ private struct SplitMix: RandomNumberGenerator {
         "0\r\n\r\n", "GET /stock/find/x HTTP/1.1\r\nHost: h\r\n\r\n", "POST /orders/checkout/o HTTP/1.1\r\nHost: h\r\n",
     ]
 
-    mutating func garbage() -> [UInt8] {
+    /// Pieces of requests, put together wrongly, and damaged.
+    fileprivate func garbage() -> [UInt8] {
+        var random = self
         var bytes: [UInt8] = []
-        for _ in 0..<Int.random(in: 1...12, using: &self) {
-            if Int.random(in: 0..<10, using: &self) == 0 {
-                for _ in 0..<Int.random(in: 1...300, using: &self) {
-                    bytes.append(UInt8.random(in: 0...255, using: &self))
+        for _ in 0..<Int.random(in: 1...12, using: &random) {
+            if Int.random(in: 0..<10, using: &random) == 0 {
+                for _ in 0..<Int.random(in: 1...300, using: &random) {
+                    bytes.append(UInt8.random(in: 0...255, using: &random))
                 }
             } else {
-                bytes += Array((Self.pieces.randomElement(using: &self) ?? "").utf8)
+                bytes += Array((Self.pieces.randomElement(using: &random) ?? "").utf8)
             }
         }
         return bytes

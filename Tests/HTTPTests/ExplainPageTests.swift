@@ -3,6 +3,7 @@
 import Foundation
 import KontorCore
 import KontorService
+import TestSupport
 import Testing
 
 @testable import KontorHTTP

@@ -3,6 +3,7 @@
 import KontorCore
 import KontorMetrics
 import KontorService
+import TestSupport
 import Testing
 
 @testable import KontorHTTP

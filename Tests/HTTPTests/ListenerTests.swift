@@ -3,6 +3,7 @@
 import KontorCore
 import KontorService
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import KontorHTTP

@@ -4,6 +4,7 @@ import Foundation
 import KontorCore
 import KontorService
 import NIOHTTP1
+import TestSupport
 import Testing
 
 @testable import KontorHTTP

@@ -1,6 +1,7 @@
 // A blocking TCP client that sends any bytes and reads answers: tests want to say malformed things.
 
 import Glibc
+import TestSupport
 
 struct RawResponse {
     let status: Int

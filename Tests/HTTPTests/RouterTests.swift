@@ -3,6 +3,7 @@
 import KontorCore
 import KontorService
 import NIOHTTP1
+import TestSupport
 import Testing
 
 @testable import KontorHTTP

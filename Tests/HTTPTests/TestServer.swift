@@ -5,6 +5,7 @@ import KontorService
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 
 @testable import KontorHTTP
 
@@ -74,11 +75,6 @@ final class ScriptedShop: RequestPort {
     }
 }
 
-struct TestFailure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-}
-
 /// Real time plus what the test adds to it.
 final class TestClock: Sendable {
     private let added = Mutex<Int64>(0)
@@ -120,5 +116,3 @@ func withServer(
     try listener.shutdown(withinMilliseconds: 0).wait()
     try outcome.get()
 }
-
-func id(_ text: String) -> Identifier { Identifier(text) ?? Identifier(number: 0) }

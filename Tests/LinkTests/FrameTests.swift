@@ -1,5 +1,6 @@
 import KontorCore
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import KontorLink

@@ -7,6 +7,7 @@ import KontorService
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import KontorLink
@@ -36,7 +37,6 @@ func eventually(_ what: String, _ condition: @escaping @Sendable () -> Bool) asy
     try await promise.futureResult.get()
 }
 
-func id(_ text: String) -> Identifier { Identifier(text) ?? Identifier(number: 0) }
 func item(_ text: String) -> GroupKey { GroupKey(.item, id(text)) }
 func user(_ text: String) -> GroupKey { GroupKey(.user, id(text)) }
 func read(_ account: GroupKey) -> LedgerCommand { LedgerCommand(account, .read) }

@@ -1,5 +1,6 @@
 import KontorCore
 import KontorService
+import TestSupport
 import Testing
 
 @testable import KontorLink

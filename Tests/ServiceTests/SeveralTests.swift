@@ -1,6 +1,7 @@
 import KontorCore
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 @Suite("Several shops over one store")
@@ -32,7 +33,8 @@ struct SeveralTests {
         #expect(world.run(.initItems(count: 1, stock: Amount(100), price: Amount(100))) == .initialized)
         #expect(world.run(.initUsers(count: 1, credit: Amount(100_000))) == .initialized)
         #expect(replace() == .initialized)
-        // A process sleeps while its checkout is decided and not finished; another one finishes it, and the order is replaced.
+        // A process sleeps while its checkout is decided and not finished; another one finishes it, and the order is
+        // replaced.
         let first = world.ask(.checkout(order: order), at: 0, within: 30_000)
         for _ in 0..<100 where world.status(order) != .paid { world.pass(1) }
         #expect(world.status(order) == .paid && first.answers.isEmpty)

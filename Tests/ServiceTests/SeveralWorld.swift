@@ -1,9 +1,10 @@
-// Several shops over one store. Messages are lost, doubled, late and out of order; processes are killed and paused; clocks are
-// wrong; the store is late, and sometimes does not know whether it committed.
+// Several shops over one store. Messages are lost, doubled, late and out of order; processes are killed and paused;
+// clocks are wrong; the store is late, and sometimes does not know whether it committed.
 
 import KontorCore
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 /// What goes wrong, and how often, per hundred.

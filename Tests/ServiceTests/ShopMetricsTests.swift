@@ -4,6 +4,7 @@ import KontorCore
 import KontorMetrics
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
 
 /// A world whose numbers can be read.
@@ -18,12 +19,7 @@ private struct Counted {
     /// The value of a series, as a scraper reads it after the next second.
     func value(_ series: String) -> Double? {
         world.pass(Limits.gaugeMilliseconds)
-        var page = Exposition()
-        registry.write(into: &page)
-        for line in page.text.split(separator: "\n") where line.hasPrefix(series + " ") {
-            return Double(line.dropFirst(series.count + 1))
-        }
-        return nil
+        return registry.value(of: series)
     }
 
     func outcome(_ name: String) -> Double? { value(#"kontor_checkouts_total{outcome="\#(name)"}"#) }

@@ -1,5 +1,6 @@
 import KontorCore
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorService

@@ -1,49 +1,11 @@
-// A shop in the test's hands: time stands still until the test moves it, and the store answers when, and as badly as, the
-// test wants.
+// A shop in the test's hands: time stands still until the test moves it, and the store answers when, and as badly as,
+// the test wants.
 
 import KontorCore
 import KontorService
 import KontorSimulation
+import TestSupport
 import Testing
-
-func id(_ text: String) -> Identifier {
-    guard let id = Identifier(text) else { preconditionFailure("A test uses the invalid identifier \(text).") }
-    return id
-}
-
-final class ManualClock: ShopClock {
-    var monotonicMilliseconds: Int64 = 1_000
-    /// May be set: a wall clock jumps.
-    var wallMilliseconds: Int64 {
-        get { monotonicMilliseconds + wallOffset }
-        set { wallOffset = newValue - monotonicMilliseconds }
-    }
-    private var wallOffset: Int64 = 1_700_000_000_000
-}
-
-/// What went wrong, as an operator would see it.
-final class RecordedEvents: EventLog {
-    private(set) var alarms: [String] = []
-    private(set) var warnings: [String] = []
-    private(set) var notices: [String] = []
-    func alarm(_ event: StaticString, _ details: [String: String]) { alarms.append("\(event) \(details)") }
-    func warning(_ event: StaticString, _ details: [String: String]) { warnings.append("\(event) \(details)") }
-    func notice(_ event: StaticString, _ details: [String: String]) { notices.append("\(event) \(details)") }
-}
-
-/// A request and its answers; more than one is a bug. `@unchecked Sendable`: tests have one thread.
-final class Request: Caller, @unchecked Sendable {
-    private(set) var answers: [ShopAnswer] = []
-    var answer: ShopAnswer? { answers.count == 1 ? answers[0] : nil }
-    var isPaid: Bool { answer == .checkout(.paid) }
-    func take(_ answer: ShopAnswer) { answers.append(answer) }
-}
-
-final class RecordingSink: AnswerSink {
-    func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
-        for (caller, answer) in answers { (caller as? Request)?.take(answer) }
-    }
-}
 
 /// A store that answers late, in any order between requests, and sometimes does not know whether it committed.
 final class LateStore: RecordStore {

@@ -26,7 +26,8 @@ struct SimulationTests {
         #expect(together.simulatedMicroseconds == alone.reduce(0, +))
     }
 
-    /// A few, with the checks of a debug build; thousands are `make simulate`'s. What they find gets a test next to what was mended.
+    /// A few, with the checks of a debug build; thousands are `make simulate`'s. What they find gets a test next to
+    /// what was mended.
     @Test("no promise is broken", arguments: 1...100 as ClosedRange<UInt64>)
     func keepsPromises(seed: UInt64) {
         #expect(Simulation.run(seed: seed).violations == [])

@@ -5,6 +5,7 @@ import KontorEmbedded
 import KontorService
 import KontorSimulation
 import RedisSupport
+import TestSupport
 import Testing
 
 @Suite("Shops over different stores")
@@ -27,6 +28,7 @@ struct DifferentialTests {
                 }
             }
         }
+        for shop in shops { #expect(shop.events.alarms == [], "\(shop.kind)") }
         let keys = reference.recordKeys
         #expect(keys.count > 100)
         let expected = try reference.records(keys)
@@ -91,15 +93,17 @@ private final class Story {
 private final class ShopOverStore {
     let kind: StoreKind
     let under: StoreUnderTest
+    let events = RecordedEvents()
     private(set) var created: [Identifier] = []
     private var shop: Shop?
 
     init(_ kind: StoreKind) throws {
         self.kind = kind
         under = try StoreUnderTest(kind)
-        shop = try under.call { store, done in
-            done(Shop(
-                    ShopEnvironment(store: store, clock: StillClock(), random: SeededRandom(seed: 5), log: NoLog()), sink: Sink()))
+        shop = try under.call { [events] store, done in
+            let environment = ShopEnvironment(
+                store: store, clock: ManualClock(), random: SeededRandom(seed: 5), log: events)
+            done(Shop(environment, sink: Sink()))
         }
         under.didComplete = { [unowned self] in shop?.endTurn() }
     }
@@ -134,17 +138,6 @@ private final class ShopOverStore {
         let touches = keys.map { Touch($0.group, $0.member == .head ? nil : $0.member) }
         return zip(keys, try under.load(touches)).map { key, group in key.member == .head ? group.head : group.member }
     }
-}
-
-private final class StillClock: ShopClock {
-    let monotonicMilliseconds: Int64 = 0
-    let wallMilliseconds: Int64 = 1_700_000_000_000
-}
-
-private final class NoLog: EventLog {
-    func alarm(_ event: StaticString, _ details: [String: String]) { Issue.record("alarm: \(event) \(details)") }
-    func warning(_ event: StaticString, _ details: [String: String]) {}
-    func notice(_ event: StaticString, _ details: [String: String]) {}
 }
 
 /// `@unchecked Sendable`: a test waits for it.

@@ -2,6 +2,7 @@
 
 import KontorCore
 import KontorService
+import TestSupport
 import Testing
 
 @Suite("The store contract")

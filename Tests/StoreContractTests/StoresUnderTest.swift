@@ -6,6 +6,7 @@ import KontorEmbedded
 import KontorService
 import KontorSimulation
 import RedisSupport
+import TestSupport
 
 /// A way to make a store.
 enum StoreKind: String, CaseIterable, Sendable {
@@ -41,7 +42,7 @@ final class StoreUnderTest {
         if kind.isEmbedded { store = try open() }
         if kind == .redis || kind == .redisCluster {
             redis = try RedisBench(
-                isCluster: kind == .redisCluster, clock: ManualWallClock(), random: SeededRandom(seed: 7))
+                isCluster: kind == .redisCluster, clock: ManualClock(), random: SeededRandom(seed: 7))
         }
     }
 
@@ -149,38 +150,4 @@ final class StoreUnderTest {
     }
 
     struct NoAnswer: Error {}
-}
-
-private final class ManualWallClock: ShopClock {
-    let monotonicMilliseconds: Int64 = 0
-    let wallMilliseconds: Int64 = 1_700_000_000_000
-}
-
-// MARK: Records
-
-func item(_ number: Int) -> GroupKey { GroupKey(.item, Identifier(number: number)) }
-
-func account(_ units: Int64) -> Record {
-    var account = Account()
-    account.balance = Amount(units)
-    account.deposited = Amount(units)
-    return .account(account)
-}
-
-func saga(_ number: Int) -> SagaID { SagaID(order: Identifier(number: number), incarnation: 5, attempt: 1) }
-
-func hold(_ units: Int64) -> Record { .hold(Hold(amount: Amount(units), state: .held)) }
-
-func payment(_ units: Int64) -> Record {
-    .payment(DirectPayment(amount: Amount(units), isCancelled: false, generation: 0, earlier: .zero))
-}
-
-extension GroupChange {
-    init(
-        group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)], absent: [Member] = []
-    ) {
-        var draft = GroupDraft(group)
-        for (member, record) in writes { draft[member] = record }
-        self.init(expected: expected, draft: draft, absent: absent)
-    }
 }

@@ -2,13 +2,16 @@
 
 /// Appends values to a byte array.
 public struct ByteWriter: Sendable {
+    /// What has been written.
     public var bytes: [UInt8] = []
 
     public init() {}
 
+    /// Appends one byte.
     @inlinable
     public mutating func byte(_ value: UInt8) { bytes.append(value) }
 
+    /// Appends an integer in 1 to 10 bytes, smaller ones in fewer (LEB128).
     @inlinable
     public mutating func varint(_ value: UInt64) {
         var rest = value
@@ -32,6 +35,7 @@ public struct ByteWriter: Sendable {
         bytes.append(contentsOf: value)
     }
 
+    /// Appends a length (one varint) and the UTF-8 bytes.
     @inlinable
     public mutating func text(_ value: String) {
         var copy = value
@@ -52,6 +56,7 @@ public enum DecodingFailure: Error, Hashable, Sendable {
 /// Reads what a ``ByteWriter`` wrote. Never reads past the end, whatever the bytes are.
 public struct ByteReader {
     public let bytes: ArraySlice<UInt8>
+    /// Where the next value begins, an index of `bytes`.
     public private(set) var position: Int
 
     public init(_ bytes: ArraySlice<UInt8>) {
@@ -61,14 +66,17 @@ public struct ByteReader {
 
     public init(_ bytes: [UInt8]) { self.init(bytes[...]) }
 
+    /// Whether all bytes have been read.
     public var isAtEnd: Bool { position == bytes.endIndex }
 
+    /// Reads what ``ByteWriter/byte(_:)`` wrote.
     public mutating func byte() throws(DecodingFailure) -> UInt8 {
         guard position < bytes.endIndex else { throw .truncated }
         defer { position += 1 }
         return bytes[position]
     }
 
+    /// Reads what ``ByteWriter/varint(_:)`` wrote. One that does not fit 64 bits is refused.
     public mutating func varint() throws(DecodingFailure) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
@@ -82,6 +90,7 @@ public struct ByteReader {
         }
     }
 
+    /// Reads what ``ByteWriter/fixed(_:)`` wrote.
     public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type) throws(DecodingFailure) -> Value {
         let slice = try take(MemoryLayout<Value>.size)
         var value: Value = 0
@@ -89,12 +98,14 @@ public struct ByteReader {
         return value
     }
 
+    /// Reads what ``ByteWriter/blob(_:)`` wrote, without a copy.
     public mutating func blob() throws(DecodingFailure) -> ArraySlice<UInt8> {
         let count = try varint()
         guard count <= UInt64(bytes.endIndex - position) else { throw .truncated }
         return try take(Int(count))
     }
 
+    /// Reads what ``ByteWriter/text(_:)`` wrote. Bytes that are no UTF-8 are replaced.
     public mutating func text() throws(DecodingFailure) -> String {
         String(decoding: try blob(), as: UTF8.self)
     }

@@ -1,8 +1,8 @@
 // Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
 
 extension Record {
-    /// The format that this release writes. 1 had no idempotency keys, no history of orders, and no begin in sagas; 2 had no grants, and
-    /// no expiry of holds.
+    /// The format that this release writes. 1 had no idempotency keys, no history of orders, and no begin in sagas; 2
+    /// had no grants, and no expiry of holds.
     static let formatVersion: UInt8 = 3
 
     private enum Tag {
@@ -14,6 +14,7 @@ extension Record {
         static let key: UInt8 = 6
     }
 
+    /// Writes the version of the format, and the record.
     public func encode(into writer: inout ByteWriter) {
         writer.byte(Self.formatVersion)
         switch self {
@@ -45,14 +46,15 @@ extension Record {
         }
     }
 
-    /// When the encoded record of an expiring member expires: wall clock, milliseconds since 1970. A store needs to know that
-    /// without a look at the rest. nil: these bytes do not expire.
+    /// When the encoded record of an expiring member expires: wall clock, milliseconds since 1970. A store needs to
+    /// know that without a look at the rest. nil: these bytes do not expire.
     public static func expiry(inEncoded bytes: ArraySlice<UInt8>) -> Int64? {
         var reader = ByteReader(bytes)
         guard (try? reader.byte()) != nil, (try? reader.byte()) == Tag.key else { return nil }
         return try? reader.fixed(Int64.self)
     }
 
+    /// Reads what ``encode(into:)`` wrote, in this release or an earlier one.
     public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
@@ -109,6 +111,7 @@ extension RecordKey {
         }
     }
 
+    /// Reads what ``encode(into:)`` wrote.
     public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
         var reader = ByteReader(bytes)
         let group = GroupKey(try reader.raw(GroupKey.Kind.self), try reader.identifier())
@@ -320,7 +323,8 @@ extension ByteReader {
         return value
     }
 
-    /// How many elements follow. The format's own bound, so that a record stays readable whatever becomes of the limits.
+    /// How many elements follow. The format's own bound, so that a record stays readable whatever becomes of the
+    /// limits.
     mutating func count() throws(DecodingFailure) -> Int {
         let count = try varint()
         guard count <= 65_535 else { throw .invalid("a count of \(count)") }

@@ -2,6 +2,7 @@
 
 /// The name of an item, a user or an order: 1 to 64 characters of `A-Z a-z 0-9 _ . ~ -`.
 public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// 1 to 64 of the allowed characters.
     public let text: String
 
     /// - Returns: nil if `text` is not a valid identifier.
@@ -50,8 +51,9 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         }
     }
 
-    /// A version 7 UUID (RFC 9562): the time in milliseconds since 1970, then 74 random bits. What is created one after the other has
-    /// ids in that order, so a store writes it side by side: with random ids each slice of a fold would touch a page a record.
+    /// A version 7 UUID (RFC 9562): the time in milliseconds since 1970, then 74 random bits. What is created one after
+    /// the other has ids in that order, so a store writes it side by side: with random ids each slice of a fold would
+    /// touch a page a record.
     public init(createdAt milliseconds: Int64, random high: UInt64, _ low: UInt64) {
         let timed = UInt64(truncatingIfNeeded: milliseconds) << 16 | high & 0x0FFF
         self.init(version: 0x7000, timed, low)
@@ -80,7 +82,9 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
 /// uses ids again (`incarnation`, 64 random bits). A hold belongs to an account and a saga.
 public struct SagaID: Hashable, Sendable, CustomStringConvertible {
     public let order: Identifier
+    /// Of the order's life; see ``Order/incarnation``.
     public let incarnation: UInt64
+    /// Of the checkout; see ``Order/attempt``.
     public let attempt: UInt32
 
     public init(order: Identifier, incarnation: UInt64, attempt: UInt32) {

@@ -2,6 +2,7 @@
 
 /// Records that are committed together: an account with its holds and payments, or an order with its saga.
 public struct GroupKey: Hashable, Sendable, CustomStringConvertible {
+    /// What the group's head is.
     public enum Kind: UInt8, Sendable, CaseIterable {
         case item = 1
         case user = 2
@@ -80,8 +81,8 @@ extension Record {
         }
     }
 
-    /// From when on a store may remove it in its own time, wall clock, milliseconds since 1970: nobody has a use for it any more. nil: it
-    /// stays until it is removed.
+    /// From when on a store may remove it in its own time, wall clock, milliseconds since 1970: nobody has a use for it
+    /// any more. nil: it stays until it is removed.
     public var removableFrom: Int64? {
         switch self {
         case .key(let kept): return kept.expires
@@ -95,6 +96,7 @@ extension Record {
 /// What one command reads: its group's head and at most one more member.
 public struct Touch: Sendable {
     public let group: GroupKey
+    /// nil: the head is all that the command reads.
     public let member: Member?
 
     public init(_ group: GroupKey, _ member: Member? = nil) {
@@ -112,7 +114,8 @@ public protocol Rules {
     static func touched(by command: Command) -> Touch
     /// Decides the command and writes its effect into the draft. Has no other effect.
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
-    /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is kept.
+    /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is
+    /// kept.
     static func isComplete(_ outcome: Outcome) -> Bool
     /// Whether a command may be decided again when nobody can tell any more whether it had its effect.
     static func isIdempotent(_ command: Command) -> Bool
@@ -129,8 +132,8 @@ public struct GroupDraft: Sendable {
     }
 
     public let key: GroupKey
-    /// Wall clock, milliseconds since 1970, read after the records were: from when on late messages are refused. nil: all messages
-    /// come from this process, and none is late.
+    /// Wall clock, milliseconds since 1970, read after the records were: from when on late messages are refused. nil:
+    /// all messages come from this process, and none is late.
     public let now: Int64?
     private var first: Slot?
     private var second: Slot?
@@ -148,6 +151,7 @@ public struct GroupDraft: Sendable {
         if !contains(member) { append(Slot(member: member, record: record, isChanged: false)) }
     }
 
+    /// Whether the member was loaded or written.
     public func contains(_ member: Member) -> Bool {
         first?.member == member || second?.member == member || more.contains { $0.member == member }
     }
@@ -159,6 +163,7 @@ public struct GroupDraft: Sendable {
         return more.contains { $0.member == member && $0.isChanged }
     }
 
+    /// Whether any record must be written.
     public var hasChanges: Bool {
         first?.isChanged == true || second?.isChanged == true || more.contains { $0.isChanged }
     }

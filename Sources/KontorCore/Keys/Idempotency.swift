@@ -1,8 +1,9 @@
-// Idempotency keys: a client names a write, and the name is kept with the write's effect, so that the same request, sent
-// again, has no second one. After draft-ietf-httpapi-idempotency-key-header-07.
+// Idempotency keys: a client names a write, and the name is kept with the write's effect, so that the same request,
+// sent again, has no second one. After draft-ietf-httpapi-idempotency-key-header-07.
 
 /// A client's name for one write: 1 to 255 visible ASCII characters.
 public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
+    /// As the client sent it, without quotes.
     public let text: String
 
     /// - Returns: nil if `text` is empty, too long, or has a character that is not visible ASCII.
@@ -34,11 +35,13 @@ public struct KeyClaim: Hashable, Sendable {
     }
 }
 
-/// A key's record. It lies in the group that the write changed, and is committed with the change. The answer itself need not be
-/// kept: only a write with an effect leaves this record, and its answer follows from the request.
+/// A key's record. It lies in the group that the write changed, and is committed with the change. The answer itself
+/// need not be kept: only a write with an effect leaves this record, and its answer follows from the request.
 public struct KeptKey: Hashable, Sendable {
+    /// The request in its canonical bytes.
     public let request: [UInt8]
-    /// Wall clock, milliseconds since 1970. From then on the record counts as absent; the store removes it in its own time.
+    /// Wall clock, milliseconds since 1970. From then on the record counts as absent; the store removes it in its own
+    /// time.
     public let expires: Int64
 
     public init(request: [UInt8], expires: Int64) {

@@ -35,6 +35,7 @@ public struct Account: Hashable, Sendable {
 
 /// The lock of one saga on a part of one account, kept until the saga has finished.
 public struct Hold: Hashable, Sendable {
+    /// What has become of a hold.
     public enum State: UInt8, Sendable {
         /// The amount is locked.
         case held = 1
@@ -65,6 +66,7 @@ public struct Hold: Hashable, Sendable {
 /// What a user paid for an order without a checkout.
 public struct DirectPayment: Hashable, Sendable {
     public var amount: Amount
+    /// It was given back, and counts as not made.
     public var isCancelled: Bool
     /// The account's generation when it was paid; a payment of an earlier one no longer counts as made.
     public var generation: UInt32

@@ -2,6 +2,7 @@
 
 /// What a ledger counts: units of an item, or hundredths of the currency. Never negative in a valid record.
 public struct Amount: Hashable, Comparable, Sendable {
+    /// Units, or hundredths.
     public var raw: Int64
 
     public init(_ raw: Int64) { self.raw = raw }

@@ -2,6 +2,7 @@
 
 /// One command to one account. Stock and Payment are both ledgers and obey the same rules.
 public struct LedgerCommand: Hashable, Sendable {
+    /// What is done to the account, or asked of it.
     public enum Operation: Hashable, Sendable {
         case read
         /// Creates the account, empty, with a price (zero for a user).
@@ -14,14 +15,17 @@ public struct LedgerCommand: Hashable, Sendable {
         case payDirectly(order: Identifier, Amount)
         case cancelPayment(order: Identifier)
         case findPayment(order: Identifier)
-        /// Locks a part of the account for a saga. `mayWait`: a contended hold is answered again once it is granted. `expiry`: wall
-        /// clock, milliseconds since 1970, from when on it is refused where messages can be late; 0: never.
+        /// Locks a part of the account for a saga. `mayWait`: a contended hold is answered again once it is granted.
+        /// `expiry`: wall clock, milliseconds since 1970, from when on it is refused where messages can be late; 0:
+        /// never.
         case hold(SagaID, Amount, mayWait: Bool, expiry: Int64 = 0)
-        /// `grant`: the one that the hold was answered with, so that no other hold of the same saga is ever captured for it.
+        /// `grant`: the one that the hold was answered with, so that no other hold of the same saga is ever captured
+        /// for it.
         case capture(SagaID, Amount, grant: UInt32)
         /// `expiry`: of the hold that it undoes, also if that is still on its way.
         case release(SagaID, Amount, expiry: Int64 = 0)
-        /// The saga has finished: its marker may go, at once if no message of it can arrive any more, else when all have expired.
+        /// The saga has finished: its marker may go, at once if no message of it can arrive any more, else when all
+        /// have expired.
         case forget(SagaID)
         /// The saga is over, and its hold came late: it is undone.
         case undo(SagaID)
@@ -66,7 +70,8 @@ public enum LedgerOutcome: Hashable, Sendable {
     case anomaly(Anomaly)
 }
 
-/// Messages that come where the protocol has no place for them. All but a late hold are bugs or lost data: they raise an alarm.
+/// Messages that come where the protocol has no place for them. All but a late hold are bugs or lost data: they raise
+/// an alarm.
 public enum Anomaly: UInt8, Hashable, Sendable, CaseIterable {
     /// A hold that arrives after its release or its expiry: harmless, and the reason for markers.
     case lateHold = 1
@@ -77,5 +82,6 @@ public enum Anomaly: UInt8, Hashable, Sendable, CaseIterable {
     /// The same step of the same saga with another amount.
     case differentAmount
 
+    /// Whether operators are told.
     public var isAlarming: Bool { self != .lateHold }
 }

@@ -2,7 +2,8 @@
 // Escrow locking after O'Neil, "The Escrow Transactional Method" (1986): holds on one account do not exclude each other
 // while the balance covers them all.
 
-/// Decides ledger commands. Guards come in order of precedence; below the line "from here on it succeeds" all is written.
+/// Decides ledger commands. Guards come in order of precedence; below the line "from here on it succeeds" all is
+/// written.
 public enum LedgerRules: Rules {
     public static func touched(by command: LedgerCommand) -> Touch {
         let group = command.account
@@ -52,8 +53,8 @@ public enum LedgerRules: Rules {
 // MARK: Holds
 
 extension LedgerRules {
-    /// Takes the lock. The duplicate is looked for before the amounts: the replay of the hold on the last unit succeeded once already.
-    /// And before the expiry, too: it stays what it was answered.
+    /// Takes the lock. The duplicate is looked for before the amounts: the replay of the hold on the last unit
+    /// succeeded once already. And before the expiry, too: it stays what it was answered.
     private static func hold(
         _ saga: SagaID, _ amount: Amount, _ expiry: Int64, on draft: inout GroupDraft
     ) -> LedgerOutcome {
@@ -74,9 +75,9 @@ extension LedgerRules {
         return .held(grant: account.grants)
     }
 
-    /// Whether a hold that is not there was captured, and its marker has gone in its time: nobody came back to finish the saga before.
-    /// What is held never goes by itself, and a committed saga releases nothing. If the account never gave the grant, data were lost.
-    /// Only where messages can be late: elsewhere markers go at the end of their saga.
+    /// Whether a hold that is not there was captured, and its marker has gone in its time: nobody came back to finish
+    /// the saga before. What is held never goes by itself, and a committed saga releases nothing. If the account never
+    /// gave the grant, data were lost. Only where messages can be late: elsewhere markers go at the end of their saga.
     private static func hasGone(_ grant: UInt32, of account: Account, now: Int64?) -> Bool {
         // Grants wrap around.
         now != nil && grant != 0 && Int32(bitPattern: account.grants &- grant) >= 0
@@ -84,8 +85,9 @@ extension LedgerRules {
 
     /// Gives the lock back and keeps what it locked: the amount is sold.
     ///
-    /// Only the very lock that the decision counted on. If the saga is over, its marker gone and a copy of its hold accepted since (a
-    /// clock is wrong), then that copy has another grant: a late copy of the capture must not sell the amount again.
+    /// Only the very lock that the decision counted on. If the saga is over, its marker gone and a copy of its hold
+    /// accepted since (a clock is wrong), then that copy has another grant: a late copy of the capture must not sell
+    /// the amount again.
     private static func capture(
         _ saga: SagaID, _ amount: Amount, _ grant: UInt32, on draft: inout GroupDraft
     ) -> LedgerOutcome {
@@ -108,7 +110,8 @@ extension LedgerRules {
         return .done
     }
 
-    /// Gives the lock back and undoes it. Without a hold it leaves a marker, so that a hold that is still on its way is refused.
+    /// Gives the lock back and undoes it. Without a hold it leaves a marker, so that a hold that is still on its way is
+    /// refused.
     private static func release(
         _ saga: SagaID, _ amount: Amount, _ expiry: Int64, on draft: inout GroupDraft
     ) -> LedgerOutcome {
@@ -132,8 +135,8 @@ extension LedgerRules {
         return .done
     }
 
-    /// Removes what a finished saga left: where messages can be late, not before each of them is refused as expired. A lock that is
-    /// still held stays: only its saga's decision may end it.
+    /// Removes what a finished saga left: where messages can be late, not before each of them is refused as expired. A
+    /// lock that is still held stays: only its saga's decision may end it.
     private static func forget(_ saga: SagaID, on draft: inout GroupDraft) -> LedgerOutcome {
         guard let hold = draft.hold(saga), hold.state != .held else { return .done }
         if let now = draft.now, !Hold.isPast(hold.expiry, now: now) { return .done }

@@ -2,7 +2,9 @@
 
 /// One attempt to check an order out. Times are wall clock: milliseconds since 1970, or since the attempt began.
 public struct Attempt: Hashable, Sendable {
+    /// Its number among the attempts of this life of the order, from 1.
     public let number: UInt32
+    /// When it began: milliseconds since 1970.
     public let begun: Int64
     /// The locks that it wanted, in lock order; nil: those of the order as it is now. It is paid, and cannot change.
     public let legs: [Leg]?
@@ -10,6 +12,7 @@ public struct Attempt: Hashable, Sendable {
     public var traces: [LegTrace]
     /// nil: it is not decided.
     public let decision: Decision?
+    /// When it was decided, milliseconds since it began; 0 without a decision.
     public let decidedAfter: UInt32
     /// When all locks were given back; nil: it still runs.
     public var finishedAfter: UInt32?
@@ -27,8 +30,8 @@ public struct Attempt: Hashable, Sendable {
         self.finishedAfter = finishedAfter
     }
 
-    /// Takes over what is known of the locks being given back. How they were taken stands since the decision: whoever went on with
-    /// the attempt after a crash does not know it.
+    /// Takes over what is known of the locks being given back. How they were taken stands since the decision: whoever
+    /// went on with the attempt after a crash does not know it.
     public mutating func settle(_ trace: SagaTrace) {
         for (leg, settled) in trace.legs.enumerated() where leg < traces.count {
             if let after = settled.settledAfter { traces[leg].settledAfter = after }
@@ -38,6 +41,7 @@ public struct Attempt: Hashable, Sendable {
 
 /// How one leg of an attempt went.
 public struct LegTrace: Hashable, Sendable {
+    /// How the request for its lock went.
     public enum Hold: UInt8, Sendable {
         case notAsked = 0
         /// Asked, and not answered.

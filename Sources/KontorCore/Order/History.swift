@@ -1,5 +1,5 @@
-// An order's history as bytes: a log of decisions and ends, which only grows at its end and loses its oldest attempts. So a checkout
-// appends some twenty bytes twice, and only who asks for the story reads it.
+// An order's history as bytes: a log of decisions and ends, which only grows at its end and loses its oldest attempts.
+// So a checkout appends some twenty bytes twice, and only who asks for the story reads it.
 
 /// The latest attempts to check an order out.
 public struct History: Hashable, Sendable {
@@ -58,7 +58,8 @@ public struct History: Hashable, Sendable {
         append(entry)
     }
 
-    /// The attempts that are remembered, oldest first. Bytes that cannot be read (a newer release wrote them) end the story.
+    /// The attempts that are remembered, oldest first. Bytes that cannot be read (a newer release wrote them) end the
+    /// story.
     public var attempts: [Attempt] {
         var attempts: [Attempt] = []
         var reader = ByteReader(bytes)

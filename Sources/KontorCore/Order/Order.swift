@@ -15,6 +15,7 @@ public struct OrderLine: Hashable, Sendable {
 
 /// What a user wants to buy, and where its checkout stands.
 public struct Order: Hashable, Sendable {
+    /// Where the order stands.
     public enum Status: UInt8, Sendable {
         case open = 1
         /// Locked exclusively by its saga.
@@ -54,7 +55,8 @@ public struct Order: Hashable, Sendable {
         return merged
     }
 
-    /// The locks that a checkout needs, in lock order: items by id, the user last. A total of zero needs no lock on credit.
+    /// The locks that a checkout needs, in lock order: items by id, the user last. A total of zero needs no lock on
+    /// credit.
     public var legs: [Leg] {
         var legs = itemUnits.map { Leg(account: GroupKey(.item, $0.item), amount: $0.units) }
         legs.sort { $0.account.id < $1.account.id }
@@ -76,6 +78,7 @@ public struct Leg: Hashable, Sendable {
 
 /// Where a checkout stands, durably. It is stored from begin to finish; recovery drives what it finds.
 public struct SagaRecord: Hashable, Sendable {
+    /// What has been decided, and how holds are asked for until then.
     public enum Phase: Hashable, Sendable {
         /// Undecided: first all holds at once, none waiting.
         case holdingTogether
@@ -135,6 +138,7 @@ public enum Decision: Hashable, Sendable {
 
 /// One command to one order.
 public struct OrderCommand: Hashable, Sendable {
+    /// What is done to the order, or asked of it.
     public enum Operation: Hashable, Sendable {
         case read
         /// Reads also a removed order, with its saga.

@@ -29,7 +29,8 @@ public enum OrderRules: Rules {
     /// A begin is only the first step of a write; its saga keeps the key when it commits.
     public static func isComplete(_ outcome: OrderOutcome) -> Bool { outcome == .done }
 
-    /// Steps of sagas find what they did before. A begin whose saga has ended since begins anew, as if it were repeated by its client.
+    /// Steps of sagas find what they did before. A begin whose saga has ended since begins anew, as if it were repeated
+    /// by its client.
     public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
         case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey: return true
@@ -138,7 +139,8 @@ extension OrderRules {
         return .begun(saga)
     }
 
-    /// The compare-and-set: of several coordinators of one saga the first one's decision stands, and the others learn it.
+    /// The compare-and-set: of several coordinators of one saga the first one's decision stands, and the others learn
+    /// it.
     private static func decide(
         _ decision: Decision, _ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft
     ) -> OrderOutcome {

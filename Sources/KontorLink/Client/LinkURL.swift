@@ -10,6 +10,7 @@ public struct LinkURLError: Error, Hashable, Sendable, CustomStringConvertible {
 public struct LinkURL: Hashable, Sendable, CustomStringConvertible {
     /// A name or an IP address; IPv6 without brackets.
     public let host: String
+    /// The TCP port.
     public let port: Int
 
     public init(host: String, port: Int) {

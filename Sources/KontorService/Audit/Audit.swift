@@ -28,6 +28,7 @@ public struct Audit {
 
     public init() {}
 
+    /// Takes one record. Each of the cut must come once.
     public mutating func add(_ key: RecordKey, _ record: Record) {
         switch (key.member, record) {
         case (.head, .account(let account)):
@@ -152,26 +153,34 @@ extension Audit {
 
 /// The outcome of an audit.
 public struct AuditReport: Hashable, Sendable {
+    /// What can be wrong with an account or an order.
     public enum Finding: String, Sendable {
         case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
         case committedWithoutHold, missingAccount, misplacedRecord
     }
 
+    /// One thing that is wrong, and where.
     public struct Culprit: Hashable, Sendable {
         public let finding: Finding
         /// The account or order.
         public let subject: String
+        /// The numbers that contradict each other, in words.
         public let detail: String
     }
 
+    /// Accounts of the cut.
     public var accounts = 0
+    /// Orders of the cut, without receipts.
     public var orders = 0
+    /// Orders that are paid, and receipts.
     public var paidOrders = 0
     /// Of the paid orders, those that `batch_init` has replaced since.
     public var receipts = 0
+    /// Checkouts that had not ended.
     public var openSagas = 0
     public var culprits: [Culprit] = []
 
+    /// Whether the books balance.
     public var isClean: Bool { culprits.isEmpty }
 
     mutating func add(_ finding: Finding, _ subject: String, _ detail: String) {

@@ -62,10 +62,15 @@ final class EngineMetrics {
 ///
 /// The sums wrap around rather than trap: a proof must not end the shop, and ``error`` is exact all the same.
 public struct LedgerSums: Hashable, Sendable {
+    /// By how much all deposits have risen.
     public private(set) var deposited: Int64 = 0
+    /// By how much all withdrawals have risen.
     public private(set) var withdrawn: Int64 = 0
+    /// By how much all captures have risen.
     public private(set) var captured: Int64 = 0
+    /// By how much all balances have risen.
     public private(set) var balance: Int64 = 0
+    /// By how much all that is held has risen.
     public private(set) var held: Int64 = 0
 
     public init() {}
@@ -73,6 +78,7 @@ public struct LedgerSums: Hashable, Sendable {
     /// What was created (or lost, if negative); anything but 0 is a bug.
     public var error: Int64 { deposited &- withdrawn &- captured &- balance }
 
+    /// Takes one commit: an account's record before and after it; nil: there was none, or is none.
     public mutating func add(from before: Record?, to after: Record?) {
         if case .account(let account)? = after { add(account, +1) }
         if case .account(let account)? = before { add(account, -1) }

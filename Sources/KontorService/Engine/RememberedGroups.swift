@@ -105,11 +105,13 @@ public final class RememberedGroups {
         put(entry, change.group)
     }
 
+    /// Forgets what is remembered of a group.
     public func forget(_ group: GroupKey) {
         young[group] = nil
         old[group] = nil
     }
 
+    /// Forgets everything.
     public func forgetAll() {
         young = [:]
         old = [:]

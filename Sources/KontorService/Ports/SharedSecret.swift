@@ -5,6 +5,7 @@ public struct SharedSecret: Sendable, CustomStringConvertible {
     /// 128 bits, if they are random.
     public static let minimumBytes = 16
 
+    /// The secret itself.
     public let bytes: [UInt8]
 
     /// Without the white space around it, which editors leave in files. nil: it is too short.

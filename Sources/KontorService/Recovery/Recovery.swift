@@ -90,6 +90,8 @@ final class Recovery {
 
 /// What recovery found.
 public struct RecoveryReport: Hashable, Sendable {
+    /// Open checkouts that were gone on with.
     public var sagasResumed = 0
+    /// Holds and markers of finished checkouts that were settled.
     public var orphansSettled = 0
 }

@@ -46,6 +46,7 @@ public final class Refusals: Sendable {
 
     public init() {}
 
+    /// Counts one refusal.
     public func count(_ reason: RefusalReason) {
         switch reason {
         case .diskFull: diskFull.wrappingAdd(1, ordering: .relaxed)

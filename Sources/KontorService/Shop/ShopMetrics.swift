@@ -93,6 +93,7 @@ public final class ShopMetrics: Sendable {
     /// A checkout was refused because too many requests are in flight.
     public func didRefuseCheckout() { didNotBegin(because: .overloaded) }
 
+    /// Sets the gauge of requests that were taken and are not answered.
     public func publish(requestsInFlight count: Int) { requestsInFlight.record(count) }
 
     func didNotBegin(because reason: NotBegun) { notBegun[reason]?.increment() }

@@ -41,6 +41,7 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public var failsAppends = false
     /// Nothing can be opened (EMFILE); what is open stays.
     public var hasNoDescriptors = false
+    /// Syncs that were asked for so far.
     public private(set) var syncCalls = 0
     /// Files that were removed so far.
     public private(set) var removals = 0

@@ -26,6 +26,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public var failure: EmbeddedError?
     /// Reads fail.
     public var failsReads = false
+    /// Slices that were applied so far.
     public private(set) var slicesApplied = 0
 
     public init() {}

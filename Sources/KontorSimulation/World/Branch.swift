@@ -88,6 +88,7 @@ public struct Coverage: Sendable {
 
     public init() {}
 
+    /// How often it happened.
     public subscript(branch: Branch) -> Int {
         get { counts[Self.index[branch, default: 0]] }
         set {
@@ -100,6 +101,7 @@ public struct Coverage: Sendable {
     /// What never happened.
     public var missing: [Branch] { Branch.allCases.filter { self[$0] == 0 } }
 
+    /// Adds what happened in another world.
     public mutating func add(_ other: Coverage) {
         for index in counts.indices { counts[index] += other.counts[index] }
         disturbances += other.disturbances

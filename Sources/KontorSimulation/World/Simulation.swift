@@ -6,11 +6,13 @@ import KontorService
 
 /// What came of one seed.
 public struct Verdict: Sendable {
+    /// The number that decided everything in the world.
     public let seed: UInt64
     /// The same in every run of the seed.
     public let fingerprint: UInt64
     /// What must not be; empty: all promises were kept.
     public let violations: [String]
+    /// How long the world lasted, by its own clock.
     public let simulatedMicroseconds: Int64
     public let coverage: Coverage
     /// Empty unless they were asked for.

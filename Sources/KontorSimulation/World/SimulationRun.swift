@@ -5,11 +5,13 @@ import Synchronization
 
 /// Which seeds to run, and until when.
 public struct SimulationPlan: Sendable {
+    /// The first seed; the others follow it.
     public var firstSeed: UInt64
     /// At most so many; nil: as many as the time allows.
     public var seeds: Int?
     /// No new seed begins after this; nil: all of them are run.
     public var seconds: Double?
+    /// Worlds that run at a time.
     public var threads: Int
     /// It ends early when so many seeds have failed.
     public var failures: Int
@@ -25,13 +27,17 @@ public struct SimulationPlan: Sendable {
 
 /// What many seeds came to so far.
 public struct SimulationReport: Sendable {
+    /// Seeds that were run.
     public var seeds = 0
+    /// How long that took, by a real clock.
     public var seconds = 0.0
+    /// How long the worlds lasted together, by their own clocks.
     public var simulatedMicroseconds: Int64 = 0
     public var coverage = Coverage()
     /// Their verdicts, by seed.
     public var failed: [Verdict] = []
 
+    /// The same in hours.
     public var simulatedHours: Double { Double(simulatedMicroseconds) / 3.6e9 }
 
     fileprivate mutating func add(_ verdict: Verdict) {

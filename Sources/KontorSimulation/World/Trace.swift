@@ -2,10 +2,13 @@
 
 /// The story of one seed.
 public final class Trace {
+    /// One thing that happened.
     public struct Line: Sendable {
         /// Microseconds since the world began.
         public let time: Int64
+        /// Who did it: a client, a process, the disk.
         public let actor: String
+        /// What it was.
         public let text: String
 
         public var description: String {

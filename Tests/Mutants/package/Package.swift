@@ -1,8 +1,8 @@
 // swift-tools-version:6.1
 import PackageDescription
 
-// Only what the simulator is made of, so that each bug is built in a fraction of the time. mutants.py puts it in the place of the
-// package's own manifest.
+// Only what the simulator is made of, so that each bug is built in a fraction of the time. mutants.py puts it in the
+// place of the package's own manifest.
 let package = Package(
     name: "kontor",
     dependencies: [
