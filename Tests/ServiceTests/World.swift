@@ -25,7 +25,9 @@ final class LateStore: RecordStore {
         self.random = random
     }
 
-    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+    func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
         if failingLoads > 0 {
             failingLoads -= 1
             pending.append { completion(.failure(.unreachable("the test"))) }

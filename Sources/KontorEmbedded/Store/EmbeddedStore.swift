@@ -98,13 +98,15 @@ public final class EmbeddedStore {
 
 // MARK: The port
 
-extension EmbeddedStore: TurnedStore {
+extension EmbeddedStore: RecordStore {
     /// See ``RecordStore``. Calls back at once if everything is in memory.
-    public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+    public func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
         if let groups = cache.load(touches) { return completion(.success(groups)) }
         coldReads.fetch(touches) { result in
             switch result {
-            case .success: self.load(touches, completion: completion)
+            case .success: self.load(touches, from: source, completion: completion)
             case .failure(let trouble): completion(.failure(trouble))
             }
         }

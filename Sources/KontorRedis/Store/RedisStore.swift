@@ -11,7 +11,7 @@ import RedisClient
 /// A reply from Redis is durable: with `appendfsync always` Redis syncs before it replies, to whoever asked. With
 /// replicas a commit counts once all of them have it (`WAIT`, on the connection of the commit); with fewer it is
 /// *unknown*. What was only read leaves the process behind the replication barrier, see ``barrier(_:)``.
-public final class RedisStore: TurnedStore {
+public final class RedisStore: RecordStore {
     /// What a store is told when it is made.
     public struct Options: Sendable {
         /// The epoch of the shop, see ``RedisEpoch``.
@@ -37,7 +37,7 @@ public final class RedisStore: TurnedStore {
     private let commitSender: CommitSender
     private let replicationBarrier: ReplicationBarrier
     /// What this process has read and written.
-    private let remembered = RememberedGroups()
+    private let remembered = GroupCache()
     private let writer: UInt64
     private var commits: UInt64 = 0
     /// When the servers' memory is looked at again, on the clock of ``tick(now:wall:)``.
@@ -92,62 +92,6 @@ public final class RedisStore: TurnedStore {
 
     // MARK: Turns
 
-    /// Always 0: a commit is durable when it completes.
-    public var unsyncedRecords: Int { 0 }
-    /// Always 0: kept keys are bounded by memory, see ``admission``.
-    public var expiringRecords: Int { 0 }
-    /// Does nothing: every call is sent when it is made.
-    public func flush() {}
-
-    /// Looks at the servers' memory from time to time.
-    public func tick(now: Int64, wall: Int64) {
-        guard now >= nextLook else { return }
-        nextLook = now + RedisStoreLimits.memoryLookMilliseconds
-        lookAtMemory()
-    }
-
-    /// Admits nothing new when memory becomes scarce. Redis refuses whatever needs more than `maxmemory`, and work that
-    /// has begun needs some to end.
-    private func lookAtMemory() {
-        client.sendToAllMasters([RedisCommand("INFO", "memory")], deadline: RedisStoreLimits.callDeadline) {
-            [self] answers in
-            let isFull = answers.contains { _, result in
-                guard case .success(let replies) = result, let info = replies.first?.string else { return false }
-                let most = RedisInfo.number("maxmemory", in: info) ?? 0
-                let used = RedisInfo.number("used_memory", in: info) ?? 0
-                return most > 0 && used > most / 100 * RedisStoreLimits.usedMemoryPercent
-            }
-            admission = isFull ? .diskFull : nil
-        }
-    }
-
-    // MARK: Writing
-
-    /// Commits changes by one call of the commit script; in a cluster by one for each partition.
-    public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        let batches = PartitionBatch.batches(changes, isCluster: client.isCluster) { Partition.of($0.group.id) }
-        let versions = changes.map { _ in nextVersion() }
-        var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
-        var pending = batches.count
-        let now = clock.wallMilliseconds
-        for batch in batches {
-            var call = CommitCall()
-            for member in batch.members {
-                call.add(changes[member.index], member.partition, versions[member.index], now: now)
-            }
-            commitSender.send(call, to: batch.partition) { [self] reply in
-                if let trouble = reply.trouble { failIfForeign(trouble) }
-                for (place, member) in batch.members.enumerated() {
-                    let index = member.index
-                    outcomes[index] = reply.outcome(of: place, versions[index])
-                    remember(changes[index], versions[index], outcomes[index])
-                }
-                pending -= 1
-                if pending == 0 { post { [outcomes] in completion(outcomes) } }
-            }
-        }
-    }
-
     private func nextVersion() -> Version {
         commits += 1
         return Version(writer: writer, counter: commits)
@@ -171,14 +115,19 @@ public final class RedisStore: TurnedStore {
 
     /// Gives what is remembered, and loads the rest. What is remembered costs no round trip, and most steps of a
     /// checkout are on what the step before wrote.
-    public func recall(
-        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    public func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
     ) {
-        remembered.recall(touches, fresh: fresh, from: self, completion: completion)
+        switch source {
+        case .memory, .throughMemory: remembered.load(touches, from: source, of: self, completion: completion)
+        case .store: loadNewest(touches, completion: completion)
+        }
     }
 
     /// Loads groups by one `MGET`; in a cluster by one for each partition.
-    public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+    private func loadNewest(
+        _ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
         let batches = PartitionBatch.batches(touches, isCluster: client.isCluster) { Partition.of($0.group.id) }
         var loaded = [LoadedGroup?](repeating: nil, count: touches.count)
         var trouble: StoreTrouble?

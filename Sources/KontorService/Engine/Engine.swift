@@ -138,7 +138,7 @@ final class Engine<R: Rules> {
         }
         if batch.isEmpty { return endBatch() }
         metrics.began(batchOf: batch.count, waiting: batch.count + waiting)
-        store.recall(readSets, fresh: batch.contains(where: \.mustBeFresh), completion: loaded)
+        store.load(readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
     }
 
     private func didLoad(_ result: Result<[LoadedGroup], StoreTrouble>) {

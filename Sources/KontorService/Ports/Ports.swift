@@ -75,15 +75,27 @@ public enum CommitOutcome: Hashable, Sendable {
     case unknown(Version)
 }
 
-/// Where the records are. A store knows groups, members and versions, and nothing of shops.
-public protocol RecordStore: AnyObject {
-    /// Reads the records of each touch, in order. A crash changes nothing.
-    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
+/// Where a store takes what it gives. A store without a memory gives the newest records always.
+public enum ReadSource: Sendable {
+    /// The newest records, as committed. A memory does not learn them: they may be older than what is committed meanwhile.
+    case store
+    /// The store's memory of what this process read and wrote: others may have written since. A commit tells: it meets a conflict.
+    /// So a decision on such records stands only once something of it is committed. For engines only.
+    case memory
+    /// The newest records, which the memory learns. For engines only: each has one batch at a time, so nothing that is learned is
+    /// older than what was committed.
+    case throughMemory
+}
 
-    /// The same, from memory where the store has it: it may not be the newest. A commit tells; what comes to nothing that is committed
-    /// must be `fresh`. What one engine gets of a group is never older than what it got before.
-    func recall(
-        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
+/// Where the records are. A store knows groups, members and versions, and nothing of shops.
+///
+/// Four members must be written: ``load(_:from:completion:)``, ``commit(_:completion:)``,
+/// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns, bounds or an end.
+public protocol RecordStore: AnyObject {
+    /// Reads the records of each touch, in order. A crash changes nothing. What one engine gets of a group is never older than what it
+    /// got before.
+    func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
 
     /// Writes each group atomically, or not at all; groups are independent of each other. One outcome a change, in order.
     ///
@@ -94,7 +106,7 @@ public protocol RecordStore: AnyObject {
     /// after that loses nothing.
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void)
 
-    /// A page of the records of open work (``Member/isOpenWork``) of one kind and partition, in a stable order,
+    /// Gives a page of the records of open work (``Member/isOpenWork``) of one kind and partition, in a stable order,
     /// after `cursor`; an empty page is the end. What is committed during the scan may or may not be seen. A store that removes by
     /// itself what is of no use any more (``Record/removableFrom``) need not show that.
     func scanOpenWork(
@@ -104,22 +116,43 @@ public protocol RecordStore: AnyObject {
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
     /// messages) waits for this: it may have seen records that a crash would still take back.
     ///
-    /// `failure`: it is not known what is durable. Nothing more will be; the process must end.
+    /// A failure means that it is not known what is durable. Nothing more will be; the process must end.
     func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void)
 
-    /// Whether new work may begin. Work that has begun always finds room.
+    /// Ends a turn of the shop: what it committed goes to the disk, if the disk is idle.
+    func flush()
+
+    /// Looks at the time. Called every `Limits.tickMilliseconds` or so.
+    ///
+    /// - Parameters:
+    ///   - now: monotonic milliseconds.
+    ///   - wall: milliseconds since 1970.
+    func tick(now: Int64, wall: Int64)
+
+    /// Why new work may not begin; nil: it may. Work that has begun always finds room.
     var admission: StoreTrouble? { get }
+
+    /// Why nothing more becomes durable; nil as long as all is well. Then the process must end, and a restart shows what is there.
+    var failure: DurabilityFailure? { get }
+
+    /// Records committed and not yet durable.
+    var unsyncedRecords: Int { get }
 
     /// Records of expiring members (``Member/isExpiring``) that it has, roughly: those that were not removed yet count too.
     var expiringRecords: Int { get }
 }
 
 extension RecordStore {
-    /// A store that remembers nothing, or that is alone with its records.
-    public func recall(
-        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
-    ) {
-        load(touches, completion: completion)
+    public func flush() {}
+    public func tick(now: Int64, wall: Int64) {}
+    public var admission: StoreTrouble? { nil }
+    public var failure: DurabilityFailure? { nil }
+    public var unsyncedRecords: Int { 0 }
+    public var expiringRecords: Int { 0 }
+
+    /// Reads the newest records.
+    public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+        load(touches, from: .store, completion: completion)
     }
 }
 

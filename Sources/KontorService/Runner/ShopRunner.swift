@@ -20,7 +20,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
     /// Does something in a turn of the instance that it was given to; once that instance is gone it does nothing. From any thread.
     public typealias Post = @Sendable (@escaping () -> Void) -> Void
     /// Makes a shop with its store, for one instance. Called on the serial domain, where it also completes.
-    public typealias Factory = (_ post: @escaping Post, _ completion: @escaping (Shop, any TurnedStore) -> Void) -> Void
+    public typealias Factory = (_ post: @escaping Post, _ completion: @escaping (Shop, any RecordStore) -> Void) -> Void
 
     /// What a runner needs besides a shop.
     public struct Options {
@@ -48,10 +48,10 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     private final class Instance {
         let shop: Shop
-        let store: any TurnedStore
+        let store: any RecordStore
         var turns: ShopTurns
 
-        init(_ shop: Shop, _ store: any TurnedStore, _ clock: any ShopClock) {
+        init(_ shop: Shop, _ store: any RecordStore, _ clock: any ShopClock) {
             self.shop = shop
             self.store = store
             turns = ShopTurns(shop, store, clock)

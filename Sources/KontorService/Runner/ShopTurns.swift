@@ -2,18 +2,6 @@
 
 import KontorCore
 
-/// What turns need of a store besides ``RecordStore``: to know when a turn ends, and when time goes on.
-public protocol TurnedStore: RecordStore {
-    /// The turn is over: hand what it committed to the disk, if the disk is idle.
-    func flush()
-    /// Called every `Limits.tickMilliseconds` or so, with the milliseconds of both clocks.
-    func tick(now: Int64, wall: Int64)
-    /// Records committed and not yet durable.
-    var unsyncedRecords: Int { get }
-    /// Set once nothing more becomes durable: the process must end, and a restart shows what is there.
-    var failure: DurabilityFailure? { get }
-}
-
 /// Runs a ``Shop`` turn by turn. All of it belongs to one serial domain.
 public struct ShopTurns {
     /// A request that was taken.
@@ -33,11 +21,11 @@ public struct ShopTurns {
     }
 
     private let shop: Shop
-    private let store: any TurnedStore
+    private let store: any RecordStore
     private let clock: any ShopClock
     private var nextTick: Int64
 
-    public init(_ shop: Shop, _ store: any TurnedStore, _ clock: any ShopClock) {
+    public init(_ shop: Shop, _ store: any RecordStore, _ clock: any ShopClock) {
         self.shop = shop
         self.store = store
         self.clock = clock

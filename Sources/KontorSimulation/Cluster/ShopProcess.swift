@@ -17,7 +17,7 @@ final class ShopProcess: AnswerSink, EventLog {
     private let clock: SimulatedClock
     private let random: SeededRandom
     private let didFail: () -> Void
-    private var store: (any TurnedStore)?
+    private var store: (any RecordStore)?
     private var shop: Shop?
     private var turns: ShopTurns?
     private var arrivals: [ShopTurns.Arrival] = []
@@ -38,7 +38,7 @@ final class ShopProcess: AnswerSink, EventLog {
     }
 
     /// Recovers, and then takes requests.
-    func begin(_ store: any TurnedStore, _ deployment: Deployment = .alone) {
+    func begin(_ store: any RecordStore, _ deployment: Deployment = .alone) {
         let environment = ShopEnvironment(
             store: store, clock: clock, random: random, log: self, metrics: ShopMetrics(factory: counters))
         let shop = Shop(environment, sink: self, deployment: deployment)

@@ -24,7 +24,9 @@ public final class MemoryStore: RecordStore {
     /// - Parameter writer: the nonce of this store's versions.
     public init(writer: UInt64 = 1) { self.writer = writer }
 
-    public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+    public func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
         let groups = touches.map { touch in
             LoadedGroup(
                 version: versions[touch.group] ?? .absent, head: records[RecordKey(touch.group, .head)],

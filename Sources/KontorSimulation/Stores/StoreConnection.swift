@@ -3,7 +3,7 @@
 import KontorCore
 import KontorService
 
-final class StoreConnection: TurnedStore {
+final class StoreConnection: RecordStore {
     private unowned let store: SharedStore
     private unowned let world: Surroundings
     private let swarm: Swarm
@@ -13,7 +13,7 @@ final class StoreConnection: TurnedStore {
     private let epoch: Int
     private let writer: UInt64
     private var commits: UInt64 = 0
-    private let remembered: RememberedGroups
+    private let remembered: GroupCache
     private(set) var failure: DurabilityFailure?
 
     init(
@@ -27,27 +27,20 @@ final class StoreConnection: TurnedStore {
         self.post = post
         epoch = store.epoch
         writer = store.nextWriter()
-        remembered = RememberedGroups(bound: swarm.rememberedGroups)
+        remembered = GroupCache(bound: swarm.rememberedGroups)
     }
 
-    var admission: StoreTrouble? { nil }
     var expiringRecords: Int { store.records.expiringRecords }
-    var unsyncedRecords: Int { 0 }
-    func flush() {}
-    func tick(now: Int64, wall: Int64) {}
 
-    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
+    func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
+        if source != .store { return remembered.load(touches, from: source, of: self, completion: completion) }
         ask(completion) { store in
             var result = Result<[LoadedGroup], StoreTrouble>.success([])
             store.records.load(touches) { result = $0 }
             return result
         }
-    }
-
-    func recall(
-        _ touches: [Touch], fresh: Bool, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
-    ) {
-        remembered.recall(touches, fresh: fresh, from: self, completion: completion)
     }
 
     func scanOpenWork(

@@ -4,20 +4,22 @@ import KontorCore
 import KontorService
 
 /// Hands everything to the store behind it, and tells the watch.
-final class WatchedStore: TurnedStore {
+final class WatchedStore: RecordStore {
     /// nil: the process is dead, and nothing calls back.
-    private var inner: (any TurnedStore)?
+    private var inner: (any RecordStore)?
     private unowned let watch: StoreWatch
 
-    init(_ inner: any TurnedStore, _ watch: StoreWatch) {
+    init(_ inner: any RecordStore, _ watch: StoreWatch) {
         self.inner = inner
         self.watch = watch
     }
 
     func end() { inner = nil }
 
-    func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
-        inner?.load(touches) { [watch] result in
+    func load(
+        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+    ) {
+        inner?.load(touches, from: source) { [watch] result in
             if case .success(let groups) = result {
                 for (touch, group) in zip(touches, groups) {
                     watch.loaded(RecordKey(touch.group, .head), group.head)

@@ -118,7 +118,7 @@ final class ShopServer: @unchecked Sendable {
         }
     }
 
-    private func makeShop(_ store: any TurnedStore) -> Shop {
+    private func makeShop(_ store: any RecordStore) -> Shop {
         let environment = ShopEnvironment(
             store: store, clock: clock, random: random, log: LoggedEvents(logger), metrics: metrics)
         let deployment = links.map { Deployment.oneOfSeveral(serving: settings.serving, over: $0) } ?? .alone

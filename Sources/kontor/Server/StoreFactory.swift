@@ -15,7 +15,7 @@ protocol StoreFactory: AnyObject {
     /// Opens or reaches the store, and says so in the log. Throws what an operator must read.
     func open(_ runner: ShopRunner) throws
     /// The store for one instance. Called on the shop's serial domain, where it also completes.
-    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void)
+    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void)
     /// Gives the store back, behind all that was committed. Waits until that is done.
     func close(_ runner: ShopRunner)
 }
@@ -60,7 +60,7 @@ final class EmbeddedStoreFactory: StoreFactory {
             ])
     }
 
-    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void) {
+    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void) {
         if let opened { completion(opened.store) }
     }
 
@@ -144,7 +144,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
 
     /// An instance that follows because a master has changed can begin at once: every command is compared with the epoch anyway, and the
     /// servers' settings are looked at meanwhile. If a command has met another epoch, the look comes first.
-    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any TurnedStore) -> Void) {
+    func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void) {
         let mustCheck = present.map { $0.isForeign } ?? false
         let begin = { [self] in
             let options = RedisStore.Options(epoch: epoch ?? [], replicas: settings.replicas)

@@ -5,13 +5,13 @@ import Testing
 
 /// What the simulator found while processes learned to remember what they read and wrote of a shared store.
 @Suite("What a process remembers of a shared store")
-struct RememberedTests {
+struct GroupCacheTests {
     private let records = MemoryStore()
-    private let remembered: RememberedGroups
+    private let cache: GroupCache
     private let random: SeededRandom
 
     init() {
-        remembered = RememberedGroups(bound: 4)
+        cache = GroupCache(bound: 4)
         random = SeededRandom(seed: 1_066)
     }
 
@@ -28,7 +28,7 @@ struct RememberedTests {
         let change = GroupChange(expected: loaded.version, draft: draft)
         let version = records.nextVersion()
         #expect(records.commit(change, as: version))
-        if tell { remembered.committed(change, as: version) }
+        if tell { cache.committed(change, as: version) }
     }
 
     private func load(_ group: GroupKey, _ member: Member? = nil) -> LoadedGroup {
@@ -37,9 +37,9 @@ struct RememberedTests {
         return loaded[0]
     }
 
-    private func recall(_ touches: [Touch], fresh: Bool = false) -> [LoadedGroup] {
+    private func load(fromMemory touches: [Touch], fresh: Bool = false) -> [LoadedGroup] {
         var result: [LoadedGroup] = []
-        remembered.recall(touches, fresh: fresh, from: records) { result = (try? $0.get()) ?? [] }
+        cache.load(touches, from: fresh ? .throughMemory : .memory, of: records) { result = (try? $0.get()) ?? [] }
         #expect(result.count == touches.count)
         return result
     }
@@ -49,15 +49,15 @@ struct RememberedTests {
         let group = GroupKey(.item, Identifier(number: 1))
         let order = Identifier(number: 9)
         write(group, 1, tell: false)
-        _ = recall([Touch(group, .hold(saga(1)))])
+        _ = load(fromMemory: [Touch(group, .hold(saga(1)))])
         // Another process writes; this one has a command on what it remembers, and one that it must read for.
         write(group, 1, tell: false)
-        let both = recall([Touch(group, .payment(order: order)), Touch(group, .hold(saga(1)))])
+        let both = load(fromMemory: [Touch(group, .payment(order: order)), Touch(group, .hold(saga(1)))])
         #expect(both[0].version == both[1].version)
         #expect(both[1].member == load(group, .hold(saga(1))).member)
     }
 
-    @Test("what is remembered is never older than what this process read or wrote before (seed 1066)")
+    @Test("what is cache is never older than what this process read or wrote before (seed 1066)")
     func neverOlder() {
         var latest: [GroupKey: UInt64] = [:]
         for _ in 0..<20_000 {
@@ -66,13 +66,13 @@ struct RememberedTests {
             case 0: write(group, random.below(3), tell: false)
             case 1:
                 // Its own write is on what it has.
-                guard recall([Touch(group)])[0].version == load(group).version else { continue }
+                guard load(fromMemory: [Touch(group)])[0].version == load(group).version else { continue }
                 write(group, random.below(3), tell: true)
                 latest[group] = load(group).version.counter
-            case 2: remembered.forget(group)
+            case 2: cache.forget(group)
             default:
                 let touch = Touch(group, random.below(2) == 0 ? nil : .hold(saga(random.below(3))))
-                let found = recall([touch], fresh: random.below(4) == 0)[0]
+                let found = load(fromMemory: [touch], fresh: random.below(4) == 0)[0]
                 #expect(found.version.counter >= latest[group] ?? 0)
                 latest[group] = found.version.counter
                 if found.version == load(group).version, found.certainty != .guessed {

@@ -3,9 +3,9 @@
 
 import KontorCore
 
-/// A bounded memory of groups, for ``RecordStore/recall(_:fresh:completion:)``. Two generations: what was not used while one of them filled up
-/// is forgotten.
-public final class RememberedGroups {
+/// A bounded memory of groups, for ``ReadSource/memory``. It has two generations: what was not used while one of them
+/// filled up is forgotten.
+public final class GroupCache {
     private struct Entry {
         var version: Version
         /// nil: known to be absent.
@@ -21,16 +21,16 @@ public final class RememberedGroups {
 
     /// Gives what is remembered, and loads the rest from `store`. To be called by one engine a kind, which has one batch at a time: so
     /// nothing that is loaded here is older than what was committed meanwhile.
-    public func recall(
-        _ touches: [Touch], fresh: Bool, from store: any RecordStore,
+    public func load(
+        _ touches: [Touch], from source: ReadSource, of store: any RecordStore,
         completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
     ) {
-        var groups = touches.map { fresh ? nil : group($0) }
+        var groups = touches.map { source == .memory ? group($0) : nil }
         if groups.allSatisfy({ $0 != nil }) { return completion(.success(groups.compactMap { $0 })) }
         // Of one group all or nothing: a remembered member next to a fresh head would be one of another version.
         let loaded = Set(groups.indices.filter { groups[$0] == nil }.map { touches[$0].group })
         let missing = groups.indices.filter { loaded.contains(touches[$0].group) }
-        store.load(missing.map { touches[$0] }) { [self] result in
+        store.load(missing.map { touches[$0] }, from: .store) { [self] result in
             completion(
                 result.map { loaded in
                     for (index, group) in zip(missing, loaded) {
