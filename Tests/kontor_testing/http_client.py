@@ -163,3 +163,14 @@ class Client:
         for connection in self._idle:
             connection.close()
         self._idle = []
+
+
+class Reachable:
+    """Anything that serves the shop on a port of this machine: one server, or a whole deployment."""
+
+    host = "127.0.0.1"
+    # The port of the public listener; a subclass says.
+    port: int
+
+    def client(self, connections: int = 64) -> Client:
+        return Client(self.port, connections, self.host)

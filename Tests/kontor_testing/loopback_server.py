@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from http_client import Answer
+from Tests.kontor_testing.http_client import Answer
 
 
 class LoopbackServer:

@@ -1,15 +1,12 @@
 """What tests share that treat a whole deployment: three Redis stores, three services, and the gateway."""
 
 import os
-import shutil
 import tempfile
-import time
 from pathlib import Path
 
-from case import ServerCase
-from redis_servers import RedisServer
-from services import Deployment
-from shop_case import ShopCase
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.running.redis_servers import RedisServer
+from Tests.kontor_testing.running.services import Deployment
 
 # How often each fault is tried.
 FAULTS = int(os.environ.get("KONTOR_FAULTS", 1))
@@ -39,11 +36,6 @@ class ServicesCase(ServerCase):
         self._servers.append(server)
         self.addCleanup(server.stop)
         return server
-
-    async def assert_clean_audit(self, server: Deployment):
-        """Its three stores add up, and nothing is open or held 5 s after the last request."""
-        is_clean, output = await server.audit()
-        self.assertTrue(is_clean, f"kontor audit: {output}")
 
 
 class _Kept:

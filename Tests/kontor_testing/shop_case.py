@@ -1,6 +1,6 @@
 """What tests share that speak to one server as the public clients do."""
 
-from case import ServerCase
+from Tests.kontor_testing.case import ServerCase
 
 
 class ShopCase(ServerCase):

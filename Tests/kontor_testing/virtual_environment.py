@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from server import REPOSITORY, run_program
+from Tests.kontor_testing.programs import REPOSITORY, run_program
 
 INSTALL_SECONDS = 600
 

@@ -5,8 +5,8 @@ More than test/consistency asks for: credit that is scarce, pairs of items, rest
 import asyncio
 import random
 
-from case import ServerCase
-from http_client import Client
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.http_client import Client
 
 _CONNECTIONS = 250
 

@@ -3,9 +3,9 @@
 import json
 import unittest
 
-from http_client import Answer, Unanswered
-from judge import judge
-from shop import Shop
+from Tests.kontor_testing.http_client import Answer, Unanswered
+from Tests.kontor_testing.remembering.judge import judge
+from Tests.kontor_testing.remembering.shop import Shop
 
 LOST = Unanswered(True, "the test says so")
 

@@ -9,9 +9,9 @@ import json
 import unittest
 from pathlib import Path
 
-from case import ServerCase
-from server import run_program
-from virtual_environment import installed
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.programs import run_program
+from Tests.kontor_testing.virtual_environment import installed
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements-schemathesis.txt"

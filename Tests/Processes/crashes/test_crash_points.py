@@ -4,12 +4,11 @@ and at some of them while it folds, rotates and checkpoints (P5)."""
 import copy
 import shutil
 
-from batch import Batch
-from case import ServerCase
-from faults import CHANGING_CALLS, injected, killed_at
-from server import until
-from shop import Shop
-
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import CHANGING_CALLS, injected, killed_at
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.remembering.batch import Batch
+from Tests.kontor_testing.remembering.shop import Shop
 
 # More than a start makes of any of them.
 _MOST_CALLS = 200
@@ -95,7 +94,7 @@ class StartTests(ServerCase):
             return "started" if (await client.get("/health/ready")).status == 200 else None
 
         try:
-            return await until(outcome, "the server's start or end") == "started"
+            return await eventually(outcome, "the server's start or end") == "started"
         finally:
             client.close()
 

@@ -3,12 +3,12 @@
 import asyncio
 import time
 
-from batch import Batch
-from case import ServerCase
-from faults import SmallDisk, injected, is_held_in_sync
-from market import Market
-from server import until
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import SmallDisk, injected, is_held_in_sync
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.remembering.batch import Batch
+from Tests.kontor_testing.remembering.market import Market
+from Tests.kontor_testing.remembering.shop import Shop
 
 _SYNC_SECONDS = 0.5
 _SLOW = f"delay_enter={int(_SYNC_SECONDS * 1_000_000)}"
@@ -65,7 +65,7 @@ class SlowSyncTests(ServerCase):
         async with injected(server.pid, "delay_enter=200000"):
             market.start()
             answers = shop.history.answers
-            await until(lambda: shop.history.answers > answers + 400, "400 answers")
+            await eventually(lambda: shop.history.answers > answers + 400, "400 answers")
             market.stop()
             await market.wait()
         self.assertFalse(shop.has_unknown, "a request was answered with 504, or not at all")
@@ -118,7 +118,7 @@ class SlowSyncTests(ServerCase):
             async with injected(server.pid, "delay_enter=3000000"):
                 writes = [asyncio.create_task(shop.checkout(order)) for order in orders]
                 writes.append(asyncio.create_task(shop.add_stock(item, 500)))
-                await until(lambda: is_held_in_sync(server.pid), "the sync")
+                await eventually(lambda: is_held_in_sync(server.pid), "the sync")
                 server.kill()
                 outcomes = await asyncio.gather(*writes)
             self.assertEqual({outcome.status for outcome in outcomes}, {None}, "answered before the sync")
@@ -188,7 +188,7 @@ class FullDiskTests(ServerCase):
         async def is_refused():
             return (await self.shop.client.post("/payment/create_user")).status == 424
 
-        await until(is_refused, "424 for a write on a full disk")
+        await eventually(is_refused, "424 for a write on a full disk")
         self.market.stop()
         await self.market.wait()
         # 504: it was half done when the disk was full, and it is no refusal if something was replaced.
@@ -210,13 +210,13 @@ class FullDiskTests(ServerCase):
         async def is_accepted():
             return (await self.shop.client.post("/payment/create_user")).status == 200
 
-        await until(is_accepted, "writes after there is room again", seconds=5)
+        await eventually(is_accepted, "writes after there is room again", seconds=5)
         outcomes = await self.batch.initialize()
         self.assertEqual([outcome.status for outcome in outcomes], [200, 200, 200], list(map(str, outcomes)))
         self.assertEqual(await self.batch.check_out_some(self.random, 50), [])
         answers = self.shop.history.answers
         self.market.start()
-        await until(lambda: self.shop.history.answers > answers + 1_000, "1,000 answers")
+        await eventually(lambda: self.shop.history.answers > answers + 1_000, "1,000 answers")
         self.market.stop()
         await self.market.wait()
         await self.assert_judged_well(self.shop)

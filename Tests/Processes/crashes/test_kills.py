@@ -6,12 +6,12 @@ import os
 import time
 from collections import Counter
 
-from batch import Batch
-from case import ServerCase
-from faults import injected
-from market import Market
-from server import run_kontor
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import injected
+from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.remembering.batch import Batch
+from Tests.kontor_testing.remembering.market import Market
+from Tests.kontor_testing.remembering.shop import Shop
 
 ROUNDS = int(os.environ.get("KONTOR_KILLS", 30))
 # What design.md promises.

@@ -2,8 +2,8 @@
 
 import time
 
-from batch import Batch
-from case import ServerCase
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.remembering.batch import Batch
 
 _ACCOUNTS = 100_000
 _ORDERS = 1_000_000

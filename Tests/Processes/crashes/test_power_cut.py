@@ -7,12 +7,12 @@ and fdatasync), and a process that ran on would acknowledge it.
 
 import asyncio
 
-from batch import Batch
-from case import ServerCase
-from faults import SHUTDOWN_WITH_FLUSH, SHUTDOWN_WITH_LOG_FLUSH, SHUTDOWN_WITHOUT_FLUSH, FragileDisk, injected
-from judge import judge
-from market import Market
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import SHUTDOWN_WITH_FLUSH, SHUTDOWN_WITH_LOG_FLUSH, SHUTDOWN_WITHOUT_FLUSH, FragileDisk, injected
+from Tests.kontor_testing.remembering.batch import Batch
+from Tests.kontor_testing.remembering.judge import judge
+from Tests.kontor_testing.remembering.market import Market
+from Tests.kontor_testing.remembering.shop import Shop
 
 # The journal reserves two segments of 72 MiB.
 _DISK_BYTES = 512 << 20

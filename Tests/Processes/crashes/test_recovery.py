@@ -8,10 +8,10 @@ checkouts hold what they have while they wait for the rest.
 import asyncio
 import re
 
-from case import ServerCase
-from faults import injected
-from server import until
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import injected
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.remembering.shop import Shop
 
 _ROUNDS = 12
 _ITEMS = 40
@@ -78,7 +78,7 @@ class RecoveryTests(ServerCase):
         async with injected(self.server.pid, "delay_enter=2000", calls=_READ_CALLS):
             checkouts = [asyncio.create_task(self.shop.checkout(order)) for order in orders]
             # The first checkouts have begun, and wait for their accounts.
-            await until(lambda: self._journal_bytes() > before, "the journal's growth")
+            await eventually(lambda: self._journal_bytes() > before, "the journal's growth")
             await asyncio.sleep(self.random.uniform(0, 0.1))
             self.server.kill()
             await asyncio.gather(*checkouts)

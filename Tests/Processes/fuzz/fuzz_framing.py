@@ -1,7 +1,7 @@
 """Requests that are not HTTP, or more of it than anybody needs. What they ask for would succeed if they were well-formed."""
 
-from fuzz_requests import Requests
-from fuzz_wire import Case
+from Tests.Processes.fuzz.fuzz_requests import Requests
+from Tests.Processes.fuzz.fuzz_wire import Case
 
 _REFUSED = frozenset({"400"})
 _BAD_VERSIONS = [

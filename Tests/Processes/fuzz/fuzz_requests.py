@@ -6,8 +6,8 @@ says that they cannot change anything, and writes that would succeed, which are 
 
 import string
 
-from fuzz_model import MALFORMED, PLAIN_METHODS, ROUTES, Known, verdict
-from fuzz_wire import Case
+from Tests.Processes.fuzz.fuzz_model import MALFORMED, PLAIN_METHODS, ROUTES, Known, verdict
+from Tests.Processes.fuzz.fuzz_wire import Case
 
 _ODD_IDS = [
     b"", b"a" * 65, b"b" * 500, b"%", b"%4", b"%zz", b"abc%", b"%00", b"a%00b", b"%2F", b"%2e%2e%2f", b"..", b".", b"a%20b",

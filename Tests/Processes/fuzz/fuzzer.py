@@ -1,6 +1,6 @@
 """The fuzzer: holds conversations with a server until it has sent so many requests, and tells what was wrong with the answers.
 
-    python3 fuzzer.py PORT SEED REQUESTS < what-is-in-the-shop.json
+    python3 -m Tests.Processes.fuzz.fuzzer PORT SEED REQUESTS < what-is-in-the-shop.json
 
 One process keeps one core busy. The same seed sends the same bytes, if the same things are in the shop.
 """
@@ -11,10 +11,10 @@ import random
 import sys
 from dataclasses import asdict
 
-from fuzz_framing import Framing
-from fuzz_model import Known
-from fuzz_requests import Requests
-from fuzz_wire import Case, Conversation, Report, converse
+from Tests.Processes.fuzz.fuzz_framing import Framing
+from Tests.Processes.fuzz.fuzz_model import Known
+from Tests.Processes.fuzz.fuzz_requests import Requests
+from Tests.Processes.fuzz.fuzz_wire import Case, Conversation, Report, converse
 
 _CONVERSATIONS_AT_ONCE = 40
 # What the server allows for a head, and for a body (docs of HTTPLimits), is past after these.

@@ -7,13 +7,12 @@ import sys
 import time
 import unittest
 from collections import Counter
-from pathlib import Path
 
-from case import ServerCase
-from fuzz_model import Known, verdict
-from fuzz_wire import Case, wrongs
-from server import run_kontor
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.programs import REPOSITORY, run_kontor
+from Tests.kontor_testing.remembering.shop import Shop
+from Tests.Processes.fuzz.fuzz_model import Known, verdict
+from Tests.Processes.fuzz.fuzz_wire import Case, wrongs
 
 REQUESTS = int(os.environ.get("KONTOR_FUZZ_REQUESTS", 100_000))
 _PROCESSES = 2
@@ -63,7 +62,7 @@ class FuzzTests(ServerCase):
 
     async def _fuzz(self, seed: int, requests: int, known: Known) -> dict:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(Path(__file__).with_name("fuzzer.py")), str(self.server.port), str(seed), str(requests),
+            sys.executable, "-m", "Tests.Processes.fuzz.fuzzer", str(self.server.port), str(seed), str(requests), cwd=REPOSITORY,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
         output, _ = await process.communicate(json.dumps(known._asdict()).encode())
         self.assertEqual(process.returncode, 0, f"the fuzzer with the seed {seed} failed")

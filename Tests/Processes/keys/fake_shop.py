@@ -4,8 +4,8 @@ import json
 import uuid
 from collections import Counter
 
-from http_client import Answer
-from loopback_server import LoopbackServer
+from Tests.kontor_testing.http_client import Answer
+from Tests.kontor_testing.loopback_server import LoopbackServer
 
 
 class FakeShop(LoopbackServer):

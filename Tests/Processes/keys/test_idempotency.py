@@ -5,9 +5,9 @@ What keys promise in quiet times is in test/microservices."""
 import asyncio
 import signal
 
-from faults import injected
-from http_client import Answer
-from shop_case import ShopCase
+from Tests.kontor_testing.faults.disks import injected
+from Tests.kontor_testing.http_client import Answer
+from Tests.kontor_testing.shop_case import ShopCase
 
 
 class KeyTests(ShopCase):

@@ -6,13 +6,15 @@ import time
 import unittest
 from random import Random
 
-from case import ServerCase
-from fake_shop import FakeShop
-from faults import injected
-from http_client import Client
-from keyed_load import KeyedClient, KeyedLoad, KeyedShop
-from proxy import Proxy
-from server import until
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import injected
+from Tests.kontor_testing.http_client import Client
+from Tests.kontor_testing.polling import eventually
+from Tests.Processes.keys.fake_shop import FakeShop
+from Tests.Processes.keys.keyed_client import KeyedClient
+from Tests.Processes.keys.keyed_load import KeyedLoad
+from Tests.Processes.keys.keyed_shop import KeyedShop
+from Tests.Processes.keys.proxy import Proxy
 
 WRITES = int(os.environ.get("KONTOR_KEYED_WRITES", 50_000))
 _KILLS = 12
@@ -37,7 +39,7 @@ class Trial:
         try:
             for number in range(1, _KILLS + 1):
                 wanted = self._writes * number // (_KILLS + 1)
-                await until(lambda: load.done() or self.shop.done >= wanted, "the load's progress", seconds=180)
+                await eventually(lambda: load.done() or self.shop.done >= wanted, "the load's progress", seconds=180)
                 # Anywhere in what the server is doing.
                 await asyncio.sleep(self._random.uniform(0, 0.02))
                 await kill()

@@ -1,22 +1,20 @@
 """Three times more checkouts than the shop can do: what is done, what is refused, and what is left behind.
 
-    python3 Tests/Processes/overload.py             # 30 s at 3 times the peak, server and generator on a processor each
-    python3 Tests/Processes/overload.py --basket 2  # orders of two items: a refusal costs too much of one of their checkouts, see docs/performance.md
-    python3 Tests/Processes/overload.py --shared    # both on the same processors: the peak pays for its generator too
+    python3 -m Tests.Processes.load.overload             # 30 s at 3 times the peak, server and generator on a processor each
+    python3 -m Tests.Processes.load.overload --basket 2  # orders of two items: their refusals cost too much of a checkout, see docs/performance.md
+    python3 -m Tests.Processes.load.overload --shared    # both on the same processors: the peak pays for its generator too
 
 `test_overload.py` runs the same for a few seconds, with loose bounds.
 """
 
 import argparse
 import asyncio
-import sys
-import tempfile
 from typing import NamedTuple
 
-from load import SERVER_PROCESSOR, Finding, bench, journal_bytes, line, resident_bytes, statuses
-from server import Server
-
-_MIB = 1 << 20
+from Tests.kontor_testing.bench import line, statuses
+from Tests.kontor_testing.proc import resident_bytes
+from Tests.kontor_testing.running.server import Server
+from Tests.Processes.load.experiment import MIB, Finding, journal_bytes, load, run_experiment
 
 
 class Plan(NamedTuple):
@@ -62,14 +60,14 @@ class Overload:
         peak = await self._peak()
         await self._settle()
         calm = await self._checkouts("half of the peak", plan.peak_seconds, peak / 2)
-        memory = resident_bytes(self._server)
+        memory = resident_bytes(self._server.pid)
         books = await self._server.audit()
         overload = await self._checkouts(
             f"{plan.factor:g} times the peak", plan.overload_seconds, plan.factor * peak, plan.clients)
         books_after = await self._server.audit()
         await asyncio.sleep(plan.rest_seconds)
         rested = await self._server.audit()
-        memory_after = resident_bytes(self._server)
+        memory_after = resident_bytes(self._server.pid)
         calm_after = await self._checkouts("half of the peak", plan.peak_seconds, peak / 2)
         peak_after = await self._peak()
         return [
@@ -110,8 +108,8 @@ class Overload:
                     f"p99 {after:.2f} ms, before {before:.2f} ms"),
             Finding("the peak is as before", peak_after >= plan.least_peak_after * peak,
                     f"{peak_after:.0f}/s, before {peak:.0f}/s"),
-            Finding("memory is as before", memory_after <= 1.25 * memory + 64 * _MIB,
-                    f"{memory_after / _MIB:.0f} MiB, before {memory / _MIB:.0f} MiB"),
+            Finding("memory is as before", memory_after <= 1.25 * memory + 64 * MIB,
+                    f"{memory_after / MIB:.0f} MiB, before {memory / MIB:.0f} MiB"),
         ]
 
     async def _settle(self) -> None:
@@ -134,10 +132,10 @@ class Overload:
         options = ("--no-initialize",) if self._has_orders else ("--basket", self._plan.basket)
         if rate is not None:
             options += ("--rate", rate)
-        report = await bench(
+        report = await load(
             self._server, "checkout", "--orders", self._plan.orders, "--users", self._plan.users, "--first", self._first,
             "--warm-up", 0, "--duration", seconds, "--connections", connections, *options, is_pinned=self._plan.is_pinned,
-            patience_seconds=900)
+            seconds=900)
         self._has_orders = True
         self._first = report["firstUnused"]
         if report["ranOut"]:
@@ -149,21 +147,6 @@ class Overload:
         return report
 
 
-async def _main(plan: Plan) -> int:
-    with tempfile.TemporaryDirectory(prefix="kontor-overload-") as scratch:
-        server = Server(f"{scratch}/data", f"{scratch}/log")
-        try:
-            server.spawn(SERVER_PROCESSOR if plan.is_pinned else ())
-            await server.wait_until_ready()
-            findings = await Overload(server, plan).run()
-        finally:
-            server.stop()
-    print(*findings, sep="\n")
-    is_good = all(finding.is_good for finding in findings)
-    print("The overload was borne." if is_good else "The overload was NOT borne.")
-    return 0 if is_good else 1
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", action="store_true", help="server and generator on the same processors")
@@ -172,6 +155,9 @@ if __name__ == "__main__":
     parser.add_argument("--orders", type=int, default=700_000, help="how many to make")
     parser.add_argument("--seconds", type=float, default=30, help="how long")
     arguments = parser.parse_args()
-    sys.exit(asyncio.run(_main(
-        Plan(is_pinned=not arguments.shared, factor=arguments.factor, overload_seconds=arguments.seconds,
-             basket=arguments.basket, orders=arguments.orders))))
+    plan = Plan(
+        is_pinned=not arguments.shared, factor=arguments.factor, overload_seconds=arguments.seconds, basket=arguments.basket,
+        orders=arguments.orders)
+    run_experiment(
+        lambda server: Overload(server, plan).run(), plan.is_pinned, good="The overload was borne.",
+        bad="The overload was NOT borne.")

@@ -3,7 +3,7 @@
 Unique, unpaid orders of two of 1,000 items each, made by batch_init; wrk with 64 and then 256 connections, 10 s each; the audit
 afterwards. Not a test: it prints.
 
-    python3 services_bench.py [--cluster] [--replicas 1] [--seconds 10] [--workers 1] [--direct]
+    python3 -m Tests.Processes.load.services_bench [--cluster] [--replicas 1] [--seconds 10] [--workers 1] [--direct]
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from services import SERVICES, Deployment
+from Tests.kontor_testing.running.services import SERVICES, Deployment
 
 _ITEMS, _USERS = 1_000, 10_000
 _LONGEST_SECONDS = 240
@@ -77,7 +77,7 @@ async def main(options, directory: Path) -> int:
             if first >= options.orders:
                 print(f"    there were only {options.orders} orders: give --orders")
                 break
-        is_clean, output = await shop.audit()
+        is_clean, output = await shop.clean_audit()
         print(output.strip())
         return 0 if is_clean else 1
     except BaseException:

@@ -1,7 +1,7 @@
 """Half of the peak for ten minutes, every order a new one: memory, journal and p99 must stay as they were.
 
-    python3 Tests/Processes/soak.py                   # 10 minutes, server and generator on a processor each
-    python3 Tests/Processes/soak.py --seconds 120     # shorter
+    python3 -m Tests.Processes.load.soak                   # 10 minutes, server and generator on a processor each
+    python3 -m Tests.Processes.load.soak --seconds 120     # shorter
 
 Orders are created, get an item and are checked out (`kontor bench journey`), so the shop grows all the time, as a real one
 does. Rounds of `batch_init` would write the same ids again and again, and a cache without a bound would never show. The table
@@ -11,20 +11,19 @@ grows by design (orders are kept): its size is shown and not judged. The cache i
 import argparse
 import asyncio
 import statistics
-import sys
-import tempfile
 import time
 from typing import NamedTuple
 
-from load import SERVER_PROCESSOR, Finding, bench, journal_bytes, line, p99_by_window, resident_bytes, statuses, table_bytes
-from server import Server
+from Tests.kontor_testing.bench import line, p99_by_window, statuses
+from Tests.kontor_testing.proc import resident_bytes
+from Tests.kontor_testing.running.server import Server
+from Tests.Processes.load.experiment import MIB, Finding, journal_bytes, load, run_experiment, table_bytes
 
-_MIB = 1 << 20
 _SAMPLE_SECONDS = 10
 _CACHE_RECORDS = 200_000
 # Memory may differ by what the fold holds at the moment, the journal by a segment and what one fold begins at.
-_MEMORY_ALLOWANCE = 48 * _MIB
-_JOURNAL_ALLOWANCE = 128 * _MIB
+_MEMORY_ALLOWANCE = 48 * MIB
+_JOURNAL_ALLOWANCE = 128 * MIB
 _LATENCY_ALLOWANCE_MILLISECONDS = 2
 
 
@@ -41,10 +40,10 @@ async def _sample(server: Server, samples: list):
     started = time.monotonic()
     while True:
         samples.append(Sample(
-            time.monotonic() - started, resident_bytes(server), journal_bytes(server), table_bytes(server)))
+            time.monotonic() - started, resident_bytes(server.pid), journal_bytes(server), table_bytes(server)))
         now = samples[-1]
-        print(f"{now.seconds:5.0f} s  memory {now.memory / _MIB:5.0f} MiB  journal {now.journal / _MIB:5.0f} MiB  "
-              f"table {now.table / _MIB:6.0f} MiB", flush=True)
+        print(f"{now.seconds:5.0f} s  memory {now.memory / MIB:5.0f} MiB  journal {now.journal / MIB:5.0f} MiB  "
+              f"table {now.table / MIB:6.0f} MiB", flush=True)
         await asyncio.sleep(_SAMPLE_SECONDS)
 
 
@@ -58,9 +57,9 @@ def judge(samples: list, p99: list) -> list:
     latency = [statistics.median(p99[part : 2 * part]), statistics.median(p99[-part:])]
     return [
         Finding("memory is flat", memory[1] <= 1.05 * memory[0] + _MEMORY_ALLOWANCE,
-                f"{memory[0] / _MIB:.0f}, at the end {memory[1] / _MIB:.0f} MiB"),
+                f"{memory[0] / MIB:.0f}, at the end {memory[1] / MIB:.0f} MiB"),
         Finding("the journal is flat", journal[1] <= 1.1 * journal[0] + _JOURNAL_ALLOWANCE,
-                f"at most {journal[0] / _MIB:.0f}, at the end {journal[1] / _MIB:.0f} MiB"),
+                f"at most {journal[0] / MIB:.0f}, at the end {journal[1] / MIB:.0f} MiB"),
         Finding("p99 is flat", latency[1] <= 1.5 * latency[0] + _LATENCY_ALLOWANCE_MILLISECONDS,
                 f"{latency[0]:.2f}, at the end {latency[1]:.2f} ms"),
     ]
@@ -68,15 +67,15 @@ def judge(samples: list, p99: list) -> list:
 
 async def soak(server: Server, seconds: float, is_pinned: bool) -> list:
     """The findings of one soak of a server that runs; all must be good."""
-    report = await bench(server, "journey", "--connections", 64, "--duration", 10, is_pinned=is_pinned)
+    report = await load(server, "journey", "--connections", 64, "--duration", 10, is_pinned=is_pinned)
     peak = line(report, 200)["perSecond"]
     print(f"the peak is {peak:.0f} requests/s; half of it for {seconds:.0f} s", flush=True)
     samples = []
     sampling = asyncio.create_task(_sample(server, samples))
     try:
-        report = await bench(
+        report = await load(
             server, "journey", "--rate", peak / 2, "--duration", seconds, "--no-initialize", is_pinned=is_pinned,
-            patience_seconds=seconds + 300)
+            seconds=seconds + 300)
     finally:
         sampling.cancel()
     # What was sampled during the audit at the end is another load.
@@ -89,24 +88,12 @@ async def soak(server: Server, seconds: float, is_pinned: bool) -> list:
     ]
 
 
-async def _main(seconds: float, is_pinned: bool) -> int:
-    with tempfile.TemporaryDirectory(prefix="kontor-soak-") as scratch:
-        server = Server(f"{scratch}/data", f"{scratch}/log")
-        try:
-            server.spawn(SERVER_PROCESSOR if is_pinned else (), arguments=("--cache-records", _CACHE_RECORDS))
-            await server.wait_until_ready()
-            findings = await soak(server, seconds, is_pinned)
-        finally:
-            server.stop()
-    print(*findings, sep="\n")
-    is_good = all(finding.is_good for finding in findings)
-    print("All is flat." if is_good else "NOT all is flat.")
-    return 0 if is_good else 1
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", action="store_true", help="server and generator on the same processors")
     parser.add_argument("--seconds", type=float, default=600, help="how long, at least 90")
     arguments = parser.parse_args()
-    sys.exit(asyncio.run(_main(max(90, arguments.seconds), not arguments.shared)))
+    length, is_pinned = max(90, arguments.seconds), not arguments.shared
+    run_experiment(
+        lambda server: soak(server, length, is_pinned), is_pinned, ("--cache-records", _CACHE_RECORDS), good="All is flat.",
+        bad="NOT all is flat.")

@@ -1,39 +1,26 @@
 """`kontor bench`: what it measures is written down, unless the books or the answers say that it is worth nothing."""
 
-import asyncio
 import json
 
-from case import ServerCase
-from server import free_port, run_kontor
-from services_case import ServicesCase
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.http_client import Answer
+from Tests.kontor_testing.loopback_server import LoopbackServer
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.services_case import ServicesCase
 
 _CLEAN = {"clean": True, "accounts": 3, "orders": 900, "paidOrders": 0, "receipts": 0, "openSagas": 0, "culprits": []}
 
 
-class _FakeShop:
+class _FakeShop(LoopbackServer):
     """Says 200 to everything, with an id; and of its books what the test wants."""
 
     def __init__(self, books: dict):
+        super().__init__()
         self._books = json.dumps(books).encode()
-        self.port = free_port()
-        self._server = None
 
-    async def start(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-
-    def stop(self):
-        self._server.close()
-
-    async def _serve(self, reader, writer):
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                body = self._books if head.startswith(b"GET /audit ") else b'{"some_id":"an-id"}'
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+    async def answer(self, method: str, path: str, headers: dict) -> Answer:
+        return Answer(200, {}, self._books if path == "/audit" else b'{"some_id":"an-id"}')
 
 
 class BenchTests(ServerCase):
@@ -91,7 +78,7 @@ class BenchTests(ServerCase):
             with self.subTest(scenario=scenario, books=books):
                 shop = _FakeShop(books)
                 await shop.start()
-                self.addCleanup(shop.stop)
+                self.addCleanup(shop.kill)
                 code, output, report, page = await self.bench(
                     scenario, "--port", shop.port, "--internal-port", shop.port, "--orders", 20)
                 self.assertEqual(code, 1, output)

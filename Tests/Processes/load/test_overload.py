@@ -1,7 +1,7 @@
 """More than the shop can do: refused at once and without effect, and forgotten as soon as it is over (P7)."""
 
-from case import ServerCase
-from overload import Overload, Plan
+from Tests.kontor_testing.case import ServerCase
+from Tests.Processes.load.overload import Overload, Plan
 
 
 class OverloadTests(ServerCase):

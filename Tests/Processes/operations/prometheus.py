@@ -2,12 +2,15 @@
 
 import contextlib
 import json
-import subprocess
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from server import REPOSITORY, Server, free_port, until
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import REPOSITORY
+from Tests.kontor_testing.running.processes import ManagedProcess
+from Tests.kontor_testing.running.server import Server
 
 ALERTS = REPOSITORY / "docs" / "alerts.yml"
 _CONFIGURATION = """
@@ -19,32 +22,24 @@ scrape_configs:
 """
 
 
-class Prometheus:
+class Prometheus(ManagedProcess):
+    """One that has a directory of its own, and knows what it has scraped."""
+
     def __init__(self, directory: Path, server: Server):
-        self._directory = directory
-        self._server = server
+        super().__init__("prometheus", directory.with_suffix(".log"))
         self._port = free_port()
-        self._process = None
+        self._tables = directory / "tsdb"
+        self._configuration = directory / "prometheus.yml"
+        directory.mkdir()
+        self._configuration.write_text(_CONFIGURATION.format(alerts=ALERTS, port=server.internal_port))
+
+    def command(self) -> list:
+        return ["prometheus", f"--config.file={self._configuration}", f"--storage.tsdb.path={self._tables}",
+                f"--web.listen-address=127.0.0.1:{self._port}", "--log.level=warn"]
 
     async def start(self):
-        self._directory.mkdir()
-        configuration = self._directory / "prometheus.yml"
-        configuration.write_text(_CONFIGURATION.format(alerts=ALERTS, port=self._server.internal_port))
-        log = open(self._directory / "log", "ab")
-        with log:
-            self._process = subprocess.Popen(
-                ["prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={self._directory / 'tsdb'}",
-                 f"--web.listen-address=127.0.0.1:{self._port}", "--log.level=warn"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        await until(lambda: self.value('up{job="kontor"}') == 1, "the first scrape")
-
-    def stop(self):
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def log(self) -> str:
-        return (self._directory / "log").read_text(errors="replace")
+        self.spawn()
+        await eventually(lambda: self.value('up{job="kontor"}') == 1, "the first scrape")
 
     def query(self, expression: str) -> dict:
         """What the expression gives now, by the labels of each series without those of the scrape."""

@@ -6,11 +6,12 @@ import hashlib
 import os
 import subprocess
 
-from case import ServerCase
-from faults import SmallDisk, killed_at
-from market import Market
-from server import BINARY, run_kontor, until
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import SmallDisk, killed_at
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.programs import BINARY, run_kontor
+from Tests.kontor_testing.remembering.market import Market
+from Tests.kontor_testing.remembering.shop import Shop
 
 
 def trace(directory) -> dict:
@@ -63,7 +64,7 @@ class BackupTests(BackupCase):
         copies = []
         for number in range(3):
             answers = shop.history.answers
-            await until(lambda: shop.history.answers > answers + 500, "500 answers")
+            await eventually(lambda: shop.history.answers > answers + 500, "500 answers")
             paid = [order.id for order in shop.history.orders.values() if order.is_paid]
             copies.append((self.scratch(f"{number}.backup"), self.scratch(f"restored-{number}"), paid))
             await self.assert_done("backup", "--to", copies[-1][0], "--data", server.directory)
@@ -84,7 +85,7 @@ class BackupTests(BackupCase):
             async def has_ended():
                 return (await restored.audit())["openSagas"] == 0
 
-            await until(has_ended, "the end of the checkouts that were open in the backup", seconds=10)
+            await eventually(has_ended, "the end of the checkouts that were open in the backup", seconds=10)
             await self.assert_clean_audit(restored)
             restored.kill()
 
@@ -215,7 +216,7 @@ class DoctorTests(BackupCase):
             await asyncio.sleep(1.5)
             return trace(server.directory) == before
 
-        await until(is_at_rest, "the fold's end")
+        await eventually(is_at_rest, "the fold's end")
         said = await self.assert_leaves_no_trace(server.directory, *self.looks())
         self.assertIn(f"process {server.pid}", said)
         self.assertIn("20 orders (20 paid)", said)

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from case import ServerCase
-from server import free_port, run_kontor
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import run_kontor
 
 
 class HealthTests(ServerCase):

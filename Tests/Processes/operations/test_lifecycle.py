@@ -7,11 +7,13 @@ import signal
 import socket
 import sqlite3
 
-from case import ServerCase
-from faults import injected, is_held_in_sync
-from market import Market
-from server import free_port, run_kontor, until
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import injected, is_held_in_sync
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.remembering.market import Market
+from Tests.kontor_testing.remembering.shop import Shop
 
 
 class SignalTests(ServerCase):
@@ -26,7 +28,7 @@ class SignalTests(ServerCase):
                 orders = [await shop.order_of(user, {item: 1}) for _ in range(50)]
                 async with injected(server.pid, "delay_enter=500000"):
                     checkouts = [asyncio.create_task(shop.checkout(order)) for order in orders]
-                    await until(lambda: is_held_in_sync(server.pid), "the sync")
+                    await eventually(lambda: is_held_in_sync(server.pid), "the sync")
                     # Sent after the others and answered at once: by now the server has read them all.
                     live = await server.client(connections=1).get("/health/live")
                     self.assertEqual(live.status, 200)

@@ -5,12 +5,13 @@ import json
 import re
 import signal
 
-from batch import Batch
-from case import ServerCase
-from faults import SmallDisk, injected
-from http_client import Answer
-from server import run_kontor, until
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.disks import SmallDisk, injected
+from Tests.kontor_testing.http_client import Answer
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.remembering.batch import Batch
+from Tests.kontor_testing.remembering.shop import Shop
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -126,7 +127,7 @@ class LogTests(LogCase):
         async def is_told():
             return "New work is taken again" in self.messages(server)
 
-        await until(is_told, "the end of the refusals")
+        await eventually(is_told, "the end of the refusals")
         told = [event for event in self.events(server) if event["message"].startswith("New work is")]
         self.assertEqual([event["message"] for event in told], ["New work is refused", "New work is taken again"])
         self.assertEqual({event["reason"] for event in told}, {"disk_full"})

@@ -2,21 +2,17 @@
 
 import asyncio
 import re
-import subprocess
+from pathlib import Path
 
-from case import ServerCase
-from http_client import Answer, Client
-from prometheus import ALERTS, Prometheus
-from server import REPOSITORY, until
-from shop import Shop
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.programs import REPOSITORY, run
+from Tests.kontor_testing.remembering.shop import Shop
+from Tests.Processes.operations.prometheus import ALERTS, Prometheus
 
 _PRICE = 125
-_RULE_TESTS = REPOSITORY / "Tests" / "Processes" / "alerts_test.yml"
-
-
-def _run(*command, standard_input=None):
-    done = subprocess.run(command, input=standard_input, capture_output=True, timeout=60, check=False)
-    return done.returncode, (done.stdout + done.stderr).decode()
+_RULE_TESTS = Path(__file__).with_name("alerts_test.yml")
 
 
 class MetricsCase(ServerCase):
@@ -57,7 +53,7 @@ class PrometheusTests(MetricsCase):
         prometheus = self.prometheus
 
         def sees(expression, value):
-            return until(lambda: prometheus.value(expression) == value, f"{expression} = {value}", seconds=10)
+            return eventually(lambda: prometheus.value(expression) == value, f"{expression} = {value}", seconds=10)
 
         await sees('kontor_checkouts_total{outcome="paid"}', 47)
         await sees('kontor_checkouts_total{outcome="out_of_stock"}', 33)
@@ -84,7 +80,7 @@ class PrometheusTests(MetricsCase):
         self.assertEqual(prometheus.value("kontor_metrics_dropped_series_total"), 0)
         await self.assert_clean_audit(self.server)
         # Every rule was evaluated on these series, none failed, and a healthy shop fires none.
-        await until(
+        await eventually(
             lambda: {health for _, health in prometheus.rules()} == {"ok"}, "the evaluation of all rules", seconds=20)
         self.assertEqual(prometheus.firing(), [])
         self.assertEqual(prometheus.targets(), [("up", "")], prometheus.log())
@@ -96,17 +92,17 @@ class PrometheusTests(MetricsCase):
         for _ in range(3):
             self.assertEqual((await shop.checkout(await shop.order_of(user, {item: 1}))).status, 200)
         paid = 'kontor_checkouts_total{outcome="paid"}'
-        await until(lambda: prometheus.value(paid) == 3, "three paid", seconds=10)
+        await eventually(lambda: prometheus.value(paid) == 3, "three paid", seconds=10)
         started = prometheus.value("process_start_time_seconds")
         self.server.kill()
-        await until(lambda: prometheus.value('up{job="kontor"}') == 0, "a failed scrape", seconds=10)
+        await eventually(lambda: prometheus.value('up{job="kontor"}') == 0, "a failed scrape", seconds=10)
         await self.server.start()
-        await until(lambda: prometheus.value(paid) == 0, "the counters of the new process", seconds=10)
+        await eventually(lambda: prometheus.value(paid) == 0, "the counters of the new process", seconds=10)
         self.assertEqual(prometheus.value("kontor_ready"), 1)
         self.assertGreater(prometheus.value("process_start_time_seconds"), started)
         self.assertEqual(prometheus.value("kontor_recovered_sagas_total"), 0)
         self.assertEqual((await shop.checkout(await shop.order_of(user, {item: 1}))).status, 200)
-        await until(lambda: prometheus.value(paid) == 1, "one more", seconds=10)
+        await eventually(lambda: prometheus.value(paid) == 1, "one more", seconds=10)
         self.assertEqual(set(prometheus.query("kontor_conservation_error").values()), {0.0})
 
 
@@ -120,7 +116,7 @@ class PageTests(MetricsCase):
         page = await self.scrape(server)
         self.assertEqual(page.status, 200)
         self.assertEqual(page.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
-        code, output = _run("promtool", "check", "metrics", standard_input=page.body)
+        code, output = run("promtool", "check", "metrics", text=page.body.decode(), check=False)
         self.assertEqual((code, output), (0, ""))
         public = await shop.client.get("/metrics")
         self.assertEqual(public.status, 404)
@@ -161,9 +157,9 @@ class PageTests(MetricsCase):
 class AlertTests(ServerCase):
     async def test_the_alerts_are_valid_fire_when_they_should_and_are_explained(self):
         self.require("promtool")
-        code, output = _run("promtool", "check", "rules", str(ALERTS))
+        code, output = run("promtool", "check", "rules", ALERTS, check=False)
         self.assertEqual(code, 0, output)
-        code, output = _run("promtool", "test", "rules", str(_RULE_TESTS))
+        code, output = run("promtool", "test", "rules", _RULE_TESTS, check=False)
         self.assertEqual(code, 0, output)
         explained = (REPOSITORY / "docs" / "operating.md").read_text()
         alerts = re.findall(r"alert: (\w+)", ALERTS.read_text())

@@ -3,11 +3,11 @@ killed or paused, and is followed by its replica, takes nothing with it that was
 
 import time
 
-from redis_servers import NODE_TIMEOUT_MILLISECONDS, RedisCluster, RedisServer
-from server import until
-from services import SERVICES
-from services_case import FAULTS, ServicesCase
-from troubled import Troubled
+from Tests.kontor_testing.faults.troubled import Troubled
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.running.redis_servers import NODE_TIMEOUT_MILLISECONDS, RedisCluster, RedisServer
+from Tests.kontor_testing.running.services import SERVICES
+from Tests.kontor_testing.services_case import FAULTS, ServicesCase
 
 _FIRST_ANSWER_SECONDS = NODE_TIMEOUT_MILLISECONDS / 1000 + 3
 # Those of the shard that failed wait for its new replica, which Redis brings back some 1.5 s later.
@@ -19,7 +19,7 @@ _PROBES = 12
 class ClusterTests(ServicesCase):
     async def _failover(self, troubled: Troubled, service: str, how: str):
         cluster: RedisCluster = troubled.deployment.stores[service]
-        await until(cluster.is_whole, f"the health of {cluster.name}")
+        await eventually(cluster.is_whole, f"the health of {cluster.name}")
         victim: RedisServer = troubled.random.choice(cluster.masters())
 
         async def fault() -> float:
@@ -28,7 +28,7 @@ class ClusterTests(ServicesCase):
                 victim.kill()
             else:
                 await victim.freeze()
-            await until(lambda: len(cluster.masters()) == 3, f"the replica's following {victim}", 10)
+            await eventually(lambda: len(cluster.masters()) == 3, f"the replica's following {victim}", 10)
             # Nobody replicates the new master until the old one is back as its replica, so nothing can be acknowledged.
             if how == "killed":
                 victim.spawn()
@@ -42,7 +42,7 @@ class ClusterTests(ServicesCase):
         self.assertLess(seconds, _ALL_ANSWERS_SECONDS, f"after {victim} was {how}")
         self.report(f"first good answer after {troubled.seconds_to_first:.2f} s, {_PROBES} of {_PROBES} after {seconds:.2f} s")
         # What only the old one knew is gone: that was not acknowledged.
-        await until(cluster.is_whole, f"the health of {cluster.name}")
+        await eventually(cluster.is_whole, f"the health of {cluster.name}")
         self.assertNotIn(victim, cluster.masters(), "nobody followed the master")
         await self.assert_judged_well(troubled.shop)
         await self.assert_clean_audit(troubled.deployment)

@@ -4,12 +4,13 @@ import asyncio
 import resource
 import time
 
-from case import ServerCase
-from http_client import Answer, Client
-from loopback_server import LoopbackServer
-from processes import ManagedProcess
-from server import free_port, until
-from services import SERVICES, gateway_files
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.loopback_server import LoopbackServer
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.running.processes import ManagedProcess
+from Tests.kontor_testing.running.services import SERVICES, gateway_files
 
 
 class FakeService(LoopbackServer):
@@ -70,7 +71,7 @@ class GatewayTests(ServerCase):
             nginx.assert_runs()
             return isinstance(await client.get("/"), Answer)
 
-        await until(answers, "an answer of the gateway")
+        await eventually(answers, "an answer of the gateway")
         return client
 
     def behave(self, service: str, *behaviours):
@@ -174,7 +175,7 @@ class GatewayTests(ServerCase):
         client = Client(self.port, connections=400)
         self.addCleanup(client.close)
         checkouts = [asyncio.create_task(client.post(f"/orders/checkout/{number}")) for number in range(400)]
-        await until(lambda: len(fake.lines()) >= 400 or any(task.done() for task in checkouts), "the arrival of all requests")
+        await eventually(lambda: len(fake.lines()) >= 400 or any(task.done() for task in checkouts), "the arrival of all requests")
         fake.released.set()
         self.assertEqual({answer.status for answer in await asyncio.gather(*checkouts)}, {200})
 
@@ -200,7 +201,7 @@ class GatewayTests(ServerCase):
             async def is_found():
                 return (await client.get("/stock/find/a")).status == 200
 
-            await until(is_found, "the gateway's finding the service", 2)
+            await eventually(is_found, "the gateway's finding the service", 2)
 
     async def test_the_gateways_own_errors_are_problems(self):
         client = await self.gateway(replicas=1)
@@ -253,4 +254,4 @@ class GatewayTests(ServerCase):
             async def is_ready():
                 return (await client.get("/health/ready")).status == 200
 
-            await until(is_ready, "readiness again", 3)
+            await eventually(is_ready, "readiness again", 3)

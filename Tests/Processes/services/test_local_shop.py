@@ -8,9 +8,11 @@ import socket
 import subprocess
 from pathlib import Path
 
-from case import ServerCase
-from http_client import Client
-from server import BINARY, REPOSITORY, free_port, until
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.http_client import Client
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import BINARY, REPOSITORY
 
 _SCRIPTS = REPOSITORY / "deploy" / "local"
 
@@ -68,7 +70,7 @@ class LocalShopTests(ServerCase):
         before = self.pids()
         for name in ("stock-1", "redis-payment", "gateway"):
             os.kill(before[name], signal.SIGKILL)
-        await until(
+        await eventually(
             lambda: not any(Path(f"/proc/{before[name]}/exe").exists() for name in ("stock-1", "redis-payment", "gateway")),
             "the end of what was killed")
         output = await self.run_script("up", "--replicas", 2)

@@ -4,10 +4,10 @@
 import asyncio
 import time
 
-from partition import OwnNetwork, cut_off
-from services import SERVICES
-from services_case import FAULTS, SETTLING_SECONDS, ServicesCase
-from troubled import Troubled
+from Tests.kontor_testing.faults.partition import OwnNetwork, cut_off
+from Tests.kontor_testing.faults.troubled import Troubled
+from Tests.kontor_testing.running.services import SERVICES
+from Tests.kontor_testing.services_case import FAULTS, SETTLING_SECONDS, ServicesCase
 
 # Shorter and longer than the deadline of a checkout.
 _SILENCE_SECONDS = (0.5, 7.0)

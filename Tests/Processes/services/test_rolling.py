@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections import Counter
 
-from batch import Batch
-from http_client import Answer, Client
-from services import Deployment
-from services_case import FAULTS, ServicesCase
+from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.remembering.batch import Batch
+from Tests.kontor_testing.running.services import Deployment
+from Tests.kontor_testing.services_case import FAULTS, ServicesCase
 
 _SECONDS = 20 if FAULTS == 1 else 60
 _KILL_EVERY_SECONDS = 2

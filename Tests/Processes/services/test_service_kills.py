@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-from processes import ManagedProcess
-from server import until
-from services_case import FAULTS, SETTLING_SECONDS, ServicesCase
-from troubled import Troubled
+from Tests.kontor_testing.faults.troubled import Troubled
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.running.processes import ManagedProcess
+from Tests.kontor_testing.services_case import FAULTS, SETTLING_SECONDS, ServicesCase
 
 # A service or the gateway: from its start to the first good answers of all kinds. A store first reads what it has.
 _FIRST_ANSWER_SECONDS = 2
@@ -111,7 +111,7 @@ class ServiceKillTests(ServicesCase):
                 order.assert_runs()
                 return (await client.get(f"/orders/find/{probes[0]}")).status == 200
 
-            await until(serves_orders, "order's serving again")
+            await eventually(serves_orders, "order's serving again")
 
             async def ask_again(probe: str):
                 nonlocal open_captures

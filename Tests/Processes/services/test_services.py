@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 
-import test_consistency
-from http_client import Client
-from server import run_kontor, until
-from services import SERVICES
-from services_case import ServicesCase
+from Tests.kontor_testing.http_client import Client
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.running.services import SERVICES
+from Tests.kontor_testing.services_case import ServicesCase
+from Tests.Processes.contract import test_consistency
 
 
 class ServicesConsistencyTests(ServicesCase, test_consistency.ConsistencyTests):
@@ -55,7 +56,7 @@ class ServicesTests(ServicesCase):
         stock.environment = {"KONTOR_SECRET": "another secret of good length"}
         stock.spawn()
         # Requests of its own it serves.
-        await until(lambda: self._status(client, f"/stock/find/{item}", 200), "the start of the service with another secret")
+        await eventually(lambda: self._status(client, f"/stock/find/{item}", 200), "the start of the service with another secret")
         self.assertEqual((await client.get("/health/ready")).status, 503)
         user = (await client.post("/payment/create_user")).json()["user_id"]
         order = (await client.post(f"/orders/create/{user}")).json()["order_id"]
@@ -140,7 +141,7 @@ class ServicesTests(ServicesCase):
                 self.assertNotEqual(answer.status, 404, f"{service} reads from an empty store")
                 return not service.is_running
 
-            await until(has_ended, f"the end of {service}, whose store is empty", 10)
+            await eventually(has_ended, f"the end of {service}, whose store is empty", 10)
             self.assertNotEqual(service.process.returncode, 0)
             await self._assert_does_not_start(service, "initialized")
             code, output = await run_kontor("init", *shop.store_arguments)
@@ -173,8 +174,8 @@ class ServicesTests(ServicesCase):
             self.assertNotEqual(answer.status, 404, f"{service} reads from a store of which a part is empty")
             return not service.is_running
 
-        await until(has_ended, f"the end of {service}, whose store has lost a part", 15)
-        await until(cluster.is_whole, "the cluster's health")
+        await eventually(has_ended, f"the end of {service}, whose store has lost a part", 15)
+        await eventually(cluster.is_whole, "the cluster's health")
         await self._assert_does_not_start(service, "lost")
         code, output = await run_kontor("init", *shop.store_arguments)
         self.assertEqual(code, 1, output)
@@ -187,7 +188,7 @@ class ServicesTests(ServicesCase):
         client, readers = shop.client(), [Client(replica.port) for replica in shop.replicas["payment"]]
         for replica in shop.replicas["payment"]:
             # The gateway is ready as soon as one of them is; here each is asked.
-            await until(replica.answers, f"the readiness of {replica}")
+            await eventually(replica.answers, f"the readiness of {replica}")
         user = (await client.post("/payment/create_user")).json()["user_id"]
         await client.post(f"/payment/add_funds/{user}/100000")
 
@@ -238,7 +239,7 @@ class ServicesTests(ServicesCase):
             answer = await client.post(write)
             self.assertEqual((answer.status, answer.problem), (504, "outcome-unknown"), f"{write}: {answer}")
             with contextlib.suppress(AssertionError):
-                await until(lambda: self._status(client, "/health/ready", 503), "the gateway's not being ready", 5)
+                await eventually(lambda: self._status(client, "/health/ready", 503), "the gateway's not being ready", 5)
             answer = await client.get("/health/ready")
             self.assertEqual((answer.status, answer.problem), (503, "not-ready"), str(answer))
             await service.start()

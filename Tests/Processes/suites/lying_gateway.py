@@ -3,8 +3,8 @@
 import json
 import math
 
-from http_client import Answer, Client
-from loopback_server import LoopbackServer
+from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.loopback_server import LoopbackServer
 
 _PAID = Answer(200, {"content-type": "application/json"}, b'{"status":"paid"}')
 _REFUSED = Answer(

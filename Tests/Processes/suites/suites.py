@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from server import REPOSITORY, run_program
-from virtual_environment import installed
+from Tests.kontor_testing.programs import REPOSITORY, run_program
+from Tests.kontor_testing.virtual_environment import installed
 
 _FOLDER = REPOSITORY / "test"
 # How often everybody wants what is scarce, and for how long the users of the stress test play; `make test-public` has more.

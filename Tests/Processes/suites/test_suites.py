@@ -1,8 +1,8 @@
 """The suites of `test/`, which anybody can run against any shop, find nothing in this one (`make test-public`: at length)."""
 
-import suites
-from case import ServerCase
-from services_case import ServicesCase
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.services_case import ServicesCase
+from Tests.Processes.suites import suites
 
 
 class EmbeddedTests(ServerCase):

@@ -1,8 +1,8 @@
 """The suites of `test/` can fail: each finds the lies of a gateway that it has to find, and an honest gateway goes unaccused."""
 
-import suites
-from case import ServerCase
-from lying_gateway import LIES, LyingGateway
+from Tests.kontor_testing.case import ServerCase
+from Tests.Processes.suites import suites
+from Tests.Processes.suites.lying_gateway import LIES, LyingGateway
 
 # Of the checkouts of one consistency run.
 _FEW = 3

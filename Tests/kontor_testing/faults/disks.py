@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from server import thread_files, thread_states, until
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.proc import thread_files, thread_states
+from Tests.kontor_testing.programs import run
 
 # linux/fs/ext4/ext4.h: EXT4_IOC_SHUTDOWN and its flags.
 _EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -39,7 +41,7 @@ async def injected(pid: int, fault: str, calls: str = SYNC_CALLS):
              "-o", log.name, "-p", str(pid)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            await until(lambda: _is_traced(pid, tracer), "strace's attaching to all threads")
+            await eventually(lambda: _is_traced(pid, tracer), "strace's attaching to all threads")
             yield
         finally:
             _end(tracer)
@@ -66,12 +68,6 @@ def is_held_in_sync(pid: int) -> bool:
     return "t" in thread_states(pid)
 
 
-def _run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, command))} failed (these tests need root): {done.stderr}")
-
-
 class SmallDisk:
     """A tmpfs of so many bytes, and ballast that fills it."""
 
@@ -79,7 +75,7 @@ class SmallDisk:
         self.path = path
         self._ballast = path / "ballast"
         path.mkdir()
-        _run("mount", "-t", "tmpfs", "-o", f"size={size}", "kontor-test", path)
+        run("mount", "-t", "tmpfs", "-o", f"size={size}", "kontor-test", path)
 
     def fill(self):
         """Leaves no free block. May be called again when others have freed some."""
@@ -91,7 +87,7 @@ class SmallDisk:
         self._ballast.unlink()
 
     def remove(self):
-        _run("umount", self.path)
+        run("umount", self.path)
 
 
 class FragileDisk:
@@ -104,11 +100,11 @@ class FragileDisk:
         self.path.mkdir()
         with open(self._image, "wb") as file:
             file.truncate(size)
-        _run("mkfs.ext4", "-q", self._image)
+        run("mkfs.ext4", "-q", self._image)
         self._mount()
 
     def _mount(self):
-        _run("mount", "-o", "loop", self._image, self.path)
+        run("mount", "-o", "loop", self._image, self.path)
 
     def cut_power(self, flag: int):
         """From now on nothing reaches the image; whatever was not synced is lost."""
@@ -120,10 +116,10 @@ class FragileDisk:
 
     def power_up(self):
         """What a boot does: forgets the cache, mounts, and replays the file system's log."""
-        _run("umount", self.path)
+        run("umount", self.path)
         self._mount()
 
     def remove(self):
         """Unmounts, if it is mounted."""
         if os.path.ismount(self.path):
-            _run("umount", self.path)
+            run("umount", self.path)

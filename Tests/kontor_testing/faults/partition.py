@@ -7,7 +7,8 @@ its sender has hung up meanwhile.
 import contextlib
 import ctypes
 import os
-import subprocess
+
+from Tests.kontor_testing.programs import run
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -24,7 +25,7 @@ class OwnNetwork:
     def __init__(self):
         self._before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         _check(_libc.unshare(_CLONE_NEWNET))
-        _run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "set", "lo", "up")
 
     def leave(self):
         """Back to where this thread was; the network goes with its last process."""
@@ -37,15 +38,9 @@ def cut_off(*ports: int):
     """While the block runs, nothing passes to these ports, and nothing comes from them."""
     rules = [rule for port in ports for rule in (("--dport", str(port)), ("--sport", str(port)))]
     for rule in rules:
-        _run("iptables", "-w", "-A", "INPUT", "-p", "tcp", *rule, "-j", "DROP")
+        run("iptables", "-w", "-A", "INPUT", "-p", "tcp", *rule, "-j", "DROP")
     try:
         yield
     finally:
         for rule in rules:
-            _run("iptables", "-w", "-D", "INPUT", "-p", "tcp", *rule, "-j", "DROP")
-
-
-def _run(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)} failed (these tests need root): {done.stderr}")
+            run("iptables", "-w", "-D", "INPUT", "-p", "tcp", *rule, "-j", "DROP")

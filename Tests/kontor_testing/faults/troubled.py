@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections import Counter
 
-from market import Market
-from services import Deployment
-from services_case import ServicesCase
-from shop import Shop
+from Tests.kontor_testing.remembering.market import Market
+from Tests.kontor_testing.remembering.shop import Shop
+from Tests.kontor_testing.running.services import Deployment
+from Tests.kontor_testing.services_case import ServicesCase
 
 # Of the load before a fault.
 _MOST_ANSWERS = 400
@@ -69,7 +69,7 @@ class Troubled:
             await self.case.assert_judged_well(self.shop, only_recent=True)
         except AssertionError as error:
             # Whether what was read, or what is stored, is wrong.
-            raise AssertionError(f"{error}\nkontor audit: {await self.deployment.audit()}") from None
+            raise AssertionError(f"{error}\nkontor audit: {await self.deployment.clean_audit()}") from None
         await self.case.assert_clean_audit(self.deployment)
         self.tally[what] += 1
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 
-from http_client import Answer, Client
-from shop import hundredths
+from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.remembering.shop import hundredths
 
 STOCK = 1_000
 CREDIT = 1_000_000

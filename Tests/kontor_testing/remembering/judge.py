@@ -9,9 +9,9 @@ To be asked while no load runs.
 import asyncio
 import time
 
-from history import Account, Fate, History, Order
-from http_client import Answer, Client
-from shop import hundredths
+from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.remembering.history import Account, Fate, History, Order
+from Tests.kontor_testing.remembering.shop import hundredths
 
 # P5: every started checkout reaches its end this soon after a restart.
 SETTLING_SECONDS = 5

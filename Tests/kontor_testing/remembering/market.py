@@ -7,9 +7,9 @@ tell which of them happened.
 
 import asyncio
 
-from http_client import Answer
-from server import until
-from shop import Shop
+from Tests.kontor_testing.http_client import Answer
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.remembering.shop import Shop
 
 _ABUNDANT = 1_000_000
 # Most checkouts that are sent at once just before a crash, so that some of them are half done.
@@ -59,7 +59,7 @@ class Market:
         """Starts the load and returns after some answers, in the midst of a burst of checkouts. The load goes on."""
         self.start()
         wanted = self.shop.history.answers + self._random.randint(1, most_answers)
-        await until(lambda: self.shop.history.answers >= wanted or self.shop.has_unknown, "the load's progress")
+        await eventually(lambda: self.shop.history.answers >= wanted or self.shop.has_unknown, "the load's progress")
         orders, self._prepared_orders = self._prepared_orders, []
         self._tasks += [asyncio.create_task(self.shop.checkout(order)) for order in orders]
         await asyncio.sleep(self._random.uniform(0, 0.03))

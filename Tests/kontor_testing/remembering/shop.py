@@ -3,8 +3,8 @@
 import time
 from decimal import Decimal
 
-from history import Account, Attempt, Counter, Fate, History, Order, Payment, Refusal
-from http_client import Answer, Client, Outcome, Unanswered
+from Tests.kontor_testing.http_client import Answer, Client, Outcome, Unanswered
+from Tests.kontor_testing.remembering.history import Account, Attempt, Counter, Fate, History, Order, Payment, Refusal
 
 # Refusals that may meet a correct request for things that exist.
 _EXPECTED_REFUSALS = (409, 424, 429)

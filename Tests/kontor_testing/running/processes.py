@@ -8,7 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from server import PATIENCE_SECONDS, REPOSITORY, thread_states, until
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.proc import cpu_seconds, session_members, thread_states
+from Tests.kontor_testing.programs import PATIENCE_SECONDS, REPOSITORY
 
 _living = set()
 
@@ -27,27 +29,36 @@ class ManagedProcess:
         self.log_path = Path(log_path)
         self.environment = {}
         self.process = None
+        # The moment of the last start, on the monotonic clock.
         self.started = None
         self.is_frozen = False
 
     def __str__(self):
         return self.name
 
+    # Starting
+
     def command(self) -> list:
         """The words to be run; a subclass says."""
         raise NotImplementedError
 
     def spawn(self):
-        """Starts it without waiting for it, at the head of a group of processes of its own."""
+        """Starts it without waiting for it."""
+        self._spawn(self.command())
+
+    def _spawn(self, words, environment: dict = None):
+        """Starts these words at the head of a session of their own, with these variables besides the usual ones."""
         assert not self.is_running, f"{self.name} runs"
         with open(self.log_path, "ab") as log:
             log.write(f"--- started at {time.strftime('%H:%M:%S')}\n".encode())
             log.flush()
             self.started = time.monotonic()
             self.process = subprocess.Popen(
-                [str(word) for word in self.command()], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, env={**os.environ, **self.environment})
+                [str(word) for word in words], cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, env={**os.environ, **self.environment, **(environment or {})})
         _living.add(self)
+
+    # What it is now
 
     @property
     def pid(self) -> int:
@@ -63,59 +74,55 @@ class ManagedProcess:
             raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log()}")
 
     def group(self) -> list:
-        """The process and its children that live."""
-        pids = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    state, _, _, session = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
-                    if int(session) == self.pid and state not in "ZX":
-                        pids.append(int(entry.name))
-        return pids
+        """The process and its children that live, by id."""
+        return session_members(self.pid)
 
     def cpu_seconds(self) -> float:
         """What the process and its children have used so far."""
-        ticks = 0
-        for pid in self.group():
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(*self.group())
+
+    def log(self) -> str:
+        """The last part of what it wrote."""
+        return self.log_path.read_text(errors="replace")[-8_000:] if self.log_path.exists() else ""
+
+    # Ending and pausing
 
     def kill(self):
-        """`kill -9` of all of it, and waits for the end."""
+        """`kill -9` of all of it, and waits for the end. Does nothing if it was never started."""
         if self.process is None:
             return
         for pid in self.group():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(PATIENCE_SECONDS)
+        self.wait()
         self.is_frozen = False
-        _living.discard(self)
 
     stop = kill
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    async def wait_for_exit(self) -> int:
-        await until(lambda: self.process.poll() is not None, f"the end of {self.name}")
+    def wait(self) -> int:
+        """Waits for the end of the process and returns its exit code."""
+        code = self.process.wait(PATIENCE_SECONDS)
         _living.discard(self)
-        return self.process.returncode
+        return code
+
+    async def wait_for_exit(self) -> int:
+        """The same, while other tasks go on."""
+        await eventually(lambda: self.process.poll() is not None, f"the end of {self.name}")
+        return self.wait()
 
     async def freeze(self):
-        """SIGSTOP, and waits until nothing of it moves."""
+        """SIGSTOP, and waits until no thread can do anything any more, except to end a system call that it is in."""
         pids = self.group()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         self.is_frozen = True
-        await until(lambda: all(set(thread_states(pid)) <= set("TD") for pid in pids), f"the stop of {self.name}")
+        await eventually(lambda: all(set(thread_states(pid)) <= set("TD") for pid in pids), f"the stop of {self.name}")
 
     def resume(self):
         """SIGCONT."""
         for pid in self.group():
             os.kill(pid, signal.SIGCONT)
         self.is_frozen = False
-
-    def log(self) -> str:
-        """Its last part."""
-        return self.log_path.read_text(errors="replace")[-6_000:] if self.log_path.exists() else ""

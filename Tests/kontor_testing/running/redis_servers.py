@@ -6,8 +6,9 @@ import shutil
 import socket
 from pathlib import Path
 
-from processes import ManagedProcess
-from server import free_port, until
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.running.processes import ManagedProcess
 
 NODE_TIMEOUT_MILLISECONDS = 1_000
 _SLOTS = 16_384
@@ -80,7 +81,7 @@ class RedisServer(ManagedProcess):
 
     async def start(self):
         self.spawn()
-        await until(self.answers, f"an answer of {self.name}")
+        await eventually(self.answers, f"an answer of {self.name}")
 
     def wipe(self):
         """Loses all its data. Not while it runs."""
@@ -112,7 +113,7 @@ class RedisCluster:
         await asyncio.gather(*(server.start() for server in self.servers))
         if is_new:
             await self._form()
-        await until(self.is_whole, f"the health of {self.name}")
+        await eventually(self.is_whole, f"the health of {self.name}")
 
     async def _form(self):
         ids = [server.ask("CLUSTER", "MYID") for server in self.servers]
@@ -128,7 +129,7 @@ class RedisCluster:
         def all_know_all():
             return all(set(ids) <= set(nodes_of(server)) for server in self.servers)
 
-        await until(all_know_all, f"the nodes of {self.name} knowing each other")
+        await eventually(all_know_all, f"the nodes of {self.name} knowing each other")
         for number, replica in enumerate(self.servers[self._masters :]):
             replica.ask("CLUSTER", "REPLICATE", ids[number])
 

@@ -3,19 +3,19 @@
 
 import asyncio
 import contextlib
-import re
 import secrets
-import sys
 import time
 from pathlib import Path
 
-from http_client import Answer, Client
-from processes import ManagedProcess
-from redis_servers import RedisCluster, RedisServer
-from server import BINARY, PATIENCE_SECONDS, REPOSITORY, free_port, run_kontor, until
-
-sys.path.insert(0, str(REPOSITORY / "deploy" / "local"))
-import gateway as gateway_files  # noqa: E402  what `make up` uses
+# The configuration that `make up` uses.
+from deploy.local import gateway as gateway_files
+from Tests.kontor_testing.audits import settled_audit
+from Tests.kontor_testing.http_client import Answer, Client, Reachable
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import BINARY, PATIENCE_SECONDS, run_kontor
+from Tests.kontor_testing.running.processes import ManagedProcess
+from Tests.kontor_testing.running.redis_servers import RedisCluster, RedisServer
 
 SERVICES = ("order", "payment", "stock")
 
@@ -52,7 +52,7 @@ class Service(ManagedProcess):
 
     async def start(self):
         self.spawn()
-        await until(self.answers, f"the readiness of {self.name}")
+        await eventually(self.answers, f"the readiness of {self.name}")
 
 
 class Gateway(ManagedProcess):
@@ -74,17 +74,15 @@ class Gateway(ManagedProcess):
 
     async def start(self):
         self.spawn()
-        await until(lambda: self._answers(), "an answer of the gateway")
+        await eventually(lambda: self._answers(), "an answer of the gateway")
 
     async def _answers(self) -> bool:
         self.assert_runs()
         return await _gets(self.port, "/") is not None
 
 
-class Deployment:
+class Deployment(Reachable):
     """All of it, in one directory."""
-
-    host = "127.0.0.1"
 
     def __init__(self, directory, replicas: int = 1, clusters=()):
         """Services that are named in `clusters` have a Redis Cluster of 3 masters with a replica each."""
@@ -153,7 +151,7 @@ class Deployment:
                 process.assert_runs()
             return await _says_ok(self.port, "/health/ready")
 
-        await until(is_ready, "the readiness of the gateway and all behind it", seconds)
+        await eventually(is_ready, "the readiness of the gateway and all behind it", seconds)
 
     def signal(self, *number):
         """SIGTERM to all services; the stores and the gateway stay."""
@@ -170,17 +168,9 @@ class Deployment:
 
     # Asking it
 
-    def client(self, connections: int = 64) -> Client:
-        return Client(self.port, connections, self.host)
-
-    async def audit(self) -> tuple:
+    async def clean_audit(self) -> tuple:
         """Adds up what is in the stores, when no checkout is open any more: whether all is well, and the words."""
-        deadline = time.monotonic() + 30
-        while True:
-            code, output = await run_kontor("audit", *self.store_arguments)
-            is_clean = code == 0 and "The books balance." in output and re.search(r"\b0 open checkouts", output)
-            if is_clean or time.monotonic() > deadline:
-                return bool(is_clean), output
+        return await settled_audit(lambda: run_kontor("audit", *self.store_arguments))
 
     def log(self) -> str:
         return "\n".join(f"--- {process.name}\n{process.log()}" for process in self.processes)
