@@ -19,16 +19,16 @@ class RedisError(Exception):
     """What Redis answered instead."""
 
 
-def ask(port: int, *words):
-    """One command over a connection of its own: a text, a number, a list, or None."""
+def ask(port: int, *words, is_binary: bool = False):
+    """One command over a connection of its own: a text (bytes, if `is_binary`), a number, a list, or None."""
     with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_SECONDS) as connection:
-        parts = [str(word).encode() for word in words]
+        parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
         connection.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
         with connection.makefile("rb") as stream:
-            return _reply(stream)
+            return _reply(stream, is_binary)
 
 
-def _reply(stream):
+def _reply(stream, is_binary: bool):
     line = stream.readline()
     if not line:
         raise ConnectionError("Redis hung up")
@@ -38,9 +38,12 @@ def _reply(stream):
     if kind == b":":
         return int(rest)
     if kind == b"$":
-        return None if rest == "-1" else stream.read(int(rest) + 2)[:-2].decode(errors="replace")
+        if rest == "-1":
+            return None
+        data = stream.read(int(rest) + 2)[:-2]
+        return data if is_binary else data.decode(errors="replace")
     if kind == b"*":
-        return [_reply(stream) for _ in range(int(rest))]
+        return [_reply(stream, is_binary) for _ in range(int(rest))]
     return rest
 
 
@@ -69,8 +72,8 @@ class RedisServer(ManagedProcess):
             words += [f"--{name}", value]
         return words
 
-    def ask(self, *words):
-        return ask(self.port, *words)
+    def ask(self, *words, is_binary: bool = False):
+        return ask(self.port, *words, is_binary=is_binary)
 
     def answers(self) -> bool:
         """Whether it serves, with its data loaded."""
