@@ -1,4 +1,5 @@
-"""What the tests of whole stacks of containers share: one stack for all tests of a class, and containers that are killed under load."""
+"""What the tests of whole stacks of containers share: one stack for all tests of a class, and
+containers that are killed under load."""
 
 import sys
 import time
@@ -37,7 +38,8 @@ class StackCase(ServerCase):
         return self.podman.inspect(container)["RestartCount"] == restarts + 1 and self.podman.is_healthy(container)
 
     async def kill_each(self, containers: list, seconds: float):
-        """One after the other, under load: killed, good answers again within so many seconds, the engine's restart, the judge, the audit."""
+        """Kills one after the other under load. Good answers come again within so many seconds, the engine restarts the
+        container, and judge and audit find nothing."""
         troubled = await Troubled.opened(self, self.stack)
         try:
             for container in containers:

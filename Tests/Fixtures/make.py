@@ -2,8 +2,8 @@
 
     KONTOR_BINARY=/where/kontor/is python3 -m Tests.Fixtures.make Tests/Fixtures/COMMIT
 
-Needs root, strace, redis-server, nginx and a C compiler. Ids and times differ from run to run, the story does not (story.py). Each store is left
-by `kill -9` in the midst of checkouts; that is tried until some of them are open.
+Needs root, strace, redis-server, nginx and a C compiler. Ids and times differ from run to run, the story (story.py) does not.
+Each store is left by `kill -9` in the midst of checkouts; that is tried until enough of them are open.
 """
 
 import argparse
@@ -75,13 +75,12 @@ async def make_embedded(scratch: Path, target: Path):
 
 async def _restart(server: Server):
     """Gracefully: all is folded into the table, and nothing is in memory afterwards."""
-    server.signal()
-    assert await server.wait_for_exit() == 0, server.log()
+    assert await server.terminate() == 0, server.log()
     await server.start()
 
 
 async def _interrupted(scratch: Path, directory: Path, orders: list) -> Path:
-    """A copy of the store, whose checkouts were killed while they waited for accounts that strace makes slow to read."""
+    """A copy of the store, killed while its checkouts waited for accounts that strace makes slow to read."""
     copy = scratch / "interrupted"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(directory, copy)
@@ -110,8 +109,7 @@ async def make_services(scratch: Path, target: Path):
             service.extra = list(_KEYS)
         await shop.start()
         await story.writes_under_keys(shop.client())
-        shop.signal()
-        assert await shop.wait_for_exit() == 0, shop.log()
+        assert await shop.terminate() == 0, shop.log()
         for service in shop.services:
             del service.environment["LD_PRELOAD"]
         await shop.start()
@@ -136,7 +134,7 @@ async def make_services(scratch: Path, target: Path):
 
 
 async def _kill_services(shop: Deployment, orders: list):
-    """When all are killed, some orders are decided and not captured, and some have their holds in stock and none in payment."""
+    """Kills them when some orders are decided and not captured, and some have their holds in stock alone."""
     client, [payment] = shop.client(), shop.replicas["payment"]
     checkouts = []
 

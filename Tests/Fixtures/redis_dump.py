@@ -6,7 +6,8 @@ from Tests.kontor_testing.running.redis_servers import RedisServer
 
 
 def dump(server: RedisServer) -> str:
-    """Each line is a JSON object: `key`, `text` or (of a sorted set) `members`, and `ttl`, the milliseconds that it has left.
+    """Each line is a JSON object: `key`, `text` or (of a sorted set) `members`, and `ttl`, the
+    milliseconds that it has left.
 
     Bytes are characters from 0 to 255.
     """

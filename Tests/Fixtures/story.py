@@ -1,6 +1,8 @@
-"""What happens in the shop of a fixture: every state that an account and an order can be in, and what its clients were told.
+"""What happens in the shop of a fixture: every state that an account and an order can be in, and what its clients
+were told.
 
-The same story is told to an embedded shop and to three services. What must be read from the fixture is collected on the way.
+The same story is told to an embedded shop and to three services. What must be read from the fixture is collected on the
+way.
 """
 
 from Tests.kontor_testing.http_client import Client
@@ -18,7 +20,7 @@ class Story:
 
     def __init__(self):
         self.client = None
-        # reads: what each path says. keyed: writes with their answers. open, paid: orders. interrupted: see `prepare`.
+        # What each path says, the writes under keys with their answers, orders; `prepare` adds what was interrupted.
         self.facts = {"reads": {}, "keyed": [], "open": [], "paid": []}
         self._read = []
 
@@ -83,7 +85,8 @@ class Story:
         self.facts["paid"].append(order)
 
     async def states(self, client: Client):
-        """Orders that are open, empty, paid, removed, refused, and paid after a refusal; direct payments; a batch over paid orders."""
+        """Orders that are open, empty, paid, removed, refused, paid after a refusal; direct payments; a batch over paid
+        orders."""
         self.client = client
         plenty, scarce = await self._item("7.25", 100), await self._item(1, 2)
         user, poor = await self._user(1_000), await self._user("0.50")

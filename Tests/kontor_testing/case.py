@@ -68,10 +68,11 @@ class ServerCase(unittest.IsolatedAsyncioTestCase):
         found = await judge(shop.history, shop.client, only_recent)
         self.assertEqual(found, [], "\n".join(found[:20]))
 
-    def require(self, tool: str):
+    def require(self, *tools: str):
         """Fails, rather than skips: a promise that was not tested is not kept."""
-        if shutil.which(tool) is None:
-            self.fail(f"this test needs {tool}, which is not installed")
+        for tool in tools:
+            if shutil.which(tool) is None:
+                self.fail(f"this test needs {tool}, which is not installed")
 
     async def sold_something(self, client) -> dict:
         """The ids of an item, a user and a paid order."""

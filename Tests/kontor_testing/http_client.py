@@ -165,6 +165,17 @@ class Client:
         self._idle = []
 
 
+async def get_once(port: int, path: str, host: str = "127.0.0.1", seconds: float = PATIENCE_SECONDS) -> Outcome:
+    """One read over a connection of its own; unanswered if it takes longer."""
+    client = Client(port, connections=1, host=host)
+    try:
+        return await asyncio.wait_for(client.get(path), seconds)
+    except TimeoutError:
+        return Unanswered(True, f"no answer within {seconds} s")
+    finally:
+        client.close()
+
+
 class Reachable:
     """Anything that serves the shop on a port of this machine: one server, or a whole deployment."""
 

@@ -18,8 +18,7 @@ class ServicesCase(ServerCase):
     """A test with deployments of its own. When it fails, the logs are shown, and kept in a directory that it names."""
 
     def new_deployment(self, **options) -> Deployment:
-        for tool in ("redis-server", "nginx"):
-            self.require(tool)
+        self.require("redis-server", "nginx")
         deployment = Deployment(self.scratch(f"shop-{len(self._servers)}"), **options)
         self._servers.append(_Kept(deployment))
         self.addCleanup(deployment.stop)

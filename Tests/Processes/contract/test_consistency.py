@@ -77,8 +77,7 @@ class ConsistencyTests(ServerCase):
             pairs = [random.sample(items, 2) for _ in range(600)]
             orders = await self.orders_of([user] * 600, pairs)
             if run % 2 == 1:
-                self.server.signal()
-                self.assertEqual(await self.server.wait_for_exit(), 0)
+                self.assertEqual(await self.server.terminate(), 0)
                 await self.server.start()
             answers = await asyncio.gather(*(self.client.post(f"/orders/checkout/{order}") for order in orders))
             paid = [place for place, answer in enumerate(answers) if answer.status == 200]

@@ -38,8 +38,7 @@ class StartTests(ServerCase):
         await self.server.start()
         shop = Shop(self.server.client())
         item, user = await shop.create_item(100, 100), await shop.create_user(10_000)
-        self.server.signal()
-        await self.server.wait_for_exit()
+        await self.server.terminate()
         await self.server.start()
         for _ in range(5):
             await shop.checkout(await shop.order_of(user, {item: 1}))
@@ -131,8 +130,7 @@ class BackgroundTests(ServerCase):
             await self._initialize()
             count = self.random.randint(1, most)
             async with injected(self.server.pid, f"signal=KILL:when={count}", calls=call):
-                self.server.signal()
-                crashes[call, count] = await self.server.wait_for_exit()
+                crashes[call, count] = await self.server.terminate()
             await self.server.start()
             await self._assert_all_is_there()
         self.report(f"exit codes by call and count: {crashes}")

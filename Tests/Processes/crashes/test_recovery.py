@@ -68,8 +68,7 @@ class RecoveryTests(ServerCase):
         orders = await asyncio.gather(*(
             self.shop.order_of(self.random.choice(users), {item: 1 for item in self.random.sample(items, 3)})
             for _ in range(_ORDERS)))
-        self.server.signal()
-        self.assertEqual(await self.server.wait_for_exit(), 0)
+        self.assertEqual(await self.server.terminate(), 0)
         await self.server.start()
         return orders
 

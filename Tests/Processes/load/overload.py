@@ -1,7 +1,7 @@
 """Three times more checkouts than the shop can do: what is done, what is refused, and what is left behind.
 
     python3 -m Tests.Processes.load.overload             # 30 s at 3 times the peak, server and generator on a processor each
-    python3 -m Tests.Processes.load.overload --basket 2  # orders of two items: their refusals cost too much of a checkout, see docs/performance.md
+    python3 -m Tests.Processes.load.overload --basket 2  # orders of two items: see docs/performance.md
     python3 -m Tests.Processes.load.overload --shared    # both on the same processors: the peak pays for its generator too
 
 `test_overload.py` runs the same for a few seconds, with loose bounds.

@@ -71,8 +71,7 @@ class BackupTests(BackupCase):
         market.stop()
         await market.wait()
         await self.assert_clean_audit(server)
-        server.signal()
-        self.assertEqual(await server.wait_for_exit(), 0)
+        self.assertEqual(await server.terminate(), 0)
         for file, directory, paid in copies:
             self.assertGreater(len(paid), 10)
             await self.assert_done("restore", "--from", file, "--data", directory)
@@ -230,8 +229,7 @@ class DoctorTests(BackupCase):
         said = await self.assert_leaves_no_trace(server.directory, *self.looks())
         self.assertIn("4 bytes", said)
         await server.start()
-        server.signal()
-        self.assertEqual(await server.wait_for_exit(), 0)
+        self.assertEqual(await server.terminate(), 0)
         self.assertFalse(list(server.directory.glob("table.sqlite-*")))
         await self.assert_leaves_no_trace(server.directory, *self.looks())
 
@@ -249,8 +247,7 @@ class DoctorTests(BackupCase):
         self.assertIn(f"damage in {segment}", said)
         segment.write_bytes(good)
         await server.start()
-        server.signal()
-        self.assertEqual(await server.wait_for_exit(), 0)
+        self.assertEqual(await server.terminate(), 0)
         table = server.directory / "table.sqlite"
         content = bytearray(table.read_bytes())
         content[200:] = bytes(len(content) - 200)

@@ -1,5 +1,5 @@
-"""Stores as earlier commits wrote them (Tests/Fixtures) are opened by this one: nothing is lost, keys replay, checkouts that were under way
-come to their end, and the shop sells."""
+"""Stores as earlier commits wrote them (Tests/Fixtures) are opened by this one: nothing is lost, keys replay, checkouts that
+were under way come to their end, and the shop sells."""
 
 import gzip
 import json

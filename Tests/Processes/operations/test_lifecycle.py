@@ -47,8 +47,7 @@ class SignalTests(ServerCase):
         await market.open()
         for _ in range(5):
             await market.run_to_any_moment(most_answers=1_000)
-            server.signal()
-            self.assertEqual(await server.wait_for_exit(), 0)
+            self.assertEqual(await server.terminate(), 0)
             await market.wait()
             await server.start()
             await self.assert_judged_well(shop, only_recent=True)
@@ -69,8 +68,7 @@ class SettingTests(ServerCase):
     async def test_a_flag_goes_before_its_environment_variable(self):
         server = self.new_server()
         server.spawn_with(
-            ["--port", server.port, "--internal-port", server.internal_port, "--data", server.directory],
-            {"KONTOR_PORT": str(free_port()), "KONTOR_DATA": str(self.scratch("elsewhere"))})
+            [*server.listening, "--data", server.directory], {"KONTOR_PORT": str(free_port()), "KONTOR_DATA": str(self.scratch("elsewhere"))})
         await server.wait_until_ready()
         self.assertFalse(self.scratch("elsewhere").exists())
 
@@ -191,8 +189,7 @@ class AuditTests(ServerCase):
         sold, kept = await shop.create_item(100, 10), await shop.create_item(100, 10)
         order = await shop.order_of(await shop.create_user(1_000), {sold: 1})
         self.assertEqual((await shop.checkout(order)).status, 200)
-        server.signal()
-        self.assertEqual(await server.wait_for_exit(), 0)
+        self.assertEqual(await server.terminate(), 0)
         with contextlib.closing(sqlite3.connect(server.directory / "table.sqlite")) as table, table:
             rows = [
                 table.execute("SELECT key, value FROM record WHERE instr(key, ?)", (item.encode(),)).fetchone()

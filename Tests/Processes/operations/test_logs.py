@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import signal
 
 from Tests.kontor_testing.case import ServerCase
 from Tests.kontor_testing.faults.disks import SmallDisk, injected
@@ -20,9 +19,7 @@ class LogCase(ServerCase):
     async def started(self, *arguments, directory=None):
         """A server that logs JSON unless told otherwise."""
         server = self.new_server(directory)
-        server.spawn_with(
-            ["--host", server.host, "--port", server.port, "--internal-port", server.internal_port,
-             "--data", server.directory, *(arguments or ("--log-format", "json"))])
+        server.spawn(arguments=arguments or ("--log-format", "json"))
         await server.wait_until_ready()
         return server
 
@@ -49,8 +46,7 @@ class LogTests(LogCase):
         """Start, recovery, ready, a batch_init, shutdown; a directory with odd characters does not break a line."""
         server = await self.started(directory=self.scratch('da"t\\a\n é'))
         await Batch(Shop(server.client()).client, items=300, users=200, orders=100).initialize()
-        server.signal(signal.SIGTERM)
-        self.assertEqual(await server.wait_for_exit(), 0)
+        self.assertEqual(await server.terminate(), 0)
         events = self.events(server)
         self.assertEqual([event["message"] for event in events], [
             "The store is open", "Recovered", "Ready: requests are served", "A batch_init ended", "A batch_init ended",
@@ -86,9 +82,7 @@ class LogTests(LogCase):
         item, user = await shop.create_item(100, 100), await shop.create_user(1_000_000)
         self.assertEqual((await shop.checkout(await shop.order_of(user, {item: 1}))).status, 200)
         server.kill()
-        server.spawn_with(
-            ["--port", server.port, "--internal-port", server.internal_port, "--data", server.directory],
-            {"KONTOR_LOG_FORMAT": "json"})
+        server.spawn_with([*server.listening, "--data", server.directory], {"KONTOR_LOG_FORMAT": "json"})
         await server.wait_until_ready()
         last = self.events(server)[-3:]
         self.assertEqual([event["message"] for event in last], ["The store is open", "Recovered", "Ready: requests are served"])
@@ -115,9 +109,7 @@ class LogTests(LogCase):
         server.kill()
         (server.directory / "journal" / "spare").unlink()
         disk.fill()
-        server.spawn_with(
-            ["--port", server.port, "--internal-port", server.internal_port, "--data", server.directory,
-             "--log-format", "json"])
+        server.spawn(arguments=("--log-format", "json"))
         await server.wait_until_ready()
         client = server.client()
         outcomes = await asyncio.gather(*(client.post("/payment/create_user") for _ in range(500)))
@@ -143,8 +135,7 @@ class LostLogTests(LogCase):
         answer = await server.client().request("POST", "/stock/batch_init/10/5/1")
         self.assertIsInstance(answer, Answer)
         self.assertEqual(answer.status, 200)
-        server.signal(signal.SIGTERM)
-        self.assertEqual(await server.wait_for_exit(), 0)
+        self.assertEqual(await server.terminate(), 0)
 
 
 class SettingTests(LogCase):

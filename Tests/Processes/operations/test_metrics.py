@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from Tests.kontor_testing.case import ServerCase
-from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.http_client import get_once
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.programs import REPOSITORY, run
 from Tests.kontor_testing.remembering.shop import Shop
@@ -15,16 +15,7 @@ _PRICE = 125
 _RULE_TESTS = Path(__file__).with_name("alerts_test.yml")
 
 
-class MetricsCase(ServerCase):
-    async def scrape(self, server) -> Answer:
-        client = Client(server.internal_port, connections=1)
-        try:
-            return await client.get("/metrics")
-        finally:
-            client.close()
-
-
-class PrometheusTests(MetricsCase):
+class PrometheusTests(ServerCase):
     async def asyncSetUp(self):
         await super().asyncSetUp()
         self.require("prometheus")
@@ -106,14 +97,14 @@ class PrometheusTests(MetricsCase):
         self.assertEqual(set(prometheus.query("kontor_conservation_error").values()), {0.0})
 
 
-class PageTests(MetricsCase):
+class PageTests(ServerCase):
     async def test_the_page_is_well_made_and_not_public(self):
         self.require("promtool")
         server = await self.started_server()
         shop = Shop(server.client())
         item = await shop.create_item(100, 10)
         await shop.checkout(await shop.order_of(await shop.create_user(1_000), {item: 1}))
-        page = await self.scrape(server)
+        page = await get_once(server.internal_port, "/metrics")
         self.assertEqual(page.status, 200)
         self.assertEqual(page.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
         code, output = run("promtool", "check", "metrics", text=page.body.decode(), check=False)
@@ -123,7 +114,7 @@ class PageTests(MetricsCase):
 
     async def test_every_metric_is_described_to_operators_and_has_a_help(self):
         server = await self.started_server()
-        page = (await self.scrape(server)).body.decode()
+        page = (await get_once(server.internal_port, "/metrics")).body.decode()
         names = set(re.findall(r"^# TYPE (\w+)", page, re.MULTILINE))
         self.assertGreater(len(names), 40)
         self.assertNotIn("No description.", page)
@@ -143,7 +134,7 @@ class PageTests(MetricsCase):
         async def scrape_on():
             count = 0
             while not is_done:
-                self.assertEqual((await self.scrape(server)).status, 200)
+                self.assertEqual((await get_once(server.internal_port, "/metrics")).status, 200)
                 count += 1
             return count
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from Tests.kontor_testing.case import ServerCase
-from Tests.kontor_testing.http_client import Client
+from Tests.kontor_testing.http_client import Client, get_once
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.ports import free_port
 from Tests.kontor_testing.programs import BINARY, REPOSITORY
@@ -20,8 +20,7 @@ _SCRIPTS = REPOSITORY / "deploy" / "local"
 class LocalShopTests(ServerCase):
     async def asyncSetUp(self):
         await super().asyncSetUp()
-        for tool in ("redis-server", "nginx"):
-            self.require(tool)
+        self.require("redis-server", "nginx")
         self.directory = self.scratch("shop")
         self.port = free_port()
         # So many in a row that are free: below those that free_port gives.
@@ -45,9 +44,7 @@ class LocalShopTests(ServerCase):
         return {path.stem: json.loads(path.read_text())["pid"] for path in (self.directory / "run").glob("*.json")}
 
     async def assert_paid(self, order: str):
-        client = Client(self.port, connections=1)
-        answer = await client.get(f"/orders/find/{order}")
-        client.close()
+        answer = await get_once(self.port, f"/orders/find/{order}")
         self.assertTrue(answer.status == 200 and answer.json()["paid"], str(answer))
 
     async def test_up_starts_a_shop_that_sells_and_down_keeps_what_it_sold(self):

@@ -16,8 +16,7 @@ _SILENCE_SECONDS = (0.5, 7.0)
 class PartitionTests(ServicesCase):
     async def asyncSetUp(self):
         await super().asyncSetUp()
-        for tool in ("ip", "iptables"):
-            self.require(tool)
+        self.require("ip", "iptables")
         self.addCleanup(OwnNetwork().leave)
 
     async def _silence(self, troubled: Troubled, name: str, *ports: int):

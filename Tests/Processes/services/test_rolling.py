@@ -93,8 +93,7 @@ class RollingTests(ServicesCase):
         """SIGTERM, and the next one once it is ready, twice over."""
         async def restarts(shop: Deployment):
             for service in shop.services * 2:
-                service.signal()
-                self.assertEqual(await service.wait_for_exit(), 0, service.log())
+                self.assertEqual(await service.terminate(), 0, service.log())
                 await service.start()
 
         buyers, _ = await self._under_load(restarts)

@@ -113,6 +113,11 @@ class ManagedProcess:
         await eventually(lambda: self.process.poll() is not None, f"the end of {self.name}")
         return self.wait()
 
+    async def terminate(self) -> int:
+        """SIGTERM; returns the exit code when it has ended."""
+        self.signal()
+        return await self.wait_for_exit()
+
     async def freeze(self):
         """SIGSTOP, and waits until no thread can do anything any more, except to end a system call that it is in."""
         pids = self.group()

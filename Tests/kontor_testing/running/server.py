@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from Tests.kontor_testing.http_client import Answer, Client, Reachable
+from Tests.kontor_testing.http_client import Answer, Reachable, get_once
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.ports import free_port
 from Tests.kontor_testing.programs import BINARY, run_kontor
@@ -43,18 +43,13 @@ class Server(ManagedProcess, Reachable):
 
     async def wait_until_ready(self):
         """Waits for the first good answer to a read, and remembers how long it took since the start of the process."""
-        client = self.client(connections=1)
-
         async def is_ready():
             self.assert_runs()
-            return (await client.get("/health/ready")).status == 200
+            return (await get_once(self.port, "/health/ready", self.host)).status == 200
 
-        try:
-            await eventually(is_ready, "the server's being ready")
-            read = await client.get("/stock/find/no-such-item")
-            self.seconds_to_first_answer = time.monotonic() - self.started
-        finally:
-            client.close()
+        await eventually(is_ready, "the server's being ready")
+        read = await get_once(self.port, "/stock/find/no-such-item", self.host)
+        self.seconds_to_first_answer = time.monotonic() - self.started
         if read.status not in (200, 404):
             raise AssertionError(f"the server is ready and answers a read with {read}")
 
@@ -62,11 +57,7 @@ class Server(ManagedProcess, Reachable):
 
     async def audit(self) -> dict:
         """What the running server says about its own books."""
-        client = Client(self.internal_port, connections=1)
-        try:
-            answer = await client.get("/audit")
-        finally:
-            client.close()
+        answer = await get_once(self.internal_port, "/audit")
         if not isinstance(answer, Answer):
             raise AssertionError(f"GET /audit on the internal port: {answer}")
         return json.loads(answer.body)

@@ -10,7 +10,7 @@ from pathlib import Path
 # The configuration that `make up` uses.
 from deploy.local import gateway as gateway_files
 from Tests.kontor_testing.audits import settled_audit
-from Tests.kontor_testing.http_client import Answer, Client, Reachable
+from Tests.kontor_testing.http_client import Answer, Outcome, Reachable, get_once
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.ports import free_port
 from Tests.kontor_testing.programs import BINARY, PATIENCE_SECONDS, run_kontor
@@ -18,6 +18,8 @@ from Tests.kontor_testing.running.processes import ManagedProcess
 from Tests.kontor_testing.running.redis_servers import RedisCluster, RedisServer
 
 SERVICES = ("order", "payment", "stock")
+# Whoever waits for readiness asks again after so long.
+_ANSWER_SECONDS = 2
 
 
 class Service(ManagedProcess):
@@ -78,7 +80,7 @@ class Gateway(ManagedProcess):
 
     async def _answers(self) -> bool:
         self.assert_runs()
-        return await _gets(self.port, "/") is not None
+        return isinstance(await _answer(self.port, "/"), Answer)
 
 
 class Deployment(Reachable):
@@ -153,14 +155,9 @@ class Deployment(Reachable):
 
         await eventually(is_ready, "the readiness of the gateway and all behind it", seconds)
 
-    def signal(self, *number):
-        """SIGTERM to all services; the stores and the gateway stay."""
-        for service in self.services:
-            service.signal(*number)
-
-    async def wait_for_exit(self) -> int:
-        """0 if all services ended with 0."""
-        return max([abs(await service.wait_for_exit()) for service in self.services])
+    async def terminate(self) -> int:
+        """SIGTERM to all services, and waits for their ends; the stores and the gateway stay. 0 if all ended with 0."""
+        return max(map(abs, await asyncio.gather(*(service.terminate() for service in self.services))))
 
     def stop(self):
         for process in self.processes:
@@ -183,17 +180,9 @@ class Deployment(Reachable):
                 (directory / f"{process.name}.log").write_bytes(process.log_path.read_bytes())
 
 
-async def _gets(port: int, path: str):
-    client = Client(port, connections=1)
-    try:
-        answer = await asyncio.wait_for(client.get(path), 2)
-    except (asyncio.TimeoutError, TimeoutError):
-        return None
-    finally:
-        client.close()
-    return answer if isinstance(answer, Answer) else None
+async def _answer(port: int, path: str) -> Outcome:
+    return await get_once(port, path, seconds=_ANSWER_SECONDS)
 
 
 async def _says_ok(port: int, path: str) -> bool:
-    answer = await _gets(port, path)
-    return answer is not None and answer.status == 200
+    return (await _answer(port, path)).status == 200
