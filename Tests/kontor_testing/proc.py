@@ -39,6 +39,15 @@ def resident_bytes(pid: int) -> int:
     raise AssertionError("the process has no RssAnon")
 
 
+def unread_connections(port: int) -> int:
+    """How many connections to this port have bytes that its process has not read yet."""
+    # The local address, the state (01: established), and the bytes to be sent and to be read, in hexadecimal.
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        int(local.split(":")[1], 16) == port and state == "01" and int(queues.split(":")[1], 16) > 0
+        for _, local, _, state, queues, *_ in lines)
+
+
 def thread_files(pid: int, name: str) -> list:
     """This file of each thread that lives."""
     texts = []

@@ -7,11 +7,13 @@ from pathlib import Path
 from Tests.kontor_testing.case import ServerCase
 from Tests.kontor_testing.http_client import get_once
 from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.proc import unread_connections
 from Tests.kontor_testing.programs import REPOSITORY, run
 from Tests.kontor_testing.remembering.shop import Shop
 from Tests.Processes.operations.prometheus import ALERTS, Prometheus
 
 _PRICE = 125
+_CONNECTIONS = 64
 _RULE_TESTS = Path(__file__).with_name("alerts_test.yml")
 
 
@@ -20,7 +22,7 @@ class PrometheusTests(ServerCase):
         await super().asyncSetUp()
         self.require("prometheus")
         self.server = await self.started_server()
-        self.shop = Shop(self.server.client())
+        self.shop = Shop(self.server.client(_CONNECTIONS))
         self.prometheus = Prometheus(self.scratch("prometheus"), self.server)
         self.addCleanup(self.prometheus.stop)
         await self.prometheus.start()
@@ -34,7 +36,12 @@ class PrometheusTests(ServerCase):
         orders += [await shop.order_of(poor, {plenty: 3}) for _ in range(5)]
         orders += [await shop.order_of(rich, {scarce: 1}) for _ in range(40)]
         empty = [await shop.order_of(rich, {}) for _ in range(3)]
-        outcomes = await asyncio.gather(*(shop.checkout(order) for order in orders))
+        # The server finds all that its connections can bring at once, so that checkouts contend however busy the machine is.
+        await self.server.freeze()
+        checkouts = [asyncio.create_task(shop.checkout(order)) for order in orders]
+        await eventually(lambda: unread_connections(self.server.port) == _CONNECTIONS, "requests on all connections")
+        self.server.resume()
+        outcomes = await asyncio.gather(*checkouts)
         statuses = [outcome.status for outcome in outcomes]
         self.assertEqual((statuses.count(200), statuses.count(409)), (47, 38), statuses)
         for order in empty:
