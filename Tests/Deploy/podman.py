@@ -8,13 +8,12 @@ import atexit
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import zlib
 from pathlib import Path
 
-from Tests.kontor_testing.programs import BINARY, REPOSITORY, run
+from Tests.kontor_testing.programs import BINARY, REPOSITORY, end_well, run
 
 HERE = Path(__file__).resolve().parent
 CACHE = REPOSITORY / ".build" / "deploy"
@@ -46,13 +45,8 @@ graphroot = "{cache}/storage"
 runroot = "{run}/root"
 """
 
-
-def _interrupt(*_):
-    raise KeyboardInterrupt("told to end")
-
-
-# `timeout` says so: then, too, nothing stays behind.
-signal.signal(signal.SIGTERM, _interrupt)
+# Containers do not end with this process.
+end_well()
 
 
 class Podman:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,14 @@ BINARY = str(REPOSITORY / os.environ.get("KONTOR_BINARY", ".build/release/kontor
 
 # How long a start, an end, or a command of the binary may take before a test gives up on it.
 PATIENCE_SECONDS = 60
+
+
+def end_well():
+    """Makes SIGTERM, which `timeout` sends, an interrupt: whoever started something is told, and nothing stays behind."""
+    def interrupt(*_):
+        raise KeyboardInterrupt("told to end")
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 class Failed(AssertionError):

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.proc import cpu_seconds, session_members, thread_states
-from Tests.kontor_testing.programs import PATIENCE_SECONDS, REPOSITORY
+from Tests.kontor_testing.programs import PATIENCE_SECONDS, REPOSITORY, end_well
 
 _living = set()
+# They have sessions of their own, and do not end with this process.
+end_well()
 
 
 @atexit.register
