@@ -3,6 +3,8 @@
 	bench bench-docs bench-guard bench-services lint format clean
 
 BINARY := .build/release/kontor
+# The tests in Python are modules below the repository (Tests/kontor_testing says why), and take the binary from here.
+export KONTOR_BINARY := $(CURDIR)/$(BINARY)
 # One file to copy, and a sixth faster: no calls through the linker's table, and no exclusivity checks, which the tests run with.
 RELEASE := -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked -Xlinker -ljemalloc
 
@@ -70,29 +72,28 @@ mutants:
 
 test-processes: build
 	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus redis-server nginx iproute2 iptables
-	cd Tests/Processes && KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest discover -v
+	python3 -m unittest discover -v -t . -s Tests/Processes
 
 test-faults: build
 	@scripts/need python3 redis-server nginx iproute2 iptables
-	cd Tests/Processes && KONTOR_FAULTS=10 KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 -m unittest -v \
-		test_service_kills test_cluster test_partitions
+	KONTOR_FAULTS=10 python3 -m unittest -v $(addprefix Tests.Processes.services.,test_service_kills test_cluster test_partitions)
 
 # Freshly started shops: embedded, and three services over Redis behind the gateway. First, that the suites can fail.
 test-public: build
 	@scripts/need python3 python3-venv redis-server nginx
-	cd Tests/Processes && KONTOR_CONSISTENCY_RUNS=20 KONTOR_STRESS_SECONDS=20 KONTOR_BINARY=$(CURDIR)/$(BINARY) \
-		python3 -m unittest -v test_suites_judge test_suites
+	KONTOR_CONSISTENCY_RUNS=20 KONTOR_STRESS_SECONDS=20 \
+		python3 -m unittest -v $(addprefix Tests.Processes.suites.,test_suites_judge test_suites)
 
 # Where the table, the pictures and the text of docs/performance.md go.
 RESULTS ?= .build/bench
 
 bench: build
 	@scripts/need python3 redis-server nginx postgresql
-	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Bench/compare.py --to $(RESULTS)
+	python3 -m Tests.Bench.compare --to $(RESULTS)
 
 # What the last `make bench` measured.
 bench-docs:
-	python3 Tests/Bench/compare.py --to $(RESULTS) --docs
+	python3 -m Tests.Bench.compare --to $(RESULTS) --docs
 
 bench-guard:
 	@scripts/need libsqlite3-dev libjemalloc-dev python3 valgrind binutils
@@ -104,19 +105,19 @@ test-deploy: build
 	@scripts/need python3 python3-venv binutils podman runc netavark aardvark-dns catatonit iptables debootstrap shellcheck
 	@command -v kubectl >/dev/null || { echo "kubectl is needed, for kubectl kustomize"; exit 1; }
 	Tests/Deploy/environment
-	cd Tests/Deploy && KONTOR_BINARY=$(CURDIR)/$(BINARY) timeout -k 60 1200 $(CURDIR)/.build/deploy/venv/bin/python -m unittest discover -v
+	timeout -k 60 1200 .build/deploy/venv/bin/python -m unittest discover -v -t . -s Tests/Deploy
 
 bench-services: build
 	@scripts/need python3 redis-server nginx wrk
-	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Processes/services_bench.py
+	python3 -m Tests.Processes.load.services_bench
 
 overload: build
 	@scripts/need python3 util-linux
-	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Processes/overload.py
+	python3 -m Tests.Processes.load.overload
 
 soak: build
 	@scripts/need python3 util-linux
-	KONTOR_BINARY=$(CURDIR)/$(BINARY) python3 Tests/Processes/soak.py
+	python3 -m Tests.Processes.load.soak
 
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift

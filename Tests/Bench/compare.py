@@ -1,8 +1,8 @@
 """Kontor beside what else one could take, on one machine in one run, as ratios.
 
-    python3 compare.py --to DIRECTORY            # everything, about 5 minutes; a table, and pictures and text in DIRECTORY
-    python3 compare.py --to DIRECTORY --only postgres nginx --seconds 2
-    python3 compare.py --to DIRECTORY --docs     # no runs: what DIRECTORY has goes into docs/performance.md and docs/bench
+    python3 -m Tests.Bench.compare --to DIRECTORY            # everything, about 5 minutes; a table, and pictures and text in DIRECTORY
+    python3 -m Tests.Bench.compare --to DIRECTORY --only postgres nginx --seconds 2
+    python3 -m Tests.Bench.compare --to DIRECTORY --docs     # no runs: what DIRECTORY has goes into docs/performance.md and docs/bench
 
 Timings of one machine say little about another one, and little about the same one an hour later. Ratios of one run do. A contender
 whose books do not balance fails all of it.
@@ -19,11 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import page
-from others import constant, script
-from postgres import postgres
-from runs import REPOSITORY, Figure, Meter
-from shops import embedded, services
+from Tests.Bench import page
+from Tests.Bench.others import constant, script
+from Tests.Bench.postgres import postgres
+from Tests.Bench.runs import Figure, Meter
+from Tests.Bench.shops import embedded, services
+from Tests.kontor_testing.programs import REPOSITORY
 
 _LONGEST_SECONDS = 480
 # Up to here a machine is at rest.

@@ -5,10 +5,13 @@ import re
 import subprocess
 from pathlib import Path
 
-from processes import ManagedProcess
-from redis_servers import RedisServer
-from runs import REPOSITORY, Figure, Meter, cpu_seconds, figure, kontor_bench
-from server import free_port, until
+from Tests.Bench.runs import Figure, Meter, figure, kontor_bench
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.proc import cpu_seconds
+from Tests.kontor_testing.programs import REPOSITORY
+from Tests.kontor_testing.running.processes import ManagedProcess
+from Tests.kontor_testing.running.redis_servers import RedisServer
 
 _CONFIGURATION = """
 worker_processes 1;
@@ -57,7 +60,7 @@ async def constant(directory: Path, seconds: float, show) -> list:
             writer.close()
             return True
 
-        await until(accepts, "nginx listening")
+        await eventually(accepts, "nginx listening")
         report, meter = await kontor_bench(
             "find", server.port, "--no-initialize", "--no-audit", "--warm-up", 1, "--duration", seconds,
             users={"nginx": lambda: cpu_seconds(*server.group())})

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from pictures import Bar, bars
-from runs import Figure
+from Tests.Bench.pictures import Bar, bars
 
 
 class Row(NamedTuple):

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from runs import Figure, Meter, best
+from Tests.Bench.runs import Figure, Meter, best
 
 _ITEMS, _USERS, _ORDERS = 1_000, 100_000, 500_000
 _STOCK, _CREDIT = 1_000_000_000, 1_000_000_000

@@ -1,21 +1,13 @@
 """What was measured, and `kontor bench` run once with the processors watched."""
 
-import asyncio
 import contextlib
-import json
-import os
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "Tests" / "Processes"))
-
-from server import BINARY  # noqa: E402
-
-_PATIENCE_SECONDS = 240
+from Tests.kontor_testing.bench import bench
+from Tests.kontor_testing.bench import line as line_of
+from Tests.kontor_testing.proc import cpu_seconds
 
 
 class Figure(NamedTuple):
@@ -35,15 +27,6 @@ class Figure(NamedTuple):
     processor: dict = {}
     # For the reader, about this run.
     remark: str = ""
-
-
-def cpu_seconds(*pids: int) -> float:
-    """What these processes have used, without their children."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Meter:
@@ -78,48 +61,26 @@ class Meter:
 
 async def kontor_bench(scenario: str, port: int, *options, users=None) -> tuple:
     """The report of one run of the generator, and the meter of its measured seconds. A run without a result raises."""
-    with tempfile.TemporaryDirectory(prefix="kontor-bench-") as directory:
-        path = Path(directory) / "report.json"
-        process = await asyncio.create_subprocess_exec(
-            BINARY, "bench", scenario, "--port", str(port), "--json", str(path), *map(str, options),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
-        users = dict(users or {})
-        users["generator"] = lambda: cpu_seconds(process.pid)
-        meter, said = Meter(users), []
+    generator = None
+    meter = Meter({**(users or {}), "generator": lambda: cpu_seconds(generator)})
 
-        async def listen():
-            async for line in process.stderr:
-                text = line.decode(errors="replace")
-                said.append(text)
-                # From the end of the first second on: what is made before, and the audit after it, are other work.
-                if text.startswith("second "):
-                    with contextlib.suppress(FileNotFoundError):
-                        meter.look()
+    def watch(pid: int, text: str):
+        nonlocal generator
+        generator = pid
+        # From the end of the first second on: what is made before, and the audit after it, are other work.
+        if text.startswith("second "):
+            with contextlib.suppress(FileNotFoundError):
+                meter.look()
 
-        try:
-            await asyncio.wait_for(asyncio.gather(listen(), process.wait()), _PATIENCE_SECONDS)
-        except BaseException:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            raise
-        if process.returncode != 0:
-            raise AssertionError(f"kontor bench {scenario} ended with {process.returncode}:\n{''.join(said)[-2000:]}")
-        return json.loads(path.read_text()), meter
-
-
-def done(report: dict) -> dict:
-    """The line of successes."""
-    for line in report["lines"]:
-        if line["status"] == 200:
-            return line
-    raise AssertionError(f"nothing succeeded: {report['lines']}")
+    return await bench(scenario, port, *options, watch=watch), meter
 
 
 def figure(key: str, load: str, report: dict, meter: Meter) -> Figure:
     if report["ranOut"]:
         raise AssertionError(f"{key}, {load}: there were too few orders")
-    line = done(report)
+    line = line_of(report, 200)
+    if not line["count"]:
+        raise AssertionError(f"{key}, {load}: nothing succeeded: {report['lines']}")
     others = [
         f"{other['count']} answered with {other['status']}" for other in report["lines"] if other["status"] != 200]
     if report["unanswered"] or report["unsent"]:

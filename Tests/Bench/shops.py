@@ -3,9 +3,10 @@
 import functools
 from pathlib import Path
 
-from runs import best, cpu_seconds, figure, kontor_bench
-from server import Server
-from services import Deployment
+from Tests.Bench.runs import best, figure, kontor_bench
+from Tests.kontor_testing.proc import cpu_seconds
+from Tests.kontor_testing.running.server import Server
+from Tests.kontor_testing.running.services import Deployment
 
 _USERS = 100_000
 _SERVICE_USERS = 10_000

@@ -1,29 +1,26 @@
-"""The stack of docker-compose.yml, by podman-compose. To tests of the other folder it looks like a `Server`.
+"""The stack of docker-compose.yml, by podman-compose. To tests it looks like a `Server`.
 
 podman 4.3 cannot wait for a container's health, so podman-compose starts everything at once. Here the order of `depends_on` is kept
 as Docker keeps it: a service starts when those that it names are healthy, or have ended with 0.
 """
 
 import re
-import sys
-import time
 from pathlib import Path
 
 import yaml
 
-from podman import CACHE, Failed, Podman, run, until
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Processes"))
-from http_client import Client  # noqa: E402
-from server import free_port  # noqa: E402
+from Tests.Deploy.podman import CACHE, Podman
+from Tests.kontor_testing.audits import settled_audit
+from Tests.kontor_testing.http_client import Reachable
+from Tests.kontor_testing.polling import eventually_blocking
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import Failed, run
 
 COMPOSE = CACHE / "venv" / "bin" / "podman-compose"
 
 
-class Compose:
+class Compose(Reachable):
     """One project."""
-
-    host = "127.0.0.1"
 
     def __init__(self, podman: Podman, directory: Path, project: str, files=("docker-compose.yml",), environment: dict = None):
         self.podman = podman
@@ -37,7 +34,7 @@ class Compose:
     def command(self, *words, **options):
         files = [word for file in self._files for word in ("-f", file)]
         return run(
-            COMPOSE, "--in-pod", "false", "-p", self.project, *files, *words, cwd=self.directory, environment=self._environment,
+            COMPOSE, "--in-pod", "false", "-p", self.project, *files, *words, directory=self.directory, environment=self._environment,
             **options)
 
     def _services(self) -> dict:
@@ -79,18 +76,14 @@ class Compose:
     def _wait(self, service: str, condition: str):
         for container in self.containers(service):
             if condition == "service_completed_successfully":
-                state = until(lambda: self._ended(container), f"the end of {container}", 120)
+                state = eventually_blocking(lambda: self.podman.ended(container), f"the end of {container}", 120)
                 if state["ExitCode"] != 0:
                     raise Failed(f"{container} ended with {state['ExitCode']}:\n{self.podman('logs', container)}")
             elif condition == "service_healthy":
                 try:
-                    until(lambda: self.podman.is_healthy(container), f"the health of {container}", 60)
+                    eventually_blocking(lambda: self.podman.is_healthy(container), f"the health of {container}", 60)
                 except Failed as failure:
                     raise Failed(f"{failure}\n{self.podman('logs', '--tail', '30', container)}") from None
-
-    def _ended(self, container: str):
-        state = self.podman.inspect(container)["State"]
-        return state if state["Status"] in ("exited", "stopped") else None
 
     def containers(self, *services) -> list:
         """Their names, of these services or of all."""
@@ -105,17 +98,9 @@ class Compose:
 
     # Asking it
 
-    def client(self, connections: int = 64) -> Client:
-        return Client(self.port, connections, self.host)
-
-    async def audit(self) -> tuple:
+    async def clean_audit(self) -> tuple:
         """In a container, with the command that the documents name."""
-        deadline = time.monotonic() + 30
-        while True:
-            code, output = self.command("run", "--rm", "--no-deps", "init", "audit", check=False)
-            is_clean = code == 0 and "The books balance." in output and re.search(r"\b0 open checkouts", output)
-            if is_clean or time.monotonic() > deadline:
-                return bool(is_clean), output
+        return await settled_audit(lambda: self.command("run", "--rm", "--no-deps", "init", "audit", check=False))
 
     def log(self) -> str:
         return "\n".join(

@@ -1,4 +1,4 @@
-"""The manifests' pods, played by podman. To tests of the other folder it looks like a `Server`.
+"""The manifests' pods, played by podman. To tests it looks like a `Server`.
 
 podman 4.3 is no Kubernetes. It plays ConfigMaps, Secrets, volume claims and pods: each workload's pod template is given to it as it is
 rendered, as often as there should be replicas, in the order in which a cluster would come to rest. Services are aliases in a network.
@@ -11,28 +11,25 @@ import contextlib
 import copy
 import re
 import secrets
-import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
 import yaml
 
-from manifests import Manifests, Workload
-from podman import Failed, Podman, until
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Processes"))
-from http_client import Client  # noqa: E402
-from server import free_port  # noqa: E402
+from Tests.Deploy.manifests import Manifests, Workload
+from Tests.Deploy.podman import Podman
+from Tests.kontor_testing.audits import settled_audit
+from Tests.kontor_testing.http_client import Reachable
+from Tests.kontor_testing.polling import eventually_blocking
+from Tests.kontor_testing.ports import free_port
+from Tests.kontor_testing.programs import Failed
 
 SECRETS = {"shop": ["secret"], **{f"redis-{name}": ["password", "admin"] for name in ("order", "payment", "stock")}}
 
 
-class Kube:
+class Kube(Reachable):
     """One overlay."""
-
-    host = "127.0.0.1"
 
     def __init__(self, podman: Podman, overlay: str):
         self.podman = podman
@@ -67,10 +64,10 @@ class Kube:
             self._start(workloads[name], least[name])
         for name in ("order", "payment", "stock"):
             for container in self.containers(name):
-                until(lambda: self.is_healthy(container), f"the health of {container}", 90)
+                eventually_blocking(lambda: self.is_healthy(container), f"the health of {container}", 90)
         # One: a port of this machine can be given once.
         self._start(workloads["gateway"], 1)
-        until(self._is_ready, "the readiness of the gateway and all behind it")
+        eventually_blocking(self._is_ready, "the readiness of the gateway and all behind it")
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError):
@@ -87,16 +84,12 @@ class Kube:
         pod = f"{workload.name}-run-{self._runs}"
         self._play_pod(workload, pod)
         container = f"{pod}-{workload.containers[0]['name']}"
-        state = until(lambda: self._ended(container), f"the end of {container}", 180)
+        state = eventually_blocking(lambda: self.podman.ended(container), f"the end of {container}", 180)
         output = self.podman("logs", container)
         self.podman("pod", "rm", "-f", "-t", "0", pod)
         if state["ExitCode"] != 0 and workload.name != "audit":
             raise Failed(f"{container} ended with {state['ExitCode']}:\n{output}")
         return state["ExitCode"], output
-
-    def _ended(self, container: str):
-        state = self.podman.inspect(container)["State"]
-        return state if state["Status"] in ("exited", "stopped") else None
 
     def _play_pod(self, workload: Workload, name: str):
         spec = copy.deepcopy(workload.spec)
@@ -156,18 +149,10 @@ class Kube:
 
     # Asking it
 
-    def client(self, connections: int = 64) -> Client:
-        return Client(self.port, connections, self.host)
-
-    async def audit(self) -> tuple:
+    async def clean_audit(self) -> tuple:
         """By the job that the CronJob `audit` would make."""
         [workload] = [workload for workload in self.manifests.workloads if workload.name == "audit"]
-        deadline = time.monotonic() + 30
-        while True:
-            code, output = self.run_job(workload)
-            is_clean = code == 0 and "The books balance." in output and re.search(r"\b0 open checkouts", output)
-            if is_clean or time.monotonic() > deadline:
-                return bool(is_clean), output
+        return await settled_audit(lambda: self.run_job(workload))
 
     def log(self) -> str:
         names = self.containers("order", "payment", "stock", "gateway", "redis-order", "redis-payment", "redis-stock")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import yaml
 
-from podman import REPOSITORY, run
+from Tests.kontor_testing.programs import REPOSITORY, run
 
 OVERLAYS = ("minikube", "cluster")
 # A Redis node's bus is this far above its port.

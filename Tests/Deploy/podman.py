@@ -8,17 +8,15 @@ import atexit
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 import zlib
 from pathlib import Path
 
+from Tests.kontor_testing.programs import BINARY, REPOSITORY, end_well, run
+
 HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
 CACHE = REPOSITORY / ".build" / "deploy"
-BINARY = Path(os.environ.get("KONTOR_BINARY") or REPOSITORY / ".build/release/kontor")
 
 DEBIAN = "docker.io/library/debian:bookworm-slim"
 STANDINS = {"docker.io/library/redis:7.2-bookworm": "redis.Dockerfile", "docker.io/library/nginx:1.28-bookworm": "nginx.Dockerfile"}
@@ -47,34 +45,8 @@ graphroot = "{cache}/storage"
 runroot = "{run}/root"
 """
 
-
-def _interrupt(*_):
-    raise KeyboardInterrupt("told to end")
-
-
-# `timeout` says so: then, too, nothing stays behind.
-signal.signal(signal.SIGTERM, _interrupt)
-
-
-class Failed(AssertionError):
-    """A command that ended with something else than 0, or not in time."""
-
-
-def run(*words, seconds: float = 120, environment: dict = None, cwd=None, text: str = None, check: bool = True):
-    """Runs a command to its end; returns exit status and output, both streams in one."""
-    words = [str(word) for word in words]
-    process = subprocess.Popen(
-        words, cwd=cwd, env={**os.environ, **(environment or {})}, text=True, errors="replace", start_new_session=True,
-        stdin=subprocess.DEVNULL if text is None else subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        output, _ = process.communicate(text, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()
-        raise Failed(f"{' '.join(words)} did not end within {seconds} s") from None
-    if check and process.returncode != 0:
-        raise Failed(f"{' '.join(words)} ended with {process.returncode}:\n{output[-6_000:]}")
-    return process.returncode, output
+# Containers do not end with this process.
+end_well()
 
 
 class Podman:
@@ -118,6 +90,11 @@ class Podman:
     def inspect(self, container: str) -> dict:
         return self.json("container", "inspect", container)[0]
 
+    def ended(self, container: str):
+        """Its last state, with `ExitCode`; None while it runs."""
+        state = self.inspect(container)["State"]
+        return state if state["Status"] in ("exited", "stopped") else None
+
     def is_healthy(self, container: str) -> bool:
         """What a container engine with a clock of its own (podman has systemd's) would find out now."""
         return run("podman", "healthcheck", "run", container, environment=self.environment, check=False, seconds=30)[0] == 0
@@ -159,18 +136,6 @@ class Podman:
             run(REPOSITORY / "scripts" / "licences", Path(scratch) / "licences")
             self("build", "--format", "docker", *_HOSTS_PACKAGES, "--build-context", f"build={scratch}", "--target", "run",
                  "-t", KONTOR, source, seconds=300)
-
-
-def until(condition, what: str, seconds: float = 60):
-    """Polls until `condition()` gives something true, which is returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failed(f"{what} did not happen within {seconds} s")
-        time.sleep(0.2)
 
 
 def clean_clone(directory: Path) -> Path:

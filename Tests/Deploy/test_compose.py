@@ -1,68 +1,31 @@
 """docker-compose.yml from a clean clone: it sells, each container is killed under load and nothing is lost, and only the gateway can be
 reached from the host, each Redis only by its own service."""
 
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from compose import Compose
-from podman import Podman, clean_clone, run, until
-
-from case import ServerCase
-from http_client import Client
-from troubled import Troubled
+from Tests.Deploy.compose import Compose
+from Tests.Deploy.podman import clean_clone
+from Tests.Deploy.stack_case import StackCase
+from Tests.kontor_testing.http_client import Client
+from Tests.kontor_testing.programs import run
 
 SERVICES = ("order", "payment", "stock")
 # From a kill to the first good answers of all kinds, with the restart that the engine makes.
 _GOOD_AGAIN_SECONDS = 20
 
 
-class ComposeCase(ServerCase):
-    """One stack for all tests of a class."""
+class ComposeCase(StackCase):
+    """A stack from a clean clone."""
 
     files = ("docker-compose.yml",)
     environment = {}
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.podman = Podman()
-        cls.addClassCleanup(cls.podman.close)
-        cls.podman.make_images()
+    def new_stack(cls) -> Compose:
         scratch = tempfile.TemporaryDirectory(prefix="kontor-clone-")
         cls.addClassCleanup(scratch.cleanup)
-        started = time.monotonic()
-        cls.stack = Compose(
-            cls.podman, clean_clone(Path(scratch.name)), f"kontor-{cls.__name__.lower()}", cls.files, cls.environment)
-        cls.addClassCleanup(cls.stack.stop)
-        cls.stack.start()
-        print(f"\n    {len(cls.stack.containers())} containers, healthy after {time.monotonic() - started:.0f} s", file=sys.stderr)
-
-    async def assert_clean_audit(self, server):
-        is_clean, output = await server.audit()
-        self.assertTrue(is_clean, f"kontor audit: {output}")
-
-    async def kill_each(self, containers: list):
-        """One after the other, under load: killed, restarted by the engine, good answers again, the judge, the audit."""
-        troubled = await Troubled.opened(self, self.stack)
-        try:
-            for container in containers:
-                before = self.podman.inspect(container)["RestartCount"]
-
-                async def crash():
-                    self.podman.crash(container)
-                    return time.monotonic()
-
-                seconds = await troubled.round(f"killed {container}", crash)
-                self.assertLess(seconds, _GOOD_AGAIN_SECONDS, container)
-                until(lambda: self.podman.inspect(container)["RestartCount"] == before + 1, f"the engine's restart of {container}")
-                until(lambda: self.podman.is_healthy(container), f"the health of {container} after its restart")
-            await self.assert_judged_well(troubled.shop)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.stack.log()}") from None
-        finally:
-            troubled.report()
+        return Compose(cls.podman, clean_clone(Path(scratch.name)), f"kontor-{cls.__name__.lower()}", cls.files, cls.environment)
 
 
 class ComposeTests(ComposeCase):
@@ -148,7 +111,7 @@ class ComposeTests(ComposeCase):
         lasting = [name for name, service in self.stack.services.items() if service.get("restart") == "always"]
         containers = self.stack.containers(*lasting)
         self.assertEqual(len(containers), 10)
-        await self.kill_each(containers)
+        await self.kill_each(containers, _GOOD_AGAIN_SECONDS)
 
     async def test_8_what_is_started_again_is_the_same_shop(self):
         """All of it goes away, but not its volumes: passwords and data are those of before, and `init` finds nothing to do."""

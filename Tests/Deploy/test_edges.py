@@ -5,8 +5,8 @@ import unittest
 
 import yaml
 
-from manifests import OVERLAYS, Edge, Manifests
-from podman import REPOSITORY
+from Tests.Deploy.manifests import OVERLAYS, Edge, Manifests
+from Tests.kontor_testing.programs import REPOSITORY
 
 
 def differences(manifests: Manifests) -> list:

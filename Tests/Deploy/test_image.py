@@ -3,7 +3,8 @@
 import sys
 import unittest
 
-from podman import DEBIAN, KONTOR, Podman, until
+from Tests.Deploy.podman import DEBIAN, KONTOR, Podman
+from Tests.kontor_testing.polling import eventually_blocking
 
 # Compressed layers are smaller; this is what lies on a disk, without the base that other images share.
 _MOST_BYTES_OVER_BASE = 110_000_000
@@ -39,11 +40,11 @@ class ImageTests(unittest.TestCase):
     def test_the_whole_shop_runs_in_one_container_with_nothing_but_its_volume_to_write_to(self):
         self.podman("run", "-d", "--name", "single", "--network", "none", "--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL",
                     "--security-opt", "no-new-privileges", "--restart", "always", "-v", "single:/data", KONTOR)
-        until(lambda: self.podman.is_healthy("single"), "the health of a shop in one container")
+        eventually_blocking(lambda: self.podman.is_healthy("single"), "the health of a shop in one container")
         self.assertIn("Alive", self.podman("exec", "single", "kontor", "health", "--live"))
         self.podman.crash("single")
-        until(lambda: self.podman.inspect("single")["RestartCount"] == 1, "the restart after a crash")
-        until(lambda: self.podman.is_healthy("single"), "the health after a crash")
+        eventually_blocking(lambda: self.podman.inspect("single")["RestartCount"] == 1, "the restart after a crash")
+        eventually_blocking(lambda: self.podman.is_healthy("single"), "the health after a crash")
         self.assertIn("The books balance", self.podman("exec", "single", "kontor", "audit"))
         self.podman("stop", "-t", "30", "single")
         self.assertEqual(self.podman.inspect("single")["State"]["ExitCode"], 0, "it does not end when it is asked to")

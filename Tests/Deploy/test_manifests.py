@@ -4,8 +4,9 @@ import unittest
 
 import yaml
 
-from manifests import OVERLAYS, Manifests, rendered
-from podman import CACHE, DEBIAN, KONTOR, REPOSITORY, STANDINS, run
+from Tests.Deploy.manifests import OVERLAYS, Manifests, rendered
+from Tests.Deploy.podman import CACHE, DEBIAN, KONTOR, STANDINS
+from Tests.kontor_testing.programs import REPOSITORY, run
 
 
 class ManifestTests(unittest.TestCase):

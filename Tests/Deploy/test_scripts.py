@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from manifests import OVERLAYS, Manifests
-from podman import REPOSITORY, run
+from Tests.Deploy.manifests import OVERLAYS, Manifests
+from Tests.kontor_testing.programs import REPOSITORY, run
 
 # It keeps Secrets and the names of what was applied below $FAKE; it renders with the real kubectl.
 _KUBECTL = """\
@@ -37,7 +37,7 @@ class ScriptTests(unittest.TestCase):
         for name in ("deploy-charts-minikube.sh", "deploy-charts-cluster.sh", "k8s/deploy.sh", "deploy/gateway/run",
                      "deploy/gateway/configure", "deploy/redis/start", "deploy/redis/create-cluster", "deploy/make-secrets"):
             self.assertIn(name, scripts)
-        code, output = run("shellcheck", "-x", *scripts, cwd=REPOSITORY, check=False)
+        code, output = run("shellcheck", "-x", *scripts, directory=REPOSITORY, check=False)
         self.assertEqual(code, 0, output)
 
     def test_a_deployment_can_be_repeated_and_keeps_its_secrets(self):

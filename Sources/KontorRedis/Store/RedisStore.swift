@@ -92,6 +92,55 @@ public final class RedisStore: RecordStore {
 
     // MARK: Turns
 
+    /// Looks at the servers' memory from time to time.
+    public func tick(now: Int64, wall: Int64) {
+        guard now >= nextLook else { return }
+        nextLook = now + RedisStoreLimits.memoryLookMilliseconds
+        lookAtMemory()
+    }
+
+    /// Admits nothing new when memory becomes scarce. Redis refuses whatever needs more than `maxmemory`, and work that
+    /// has begun needs some to end.
+    private func lookAtMemory() {
+        client.sendToAllMasters([RedisCommand("INFO", "memory")], deadline: RedisStoreLimits.callDeadline) {
+            [self] answers in
+            let isFull = answers.contains { _, result in
+                guard case .success(let replies) = result, let info = replies.first?.string else { return false }
+                let most = RedisInfo.number("maxmemory", in: info) ?? 0
+                let used = RedisInfo.number("used_memory", in: info) ?? 0
+                return most > 0 && used > most / 100 * RedisStoreLimits.usedMemoryPercent
+            }
+            admission = isFull ? .diskFull : nil
+        }
+    }
+
+    // MARK: Writing
+
+    /// Commits changes by one call of the commit script; in a cluster by one for each partition.
+    public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        let batches = PartitionBatch.batches(changes, isCluster: client.isCluster) { Partition.of($0.group.id) }
+        let versions = changes.map { _ in nextVersion() }
+        var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
+        var pending = batches.count
+        let now = clock.wallMilliseconds
+        for batch in batches {
+            var call = CommitCall()
+            for member in batch.members {
+                call.add(changes[member.index], member.partition, versions[member.index], now: now)
+            }
+            commitSender.send(call, to: batch.partition) { [self] reply in
+                if let trouble = reply.trouble { failIfForeign(trouble) }
+                for (place, member) in batch.members.enumerated() {
+                    let index = member.index
+                    outcomes[index] = reply.outcome(of: place, versions[index])
+                    remember(changes[index], versions[index], outcomes[index])
+                }
+                pending -= 1
+                if pending == 0 { post { [outcomes] in completion(outcomes) } }
+            }
+        }
+    }
+
     private func nextVersion() -> Version {
         commits += 1
         return Version(writer: writer, counter: commits)

@@ -1,0 +1,1 @@
+"""Kontor beside what else one could take: see compare.py."""

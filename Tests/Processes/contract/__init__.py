@@ -1,0 +1,1 @@
+"""What the HTTP contract promises: by its document, under contention, and the judge of it all."""

@@ -1,0 +1,1 @@
+"""Kills, power cuts and disks that fail: what was acknowledged stays."""

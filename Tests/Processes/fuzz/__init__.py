@@ -1,0 +1,1 @@
+"""Requests that are malformed, oversized, unknown or noise."""

@@ -1,0 +1,1 @@
+"""Writes under idempotency keys, repeated."""

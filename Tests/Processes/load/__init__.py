@@ -1,0 +1,1 @@
+"""Loads that are measured: the generator itself, overload, soak."""

@@ -1,0 +1,1 @@
+"""What an operator does and sees: starts, stops, backups, logs, metrics, stores of earlier releases."""

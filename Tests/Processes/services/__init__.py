@@ -1,0 +1,1 @@
+"""Three services over Redis behind the gateway."""

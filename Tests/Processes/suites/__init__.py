@@ -1,0 +1,1 @@
+"""The suites in test/, run against this shop, and judged."""

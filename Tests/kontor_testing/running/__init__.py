@@ -1,0 +1,1 @@
+"""The processes that tests start: one server, Redis, the gateway, and whole deployments of them."""
