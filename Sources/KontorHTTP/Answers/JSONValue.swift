@@ -1,6 +1,6 @@
-// A JSON document as a value: for what is written once, such as the OpenAPI document. Answers are written by JSONWriter.
+// JSON as a value, for what is written once, such as the OpenAPI document. Answers are written by JSONWriter.
 
-/// Any JSON; members keep the order in which they were given.
+/// Any JSON. Members keep the order in which they were given.
 indirect enum JSONValue: Hashable, Sendable {
     struct Member: Hashable, Sendable {
         let name: String
@@ -11,11 +11,11 @@ indirect enum JSONValue: Hashable, Sendable {
     case array([JSONValue])
     case string(String)
     case integer(Int64)
-    /// A number with a fraction, as its text, so that it stays exact.
+    /// A number with a fraction, as text so that it stays exact.
     case decimal(String)
     case bool(Bool)
 
-    /// The text, without spaces.
+    /// The JSON as text, without spaces.
     var bytes: [UInt8] {
         var json = JSONWriter(capacity: 64 * 1024)
         write(to: &json)
@@ -47,12 +47,13 @@ indirect enum JSONValue: Hashable, Sendable {
         }
     }
 
-    /// This object and further members behind its own; another value stays as it is.
+    /// This object with further members behind its own; a value that is no object stays as it is.
     func with(_ added: JSONValue) -> JSONValue {
         guard case .object(let members) = self, case .object(let others) = added else { return self }
         return .object(members + others)
     }
 
+    /// The member of this name; nil if there is none, or this is no object.
     subscript(name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.name == name }?.value

@@ -1,34 +1,34 @@
-// Writes the few shapes of JSON that answers have, without Foundation.
+// Writes JSON answers, without Foundation.
 
 import KontorCore
 
-/// Appends JSON to bytes. The caller writes the punctuation, so the writer has no state.
+/// A writer that appends JSON to bytes. The caller writes the punctuation.
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []
 
     init(capacity: Int = 96) { bytes.reserveCapacity(capacity) }
 
-    /// Punctuation and names, as they are.
+    /// Appends punctuation and names as they are.
     mutating func raw(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
     mutating func number(_ value: Int64) { bytes.append(contentsOf: String(value).utf8) }
 
-    /// A number that is text already.
+    /// Appends a number that is text already.
     mutating func number(exactly text: String) { bytes.append(contentsOf: text.utf8) }
 
-    /// `5`, `7.2`, `7.23`.
+    /// Appends money as a number: `5`, `7.2`, `7.23`.
     mutating func money(_ amount: Amount) { bytes.append(contentsOf: amount.moneyText.utf8) }
 
-    /// An identifier needs quotes and no escapes.
+    /// Appends an identifier, which needs quotes and no escapes.
     mutating func id(_ id: Identifier) {
         bytes.append(UInt8(ascii: "\""))
         bytes.append(contentsOf: id.text.utf8)
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Any text, escaped as RFC 8259 asks.
+    /// Appends any text, escaped as RFC 8259 asks.
     mutating func string(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
         for byte in text.utf8 {

@@ -1,11 +1,28 @@
 // From a failed outcome to its problem: the status tells programs what has happened, the detail tells people what to
-// do. "Nothing was changed" is a promise (P2), and stands only where the status is a 4xx.
+// do. "Nothing was changed" is a promise, and stands only where the status is a 4xx.
 
 import KontorCore
 import KontorService
 
+/// Makes problems of the shop's answers. The details name the order, item or user concerned.
 enum OutcomeProblems {
-    static func problem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
+    /// The problem of an answer that is no success of its request. One that the request cannot have is a bug.
+    static func problem(_ answer: ShopAnswer, of request: ShopRequest) -> Problem {
+        switch answer {
+        case .ledger(let outcome): return problem(outcome, of: request)
+        case .order(let outcome), .checkout(.notBegun(let outcome)): return problem(outcome, of: request)
+        case .checkout(.refused(let reason)): return problem(reason, of: request)
+        case .keyed(let verdict): return problem(verdict, of: request)
+        case .paidByCheckout: return paidByCheckout(request)
+        case .hasOpenSaga(let key): return openSaga(key)
+        case .unavailable(let trouble): return unavailable(trouble, request)
+        case .overloaded: return .notTaken
+        case .unknown: return unknown(request)
+        case .created, .initialized, .checkout(.paid), .explanation, .replayed: return bug(request)
+        }
+    }
+
+    private static func problem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
         guard let account = request.account else { return initProblem(outcome, of: request) }
         switch outcome {
         case .unknownAccount: return unknown(account, request)
@@ -29,7 +46,8 @@ enum OutcomeProblems {
         }
     }
 
-    /// `batch_init` is about many accounts; the engine says which one has holds in ``ShopAnswer/hasOpenSaga(_:)``.
+    /// The problem of a `batch_init`, which is about many accounts. Which of them has holds is in
+    /// ``ShopAnswer/hasOpenSaga(_:)``.
     private static func initProblem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
         switch (outcome, request) {
         case (.overLimit, .initItems), (.overLimit, .initUsers):
@@ -39,7 +57,7 @@ enum OutcomeProblems {
         }
     }
 
-    static func problem(_ outcome: OrderOutcome, of request: ShopRequest) -> Problem {
+    private static func problem(_ outcome: OrderOutcome, of request: ShopRequest) -> Problem {
         if case .initOrders = request, outcome == .overLimit {
             return Problem(.overLimit, "Two items of this price cost more than an order may. Use a smaller price.")
         }
@@ -69,7 +87,7 @@ enum OutcomeProblems {
         }
     }
 
-    static func problem(_ reason: AbortReason, of request: ShopRequest) -> Problem {
+    private static func problem(_ reason: AbortReason, of request: ShopRequest) -> Problem {
         switch reason {
         case .insufficient(let account, let wanted, let left):
             return insufficient(account, wanted: wanted, left: left, request)
@@ -87,7 +105,7 @@ enum OutcomeProblems {
         }
     }
 
-    static func problem(_ verdict: KeyVerdict, of request: ShopRequest) -> Problem {
+    private static func problem(_ verdict: KeyVerdict, of request: ShopRequest) -> Problem {
         switch verdict {
         case .usedForAnother:
             return Problem(
@@ -108,17 +126,17 @@ enum OutcomeProblems {
         }
     }
 
-    static func paidByCheckout(_ request: ShopRequest) -> Problem {
+    private static func paidByCheckout(_ request: ShopRequest) -> Problem {
         Problem(
             .paidByCheckout, "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.",
             request.ids)
     }
 
-    static func openSaga(_ key: GroupKey) -> Problem {
+    private static func openSaga(_ key: GroupKey) -> Problem {
         Problem(.openSaga, "A checkout that concerns \(key) is running. Wait for its end, then try again.", [key])
     }
 
-    static func unavailable(_ trouble: StoreTrouble, _ request: ShopRequest) -> Problem {
+    private static func unavailable(_ trouble: StoreTrouble, _ request: ShopRequest) -> Problem {
         let why: String
         switch trouble {
         case .diskFull: why = "The disk is full"
@@ -131,7 +149,7 @@ enum OutcomeProblems {
             request.ids)
     }
 
-    static func unknown(_ request: ShopRequest) -> Problem {
+    private static func unknown(_ request: ShopRequest) -> Problem {
         if request.isRead {
             return Problem(.readUnavailable, "This could not be read within the deadline. Try again.", request.ids)
         }
@@ -143,7 +161,7 @@ enum OutcomeProblems {
             request.ids)
     }
 
-    static func bug(_ request: ShopRequest) -> Problem {
+    private static func bug(_ request: ShopRequest) -> Problem {
         Problem(
             .bug, "The service made a mistake: this request cannot have the outcome that it got. Please report it.",
             request.ids)
@@ -178,7 +196,7 @@ enum OutcomeProblems {
 }
 
 extension ShopRequest {
-    /// What the request names, for the extension members of a problem.
+    /// The order, item and user that the request names, as a problem shows them.
     var ids: [GroupKey] {
         switch self {
         case .createItem, .createUser, .initItems, .initUsers, .initOrders: return []
@@ -200,12 +218,12 @@ extension ShopRequest {
         }
     }
 
-    /// The account that a ledger's outcome is about.
+    /// The account that a ledger's outcome is about; nil for many or none.
     fileprivate var account: GroupKey? { ids.first { $0.kind != .order } }
 
     fileprivate var order: Identifier? { ids.first { $0.kind == .order }?.id }
 
-    /// What a withdrawal wanted.
+    /// The amount that a withdrawal wanted; zero for other requests.
     fileprivate var amount: Amount {
         guard case .ledger(let command) = self else { return .zero }
         switch command.operation {

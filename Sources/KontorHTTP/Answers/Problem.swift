@@ -1,12 +1,12 @@
-// Problem details (RFC 9457): what a client is told when it does not get what it asked for.
-// Which outcome of the shop becomes which problem is in OutcomeProblems.
+// Problem details (RFC 9457): the answers to requests that fail. Which outcome of the shop becomes which problem is in
+// OutcomeProblems.
 
 import KontorCore
 
 /// A problem with its stable type, a sentence for a person, and the ids concerned.
-public struct Problem: Error, Hashable, Sendable {
+struct Problem: Error, Hashable, Sendable {
     /// The stable types. The raw value is the end of the type's URI, `/problems/out-of-stock`.
-    public enum Kind: String, CaseIterable, Sendable {
+    enum Kind: String, CaseIterable, Sendable {
         case malformedHTTP = "malformed-http"
         case malformedRequest = "malformed-request"
         case overLimit = "over-limit"
@@ -49,9 +49,9 @@ public struct Problem: Error, Hashable, Sendable {
         case bug
 
         /// The problem's `type`: a URI reference that stays the same.
-        public var type: String { "/problems/" + rawValue }
+        var type: String { "/problems/" + rawValue }
 
-        public var status: Int {
+        var status: Int {
             switch self {
             case .malformedHTTP, .malformedRequest, .overLimit: return 400
             case .unknownRoute, .unknownItem, .unknownUser, .unknownOrder, .itemNotInOrder, .noDirectPayment: return 404
@@ -73,8 +73,8 @@ public struct Problem: Error, Hashable, Sendable {
             }
         }
 
-        /// When to come back, if waiting helps.
-        public var retryAfterSeconds: Int? {
+        /// Seconds after which to come back; nil if waiting does not help.
+        var retryAfterSeconds: Int? {
             switch self {
             case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
             case .keysFull: return 60
@@ -82,8 +82,8 @@ public struct Problem: Error, Hashable, Sendable {
             }
         }
 
-        /// The same for every problem of the type.
-        public var title: String {
+        /// A few words for people, the same for every problem of the type.
+        var title: String {
             switch self {
             case .malformedHTTP: return "Malformed HTTP"
             case .malformedRequest: return "Malformed request"
@@ -124,21 +124,22 @@ public struct Problem: Error, Hashable, Sendable {
         }
     }
 
-    public let kind: Kind
+    let kind: Kind
     /// What happened, to which order, item or user, and what to do.
-    public let detail: String
+    let detail: String
     /// Shown as `order_id`, `item_id` and `user_id`; at most one of each.
-    public let ids: [GroupKey]
-    /// For a wrong method: the right ones.
-    public let allowed: MethodSet
+    let ids: [GroupKey]
+    /// The methods of the path, for a wrong method; empty for every other problem.
+    let allowed: MethodSet
 
-    public init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = []) {
+    init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = []) {
         self.kind = kind
         self.detail = detail
         self.ids = ids
         self.allowed = allowed
     }
 
+    /// The body of the answer.
     var json: [UInt8] {
         var json = JSONWriter(capacity: 320)
         json.raw(#"{"type":"#)
@@ -193,6 +194,8 @@ extension Problem {
         Problem(.wrongMethod, "This path exists, but not with this method. Use \(allowed.allowText).", allowed: allowed)
     }
 
+    /// A 400 for an argument or a header.
+    ///
     /// - Parameter value: what was received, to be shown in part; nil if that does not help.
     static func malformed(_ what: String, echoing value: String?) -> Problem {
         guard let value else { return Problem(.malformedRequest, what) }

@@ -7,9 +7,11 @@ struct Response: Hashable, Sendable {
     let status: Int
     let contentType: String
     let body: [UInt8]
+    /// The value of `Retry-After`; nil for none.
     var retryAfterSeconds: Int?
+    /// The value of `Allow`; empty for none.
     var allowed: MethodSet = []
-    /// The request had its effect before, under its idempotency key.
+    /// Whether the request had its effect before, under its idempotency key.
     var isReplay = false
 
     init(status: Int, contentType: String, body: [UInt8]) {
@@ -37,21 +39,24 @@ struct Response: Hashable, Sendable {
 
     static func json(_ body: String) -> Response { json(Array(body.utf8)) }
 
-    /// Made once: in an overload it is the answer that must not cost anything.
+    /// The answer to a request that the shop did not take. Made once, because in an overload it must cost nothing.
     static let notTaken = Response(.notTaken)
 
-    /// Said about the connection's future.
+    /// Whether the connection stays open behind the answer, and whether the answer says so.
     enum Persistence {
-        /// HTTP/1.1 keeps connections open without a word.
+        /// It stays open, as HTTP/1.1 connections do without a header.
         case kept
-        /// HTTP/1.0 must be told.
+        /// It stays open, which an HTTP/1.0 client must be told.
         case keptExplicitly
+        /// It is closed, and the client is told.
         case closed
     }
 
+    /// Appends the answer's bytes.
+    ///
     /// - Parameters:
     ///   - date: the value of the Date header.
-    ///   - isHead: the request was a HEAD; it gets the same head as a GET, and no body.
+    ///   - isHead: the request was a HEAD: it gets the same head as a GET, and no body.
     func write(into buffer: inout ByteBuffer, date: [UInt8], persistence: Persistence, isHead: Bool) {
         if let line = Self.statusLine(status) {
             buffer.writeStaticString(line)
@@ -76,6 +81,7 @@ struct Response: Hashable, Sendable {
         if !isHead { buffer.writeBytes(body) }
     }
 
+    /// The first line of an answer; nil for a status that only operators' pages have.
     private static func statusLine(_ status: Int) -> StaticString? {
         switch status {
         case 200: return "HTTP/1.1 200 OK\r\n"

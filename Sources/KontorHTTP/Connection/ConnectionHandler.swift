@@ -1,56 +1,38 @@
-// One connection: takes requests from the decoder, has them answered one at a time and in order, and keeps a client to
-// its bounds. Parsing HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
+// One connection's shell: hands what NIO tells to the state machine, and does on the channel what that says. Parsing
+// HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
 
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Lives on its channel's event loop. Its state is what is arriving, what waits for its turn, and what is being
-/// answered.
+/// The last handler of a connection's channel. It lives on the channel's event loop.
 final class ConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private enum Intake {
-        case open
-        /// No further request is wanted or will come.
-        case ended
-        /// A request was refused half-way: what still arrives is read and thrown away, so that the refusal can be read.
-        case discarding
-    }
-
-    /// Where the table keeps this connection.
+    /// Where the table keeps this connection; nil while it does not.
     var place: Int?
     private let table: ConnectionTable
+    /// nil once the connection is gone.
     private var context: ChannelHandlerContext?
-
-    // Arriving.
-    private var intake = Intake.open
-    private var isInputClosed = false
-    private var arriving: Exchange?
-    private var bodyBytes = 0
-    /// Since when a head or a body is incomplete.
-    private var incompleteSince: Int64?
-    private var sawPart = false
-    private var owesContinue = false
-    private var isReadHeld = false
-
-    // Waiting, and being answered.
-    private var waiting = CircularBuffer<Exchange>()
-    private var current: Exchange?
-    /// On the clock of ``RequestTimers``.
+    private var machine = ConnectionStateMachine<Exchange>()
+    /// When the current exchange began, on the clock of ``RequestTimers``.
     private var currentBegan: UInt64 = 0
-    private var deadline = Int64.max
-    private var idleSince: Int64 = 0
-    private var unwritableSince: Int64?
-    private var lingersUntil: Int64?
 
     init(_ table: ConnectionTable) { self.table = table }
 
+    private var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: table.eventLoop) }
+
+    private func close() { context?.close(promise: nil) }
+}
+
+// MARK: Opening and closing
+
+extension ConnectionHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        // Somebody else looked at the connection first.
+        // Already active: a connection filter (HTTPListener.bind) looked at the connection first.
         if context.channel.isActive { enter() }
     }
 
@@ -60,102 +42,67 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func enter() {
         if table.isDraining {
-            abort()
+            close()
         } else if table.add(self) {
-            idleSince = table.now
+            machine.opened(at: table.now)
         } else {
-            finish(with: table.bytes(of: Response(.tooManyConnections), persistence: .closed, isHead: false))
+            machine.turnedAway(at: table.now)
+            writeLast(table.bytes(of: Response(.tooManyConnections), persistence: .closed, isHead: false))
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) { leave() }
 
-    /// What is still with the shop goes on; its answer finds nobody.
+    /// Forgets all requests. Those that are with the shop go on there; their answers find nobody.
     private func leave() {
         table.remove(self)
-        intake = .ended
-        current = nil
-        arriving = nil
-        waiting.removeAll()
+        machine.closed()
         context = nil
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case .inputClosed? = event as? ChannelEvent else { return }
-        isInputClosed = true
-        if intake == .open { intake = .ended }
-        if isIdle || lingersUntil != nil { abort() }
+        machine.inputClosed()
+        if machine.isClosable { close() }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch error {
         case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError: refuse(.headersTooLarge)
         case is HTTPParserError, is ByteToMessageDecoderError: refuse(.malformedHTTP)
-        default: abort()
+        default: close()
         }
     }
 
-    func abort() { context?.close(promise: nil) }
-
-    /// The time of a shutdown is over: whoever still waits is told that the outcome is not known.
-    func giveUp() {
-        if let current, case .shop(let request) = current.target {
-            complete(current, with: OutcomeResponse.response(to: request, .unknown))
-        } else {
-            abort()
-        }
-    }
-
+    /// A shutdown begins: closes the connection if nobody waits for an answer.
     func drain() {
-        if isIdle || lingersUntil != nil { abort() }
+        if machine.isClosable { close() }
     }
 
-    private var isIdle: Bool { current == nil && waiting.isEmpty && arriving == nil }
-}
-
-extension ConnectionHandler {
-    var isShopFull: Bool { table.isShopFull }
-
-    /// Whether a request that arrives now could be answered at once: none is arriving, waiting or being answered.
-    var isAtRest: Bool {
-        isIdle && intake == .open && incompleteSince == nil && unwritableSince == nil && !table.isDraining
-    }
-
-    /// Refuses a request that nobody has parsed.
-    func shed() {
-        sawPart = true
-        idleSince = table.now
-        table.service.shop?.didShedCheckout()
-        context?.writeAndFlush(Self.wrapOutboundOut(table.refusal), promise: nil)
+    /// The time of a shutdown is over: tells who still waits that the outcome is unknown, and closes the connection.
+    func giveUp() {
+        if let current = machine.current, case .shop = current.target { expire(current) } else { close() }
     }
 }
+
+// MARK: Arriving
 
 extension ConnectionHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard intake == .open else { return }
-        sawPart = true
+        guard machine.partArrived() else { return }
         switch Self.unwrapInboundIn(data) {
         case .head(let head): receive(head)
         case .body(let bytes):
-            bodyBytes += bytes.readableBytes
-            if bodyBytes > HTTPLimits.bodyBytes { refuse(.bodyTooLarge) }
-        case .end: receiveEnd()
+            if let problem = machine.bodyArrived(bytes.readableBytes) { refuse(problem) }
+        case .end:
+            if let problem = machine.endArrived() { refuse(problem) } else { proceed() }
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        // Bytes that completed nothing: a head is on its way.
-        if !sawPart && intake == .open && incompleteSince == nil { incompleteSince = table.now }
-        sawPart = false
-    }
+    func channelReadComplete(context: ChannelHandlerContext) { machine.readCompleted(at: table.now) }
 
-    /// Reading stops while enough is held, or while the client does not read its answers.
     func read(context: ChannelHandlerContext) {
-        switch intake {
-        case .discarding: context.read()
-        case .open where waiting.count < HTTPLimits.pipelinedRequests && unwritableSince == nil: context.read()
-        case .open, .ended: isReadHeld = true
-        }
+        if machine.readRequested() { context.read() }
     }
 
     private func receive(_ head: HTTPRequestHead) {
@@ -165,163 +112,141 @@ extension ConnectionHandler {
             let headers = try RequestHeaders(of: head)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
             let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT
-            arriving = Exchange(
+            let exchange = Exchange(
                 headers.problem.map { .ready(Response($0)) }
                     ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
                 key: headers.key, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
-            bodyBytes = 0
-            incompleteSince = table.now
-            owesContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
-            if owesContinue { sendOwedContinue() }
+            let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
+            machine.headArrived(exchange, wantsContinue: wantsContinue, at: table.now)
+            if wantsContinue { proceed() }
         } catch {
             refuse(error, isHead: isHead)
         }
     }
 
-    private func receiveEnd() {
-        guard let exchange = arriving else { return }
-        arriving = nil
-        incompleteSince = nil
-        owesContinue = false
-        if exchange.persistence == .closed { intake = .ended }
-        enqueue(exchange)
-    }
-
-    private func enqueue(_ exchange: Exchange) {
-        if waiting.count >= HTTPLimits.heldRequests {
-            refuse(.notTaken)
-            return
-        }
-        waiting.append(exchange)
-        pump()
-    }
-
     /// Answers what came before, then this, and takes nothing any more.
     private func refuse(_ problem: Problem, isHead: Bool = false) {
-        guard intake == .open else { return }
-        intake = .discarding
-        arriving = nil
-        waiting.append(Exchange(.ready(Response(problem)), persistence: .closed, isHead: isHead, connection: bound))
-        pump()
+        guard machine.isOpen else { return }
+        machine.refused(
+            with: Exchange(.ready(Response(problem)), persistence: .closed, isHead: isHead, connection: bound))
+        proceed()
     }
-
-    private var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: table.eventLoop) }
 }
+
+// MARK: Refusing before parsing
+
+extension ConnectionHandler {
+    var isShopFull: Bool { table.isShopFull }
+
+    /// Whether a request that arrives now could be answered at once.
+    var isAtRest: Bool { machine.isAtRest && !table.isDraining }
+
+    /// Refuses a request that nobody has parsed.
+    func shed() {
+        machine.shed(at: table.now)
+        table.service.shop?.didShedCheckout()
+        context?.writeAndFlush(Self.wrapOutboundOut(table.refusal), promise: nil)
+    }
+}
+
+// MARK: Answering
 
 extension ConnectionHandler {
     /// Whether an answer to this exchange still matters.
-    func awaits(_ exchange: Exchange) -> Bool { current === exchange }
+    func awaits(_ exchange: Exchange) -> Bool { machine.awaits(exchange) }
 
-    /// Answers the current exchange, and begins the next.
+    /// Answers the current exchange, and goes on with the next. Does nothing for one that is not awaited any more.
     func complete(_ exchange: Exchange, with response: Response) {
-        guard awaits(exchange) else { return }
+        guard machine.awaits(exchange) else { return }
         answer(exchange, with: response)
-        pump()
+        proceed()
     }
 
-    private func pump() {
-        while current == nil, unwritableSince == nil, let next = waiting.popFirst() { begin(next) }
-        if owesContinue { sendOwedContinue() }
-        if isReadHeld, let context {
-            isReadHeld = false
-            read(context: context)
+    /// Does what has become possible.
+    private func proceed() {
+        while let step = machine.next() {
+            switch step {
+            case .begin(let exchange): begin(exchange)
+            case .sendContinue:
+                let bytes = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
+                context?.writeAndFlush(Self.wrapOutboundOut(bytes), promise: nil)
+            case .read: context?.read()
+            }
         }
     }
 
     private func begin(_ exchange: Exchange) {
-        current = exchange
         currentBegan = RequestTimers.now
         switch exchange.target {
         case .ready(let response): answer(exchange, with: response)
         case .page(let compute):
-            deadline = .max
             NIOThreadPool.singleton.runIfActive(eventLoop: table.eventLoop, compute).whenComplete { result in
                 let response = (try? result.get()).map { Response($0) } ?? Response(.pageFailed)
                 exchange.connection.value.complete(exchange, with: response)
             }
-        case .shop(let request):
+        case .shop(let request, _):
             let now = table.service.monotonicMilliseconds()
-            deadline = request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
+            let deadline = request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
+            machine.awaitsShop(until: deadline)
             table.submit(exchange, request, deadline: deadline)
         }
     }
 
     private func answer(_ exchange: Exchange, with response: Response) {
-        current = nil
-        deadline = .max
-        idleSince = table.now
         table.timers.answered(exchange.target, response.status, since: currentBegan)
-        let isLast = exchange.persistence == .closed || table.isDraining || (isInputClosed && waiting.isEmpty)
+        let isLast = machine.answered(at: table.now, isDraining: table.isDraining)
         let bytes = table.bytes(
             of: response, persistence: isLast ? .closed : exchange.persistence, isHead: exchange.isHead)
         if isLast {
-            finish(with: bytes)
+            writeLast(bytes)
         } else {
             context?.writeAndFlush(Self.wrapOutboundOut(bytes), promise: nil)
         }
     }
 
     /// Writes the connection's last bytes, and closes it when they are out.
-    private func finish(with bytes: ByteBuffer) {
+    private func writeLast(_ bytes: ByteBuffer) {
         guard let context else { return }
-        if intake == .open { intake = .ended }
-        arriving = nil
-        owesContinue = false
-        waiting.removeAll()
-        lingersUntil = table.now + HTTPLimits.unreadAnswerMilliseconds
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = bound
         written.futureResult.whenComplete { _ in bound.value.closeWritten() }
         context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: written)
     }
 
-    /// A connection that is closed with unread input is reset, and its client may never see the answer. So after a
-    /// refusal only the output is closed, and the client's end awaited for a while.
     private func closeWritten() {
         guard let context else { return }
-        if intake == .discarding && place != nil {
-            lingersUntil = table.now + HTTPLimits.lingerMilliseconds
-            context.close(mode: .output, promise: nil)
-        } else {
-            context.close(promise: nil)
+        switch machine.lastAnswerWritten(at: table.now) {
+        case .close: context.close(promise: nil)
+        case .closeOutput: context.close(mode: .output, promise: nil)
         }
     }
 
-    /// `100 Continue`, once everything before it is answered.
-    private func sendOwedContinue() {
-        guard current == nil, waiting.isEmpty, arriving != nil else { return }
-        owesContinue = false
-        context?.writeAndFlush(
-            Self.wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
-    }
+    /// Tells the client that the outcome of its request is unknown.
+    private func expire(_ exchange: Exchange) { exchange.complete(.unknown) }
 }
+
+// MARK: Time
 
 extension ConnectionHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        unwritableSince = context.channel.isWritable ? nil : table.now
-        if unwritableSince == nil { pump() }
+        let isWritable = context.channel.isWritable
+        machine.writabilityChanged(isWritable, at: table.now)
+        if isWritable { proceed() }
     }
 
     /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection
     /// waiting.
     func sweep(now: Int64) {
-        if let unwritableSince, now - unwritableSince > HTTPLimits.unreadAnswerMilliseconds {
+        switch machine.sweep(at: now) {
+        case .none: break
+        case .close: close()
+        case .drop:
             table.service.metrics.dropped.increment()
-            return abort()
-        }
-        if let lingersUntil {
-            if now >= lingersUntil { abort() }
-        } else if let current {
-            if now >= deadline, case .shop(let request) = current.target {
-                complete(current, with: OutcomeResponse.response(to: request, .unknown))
-            }
-        } else if let incompleteSince {
-            let bound = arriving == nil ? HTTPLimits.headMilliseconds : HTTPLimits.bodyMilliseconds
-            if now - max(incompleteSince, idleSince) > bound { refuse(.slowRequest) }
-        } else if waiting.isEmpty, now - idleSince > HTTPLimits.idleMilliseconds {
-            abort()
+            close()
+        case .expire(let exchange): expire(exchange)
+        case .refuse(let problem): refuse(problem)
         }
     }
 }

@@ -1,29 +1,31 @@
-// The open connections of one event loop: counting them, sweeping over them for deadlines and slow clients, draining
-// them.
+// The open connections of one event loop: counts them, sweeps over them for deadlines and slow clients, drains them.
 
 import KontorService
 import NIOCore
 
-/// Lives on one event loop and is used only there.
+/// The connections of one event loop, and what they share. It is used on that event loop only.
 final class ConnectionTable {
     let service: HTTPService
     let eventLoop: any EventLoop
     var timers: RequestTimers
-    /// The clock at the last sweep: fine enough for everything but the deadlines of requests.
+    /// Milliseconds of the service's clock at the last sweep: exact enough for everything but the deadlines of
+    /// requests.
     private(set) var now: Int64 = 0
     private(set) var isDraining = false
 
     private let maximumConnections: Int
     private var connections: [ConnectionHandler] = []
-    /// Runs while there are connections.
+    /// nil while there are no connections.
     private var sweeping: RepeatedTask?
+    /// Succeeds when a drain has closed the last connection; nil until a drain begins.
     private var drained: EventLoopPromise<Void>?
     private var drainEnd: Scheduled<Void>?
+    /// The memory of the answer that is being written.
     private var scratch = ByteBuffer()
     private var date = DateHeader()
-    /// ``Response/notTaken`` with today's date: in an overload it is written as it is.
+    /// ``Response/notTaken`` as bytes, with the current date, so that refusing in an overload costs little.
     private(set) var refusal = ByteBuffer()
-    /// The requests of this turn of the event loop.
+    /// The requests of this turn of the event loop. Deadlines are milliseconds of the service's clock.
     private var outbox: [(exchange: Exchange, request: ShopRequest, deadline: Int64)] = []
 
     init(service: HTTPService, maximumConnections: Int, eventLoop: any EventLoop) {
@@ -33,7 +35,9 @@ final class ConnectionTable {
         self.eventLoop = eventLoop
     }
 
-    /// - Returns: false if there are too many.
+    /// Takes a connection.
+    ///
+    /// - Returns: false if there are too many connections already.
     func add(_ connection: ConnectionHandler) -> Bool {
         if connections.count >= maximumConnections {
             service.metrics.refusedConnection()
@@ -46,6 +50,7 @@ final class ConnectionTable {
         return true
     }
 
+    /// Forgets a connection. Does nothing if it is not in the table.
     func remove(_ connection: ConnectionHandler) {
         guard let place = connection.place else { return }
         connection.place = nil
@@ -85,7 +90,7 @@ final class ConnectionTable {
         swap(&requests, &outbox)
         for (exchange, request, deadline) in requests {
             let connection = exchange.connection.value
-            // Nobody waits any more: not begun.
+            // If nobody waits for the answer any more, the request is not begun.
             guard connection.awaits(exchange) else { continue }
             let isTaken = service.shop?.submit(request, key: exchange.key, deadline: deadline, caller: exchange) ?? false
             if !isTaken { connection.complete(exchange, with: .notTaken) }
@@ -112,8 +117,10 @@ final class ConnectionTable {
         for connection in connections { connection.sweep(now: now) }
     }
 
-    /// Closes idle connections at once, the others after their next answer, and all that is left at the end of the
-    /// time.
+    /// Closes idle connections at once, the others after their next answer, and at the end of the time those that are
+    /// left. A second call joins the first.
+    ///
+    /// - Returns: succeeds once the last connection is closed.
     func drain(withinMilliseconds milliseconds: Int64) -> EventLoopFuture<Void> {
         if let drained { return drained.futureResult }
         let promise = eventLoop.makePromise(of: Void.self)

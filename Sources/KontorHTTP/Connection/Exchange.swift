@@ -1,16 +1,18 @@
-// One request and the way back to its connection, and the sink through which the shop's answers find that way.
+// One request with its connection, and the sink through which the shop's answers return to their connections.
 
 import KontorCore
 import KontorService
 import NIOCore
 
-/// One request on its way. It is the shop's caller: a new object for each request, so that an answer which comes late,
-/// or twice, can never be taken for that of the connection's next request.
-final class Exchange: Caller {
+/// One request from its head to its answer. It is the shop's caller: a new object for each request, so that an answer
+/// which comes late, or twice, is never taken for that of the connection's next request.
+final class Exchange: Caller, HeldRequest {
     let target: HTTPService.Target
     let key: IdempotencyKey?
+    /// How long the shop may take; of no meaning for other targets.
     let timeoutMilliseconds: Int64
     let persistence: Response.Persistence
+    /// The request is a HEAD: its answer has no body.
     let isHead: Bool
     let connection: NIOLoopBound<ConnectionHandler>
 
@@ -26,20 +28,24 @@ final class Exchange: Caller {
         self.connection = connection
     }
 
-    /// To be called on the connection's event loop.
+    var isLast: Bool { persistence == .closed }
+
+    /// Answers the request if its connection still awaits that. To be called on the connection's event loop.
     func complete(_ answer: ShopAnswer) {
-        guard case .shop(let request) = target else { return }
+        guard case .shop(let request, let entry) = target else { return }
         let connection = connection.value
         guard connection.awaits(self) else { return }
-        connection.complete(self, with: OutcomeResponse.response(to: request, answer))
+        connection.complete(self, with: OutcomeResponse.response(to: request, at: entry, answer))
     }
 }
 
-/// Takes the shop's answers to their connections: one hop to each event loop and batch.
+/// Takes the shop's answers to their connections, with one hop to each event loop for a whole batch.
 public final class HTTPAnswerSink: AnswerSink, Sendable {
+    /// Makes a sink for the connections of all listeners.
     public init() {}
 
-    /// Callers that are not of this module are left out.
+    /// Hands the answers to the event loops of their connections, and returns. Callers that did not come over HTTP are
+    /// left out.
     public func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
         var batches: [(eventLoop: any EventLoop, answers: [(exchange: Exchange, answer: ShopAnswer)])] = []
         for (caller, answer) in answers {

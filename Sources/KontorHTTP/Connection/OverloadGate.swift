@@ -1,20 +1,20 @@
-// Refuses checkouts before they are parsed, as long as the shop is full. A refusal must cost a small part of a checkout, or an
-// overload would leave no time for those that were begun: see docs/performance.md.
+// Refuses checkouts before they are parsed, while the shop is full. A refusal must cost much less than a checkout, or
+// an overload would leave no time for the checkouts that were begun: see docs/performance.md.
 
 import KontorCore
 import NIOCore
 
-/// Stands before the decoder. What it refuses is one complete checkout without a body, on a connection that waits for nothing
-/// else; everything that is not exactly that goes the usual way, and is refused (or answered) there.
+/// A handler in front of the decoder. It refuses one complete checkout without a body, on a connection that waits for
+/// nothing else. Everything else goes on to the decoder, and is answered or refused behind it.
 ///
-/// A checkout that is running or paid already may be refused as well: nothing was begun, and its client asks again.
+/// It also refuses a checkout that is running or paid already: nothing was begun, and the client asks again.
 final class OverloadGate: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
     private let connection: ConnectionHandler
-    /// What the decoder got ends with an empty line: it holds no part of a head, and whether it is in a body its connection
-    /// knows.
+    /// Whether the bytes that the decoder got end with an empty line. If so the decoder holds no part of a head.
+    /// (Whether it is inside a body is known to the connection: then it is not at rest.)
     private var endsWithEmptyLine = true
 
     init(before connection: ConnectionHandler) { self.connection = connection }
@@ -33,8 +33,8 @@ final class OverloadGate: ChannelInboundHandler {
 }
 
 extension OverloadGate {
-    /// Whether these bytes are one checkout, whole, and nothing else: a request line of the route, header lines that do not
-    /// change where the request ends or what becomes of its connection, and the empty line.
+    /// Whether these bytes are exactly one whole checkout: the route's request line, header lines that change neither
+    /// where the request ends nor what becomes of its connection, and the empty line.
     static func isWholeCheckout(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard var start = endOfRequestLine(bytes) else { return false }
         while start + 2 < bytes.count {
@@ -50,7 +50,7 @@ extension OverloadGate {
     private static let cr = UInt8(ascii: "\r")
     private static let lf = UInt8(ascii: "\n")
 
-    /// Behind `POST /orders/checkout/{order} HTTP/1.1`.
+    /// The position behind `POST /orders/checkout/{order} HTTP/1.1`; nil if the bytes do not begin with such a line.
     private static func endOfRequestLine(_ bytes: UnsafeRawBufferPointer) -> Int? {
         let start: StaticString = "POST /orders/checkout/"
         let end: StaticString = " HTTP/1.1\r\n"
@@ -61,7 +61,7 @@ extension OverloadGate {
         return position + end.utf8CodeUnitCount
     }
 
-    /// Where the CR of the line's end is; nil if the line has no end, or a CR or LF that is none.
+    /// The position of the CR that ends a line; nil if the line has no end, or a CR or LF of its own inside it.
     private static func endOfLine(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
         var position = start
         while position + 1 < bytes.count {
@@ -72,7 +72,8 @@ extension OverloadGate {
         return nil
     }
 
-    /// Whether a header line says nothing about framing, protocol or the connection's end. Names are told apart by length.
+    /// Whether a header line says nothing about framing, protocol or the connection's end. Names are told apart by
+    /// their length first.
     private static func isHarmless(_ line: UnsafeRawBufferPointer) -> Bool {
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return false }
         switch colon {
@@ -87,7 +88,7 @@ extension OverloadGate {
         }
     }
 
-    /// What an HTTP/1.1 connection is anyway, and what many clients say nevertheless.
+    /// Whether the value is `keep-alive`. Many clients send it, though HTTP/1.1 connections are kept anyway.
     private static func saysKeepAlive(_ value: Slice<UnsafeRawBufferPointer>) -> Bool {
         value.filter { $0 != UInt8(ascii: " ") }.map { $0 | 0x20 }.elementsEqual("keep-alive".utf8)
     }

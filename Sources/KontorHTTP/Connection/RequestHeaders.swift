@@ -1,13 +1,16 @@
-// What a request's headers say that matters here, in one pass. Connection, Transfer-Encoding and framing are the
+// Reads the headers that requests are served by, in one pass. Connection, Transfer-Encoding and framing are the
 // decoder's.
 
 import KontorCore
 import NIOHTTP1
 
-/// The few headers that a request is served by.
+/// The headers of a request that its service depends on.
 struct RequestHeaders {
+    /// nil if the request has none, and for a read, to which a key means nothing.
     private(set) var key: IdempotencyKey?
+    /// How long the shop may take.
     private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
+    /// The value of the header; nil if there is none.
     private(set) var authorization: String?
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
@@ -16,11 +19,11 @@ struct RequestHeaders {
     private(set) var expectsContinue = false
     /// The decoder stops behind a request that wants another protocol, so its connection has no next request.
     private(set) var wantsUpgrade = false
-    /// A header that makes sense to HTTP and none to the shop: its answer needs no end of the connection.
+    /// What is wrong with a header of the shop's own; nil if nothing is. The connection can go on behind the answer.
     private(set) var problem: Problem?
     private var keyCount = 0
 
-    /// - Throws: a problem behind which the connection is of no use.
+    /// - Throws: a problem after which the connection must be closed.
     init(of head: HTTPRequestHead) throws(Problem) {
         var totalBytes = 0
         var hostCount = 0
@@ -57,7 +60,7 @@ struct RequestHeaders {
         }
     }
 
-    /// A key is a string in quotes (RFC 8941), or the same characters without them. A read has no use for it.
+    /// Reads a key: a string in quotes (RFC 8941), or the same characters without them. Reads (GET and HEAD) have none.
     private mutating func readKey(_ value: String, _ method: HTTPMethod) {
         guard method == .POST || method == .DELETE else { return }
         keyCount += 1
@@ -85,7 +88,7 @@ struct RequestHeaders {
 }
 
 extension IdempotencyKey {
-    /// Takes `"key"` with the escapes of RFC 8941 (`\"`, `\\`), or a bare `key` without quotes in it.
+    /// A key from a header: `"key"` with the escapes of RFC 8941 (`\"`, `\\`), or a bare `key` without quotes in it.
     init?(headerValue value: String) {
         let quote = UInt8(ascii: "\"")
         guard value.utf8.first == quote else {

@@ -1,35 +1,37 @@
-// Every bound of the HTTP layer, with its unit and its reason (P7). Past one of them a client gets a clear answer, or
-// is closed. The bounds on what a request may say (ids, amounts, deadlines) are in KontorCore's Limits.
+// Every bound of the HTTP layer, with its unit and its reason. Past a bound a client gets a clear answer, or its
+// connection is closed. The bounds of ids, amounts and deadlines are in KontorCore's Limits.
 
 /// The named bounds of a listener and its connections. Durations are milliseconds, sizes are bytes, unless the name
 /// says otherwise.
 public enum HTTPLimits {
 
-    /// Longest request target: three identifiers of 64 characters, each percent-encoded, fit three times. Past it: 414.
+    /// Longest request target. Three identifiers of 64 characters, percent-encoded, need less than a third of it. Past
+    /// it: 414.
     public static let pathBytes = 2 * 1024
-    /// Names and values of all headers, and the largest single field: what nginx and browsers send at most. Past it:
-    /// 431.
+    /// Names and values of all headers together, and of the largest single field: what nginx and browsers send at most.
+    /// Past it: 431.
     public static let headerBytes = 16 * 1024
     /// Header fields of one request: far more than a proxy chain adds. Past it: 431.
     public static let headerFields = 100
-    /// Longest body: it is read and ignored, so only clients that send one by habit need room. Past it: 413.
+    /// Longest body. Bodies are read and ignored, so this is room for clients that send one by habit. Past it: 413.
     public static let bodyBytes = 64 * 1024
     /// How much of a malformed value an answer repeats: enough to recognise it.
     public static let echoedCharacters = 80
 
-    /// Requests parsed and held behind the one that is being answered; then reading stops until they are answered.
+    /// Requests held behind the one that is being answered, past which the connection is not read until some are
+    /// answered.
     public static let pipelinedRequests = 16
-    /// Requests held at the very most: four reads of one turn of the event loop, full of the shortest requests (18
-    /// bytes). Only a client that sends thousands and hangs up gets past it (the rest is read at once then): 429.
+    /// Requests held at the very most: four reads (one turn of the event loop) full of the shortest requests, of 18
+    /// bytes. Only a client that sends thousands and hangs up gets past it, since the rest is read at once then: 429.
     public static let heldRequests = 1_024
-    /// What one read takes: many requests of usual size, and cheap to keep for each of thousands of connections.
+    /// Most bytes of one read: many requests of usual size, and cheap to keep for each of thousands of connections.
     public static let receiveBytes = 4 * 1024
-    /// What the decoder may hold back: one header field of the largest size, and a turn's reads behind it.
+    /// Most bytes that the decoder may hold: one header field of the largest size, and the reads of one turn behind it.
     public static let undecodedBytes = 2 * headerBytes
-    /// How long a request's head may take from its first byte: a slow network needs one second, a slowloris wants for
-    /// ever.
+    /// How long a request's head may take from its first byte. A slow network needs one second; a slowloris attack
+    /// never ends.
     public static let headMilliseconds: Int64 = 10_000
-    /// How long a request's body may take: 64 KiB at the speed of a modem.
+    /// How long a request's body may take: enough for 64 KiB over a modem.
     public static let bodyMilliseconds: Int64 = 20_000
     /// How long an idle connection is kept: longer than the 60 s of nginx, so that the proxy closes first and loses no
     /// request.
@@ -44,7 +46,6 @@ public enum HTTPLimits {
     /// Open connections of one listener, unless configured: about 10 KiB each. The command takes fewer where the system
     /// grants fewer open files. Past it: 429.
     public static let connections = 10_000
-    /// How often an event loop looks for deadlines and slow clients: fine enough for a deadline, and nothing to the
-    /// processor.
+    /// How often an event loop looks for deadlines and slow clients: often enough for a deadline, and of no cost.
     public static let sweepMilliseconds: Int64 = 50
 }

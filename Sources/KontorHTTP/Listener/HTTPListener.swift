@@ -4,12 +4,13 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Decides what a new connection is, on its event loop.
+/// Decides on its event loop what a new connection is. It takes the connection over, or calls `addHTTP` to have HTTP
+/// served.
 public typealias ConnectionFilter = @Sendable (_ channel: any Channel, _ addHTTP: @escaping () throws -> Void) throws -> Void
 
 /// Serves one ``HTTPService`` on one address. The public gateway and the internal listener are two of these.
 public final class HTTPListener: Sendable {
-    /// The port that it is bound to; chosen by the system if 0 was asked for.
+    /// The port that the listener is bound to; chosen by the system if 0 was asked for.
     public let port: Int
     private let channel: any Channel
     private let tables: [NIOLoopBound<ConnectionTable>]
@@ -20,13 +21,12 @@ public final class HTTPListener: Sendable {
         self.tables = tables
     }
 
-    /// Begins to serve.
+    /// Binds an address and begins to serve.
     ///
     /// - Parameters:
     ///   - port: 0 lets the system choose one.
-    ///   - first: looks at a new connection before HTTP does: it either takes the connection over, or adds HTTP's handlers by the closure
-    ///     that it is given.
-    ///   - group: The event loops that the connections are spread over. The listener does not shut them down.
+    ///   - first: looks at each new connection before HTTP does; nil: every connection is HTTP's.
+    ///   - group: the event loops that the connections are spread over. The listener does not shut them down.
     /// - Returns: fails with an `IOError` if the address cannot be bound.
     public static func bind(
         host: String, port: Int, group: any EventLoopGroup, service: HTTPService, first: ConnectionFilter? = nil
@@ -82,12 +82,13 @@ public final class HTTPListener: Sendable {
         return HTTPRequestDecoder(limitConfiguration: bounds)
     }
 
-    /// Stops accepting, closes idle connections, lets the requests in flight be answered (with `Connection: close`).
+    /// Stops accepting, closes idle connections, and lets the requests in flight be answered (with `Connection:
+    /// close`). A second call joins the first.
     ///
-    /// - Parameter milliseconds: after this the connections that are left are closed, answered or not.
-    /// - Returns: succeeds once the last connection is closed. Calling it again joins the first call.
+    /// - Parameter milliseconds: after this time the connections that are left are closed, answered or not.
+    /// - Returns: succeeds once the last connection is closed.
     public func shutdown(withinMilliseconds milliseconds: Int64) -> EventLoopFuture<Void> {
-        // Failing to close means that it is closed.
+        // Closing fails only if the socket is closed already.
         channel.close().flatMapError { _ in self.channel.closeFuture }.flatMap {
             let drains = self.tables.map { table in
                 table.eventLoop.flatSubmit { table.value.drain(withinMilliseconds: milliseconds) }

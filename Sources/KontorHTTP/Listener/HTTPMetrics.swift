@@ -1,8 +1,7 @@
-// What the HTTP layer counts: how long each route took, by status, and the connections. Two clock readings and two atomic additions a
-// request. Paths are not labels: ids are in them, and there is no end of those.
+// What the HTTP layer counts: how long each route took, by status, and the connections. A request costs two readings of
+// the clock and two atomic additions. Paths are not labels, because ids are in them and their number has no bound.
 
 import CoreMetrics
-import KontorCore
 import KontorService
 import NIOCore
 
@@ -10,12 +9,16 @@ import NIOCore
 public final class HTTPMetrics: Sendable {
     private let factory: any MetricsFactory
     private let refusals: Refusals
+    /// Connections that are open.
     let connections: Meter
+    /// Connections that were closed because their clients did not read their answers.
     let dropped: Counter
 
+    /// Makes the instruments of a listener.
+    ///
     /// - Parameters:
-    ///   - listener: its name in the metrics.
-    ///   - refusals: where connections over the bound are counted.
+    ///   - listener: the listener's name in the metrics.
+    ///   - refusals: counts the connections that are turned away.
     public init(
         factory: any MetricsFactory = NOOPMetricsHandler.instance, listener: String = "", refusals: Refusals = Refusals()
     ) {
@@ -26,126 +29,66 @@ public final class HTTPMetrics: Sendable {
             label: "kontor_http_connections_dropped", dimensions: [("listener", listener)], factory: factory)
     }
 
+    /// Counts a connection that was turned away.
     func refusedConnection() { refusals.count(.connections) }
 
-    fileprivate func timer(_ route: RequestRoute, status: String) -> CoreMetrics.Timer {
+    fileprivate func timer(_ route: String, status: String) -> CoreMetrics.Timer {
         CoreMetrics.Timer(
-            label: "kontor_http_request_seconds", dimensions: [("route", route.label), ("status", status)],
-            factory: factory)
+            label: "kontor_http_request_seconds", dimensions: [("route", route), ("status", status)], factory: factory)
     }
 }
 
 /// The timers that one event loop has used. A timer is made at the first answer of its route and status, and kept.
 struct RequestTimers {
-    /// The statuses that have a place of their own; the rest shares one.
+    /// The statuses with timers of their own; the others share one, `other`.
     private static let statuses = [
         200, 400, 404, 405, 408, 409, 413, 414, 422, 424, 429, 431, 500, 503, 504,
     ]
 
     private let metrics: HTTPMetrics
+    /// By route and status; nil until the first answer.
     private var timers: [CoreMetrics.Timer?]
 
     init(_ metrics: HTTPMetrics) {
         self.metrics = metrics
-        timers = Array(repeating: nil, count: RequestRoute.allCases.count * (Self.statuses.count + 1))
+        timers = Array(repeating: nil, count: (RouteTable.all.entries.count + 2) * (Self.statuses.count + 1))
     }
 
     /// Nanoseconds of a clock that never goes back.
     static var now: UInt64 { NIODeadline.now().uptimeNanoseconds }
 
-    /// An answer leaves.
+    /// Records an answer.
     ///
-    /// - Parameter began: when it was its request's turn on its connection, on the clock of ``now``.
+    /// - Parameter began: when its request's turn came on its connection, on the clock of ``now``.
     mutating func answered(_ target: HTTPService.Target, _ status: Int, since began: UInt64) {
-        let route = RequestRoute(target)
         let place = Self.statuses.firstIndex(of: status) ?? Self.statuses.count
-        let index = route.rawValue * (Self.statuses.count + 1) + place
+        let index = Self.number(target) * (Self.statuses.count + 1) + place
         let timer: CoreMetrics.Timer
         if let known = timers[index] {
             timer = known
         } else {
-            timer = metrics.timer(route, status: place < Self.statuses.count ? String(status) : "other")
+            timer = metrics.timer(Self.label(target), status: place < Self.statuses.count ? String(status) : "other")
             timers[index] = timer
         }
         timer.recordNanoseconds(Int64(clamping: Self.now &- began))
     }
-}
 
-/// A route as a label: the path without its arguments.
-enum RequestRoute: Int, CaseIterable {
-    case createItem, findItem, addStock, subtractStock, initItems
-    case createUser, findUser, addFunds, pay, cancelPayment, paymentStatus, initUsers
-    case createOrder, addItem, removeItem, removeOrder, findOrder, checkout, explainOrder, initOrders
-    /// A page for operators.
-    case page
-    /// Answered without asking the shop: health checks, unknown routes, malformed requests.
-    case none
-
-    var label: String {
-        switch self {
-        case .createItem: return "/stock/item/create"
-        case .findItem: return "/stock/find"
-        case .addStock: return "/stock/add"
-        case .subtractStock: return "/stock/subtract"
-        case .initItems: return "/stock/batch_init"
-        case .createUser: return "/payment/create_user"
-        case .findUser: return "/payment/find_user"
-        case .addFunds: return "/payment/add_funds"
-        case .pay: return "/payment/pay"
-        case .cancelPayment: return "/payment/cancel"
-        case .paymentStatus: return "/payment/status"
-        case .initUsers: return "/payment/batch_init"
-        case .createOrder: return "/orders/create"
-        case .addItem: return "/orders/addItem"
-        case .removeItem: return "/orders/removeItem"
-        case .removeOrder: return "/orders/remove"
-        case .findOrder: return "/orders/find"
-        case .checkout: return "/orders/checkout"
-        case .explainOrder: return "/orders/explain"
-        case .initOrders: return "/orders/batch_init"
-        case .page: return "page"
-        case .none: return "none"
-        }
-    }
-
-    init(_ target: HTTPService.Target) {
+    /// The timers' first index: the route's number in the table. Behind the routes come the operators' pages, and the
+    /// requests that were answered without asking anybody.
+    private static func number(_ target: HTTPService.Target) -> Int {
         switch target {
-        case .shop(let request): self.init(request)
-        case .page: self = .page
-        case .ready: self = .none
+        case .shop(_, let entry): return entry.number
+        case .page: return RouteTable.all.entries.count
+        case .ready: return RouteTable.all.entries.count + 1
         }
     }
 
-    private init(_ request: ShopRequest) {
-        switch request {
-        case .createItem: self = .createItem
-        case .createUser: self = .createUser
-        case .ledger(let command): self.init(command)
-        case .cancelPayment: self = .cancelPayment
-        case .paymentStatus: self = .paymentStatus
-        case .initItems: self = .initItems
-        case .initUsers: self = .initUsers
-        case .createOrder: self = .createOrder
-        case .addItem: self = .addItem
-        case .order(let command):
-            switch command.operation {
-            case .removeItem: self = .removeItem
-            case .remove: self = .removeOrder
-            default: self = .findOrder
-            }
-        case .checkout: self = .checkout
-        case .explain: self = .explainOrder
-        case .initOrders: self = .initOrders
-        }
-    }
-
-    private init(_ command: LedgerCommand) {
-        let isItem = command.account.kind == .item
-        switch command.operation {
-        case .deposit: self = isItem ? .addStock : .addFunds
-        case .withdraw: self = isItem ? .subtractStock : .pay
-        case .payDirectly: self = .pay
-        default: self = isItem ? .findItem : .findUser
+    private static func label(_ target: HTTPService.Target) -> String {
+        switch target {
+        case .shop(_, let entry): return entry.route.label
+        case .page: return "page"
+        // Health checks, documentation, unknown routes, malformed requests.
+        case .ready: return "none"
         }
     }
 }

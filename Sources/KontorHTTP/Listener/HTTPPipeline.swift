@@ -1,5 +1,5 @@
-// What a listener puts on each of its connections, for who brings the connections: the benchmark that guards counts the
-// instructions of requests that no socket delays.
+// The handlers of a listener's connections, for callers that bring channels of their own: Tests/Guard counts the
+// instructions of requests without sockets.
 
 import NIOCore
 
@@ -7,13 +7,13 @@ import NIOCore
 package final class HTTPPipeline {
     private let table: ConnectionTable
 
-    /// - Parameter eventLoop: that of all channels to come.
+    /// - Parameter eventLoop: the event loop of all channels to come.
     package init(_ service: HTTPService, on eventLoop: any EventLoop) {
         table = ConnectionTable(
             service: service, maximumConnections: service.maximumConnections, eventLoop: eventLoop)
     }
 
-    /// To be called on the event loop, before the channel is active.
+    /// Adds HTTP's handlers to a channel. To be called on the event loop, before the channel is active.
     package func addHandlers(to channel: any Channel) throws {
         try HTTPListener.addHandlers(to: channel, table)
     }

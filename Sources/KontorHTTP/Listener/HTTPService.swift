@@ -1,16 +1,20 @@
-// What a listener serves: the shop's routes, pages for operators, or both, and the health checks.
-// Connections are ConnectionHandler's business; where the shop's routes lead is the Router's.
+// What a listener serves: the shop's routes, pages for operators, or both, and the health checks. Connections are
+// ConnectionHandler's business, the table of routes is the Router's.
 
 import KontorCore
 import KontorService
 import NIOHTTP1
 
-/// What an operator's page says.
+/// The answer of an operators' page, such as `/metrics`.
 public struct OperatorPage: Hashable, Sendable {
+    /// The HTTP status.
     public let status: Int
+    /// The value of the `Content-Type` header.
     public let contentType: String
+    /// The body as text.
     public let body: String
 
+    /// Makes the answer of a page; without further words it is JSON that was computed well.
     public init(status: Int = 200, contentType: String = "application/json", body: String) {
         self.status = status
         self.contentType = contentType
@@ -22,26 +26,27 @@ public struct OperatorPage: Hashable, Sendable {
 /// error: whoever gives the route logs it.
 public typealias OperatorRoute = @Sendable () throws -> OperatorPage
 
-/// What one listener serves, and the little that it needs for that.
+/// What one listener serves, and what it needs for that.
 public struct HTTPService: Sendable {
-    /// Where the shop's requests go; nil: its routes are unknown here.
+    /// Takes the shop's requests; nil: the shop's routes are unknown here.
     let shop: (any RequestPort)?
-    /// Whether the routes are served that make stock and credit out of nothing.
+    /// Whether the admin routes are served, which make stock and credit out of nothing.
     let isAdminOpen: Bool
-    /// The services whose routes are served; the others' are unknown here.
+    /// The services whose routes are served, named by what they keep. The routes of others are unknown here.
     let served: Set<GroupKey.Kind>
     /// What requests other than the health checks must bear, as `Authorization: Bearer SECRET`; nil: nothing.
     let secret: SharedSecret?
-    /// Exact paths, for GET and HEAD. Here is where `/metrics`, `/audit` and other computed pages go.
+    /// The operators' pages by their exact paths: `/metrics`, `/audit` and the like. Served for GET and HEAD.
     let pages: [String: OperatorRoute]
-    /// Open connections, over all event loops together.
+    /// Most open connections, over all event loops together.
     let maximumConnections: Int
     /// For `/health/ready`: whether requests can be served now. Called on event loops, so it must be quick.
     let isReady: @Sendable () -> Bool
-    /// Monotonic milliseconds: the clock of the deadlines that the shop gets.
+    /// Milliseconds of a clock that never goes back: the clock of the deadlines that the shop gets.
     let monotonicMilliseconds: @Sendable () -> Int64
     let metrics: HTTPMetrics
 
+    /// Makes a service; the meaning of the parameters is that of the properties.
     public init(
         shop: (any RequestPort)?, isAdminOpen: Bool = true, served: Set<GroupKey.Kind> = Set(GroupKey.Kind.allCases),
         secret: SharedSecret? = nil, pages: [String: OperatorRoute] = [:],
@@ -59,13 +64,18 @@ public struct HTTPService: Sendable {
         self.metrics = metrics
     }
 
-    /// What is to be done for a request line.
+    /// What is to be done for a request.
     enum Target: Sendable {
-        case shop(ShopRequest)
+        /// To ask the shop; the entry is that of the request's route.
+        case shop(ShopRequest, RouteTable.Entry)
         case page(OperatorRoute)
         case ready(Response)
     }
 
+    /// What is to be done for a request with this line. The secret is looked at first, then the operators' pages, then
+    /// the table of routes.
+    ///
+    /// - Parameter authorization: the value of the header; nil if there is none.
     func target(method: HTTPMethod, uri: String, authorization: String?) -> Target {
         if let secret, !uri.hasPrefix("/health/"), !secret.isBorne(by: authorization) {
             return .ready(
@@ -76,13 +86,15 @@ public struct HTTPService: Sendable {
             return asked == .get ? .page(page) : .ready(Response(.wrongMethod(allowed: .get)))
         }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
-        case .shop(let request):
-            return shop == nil || !served.contains(request.service) ? .ready(Response(.unknownRoute)) : .shop(request)
-        case .isLive: return .ready(.json(#"{"status":"live"}"#))
-        case .isReady: return .ready(isReady() ? .json(#"{"status":"ready"}"#) : Response(.notReady))
-        case .openAPI: return .ready(OpenAPIDocument.response)
-        case .docs: return .ready(DocsPage.response)
+        case .shop(let request, let entry):
+            return serves(entry.route.tag) ? .shop(request, entry) : .ready(Response(.unknownRoute))
+        case .listener(let respond): return .ready(respond(self))
         case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))
         }
+    }
+
+    private func serves(_ tag: RouteTag) -> Bool {
+        guard shop != nil, let service = tag.service else { return false }
+        return served.contains(service)
     }
 }

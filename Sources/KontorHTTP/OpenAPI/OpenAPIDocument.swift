@@ -1,10 +1,10 @@
-// The OpenAPI 3.1 document, made of the routes' descriptions.
+// The OpenAPI 3.1 document, made of the table of routes.
 
 import KontorCore
 
-/// `GET /openapi.json`.
+/// The document of `GET /openapi.json`.
 enum OpenAPIDocument {
-    /// Made once, and sent as it is.
+    /// The answer of the route. Made once, and sent as it is.
     static let response = Response.json(document.bytes)
 
     static let info: JSONValue = [
@@ -22,7 +22,7 @@ enum OpenAPIDocument {
             "openapi": "3.1.0", "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema", "info": info,
             "servers": [["url": "/"]],
             "tags": .array(
-                RouteDescription.Tag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.summary)] }),
+                RouteTag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.summary)] }),
             "paths": paths,
             "components": [
                 "schemas": OpenAPISchemas.all, "parameters": parameters, "headers": headers, "responses": commonResponses,
@@ -32,18 +32,17 @@ enum OpenAPIDocument {
 
     private static var paths: JSONValue {
         .object(
-            Endpoint.allCases.map { endpoint in
-                let operations = endpoint.methods.names.map { method in
-                    JSONValue.Member(name: method.lowercased(), value: operation(endpoint, method))
+            RouteTable.all.routes.map { route in
+                let operations = route.methods.names.map { method in
+                    JSONValue.Member(name: method.lowercased(), value: operation(route, method))
                 }
-                return .init(name: endpoint.description.template, value: .object(operations))
+                return .init(name: route.template, value: .object(operations))
             })
     }
 
-    private static func operation(_ endpoint: Endpoint, _ method: String) -> JSONValue {
-        let route = endpoint.description
+    private static func operation(_ route: Route, _ method: String) -> JSONValue {
         var operation: JSONValue = [
-            "operationId": .string(endpoint.operationID(method)), "tags": [.string(route.tag.rawValue)],
+            "operationId": .string(route.operationID(method)), "tags": [.string(route.tag.rawValue)],
             "summary": .string(route.summary),
         ]
         if !route.notes.isEmpty { operation = operation.with(["description": .string(route.notes)]) }
@@ -117,9 +116,9 @@ extension OpenAPIDocument {
 // MARK: Responses
 
 extension OpenAPIDocument {
-    private static func responses(_ route: RouteDescription) -> JSONValue {
+    private static func responses(_ route: Route) -> JSONValue {
         var responses: JSONValue = ["200": success(route)]
-        let common = groups(RouteDescription.commonProblems(of: route.effect))
+        let common = groups(Route.commonProblems(of: route.effect))
         for (status, kinds) in groups(route.allProblems) {
             let isCommon = common.contains { $0.status == status && $0.kinds == kinds }
             let response = isCommon ? reference("responses", commonName(kinds)) : failure(kinds)
@@ -128,7 +127,7 @@ extension OpenAPIDocument {
         return responses
     }
 
-    private static func success(_ route: RouteDescription) -> JSONValue {
+    private static func success(_ route: Route) -> JSONValue {
         let answer = route.answer
         var content: JSONValue = ["schema": OpenAPISchemas.reference(answer.schemaName)]
         if let example = answer.example { content = content.with(["example": example]) }
@@ -146,13 +145,12 @@ extension OpenAPIDocument {
     /// What can be asked about something once it is created.
     private static func links(_ created: (parameter: PathParameter, member: String)) -> JSONValue {
         .object(
-            Endpoint.allCases.filter { $0.description.parameters.contains(created.parameter) }.map { endpoint in
-                let operation = endpoint.operationID(endpoint.methods.names[0])
+            RouteTable.all.routes.filter { $0.parameters.contains(created.parameter) }.map { route in
                 let argument = JSONValue.string("$response.body#/\(created.member)")
                 return .init(
-                    name: operation,
+                    name: route.name,
                     value: [
-                        "operationId": .string(operation),
+                        "operationId": .string(route.name),
                         "parameters": .object([.init(name: "path.\(created.parameter.rawValue)", value: argument)]),
                     ])
             })
@@ -161,8 +159,8 @@ extension OpenAPIDocument {
     /// The responses that many routes share.
     private static var commonResponses: JSONValue {
         var members: [JSONValue.Member] = []
-        for effect in [RouteDescription.Effect.none, .read, .write] {
-            for (_, kinds) in groups(RouteDescription.commonProblems(of: effect)) {
+        for effect in [Route.Effect.none, .read, .write] {
+            for (_, kinds) in groups(Route.commonProblems(of: effect)) {
                 let name = commonName(kinds)
                 if !members.contains(where: { $0.name == name }) { members.append(.init(name: name, value: failure(kinds))) }
             }
@@ -201,23 +199,5 @@ extension OpenAPIDocument {
     /// The problems by their status, in the order of statuses.
     static func groups(_ kinds: [Problem.Kind]) -> [(status: Int, kinds: [Problem.Kind])] {
         Set(kinds.map(\.status)).sorted().map { status in (status, kinds.filter { $0.status == status }) }
-    }
-}
-
-extension Endpoint {
-    /// The case's name; a second method of the same path is told apart by its name.
-    func operationID(_ method: String) -> String {
-        method == methods.names[0] ? "\(self)" : "\(self)By\(method)"
-    }
-}
-
-extension MethodSet {
-    /// As they are documented: a HEAD goes without saying where there is a GET.
-    var names: [String] {
-        var names: [String] = []
-        if contains(.get) { names.append("GET") }
-        if contains(.post) { names.append("POST") }
-        if contains(.delete) { names.append("DELETE") }
-        return names
     }
 }

@@ -2,6 +2,7 @@
 
 import KontorCore
 
+/// The shapes of answers and arguments. Those of one answer alone are with it, in RouteAnswer.
 enum OpenAPISchemas {
     static func reference(_ name: String) -> JSONValue { ["$ref": "#/components/schemas/\(name)"] }
 
@@ -12,13 +13,13 @@ enum OpenAPISchemas {
         return ["type": "object", "required": .array(required.map { .string($0) }), "properties": properties]
     }
 
-    /// An amount of money in a path: a decimal that is text, since it is exact. What the pattern leaves out (leading zeros, 10^11
-    /// itself) is accepted all the same, and nobody needs it.
+    /// An amount of money in a path: text with a decimal number, so that it is exact. Leading zeros and 10^11 itself
+    /// are accepted too; the pattern leaves them out because nobody needs them.
     static let moneyInPath: JSONValue = [
         "type": "string", "format": "decimal", "pattern": .string("^[0-9]{1,11}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?$"),
     ]
 
-    /// The same, at least a hundredth.
+    /// An amount of money in a path, at least a hundredth.
     static let positiveMoneyInPath: JSONValue = [
         "type": "string", "format": "decimal",
         "pattern": .string(
@@ -33,7 +34,8 @@ enum OpenAPISchemas {
     static var all: JSONValue {
         var schemas = values.with(["Problem": problem])
         var seen: Set<String> = []
-        for answer in DocumentedAnswer.allCases where seen.insert(answer.schemaName).inserted {
+        for answer in RouteAnswer.documentedFirst + RouteTable.all.routes.map(\.answer)
+        where seen.insert(answer.schemaName).inserted {
             schemas = schemas.with(.object([.init(name: answer.schemaName, value: answer.schema)]))
         }
         return schemas
@@ -55,7 +57,7 @@ enum OpenAPISchemas {
         ],
     ]
 
-    /// RFC 9457.
+    /// The shape of problem details (RFC 9457).
     private static var problem: JSONValue {
         let types = Problem.Kind.allCases.map { JSONValue.string($0.type) }
         return object(
@@ -79,6 +81,7 @@ enum OpenAPISchemas {
 // MARK: Explanations
 
 extension OpenAPISchemas {
+    /// The shape of the answer of `/orders/explain`.
     static var explanation: JSONValue {
         let text: JSONValue = ["type": "string"]
         let time: JSONValue = ["type": "string", "format": "date-time"]

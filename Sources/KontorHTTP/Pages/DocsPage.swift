@@ -1,13 +1,13 @@
-// The page that shows the API to people: one self-contained HTML page, made of the routes' descriptions. Its looks and its
+// The page that shows the API to people: one self-contained HTML page, made of the table of routes. Its style and its
 // few lines of script are in DocsPageAssets.
 
 import KontorCore
 
-/// `GET /docs`.
+/// The page of `GET /docs`.
 enum DocsPage {
     static let contentType = "text/html; charset=utf-8"
 
-    /// Made once, and sent as it is.
+    /// The answer of the route. Made once, and sent as it is.
     static let response = Response(status: 200, contentType: contentType, body: Array(html.utf8))
 
     static var html: String {
@@ -27,10 +27,10 @@ enum DocsPage {
         <a class="skip" href="#routes">To the routes</a>
         <header><h1>Kontor</h1><p>\(text("summary")) <a href="/openapi.json">OpenAPI document</a></p></header>
         <div class="columns">
-        <nav aria-label="Routes">\(RouteDescription.Tag.allCases.map(navigation).joined())\
+        <nav aria-label="Routes">\(RouteTag.allCases.map(navigation).joined())\
         <section><h2><a href="#rules">For every request</a></h2></section></nav>
         <main id="routes">
-        \(RouteDescription.Tag.allCases.map(section).joined())
+        \(RouteTag.allCases.map(section).joined())
         \(rules)
         </main>
         </div>
@@ -64,23 +64,21 @@ enum DocsPage {
 // MARK: Routes
 
 extension DocsPage {
-    private static func operations(of tag: RouteDescription.Tag) -> [(endpoint: Endpoint, method: String)] {
-        Endpoint.allCases.filter { $0.description.tag == tag }.flatMap { endpoint in
-            endpoint.methods.names.map { (endpoint, $0) }
-        }
+    private static func operations(of tag: RouteTag) -> [(route: Route, method: String)] {
+        RouteTable.all.routes.filter { $0.tag == tag }.flatMap { route in route.methods.names.map { (route, $0) } }
     }
 
-    private static func navigation(_ tag: RouteDescription.Tag) -> String {
-        let links = operations(of: tag).map { endpoint, method in
+    private static func navigation(_ tag: RouteTag) -> String {
+        let links = operations(of: tag).map { route, method in
             """
-            <li><a href="#\(endpoint.operationID(method))">\(badge(method)) \
-            <span>\(breakable(endpoint.description.template))</span></a></li>
+            <li><a href="#\(route.operationID(method))">\(badge(method)) \
+            <span>\(breakable(route.template))</span></a></li>
             """
         }
         return "<section><h2><a href=\"#\(tag.rawValue)\">\(tag.title)</a></h2><ul>\(links.joined())</ul></section>"
     }
 
-    private static func section(_ tag: RouteDescription.Tag) -> String {
+    private static func section(_ tag: RouteTag) -> String {
         """
         <section id="\(tag.rawValue)"><h2>\(tag.title)</h2><p>\(escaped(tag.summary))</p>
         \(operations(of: tag).map(card).joined())
@@ -88,17 +86,16 @@ extension DocsPage {
         """
     }
 
-    private static func card(_ endpoint: Endpoint, _ method: String) -> String {
-        let route = endpoint.description
+    private static func card(_ route: Route, _ method: String) -> String {
         let notes = route.notes.isEmpty ? "" : "<p>\(escaped(route.notes))</p>"
         return """
-            <details class="route" id="\(endpoint.operationID(method))">
+            <details class="route" id="\(route.operationID(method))">
             <summary>\(badge(method)) <code>\(breakable(route.template))</code> <span>\(escaped(route.summary))</span></summary>
             <div class="body">\(notes)
             \(parameters(route))
             \(answers(route))
             \(curl(route, method))
-            \(form(route, method, endpoint.operationID(method)))
+            \(form(route, method, route.operationID(method)))
             </div></details>
 
             """
@@ -108,12 +105,12 @@ extension DocsPage {
         "<b class=\"method \(method.lowercased())\">\(method)</b>"
     }
 
-    /// A path that may be broken behind its slashes.
+    /// A path as HTML that a browser may break behind its slashes.
     private static func breakable(_ path: String) -> String {
         path.split(separator: "/").map { "/\(escaped(String($0)))" }.joined(separator: "<wbr>")
     }
 
-    private static func parameters(_ route: RouteDescription) -> String {
+    private static func parameters(_ route: Route) -> String {
         guard !route.parameters.isEmpty else { return "" }
         let rows = route.parameters.map { parameter in
             """
@@ -137,17 +134,17 @@ extension DocsPage {
         }
     }
 
-    private static func answers(_ route: RouteDescription) -> String {
+    private static func answers(_ route: Route) -> String {
         let example = route.answer.example.map { "<pre>\(escaped(String(decoding: $0.bytes, as: UTF8.self)))</pre>" } ?? ""
         var rows = [row(200, "\(escaped(route.answer.summary))\(example)")]
-        let own = route.problems + RouteDescription.commonProblems(of: route.effect).filter { isWorthAWord($0) }
+        let own = route.problems + Route.commonProblems(of: route.effect).filter { isWorthAWord($0) }
         for (status, kinds) in OpenAPIDocument.groups(own) {
             rows.append(row(status, kinds.map { "\(escaped($0.title)) <code>\($0.rawValue)</code>" }.joined(separator: "<br>")))
         }
         return table("Answers", ["Status", "Meaning"], rows)
     }
 
-    /// What every request can meet is said once, at the end of the page.
+    /// Whether a common problem is shown at its routes. The others are shown once, at the end of the page.
     private static func isWorthAWord(_ kind: Problem.Kind) -> Bool {
         switch kind {
         case .unavailable, .outcomeUnknown, .readUnavailable: return true
@@ -167,7 +164,7 @@ extension DocsPage {
             """
     }
 
-    private static func curl(_ route: RouteDescription, _ method: String) -> String {
+    private static func curl(_ route: Route, _ method: String) -> String {
         let verb = method == "GET" ? "" : "-X \(method) "
         return """
             <div class="curl"><pre><code>curl \(verb)http://127.0.0.1:8000\(escaped(route.examplePath))</code></pre>\
@@ -175,7 +172,7 @@ extension DocsPage {
             """
     }
 
-    private static func form(_ route: RouteDescription, _ method: String, _ name: String) -> String {
+    private static func form(_ route: Route, _ method: String, _ name: String) -> String {
         var fields = route.parameters.map { field($0.rawValue, $0.exampleText, in: name, placeholder: "") }
         if method != "GET" { fields.append(field("Idempotency-Key", "", in: name, placeholder: "optional")) }
         return """
@@ -193,7 +190,7 @@ extension DocsPage {
     }
 }
 
-// MARK: What holds for every request
+// MARK: Rules for every request
 
 extension DocsPage {
     private static var rules: String {
@@ -213,7 +210,7 @@ extension DocsPage {
             """
     }
 
-    /// `1 000 000`, with narrow spaces that do not break.
+    /// A number in groups of three digits, between narrow spaces that do not break: `1 000 000`.
     fileprivate static func grouped(_ number: Int64) -> String {
         var digits = String(number)
         var groups: [String] = []
@@ -236,7 +233,7 @@ extension JSONValue {
 }
 
 extension String {
-    /// Code between backticks as HTML.
+    /// The text as HTML, what is between backticks as code.
     fileprivate var replacingBackticks: String {
         split(separator: "`", omittingEmptySubsequences: false).enumerated().map { index, part in
             index % 2 == 1 ? "<code>\(part)</code>" : String(part)

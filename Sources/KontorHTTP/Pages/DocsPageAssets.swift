@@ -1,4 +1,4 @@
-// The looks of the page for people, and the script that sends its forms.
+// The style of the page for people, and the script that sends its forms.
 
 extension DocsPage {
     static let style = """

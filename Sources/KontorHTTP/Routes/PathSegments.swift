@@ -2,7 +2,7 @@
 
 /// The segments of a path, percent-decoded, without the query.
 struct PathSegments {
-    /// The longest route: `/orders/batch_init/{n}/{items}/{users}/{price}`.
+    /// Segments of the longest route, `/orders/batch_init/{count}/{items}/{users}/{price}`.
     static let longest = 6
 
     private(set) var count = 0
@@ -10,7 +10,10 @@ struct PathSegments {
 
     subscript(index: Int) -> String { segments[index] }
 
-    /// - Returns: nil if no route can have this path: an empty segment (a trailing slash, too) or too many segments.
+    /// Splits a request target: a path, or a whole URL.
+    ///
+    /// - Returns: nil if no route can have this path: it has an empty segment (also behind a trailing slash), or too
+    ///   many.
     /// - Throws: a problem if a percent sign is not followed by two hexadecimal digits.
     init?(of uri: String) throws(Problem) {
         var target = uri
@@ -20,6 +23,7 @@ struct PathSegments {
         if try !outcome.get() { return nil }
     }
 
+    /// - Returns: false if no route can have this path.
     private mutating func split(_ bytes: UnsafeBufferPointer<UInt8>) throws(Problem) -> Bool {
         guard var start = Self.pathStart(bytes) else { return false }
         var position = start
@@ -42,7 +46,8 @@ struct PathSegments {
         }
     }
 
-    /// Behind the first slash of the path; a target may also be a whole URL (RFC 9112, 3.2.2).
+    /// The position behind the path's first slash; nil if there is none. A target may also be a whole URL (RFC 9112,
+    /// 3.2.2).
     private static func pathStart(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         if bytes.first == UInt8(ascii: "/") { return 1 }
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), colon + 3 < bytes.count,

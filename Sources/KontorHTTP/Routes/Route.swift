@@ -1,59 +1,114 @@
-// What a route says about itself: the one description from which the OpenAPI document and the page for people are made.
-// The descriptions are in OpenAPIRoutes, the shapes of answers in OpenAPIAnswers.
+// A route as one value: where it is, who may call it, what it asks for, and what is documented of it. Matching, the
+// OpenAPI document, the page for people, `Allow` and the labels of metrics all follow from it.
 
 import KontorCore
+import KontorService
 
-/// One route's description.
-struct RouteDescription: Sendable {
-    enum Tag: String, CaseIterable, Sendable {
-        case order, payment, stock, operations
-
-        var title: String {
-            switch self {
-            case .order: return "Orders"
-            case .payment: return "Payment"
-            case .stock: return "Stock"
-            case .operations: return "Operations"
-            }
-        }
-
-        var summary: String {
-            switch self {
-            case .order: return "Orders, their items, and the checkout."
-            case .payment: return "Users, their credit, and direct payments."
-            case .stock: return "Items, their stock and price."
-            case .operations: return "Health and documentation."
-            }
-        }
+/// One route of the API.
+struct Route: Sendable {
+    /// Who may call a route.
+    enum Access: Sendable {
+        case everyone
+        /// For those who may make stock and money out of nothing. With the admin API off such a route is unknown on the
+        /// public port.
+        case admin
     }
 
-    /// What a route may do to the shop, and so how its trouble is told.
+    /// What a call may do to the shop. A write can bear an idempotency key; reads and writes fail differently.
     enum Effect: Sendable {
-        case none, read, write
+        /// The shop is not asked.
+        case none
+        case read, write
     }
 
-    let tag: Tag
-    let effect: Effect
+    /// How a call is answered.
+    enum Handler: Sendable {
+        /// By the shop. The closure makes its request of the path's arguments.
+        case shop(@Sendable (PathArguments) throws(Problem) -> ShopRequest)
+        /// By the listener itself.
+        case listener(@Sendable (HTTPService) -> Response)
+    }
+
+    /// The operation's name in the OpenAPI document, in lower camel case.
+    let name: String
+    let methods: MethodSet
     let path: [PathPart]
+    let tag: RouteTag
+    let effect: Effect
+    let access: Access
+    /// One sentence without a full stop.
     let summary: String
     /// What a reader should know besides; empty if the summary is enough.
-    var notes = ""
-    let answer: DocumentedAnswer
-    /// The problems that are this route's own, besides those of every route.
-    var problems: [Problem.Kind] = []
+    let notes: String
+    /// What a successful call is answered.
+    let answer: RouteAnswer
+    /// The problems that a call can meet besides the common ones of its effect.
+    let problems: [Problem.Kind]
+    let handler: Handler
 
+    /// A route that asks the shop.
+    init(
+        _ name: String, _ methods: MethodSet, _ path: [PathPart], tag: RouteTag, effect: Effect,
+        access: Access = .everyone, summary: String, notes: String = "", answer: RouteAnswer,
+        problems: [Problem.Kind] = [], request: @escaping @Sendable (PathArguments) throws(Problem) -> ShopRequest
+    ) {
+        let isAdmin = access == .admin
+        self.name = name
+        self.methods = methods
+        self.path = path
+        self.tag = tag
+        self.effect = effect
+        self.access = access
+        self.summary = summary
+        self.notes = ([notes] + (isAdmin ? [Self.adminNote] : [])).filter { !$0.isEmpty }.joined(separator: " ")
+        self.answer = answer
+        self.problems = problems + (isAdmin ? [.unknownRoute] : [])
+        handler = .shop(request)
+    }
+
+    /// A route that the listener answers itself: a GET for everyone, about operations.
+    init(
+        _ name: String, _ path: [PathPart], summary: String, answer: RouteAnswer, problems: [Problem.Kind] = [],
+        respond: @escaping @Sendable (HTTPService) -> Response
+    ) {
+        self.name = name
+        methods = .get
+        self.path = path
+        tag = .operations
+        effect = .none
+        access = .everyone
+        self.summary = summary
+        notes = ""
+        self.answer = answer
+        self.problems = problems
+        handler = .listener(respond)
+    }
+
+    private static let adminNote = "With --admin-api off it is served on the operators' port only."
+}
+
+// MARK: What follows from it
+
+extension Route {
     var parameters: [PathParameter] { path.compactMap(\.parameter) }
 
-    /// `/stock/find/{item}`.
+    /// The path as documents show it: `/stock/find/{item}`.
     var template: String { path.map { "/" + ($0.parameter.map { "{\($0.rawValue)}" } ?? $0.text) }.joined() }
 
-    /// The template with an example in the place of each parameter.
+    /// The path with an example in the place of each parameter.
     var examplePath: String { path.map { "/" + ($0.parameter?.exampleText ?? $0.text) }.joined() }
 
-    /// All problems that this route can answer, the common ones first.
+    /// The route as a label of metrics: the path without its arguments. Routes that differ only in their arguments
+    /// share one.
+    var label: String { path.filter { $0.parameter == nil }.map { "/" + $0.text }.joined() }
+
+    /// The name of one of the route's operations in the OpenAPI document: that of a second method bears its name.
+    func operationID(_ method: String) -> String { method == methods.names[0] ? name : "\(name)By\(method)" }
+
+    /// All problems that a call can meet, the common ones first.
     var allProblems: [Problem.Kind] { Self.commonProblems(of: effect) + problems }
 
-    /// What every route with such an effect can answer.
+    /// The problems that a call of any route with this effect can meet.
     static func commonProblems(of effect: Effect) -> [Problem.Kind] {
         let everyone: [Problem.Kind] = [
             .malformedHTTP, .malformedRequest, .wrongMethod, .requestTimeout, .bodyTooLarge, .pathTooLong, .overloaded,
@@ -67,83 +122,35 @@ struct RouteDescription: Sendable {
     }
 }
 
-/// A segment of a path: a fixed text or a parameter.
-struct PathPart: ExpressibleByStringLiteral, Sendable {
-    let text: String
-    let parameter: PathParameter?
+/// What a route is about: a service of the shop, or its operation. The document and the page are divided by it.
+enum RouteTag: String, CaseIterable, Sendable {
+    case order, payment, stock, operations
 
-    init(stringLiteral text: String) {
-        self.text = text
-        parameter = nil
+    /// The service that serves such routes, named by what it keeps; nil: every listener serves them.
+    var service: GroupKey.Kind? {
+        switch self {
+        case .order: return .order
+        case .payment: return .user
+        case .stock: return .item
+        case .operations: return nil
+        }
     }
 
-    init(_ parameter: PathParameter) {
-        text = ""
-        self.parameter = parameter
+    var title: String {
+        switch self {
+        case .order: return "Orders"
+        case .payment: return "Payment"
+        case .stock: return "Stock"
+        case .operations: return "Operations"
+        }
     }
-
-    static let order = PathPart(.order)
-    static let item = PathPart(.item)
-    static let user = PathPart(.user)
-    static let units = PathPart(.units)
-    static let amount = PathPart(.amount)
-    static let price = PathPart(.price)
-    static let credit = PathPart(.credit)
-    static let stock = PathPart(.stock)
-    static let count = PathPart(.count)
-    static let items = PathPart(.items)
-    static let users = PathPart(.users)
-}
-
-/// The parameters of paths. A name means the same in every path.
-enum PathParameter: String, CaseIterable, Sendable {
-    case order, item, user, units, amount, price, credit, stock, count, items, users
 
     var summary: String {
         switch self {
-        case .order: return "The order's id."
-        case .item: return "The item's id."
-        case .user: return "The user's id."
-        case .units: return "How many units of the item."
-        case .amount: return "Money, at least one hundredth. Finer amounts are rounded half to even."
-        case .price: return "What a unit costs; 0 is allowed. Finer amounts are rounded half to even."
-        case .credit: return "Each user's credit; 0 is allowed. Finer amounts are rounded half to even."
-        case .stock: return "The units in stock of each item; 0 is allowed."
-        case .count: return "How many are made: 0, 1, 2, ... count-1 are their ids."
-        case .items: return "The orders' items are drawn from 0 ... items-1."
-        case .users: return "The orders' users are drawn from 0 ... users-1."
-        }
-    }
-
-    var schema: JSONValue {
-        switch self {
-        case .order, .item, .user: return OpenAPISchemas.reference("Id")
-        case .units, .items, .users: return OpenAPISchemas.reference("Units")
-        case .amount: return OpenAPISchemas.positiveMoneyInPath
-        case .price, .credit: return OpenAPISchemas.moneyInPath
-        case .stock: return ["type": "integer", "minimum": 0, "maximum": .integer(Limits.unitsPerRequest)]
-        case .count: return ["type": "integer", "minimum": 1, "maximum": .integer(Int64(Limits.batchInitRecords))]
-        }
-    }
-
-    /// An argument that works on a shop that was filled by `batch_init`.
-    var example: JSONValue {
-        switch self {
-        case .order, .item, .user: return "1"
-        case .units: return 2
-        case .amount: return "7.5"
-        case .price: return "5"
-        case .credit: return "100"
-        case .stock, .count: return 100
-        case .items, .users: return 10
-        }
-    }
-
-    var exampleText: String {
-        switch example {
-        case .string(let text), .decimal(let text): return text
-        case .integer(let number): return String(number)
-        case .object, .array, .bool: return ""
+        case .order: return "Orders, their items, and the checkout."
+        case .payment: return "Users, their credit, and direct payments."
+        case .stock: return "Items, their stock and price."
+        case .operations: return "Health and documentation."
         }
     }
 }

@@ -74,7 +74,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
     @Test(arguments: 0..<problems.count)
     func `each failed outcome has its problem`(index: Int) {
         let (request, answer, kind) = Self.problems[index]
-        let response = OutcomeResponse.response(to: request, answer)
+        let response = response(to: request, answer)
         let body = String(decoding: response.body, as: UTF8.self)
         #expect(body.contains(#""type":"/problems/\#(kind.rawValue)""#))
         #expect(response.status == kind.status)
@@ -137,7 +137,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
             ),
         ]
         for (request, answer, body) in expected {
-            let response = OutcomeResponse.response(to: request, answer)
+            let response = response(to: request, answer)
             #expect(response.status == 200)
             #expect(String(decoding: response.body, as: UTF8.self) == body)
         }
@@ -147,14 +147,14 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
     func `money that is read prints the same again`(text: String) throws {
         var account = Account()
         account.balance = try #require(Amount.money(text))
-        let response = OutcomeResponse.response(to: readUser, .ledger(.account(account)))
+        let response = response(to: readUser, .ledger(.account(account)))
         #expect(String(decoding: response.body, as: UTF8.self) == #"{"user_id":"u","credit":\#(text)}"#)
     }
 
     @Test func `a refusal says what was wanted, what is left, and whose it is`() {
         let reason = AbortReason.insufficient(account: user, wanted: Amount(723), left: Amount(500))
         let body = String(
-            decoding: OutcomeResponse.response(to: checkout, .checkout(.refused(reason))).body, as: UTF8.self)
+            decoding: response(to: checkout, .checkout(.refused(reason))).body, as: UTF8.self)
         #expect(body.contains("7.23 is wanted of user u and its credit is 5."))
         #expect(body.hasSuffix(#""order_id":"o","user_id":"u"}"#))
     }

@@ -77,33 +77,35 @@ import Testing
 
     @Test func `every route is documented, with each of its methods`() throws {
         let documented = Set(try operations().map { "\($0.method) \($0.path)" })
-        let served = Endpoint.allCases.flatMap { endpoint in
-            endpoint.methods.names.map { "\($0.lowercased()) \(endpoint.description.template)" }
+        let served = RouteTable.all.routes.flatMap { route in
+            route.methods.names.map { "\($0.lowercased()) \(route.template)" }
         }
         #expect(documented == Set(served))
         #expect(documented.count == served.count)
     }
 
-    @Test(arguments: Endpoint.allCases)
-    func `a documented path with its example arguments leads to the route that it documents`(_ endpoint: Endpoint) throws {
-        let path = endpoint.description.examplePath
-        #expect(try PathSegments(of: path).flatMap(Endpoint.at) == endpoint)
-        for method in endpoint.methods.names {
-            if case .problem(let problem) = Router.route(method: HTTPMethod(rawValue: method), uri: path) {
+    @Test(arguments: RouteTable.all.routes.map(\.name))
+    func `a documented path with its example arguments leads to the route that it documents`(_ name: String) throws {
+        let entry = try #require(RouteTable.all.entry(named: name))
+        let path = entry.route.examplePath
+        let segments = try #require(try PathSegments(of: path))
+        #expect(RouteTable.all.entry(at: segments) === entry)
+        for method in entry.route.methods.names {
+            if case .problem(let problem) = Lead(HTTPMethod(rawValue: method), path) {
                 Issue.record("\(method) \(path): \(problem.detail)")
             }
         }
     }
 
     @Test func `the documented bounds of numbers are those that are kept`() throws {
-        for endpoint in Endpoint.allCases {
-            for parameter in endpoint.description.parameters {
+        for route in RouteTable.all.routes {
+            for parameter in route.parameters {
                 let schema = try resolved(try member("components", "parameters", parameter.rawValue, "schema"))
                 guard let least = schema["minimum"] as? Int64, let most = schema["maximum"] as? Int64 else { continue }
-                #expect(accepts(endpoint, parameter, "\(least)"))
-                #expect(accepts(endpoint, parameter, "\(most)"))
-                #expect(!accepts(endpoint, parameter, "\(least - 1)"))
-                #expect(!accepts(endpoint, parameter, "\(most + 1)"))
+                #expect(accepts(route, parameter, "\(least)"))
+                #expect(accepts(route, parameter, "\(most)"))
+                #expect(!accepts(route, parameter, "\(least - 1)"))
+                #expect(!accepts(route, parameter, "\(most + 1)"))
             }
         }
     }
@@ -121,23 +123,23 @@ import Testing
     {
         let schema = try resolved(try member("components", "parameters", parameter.rawValue, "schema"))
         let pattern = try Regex(try #require(schema["pattern"] as? String))
-        let endpoint = try #require(Endpoint.allCases.first { $0.description.parameters.contains(parameter) })
+        let route = try #require(RouteTable.all.routes.first { $0.parameters.contains(parameter) })
         for (values, isGood) in [(good, true), (bad, false)] {
             for value in values {
                 #expect((try pattern.wholeMatch(in: value) != nil) == isGood, "\(value)")
-                #expect(accepts(endpoint, parameter, value) == isGood, "\(value)")
+                #expect(accepts(route, parameter, value) == isGood, "\(value)")
             }
         }
     }
 
     /// Whether the route takes this argument, percent-encoded as clients do.
-    private func accepts(_ endpoint: Endpoint, _ parameter: PathParameter, _ value: String) -> Bool {
+    private func accepts(_ route: Route, _ parameter: PathParameter, _ value: String) -> Bool {
         let encoded =
             value.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(.init(charactersIn: "-._~"))) ?? ""
-        let path = endpoint.description.path.map { part in
+        let path = route.path.map { part in
             "/" + (part.parameter == parameter ? encoded : part.parameter?.exampleText ?? part.text)
         }.joined()
-        if case .problem = Router.route(method: HTTPMethod(rawValue: endpoint.methods.names[0]), uri: path) { return false }
+        if case .problem = Lead(HTTPMethod(rawValue: route.methods.names[0]), path) { return false }
         return true
     }
 
@@ -163,8 +165,8 @@ import Testing
     func `each problem that an outcome becomes is documented at its route`(
         _ request: ShopRequest, _ answer: ShopAnswer, _ kind: Problem.Kind
     ) throws {
-        let endpoint = try #require(self.endpoint(of: request))
-        #expect(endpoint.description.allProblems.contains(kind), "\(kind) of \(endpoint)")
+        let route = try #require(RouteTable.all.entry(of: request)).route
+        #expect(route.allProblems.contains(kind), "\(kind) of \(route.name)")
     }
 
     @Test func `the documented examples are what the shop answers`() throws {
@@ -178,17 +180,18 @@ import Testing
         var account = Account()
         account.price = Amount(500)
         // An explanation has times and words of its own; schemathesis compares it with its schema.
-        for endpoint in Endpoint.allCases where endpoint != .explainOrder {
-            guard let path = try PathSegments(of: endpoint.description.examplePath),
-                let request = try? endpoint.request(path), let example = endpoint.description.answer.example
+        for entry in RouteTable.all.entries where entry.route.name != "explainOrder" {
+            let route = entry.route
+            guard case .shop(let request) = Lead(HTTPMethod(rawValue: route.methods.names[0]), route.examplePath),
+                let example = route.answer.example
             else { continue }
-            account.balance = endpoint == .findUser ? Amount(9250) : Amount(100)
+            account.balance = route.name == "findUser" ? Amount(9250) : Amount(100)
             let answers: [ShopAnswer] = [
                 .created(id(uuid)), .initialized, .ledger(.account(account)), .ledger(.payment(isPaid: true)),
                 .order(.order(order)), .checkout(.paid), .ledger(.done), .order(.done),
             ]
-            let bodies = answers.map { OutcomeResponse.response(to: request, $0) }.filter { $0.status == 200 }.map(\.body)
-            #expect(try bodies.contains { try parsed($0) == parsed(example.bytes) }, "\(endpoint)")
+            let bodies = answers.map { OutcomeResponse.response(to: request, at: entry, $0) }.filter { $0.status == 200 }.map(\.body)
+            #expect(try bodies.contains { try parsed($0) == parsed(example.bytes) }, "\(route.name)")
         }
     }
 
@@ -198,12 +201,12 @@ import Testing
 
     @Test func `the page shows every route, needs nothing else, and has its text escaped`() {
         let html = DocsPage.html
-        for endpoint in Endpoint.allCases {
-            for method in endpoint.methods.names {
-                #expect(html.contains("id=\"\(endpoint.operationID(method))\""))
-                #expect(html.contains("data-method=\"\(method)\" data-path=\"\(endpoint.description.template)\""))
+        for route in RouteTable.all.routes {
+            for method in route.methods.names {
+                #expect(html.contains("id=\"\(route.operationID(method))\""))
+                #expect(html.contains("data-method=\"\(method)\" data-path=\"\(route.template)\""))
             }
-            #expect(html.contains("http://127.0.0.1:8000\(endpoint.description.examplePath)</code>"))
+            #expect(html.contains("http://127.0.0.1:8000\(route.examplePath)</code>"))
         }
         #expect(Problem.Kind.allCases.allSatisfy { html.contains("<code>\($0.type)</code>") })
         for foreign in ["src=", "@import", "url(", "href=\"http", "//cdn"] { #expect(!html.contains(foreign)) }
@@ -229,41 +232,6 @@ import Testing
         try withServer(hasShop: false) { (server) throws in
             #expect(try server.exchange("GET", "/openapi.json").status == 200)
             #expect(try server.exchange("GET", "/docs").status == 200)
-        }
-    }
-
-    /// The route of a request that the shop was asked.
-    private func endpoint(of request: ShopRequest) -> Endpoint? {
-        switch request {
-        case .createItem: return .createItem
-        case .createUser: return .createUser
-        case .ledger(let command):
-            switch (command.operation, command.account.kind) {
-            case (.read, .item): return .findItem
-            case (.read, .user): return .findUser
-            case (.deposit, .item): return .addStock
-            case (.deposit, .user): return .addFunds
-            case (.withdraw, .item): return .subtractStock
-            case (.withdraw, .user): return .pay
-            case (.payDirectly, .user): return .payForOrder
-            default: return nil
-            }
-        case .cancelPayment: return .cancelPayment
-        case .paymentStatus: return .paymentStatus
-        case .initItems: return .initItems
-        case .initUsers: return .initUsers
-        case .initOrders: return .initOrders
-        case .createOrder: return .createOrder
-        case .addItem: return .addItem
-        case .order(let command):
-            switch command.operation {
-            case .read: return .findOrder
-            case .removeItem: return .removeItem
-            case .remove: return .removeOrder
-            default: return nil
-            }
-        case .checkout: return .checkout
-        case .explain: return .explainOrder
         }
     }
 }

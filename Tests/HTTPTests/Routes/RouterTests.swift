@@ -45,13 +45,13 @@ import Testing
     @Test(arguments: 0..<routes.count)
     func `each route asks the shop for what it says`(index: Int) {
         let (method, uri, request) = Self.routes[index]
-        #expect(Router.route(method: method, uri: uri) == .shop(request))
+        #expect(Lead(method, uri) == .shop(request))
     }
 
     @Test(arguments: 0..<routes.count)
     func `a known path with another method is refused with the right ones`(index: Int) {
         let uri = Self.routes[index].1
-        guard case .problem(let problem) = Router.route(method: .PUT, uri: uri) else {
+        guard case .problem(let problem) = Lead(.PUT, uri) else {
             Issue.record("\(uri) accepts PUT")
             return
         }
@@ -67,7 +67,7 @@ import Testing
         "/pay/u/2", "/orders/%2Fcheckout/o",
     ])
     func `an unknown path is a 404`(uri: String) {
-        #expect(Router.route(method: .POST, uri: uri) == .problem(.unknownRoute))
+        #expect(Lead(.POST, uri) == .problem(.unknownRoute))
     }
 
     @Test(arguments: [
@@ -85,7 +85,7 @@ import Testing
         "/orders/batch_init/0/1/1/1", "/orders/addItem/o/x/0", "/orders/addItem/o!/x/1", "/orders/checkout/%00",
     ])
     func `a malformed id, number or amount is a 400`(uri: String) {
-        guard case .problem(let problem) = Router.route(method: .POST, uri: uri) else {
+        guard case .problem(let problem) = Lead(.POST, uri) else {
             Issue.record("\(uri) was accepted")
             return
         }
@@ -94,7 +94,7 @@ import Testing
 
     @Test func `amounts with more digits are rounded half to even`() {
         let request = ShopRequest.ledger(LedgerCommand(GroupKey(.user, id("u")), .deposit(Amount(723))))
-        #expect(Router.route(method: .POST, uri: "/payment/add_funds/u/7.2334981") == .shop(request))
+        #expect(Lead(.POST, "/payment/add_funds/u/7.2334981") == .shop(request))
     }
 
     @Test func `a malformed value is repeated only in part, and safely`() {
@@ -117,11 +117,11 @@ import Testing
                 }
             default: isHidden = false
             }
-            let expected: RouteResult = isHidden ? .problem(.adminRoute) : .shop(request)
-            #expect(Router.route(method: method, uri: uri, isAdminOpen: false) == expected, "\(uri)")
+            let expected: Lead = isHidden ? .problem(.adminRoute) : .shop(request)
+            #expect(Lead(method, uri, isAdminOpen: false) == expected, "\(uri)")
         }
-        #expect(Router.route(method: .GET, uri: "/stock/add/x/3", isAdminOpen: false) == .problem(.adminRoute))
-        #expect(Router.route(method: .POST, uri: "/stock/add/x/-3", isAdminOpen: false) == .problem(.adminRoute))
+        #expect(Lead(.GET, "/stock/add/x/3", isAdminOpen: false) == .problem(.adminRoute))
+        #expect(Lead(.POST, "/stock/add/x/-3", isAdminOpen: false) == .problem(.adminRoute))
         #expect(Problem.adminRoute.kind.status == 404)
     }
 }

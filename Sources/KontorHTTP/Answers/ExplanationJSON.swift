@@ -1,15 +1,16 @@
-// `/orders/explain`: an order's story in words, as JSON. What happened is in KontorService's Explanation.
+// The answer of `/orders/explain`: what happened to an order, in words. The facts are in KontorService's Explanation.
 
 import KontorCore
 import KontorService
 
-struct ExplainPage {
+/// An explanation as JSON.
+struct ExplanationJSON {
     private let explanation: Explanation
     private var order: Order { explanation.order }
 
     init(_ explanation: Explanation) { self.explanation = explanation }
 
-    var json: [UInt8] {
+    var bytes: [UInt8] {
         var json = JSONWriter(capacity: 1_024)
         json.raw(#"{"order_id":"#)
         json.id(explanation.id)
@@ -31,7 +32,7 @@ struct ExplainPage {
         return json.bytes
     }
 
-    /// Attempts that nothing is known of any more.
+    /// How many of the first attempts nothing is known of any more.
     private var forgotten: UInt32 { (explanation.attempts.first?.number ?? order.attempt + 1) - 1 }
 
     private var summary: String {

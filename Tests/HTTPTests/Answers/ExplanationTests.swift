@@ -7,7 +7,7 @@ import Testing
 
 @testable import KontorHTTP
 
-@Suite struct ExplainPageTests {
+@Suite struct ExplanationTests {
     private struct Page: Decodable {
         struct Attempt: Decodable {
             struct Step: Decodable {
@@ -50,7 +50,7 @@ import Testing
     }
 
     private func page(_ explanation: Explanation) throws -> Page {
-        try JSONDecoder().decode(Page.self, from: Data(ExplainPage(explanation).json))
+        try JSONDecoder().decode(Page.self, from: Data(ExplanationJSON(explanation).bytes))
     }
 
     @Test func `a failed order says why, step by step, and what would make it succeed`() throws {
