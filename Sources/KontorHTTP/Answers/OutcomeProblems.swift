@@ -196,28 +196,6 @@ enum OutcomeProblems {
 }
 
 extension ShopRequest {
-    /// The order, item and user that the request names, as a problem shows them.
-    var ids: [GroupKey] {
-        switch self {
-        case .createItem, .createUser, .initItems, .initUsers, .initOrders: return []
-        case .ledger(let command):
-            if case .payDirectly(let order, _) = command.operation {
-                return [GroupKey(.order, order), command.account]
-            }
-            return [command.account]
-        case .cancelPayment(let user, let order), .paymentStatus(let user, let order):
-            return [GroupKey(.order, order), GroupKey(.user, user)]
-        case .createOrder(let user): return [GroupKey(.user, user)]
-        case .addItem(let order, let item, _): return [GroupKey(.order, order), GroupKey(.item, item)]
-        case .order(let command):
-            if case .removeItem(let item) = command.operation {
-                return [GroupKey(.order, command.order), GroupKey(.item, item)]
-            }
-            return [GroupKey(.order, command.order)]
-        case .checkout(let order), .explain(let order): return [GroupKey(.order, order)]
-        }
-    }
-
     /// The account that a ledger's outcome is about; nil for many or none.
     fileprivate var account: GroupKey? { ids.first { $0.kind != .order } }
 
