@@ -9,42 +9,25 @@ extension RouteTable {
     /// The route of this name.
     func entry(named name: String) -> Entry? { entries.first { $0.route.name == name } }
 
-    /// The route that asks the shop for this.
-    func entry(of request: ShopRequest) -> Entry? { name(of: request).flatMap(entry(named:)) }
-
-    private func name(of request: ShopRequest) -> String? {
-        switch request {
-        case .createItem: return "createItem"
-        case .createUser: return "createUser"
-        case .ledger(let command):
-            switch (command.operation, command.account.kind) {
-            case (.read, .item): return "findItem"
-            case (.read, .user): return "findUser"
-            case (.deposit, .item): return "addStock"
-            case (.deposit, .user): return "addFunds"
-            case (.withdraw, .item): return "subtractStock"
-            case (.withdraw, .user): return "pay"
-            case (.payDirectly, .user): return "payForOrder"
-            default: return nil
-            }
-        case .cancelPayment: return "cancelPayment"
-        case .paymentStatus: return "paymentStatus"
-        case .initItems: return "initItems"
-        case .initUsers: return "initUsers"
-        case .initOrders: return "initOrders"
-        case .createOrder: return "createOrder"
-        case .addItem: return "addItem"
-        case .order(let command):
-            switch command.operation {
-            case .read: return "findOrder"
-            case .removeItem: return "removeItem"
-            case .remove: return "removeOrder"
-            default: return nil
-            }
-        case .checkout: return "checkout"
-        case .explain: return "explainOrder"
+    /// The route that asks the shop for such a request: the first whose example asks for one of the same kind.
+    func entry(of request: ShopRequest) -> Entry? {
+        entries.first { entry in
+            guard let method = entry.route.methods.names.first,
+                case .shop(let example) = Lead(HTTPMethod(rawValue: method), entry.route.examplePath)
+            else { return false }
+            return kind(example) == kind(request)
         }
     }
+
+    private func kind(_ request: ShopRequest) -> String {
+        switch request {
+        case .ledger(let command): return "\(command.account.kind) \(caseName(command.operation))"
+        case .order(let command): return "order \(caseName(command.operation))"
+        default: return caseName(request)
+        }
+    }
+
+    private func caseName(_ value: some Sendable) -> String { String("\(value)".prefix { $0 != "(" }) }
 }
 
 /// What a request line leads to, to be compared.
