@@ -41,6 +41,11 @@ import Testing
     ])
     func `nor is any other request, nor more or less than one`(text: String) { #expect(!isWhole(text)) }
 
+    @Test func `the path that is recognised is that of the checkout's route`() throws {
+        let path = try #require(RouteTable.all.entry(named: "checkout")).route.examplePath
+        #expect(isWhole("POST \(path) HTTP/1.1\r\nHost: h\r\n\r\n"))
+    }
+
     @Test func `each beginning of a checkout is not whole`() {
         let text = "POST /orders/checkout/o HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
         for count in 0..<text.utf8.count { #expect(!isWhole(String(text.unicodeScalars.prefix(count)))) }
