@@ -22,16 +22,6 @@ public enum ShopRequest: Hashable, Sendable {
     /// Orders of two random items each, for random users.
     case initOrders(count: Int, items: Int, users: Int, price: Amount)
 
-    /// Which service it is for: the one of orders, of items (Stock) or of users (Payment).
-    public var service: GroupKey.Kind {
-        switch self {
-        case .createItem, .initItems: return .item
-        case .createUser, .initUsers, .cancelPayment, .paymentStatus: return .user
-        case .ledger(let command): return command.account.kind
-        case .createOrder, .addItem, .order, .checkout, .explain, .initOrders: return .order
-        }
-    }
-
     /// Reads change nothing, so their failures are told apart from those of writes.
     public var isRead: Bool {
         switch self {
@@ -51,6 +41,102 @@ public enum ShopRequest: Hashable, Sendable {
         case .initItems, .initUsers, .initOrders: return false
         default: return true
         }
+    }
+}
+
+// MARK: What a request names, and what its key means
+
+extension ShopRequest {
+    /// The order, item and user that the request names, at most one of each; an order comes first.
+    public var ids: [GroupKey] {
+        switch self {
+        case .createItem, .createUser, .initItems, .initUsers, .initOrders: return []
+        case .ledger(let command):
+            if case .payDirectly(let order, _) = command.operation {
+                return [GroupKey(.order, order), command.account]
+            }
+            return [command.account]
+        case .cancelPayment(let user, let order), .paymentStatus(let user, let order):
+            return [GroupKey(.order, order), GroupKey(.user, user)]
+        case .createOrder(let user): return [GroupKey(.user, user)]
+        case .addItem(let order, let item, _): return [GroupKey(.order, order), GroupKey(.item, item)]
+        case .order(let command):
+            if case .removeItem(let item) = command.operation {
+                return [GroupKey(.order, command.order), GroupKey(.item, item)]
+            }
+            return [GroupKey(.order, command.order)]
+        case .checkout(let order), .explain(let order): return [GroupKey(.order, order)]
+        }
+    }
+
+    /// The answer to this write when it has its effect. It follows from the request, so that a key's record need not
+    /// contain it.
+    ///
+    /// - Parameter group: that of the request's key.
+    func success(of group: GroupKey) -> ShopAnswer {
+        switch self {
+        case .createItem, .createUser, .createOrder: return .created(group.id)
+        case .checkout: return .checkout(.paid)
+        case .initItems, .initUsers, .initOrders: return .initialized
+        case .ledger, .cancelPayment: return .ledger(.done)
+        case .order, .addItem: return .order(.done)
+        case .paymentStatus, .explain: preconditionFailure("A read was handled under a key.")
+        }
+    }
+
+    /// The group that keeps the key of this write.
+    func keyGroup(_ key: IdempotencyKey) -> GroupKey {
+        switch self {
+        case .createItem: return GroupKey(.item, Identifier(derivedFrom: key, kind: .item, scope: ""))
+        case .createUser: return GroupKey(.user, Identifier(derivedFrom: key, kind: .user, scope: ""))
+        case .createOrder(let user):
+            return GroupKey(.order, Identifier(derivedFrom: key, kind: .order, scope: user.text))
+        case .ledger(let command): return command.account
+        case .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
+        case .addItem(let order, _, _), .checkout(let order), .explain(let order): return GroupKey(.order, order)
+        case .order(let command): return GroupKey(.order, command.order)
+        case .initItems: return GroupKey(.item, .batchInit)
+        case .initUsers: return GroupKey(.user, .batchInit)
+        case .initOrders: return GroupKey(.order, .batchInit)
+        }
+    }
+
+    /// What two requests have in common that are the same: they are stored, so they must never change from release to
+    /// release. The group is not among them: keys of different groups never meet.
+    var canonicalBytes: [UInt8] {
+        var writer = ByteWriter()
+        func put(_ tag: UInt8, ids: [Identifier] = [], numbers: [Int64] = []) {
+            writer.byte(tag)
+            for id in ids { writer.text(id.text) }
+            for number in numbers { writer.varint(UInt64(bitPattern: number)) }
+        }
+        switch self {
+        case .createItem(let price): put(1, numbers: [price.raw])
+        case .createUser: put(2)
+        case .createOrder: put(3)
+        case .ledger(let command):
+            switch command.operation {
+            case .deposit(let amount): put(4, numbers: [amount.raw])
+            case .withdraw(let amount): put(5, numbers: [amount.raw])
+            case .payDirectly(let order, let amount): put(6, ids: [order], numbers: [amount.raw])
+            default: preconditionFailure("\(command.operation) is no write of a client.")
+            }
+        case .cancelPayment(_, let order): put(7, ids: [order])
+        case .addItem(_, let item, let units): put(8, ids: [item], numbers: [units.raw])
+        case .order(let command):
+            switch command.operation {
+            case .removeItem(let item): put(9, ids: [item])
+            case .remove: put(10)
+            default: preconditionFailure("\(command.operation) is no write of a client.")
+            }
+        case .checkout: put(11)
+        case .initItems(let count, let stock, let price): put(12, numbers: [Int64(count), stock.raw, price.raw])
+        case .initUsers(let count, let credit): put(13, numbers: [Int64(count), credit.raw])
+        case .initOrders(let count, let items, let users, let price):
+            put(14, numbers: [Int64(count), Int64(items), Int64(users), price.raw])
+        case .paymentStatus, .explain: preconditionFailure("A read was handled under a key.")
+        }
+        return writer.bytes
     }
 }
 
@@ -94,8 +180,8 @@ public protocol RequestPort: Sendable {
     /// - Returns: false if the shop has too much to do (or shuts down): nothing was begun, and no answer will come.
     func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool
 
-    /// How many more requests that begin work would be taken now. Cheap, so that refusing is: in an overload it is asked for
-    /// every request, before that is parsed.
+    /// How many more requests that begin work would be taken now. Cheap, so that refusing is: in an overload it is
+    /// asked for every request, before that is parsed.
     var room: Int { get }
 
     /// A checkout was refused for want of room, without being submitted: it only counts.

@@ -1,0 +1,256 @@
+// The answer of `/orders/explain`: what happened to an order, in words. The facts are in KontorService's Explanation.
+
+import KontorCore
+import KontorService
+
+/// An explanation as JSON.
+struct ExplanationJSON {
+    private let explanation: Explanation
+    private var order: Order { explanation.order }
+
+    init(_ explanation: Explanation) { self.explanation = explanation }
+
+    var bytes: [UInt8] {
+        var json = JSONWriter(capacity: 1_024)
+        json.raw(#"{"order_id":"#)
+        json.id(explanation.id)
+        json.raw(#","state":"#)
+        json.string(order.status.word)
+        json.raw(#","user_id":"#)
+        json.id(order.user)
+        json.raw(#","total_cost":"#)
+        json.money(order.total)
+        json.raw(#","summary":"#)
+        json.string(summary)
+        json.raw(#","to_succeed":"#)
+        json.array(needs) { $0.string($1) }
+        json.raw(#","forgotten_attempts":"#)
+        json.number(Int64(forgotten))
+        json.raw(#","attempts":"#)
+        json.array(explanation.attempts) { write($1, into: &$0) }
+        json.raw("}")
+        return json.bytes
+    }
+
+    /// How many of the first attempts nothing is known of any more.
+    private var forgotten: UInt32 { (explanation.attempts.first?.number ?? order.attempt + 1) - 1 }
+
+    private var summary: String {
+        switch order.status {
+        case .removed: return "The order was removed."
+        case .paid:
+            guard let last = explanation.attempts.last else { return "The order is paid." }
+            return "The order was paid at \(last.time(last.decidedAfter)), in attempt \(last.number)."
+        case .checkingOut:
+            guard let saga = explanation.saga else { return "A checkout of the order ends just now." }
+            return "A checkout runs since \(Timestamp(saga.begun).text): it \(saga.phase.words)."
+        case .open:
+            if order.lines.isEmpty { return "The order has no items." }
+            guard case .abort(let reason)? = explanation.attempts.last?.decision else {
+                return forgotten == 0
+                    ? "The order was not checked out yet." : "The last checkout failed, and its reason is not remembered."
+            }
+            return "The last checkout failed: \(reason.words)."
+        }
+    }
+
+    /// What would make a checkout succeed; empty if nothing is missing.
+    private var needs: [String] {
+        if order.status == .open && order.lines.isEmpty { return ["Add an item."] }
+        return explanation.obstacles.map { $0.remedy }
+    }
+
+    private func write(_ attempt: Attempt, into json: inout JSONWriter) {
+        json.raw(#"{"attempt":"#)
+        json.number(Int64(attempt.number))
+        json.raw(#","began":"#)
+        json.string(attempt.time(0))
+        json.raw(#","outcome":"#)
+        json.string(attempt.outcome)
+        if case .abort(let reason)? = attempt.decision {
+            json.raw(#","reason":"#)
+            json.string(reason.words)
+        }
+        json.raw(#","steps":"#)
+        json.array(steps(of: attempt)) { $1.write(into: &$0) }
+        json.raw("}")
+    }
+
+    private func steps(of attempt: Attempt) -> [ExplainedStep] {
+        let legs = Array(zip(attempt.legs ?? order.legs, attempt.traces))
+        let isRunning = explanation.saga?.id.attempt == attempt.number
+        let retries = isRunning ? explanation.retries : []
+        var steps = [ExplainedStep("begin", at: attempt.begun, "The order is locked.")]
+        for (index, (leg, trace)) in legs.enumerated() where trace.hold != .notAsked {
+            var step = ExplainedStep(
+                "hold", leg, at: attempt.begun + Int64(trace.holdAfter), trace.hold.words(isDecided: attempt.decision != nil))
+            if attempt.decision == nil, index < retries.count { step.nextRetry = retries[index] }
+            steps.append(step)
+        }
+        guard let decision = attempt.decision else { return steps }
+        var decided = ExplainedStep("decide", at: attempt.begun + Int64(attempt.decidedAfter), decision.words)
+        if case .abort(let reason) = decision { decided.reason = reason.words }
+        steps.append(decided)
+        let settling = decision == .commit ? "capture" : "release"
+        for (index, (leg, trace)) in legs.enumerated() {
+            if let after = trace.settledAfter {
+                steps.append(ExplainedStep(settling, leg, at: attempt.begun + Int64(after), "Done."))
+            } else if isRunning {
+                var step = ExplainedStep(settling, leg, at: nil, "Not acknowledged yet.")
+                if index < retries.count { step.nextRetry = retries[index] }
+                steps.append(step)
+            }
+        }
+        if let after = attempt.finishedAfter {
+            let outcome = decision == .retryInOrder ? "The next attempt begins." : "The order is unlocked."
+            steps.append(ExplainedStep("finish", at: attempt.begun + Int64(after), outcome))
+        }
+        return steps
+    }
+}
+
+/// One step of an attempt, as it is shown.
+private struct ExplainedStep {
+    let name: String
+    let leg: Leg?
+    let at: Int64?
+    let outcome: String
+    var reason: String?
+    var nextRetry: Int64?
+
+    init(_ name: String, _ leg: Leg? = nil, at: Int64?, _ outcome: String) {
+        self.name = name
+        self.leg = leg
+        self.at = at
+        self.outcome = outcome
+    }
+
+    func write(into json: inout JSONWriter) {
+        json.raw(#"{"step":"#)
+        json.string(name)
+        if let leg {
+            json.raw(#","account":"#)
+            json.string("\(leg.account)")
+            json.raw(#","amount":"#)
+            if leg.account.kind == .item { json.number(leg.amount.raw) } else { json.money(leg.amount) }
+        }
+        if let at {
+            json.raw(#","at":"#)
+            json.string(Timestamp(at).text)
+        }
+        json.raw(#","outcome":"#)
+        json.string(outcome)
+        if let reason {
+            json.raw(#","reason":"#)
+            json.string(reason)
+        }
+        if let nextRetry {
+            json.raw(#","next_retry":"#)
+            json.string(Timestamp(nextRetry).text)
+        }
+        json.raw("}")
+    }
+}
+
+// MARK: Words
+
+extension Order.Status {
+    fileprivate var word: String {
+        switch self {
+        case .open: return "open"
+        case .checkingOut: return "checking_out"
+        case .paid: return "paid"
+        case .removed: return "removed"
+        }
+    }
+}
+
+extension Attempt {
+    fileprivate func time(_ after: UInt32) -> String { Timestamp(begun + Int64(after)).text }
+
+    fileprivate var outcome: String {
+        switch decision {
+        case nil: return "running"
+        case .commit: return "paid"
+        case .abort: return "refused"
+        case .retryInOrder: return "retried"
+        }
+    }
+}
+
+extension SagaRecord.Phase {
+    fileprivate var words: String {
+        switch self {
+        case .holdingTogether: return "asks for all locks at once"
+        case .holdingInOrder: return "waits for its locks, one after the other"
+        case .retrying: return "gives its locks back, to take them one after the other"
+        case .committed: return "is decided, and books what it sold"
+        case .aborted: return "has failed, and gives its locks back"
+        }
+    }
+}
+
+extension Decision {
+    fileprivate var words: String {
+        switch self {
+        case .commit: return "The order is paid."
+        case .abort: return "The checkout is refused."
+        case .retryInOrder: return "Other checkouts hold a part: all is given back, and asked for in lock order."
+        }
+    }
+}
+
+extension LegTrace.Hold {
+    fileprivate func words(isDecided: Bool) -> String {
+        switch self {
+        case .notAsked: return "Not asked."
+        case .silent: return isDecided ? "Asked; decided without its answer." : "Asked, no answer yet."
+        case .held: return "Locked."
+        case .contended: return "Other undecided checkouts hold a part of it."
+        case .refused: return "Refused."
+        }
+    }
+}
+
+extension AbortReason {
+    fileprivate var words: String {
+        switch self {
+        case .insufficient(let account, let wanted, let left):
+            return "\(account): \(account.text(wanted)) wanted, \(account.text(left)) left"
+        case .unknownAccount(let account): return "\(account) does not exist"
+        case .contended(let account): return "other checkouts held a part of \(account) until the deadline"
+        case .unreachable(let account): return "the ledger of \(account) did not answer before the deadline"
+        case .anomaly(let account, let anomaly): return "the ledger of \(account) refused a step (\(anomaly))"
+        }
+    }
+
+    fileprivate var remedy: String {
+        switch self {
+        case .insufficient(let account, let wanted, let left):
+            let thing = account.kind == .item ? "stock" : "credit"
+            return "\(words): add at least \(account.text(wanted - left)) of \(thing)."
+        case .unknownAccount(let account):
+            return account.kind == .item
+                ? "\(words): take it out of the order." : "\(words): make a new order for another user."
+        case .contended(let account): return "Other checkouts hold a part of \(account) just now: check out again in a moment."
+        case .unreachable(let account): return "The ledger of \(account) cannot be read now: try again in a moment."
+        case .anomaly: return "Check out again."
+        }
+    }
+}
+
+extension GroupKey {
+    /// Units of an item, or money.
+    fileprivate func text(_ amount: Amount) -> String { kind == .item ? String(amount.raw) : amount.moneyText }
+}
+
+extension JSONWriter {
+    fileprivate mutating func array<Element>(_ elements: [Element], _ write: (inout JSONWriter, Element) -> Void) {
+        raw("[")
+        for (index, element) in elements.enumerated() {
+            if index > 0 { raw(",") }
+            write(&self, element)
+        }
+        raw("]")
+    }
+}

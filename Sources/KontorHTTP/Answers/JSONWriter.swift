@@ -1,0 +1,48 @@
+// Writes JSON answers, without Foundation.
+
+import KontorCore
+
+/// A writer that appends JSON to bytes. The caller writes the punctuation.
+struct JSONWriter {
+    private(set) var bytes: [UInt8] = []
+
+    init(capacity: Int = 96) { bytes.reserveCapacity(capacity) }
+
+    /// Appends punctuation and names as they are.
+    mutating func raw(_ text: StaticString) {
+        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func number(_ value: Int64) { bytes.append(contentsOf: String(value).utf8) }
+
+    /// Appends a number that is text already.
+    mutating func number(exactly text: String) { bytes.append(contentsOf: text.utf8) }
+
+    /// Appends money as a number: `5`, `7.2`, `7.23`.
+    mutating func money(_ amount: Amount) { bytes.append(contentsOf: amount.moneyText.utf8) }
+
+    /// Appends an identifier, which needs quotes and no escapes.
+    mutating func id(_ id: Identifier) {
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: id.text.utf8)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends any text, escaped as RFC 8259 asks.
+    mutating func string(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(byte)
+            case 0..<0x20:
+                let digits = String(byte, radix: 16)
+                bytes.append(contentsOf: (digits.utf8.count == 1 ? "\\u000" : "\\u00").utf8)
+                bytes.append(contentsOf: digits.utf8)
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+}

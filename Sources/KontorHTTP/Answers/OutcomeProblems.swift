@@ -1,0 +1,212 @@
+// From a failed outcome to its problem: the status tells programs what has happened, the detail tells people what to
+// do. "Nothing was changed" is a promise, and stands only where the status is a 4xx.
+
+import KontorCore
+import KontorService
+
+/// Makes problems of the shop's answers. The details name the order, item or user concerned.
+enum OutcomeProblems {
+    /// The problem of an answer that is no success of its request. One that the request cannot have is a bug.
+    static func problem(_ answer: ShopAnswer, of request: ShopRequest) -> Problem {
+        switch answer {
+        case .ledger(let outcome): return problem(outcome, of: request)
+        case .order(let outcome), .checkout(.notBegun(let outcome)): return problem(outcome, of: request)
+        case .checkout(.refused(let reason)): return problem(reason, of: request)
+        case .keyed(let verdict): return problem(verdict, of: request)
+        case .paidByCheckout: return paidByCheckout(request)
+        case .hasOpenSaga(let key): return openSaga(key)
+        case .unavailable(let trouble): return unavailable(trouble, request)
+        case .overloaded: return .notTaken
+        case .unknown: return unknown(request)
+        case .created, .initialized, .checkout(.paid), .explanation, .replayed: return bug(request)
+        }
+    }
+
+    private static func problem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
+        guard let account = request.account else { return initProblem(outcome, of: request) }
+        switch outcome {
+        case .unknownAccount: return unknown(account, request)
+        case .insufficient(let balance): return insufficient(account, wanted: request.amount, left: balance, request)
+        case .contended: return contended(account, request)
+        case .overLimit:
+            return Problem(
+                .overLimit, "The balance or lifetime total of \(account) would pass its bound. Nothing was changed.",
+                request.ids)
+        case .alreadyPaidDirectly:
+            return Problem(
+                .paidDirectly,
+                "\(account) already made a direct payment for this order. Nothing was changed; cancel that one first.",
+                request.ids)
+        case .noDirectPayment:
+            return Problem(
+                .noDirectPayment, "\(account) never made a direct payment for this order. There is nothing to cancel.",
+                request.ids)
+        case .hasHolds: return openSaga(account)
+        case .done, .held, .account, .payment, .accountExists, .anomaly: return bug(request)
+        }
+    }
+
+    /// The problem of a `batch_init`, which is about many accounts. Which of them has holds is in
+    /// ``ShopAnswer/hasOpenSaga(_:)``.
+    private static func initProblem(_ outcome: LedgerOutcome, of request: ShopRequest) -> Problem {
+        switch (outcome, request) {
+        case (.overLimit, .initItems), (.overLimit, .initUsers):
+            return Problem(
+                .overLimit, "The lifetime total of an account would pass its bound. Use other ids or a smaller amount.")
+        default: return bug(request)
+        }
+    }
+
+    private static func problem(_ outcome: OrderOutcome, of request: ShopRequest) -> Problem {
+        if case .initOrders = request, outcome == .overLimit {
+            return Problem(.overLimit, "Two items of this price cost more than an order may. Use a smaller price.")
+        }
+        guard let order = request.order else { return bug(request) }
+        switch outcome {
+        case .unknownOrder:
+            return Problem(.unknownOrder, "There is no order \(order). Create it first.", request.ids)
+        case .unknownItem:
+            return Problem(.itemNotInOrder, "This item is not in order \(order). Nothing was changed.", request.ids)
+        case .alreadyPaid:
+            return Problem(.orderPaid, "Order \(order) is paid and can no longer be changed.", request.ids)
+        case .isCheckingOut:
+            return Problem(
+                .orderCheckingOut,
+                "Order \(order) is being checked out. Nothing was changed; wait for the checkout, then try again.",
+                request.ids)
+        case .isRemoved:
+            return Problem(.orderRemoved, "Order \(order) was removed. Create another one.", request.ids)
+        case .isEmpty:
+            return Problem(.orderEmpty, "Order \(order) has no items. Add one, then check out again.", request.ids)
+        case .overLimit:
+            return Problem(
+                .overLimit,
+                "Order \(order) would have more than \(Limits.orderLines) lines, or cost or contain too much. "
+                    + "Nothing was changed.", request.ids)
+        case .done, .order, .inspected, .begun, .running, .decided, .stale, .orderExists: return bug(request)
+        }
+    }
+
+    private static func problem(_ reason: AbortReason, of request: ShopRequest) -> Problem {
+        switch reason {
+        case .insufficient(let account, let wanted, let left):
+            return insufficient(account, wanted: wanted, left: left, request)
+        case .unknownAccount(let account): return unknown(account, request)
+        case .contended(let account): return contended(account, request)
+        case .unreachable(let account):
+            return Problem(
+                .unavailable, "The ledger of \(account) could not be reached in time. All is undone; check out again.",
+                request.ids + [account])
+        case .anomaly(let account, let anomaly):
+            return Problem(
+                .anomaly,
+                "The ledger of \(account) refused a step of this checkout (\(anomaly)), which only a delayed or lost "
+                    + "message explains. All is undone; check out again.", request.ids + [account])
+        }
+    }
+
+    private static func problem(_ verdict: KeyVerdict, of request: ShopRequest) -> Problem {
+        switch verdict {
+        case .usedForAnother:
+            return Problem(
+                .keyReused,
+                "This Idempotency-Key was used with another request here. Nothing was changed; use a new key for a new "
+                    + "request.", request.ids)
+        case .running:
+            return Problem(
+                .keyInUse,
+                "The first request with this Idempotency-Key still runs. This one changed nothing; send it again to get "
+                    + "the answer of the first.", request.ids)
+        case .noRoom:
+            return Problem(
+                .keysFull,
+                "No more idempotency keys can be kept until older ones expire. Nothing was changed; send it again later, "
+                    + "or without a key.", request.ids)
+        case .replayed: return bug(request)
+        }
+    }
+
+    private static func paidByCheckout(_ request: ShopRequest) -> Problem {
+        Problem(
+            .paidByCheckout, "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.",
+            request.ids)
+    }
+
+    private static func openSaga(_ key: GroupKey) -> Problem {
+        Problem(.openSaga, "A checkout that concerns \(key) is running. Wait for its end, then try again.", [key])
+    }
+
+    private static func unavailable(_ trouble: StoreTrouble, _ request: ShopRequest) -> Problem {
+        let why: String
+        switch trouble {
+        case .diskFull: why = "The disk is full"
+        case .unreachable: why = "The store cannot be reached"
+        }
+        if request.isRead { return Problem(.readUnavailable, "\(why). Try again in a moment.", request.ids) }
+        return Problem(
+            .unavailable,
+            "\(why). Nothing was changed; send the request again in a moment. If it repeats an earlier one, the outcome of that one stands.",
+            request.ids)
+    }
+
+    private static func unknown(_ request: ShopRequest) -> Problem {
+        if request.isRead {
+            return Problem(.readUnavailable, "This could not be read within the deadline. Try again.", request.ids)
+        }
+        return Problem(
+            .outcomeUnknown,
+            "The outcome is not known within the deadline: it may have happened, or may still. "
+                + "A checkout can always be repeated, and then tells; so can a request with an Idempotency-Key, under the same "
+                + "key. Look before you repeat any other.",
+            request.ids)
+    }
+
+    private static func bug(_ request: ShopRequest) -> Problem {
+        Problem(
+            .bug, "The service made a mistake: this request cannot have the outcome that it got. Please report it.",
+            request.ids)
+    }
+
+    private static func unknown(_ account: GroupKey, _ request: ShopRequest) -> Problem {
+        let kind: Problem.Kind = account.kind == .item ? .unknownItem : .unknownUser
+        return Problem(kind, "There is no \(account). Nothing was changed; create it first.", request.ids + [account])
+    }
+
+    private static func contended(_ account: GroupKey, _ request: ShopRequest) -> Problem {
+        Problem(
+            .contended,
+            "Checkouts that are not decided yet hold a part of \(account), and did not end in time. "
+                + "Nothing was changed; try again.", request.ids + [account])
+    }
+
+    private static func insufficient(
+        _ account: GroupKey, wanted: Amount, left: Amount, _ request: ShopRequest
+    ) -> Problem {
+        if account.kind == .item {
+            return Problem(
+                .outOfStock,
+                "\(wanted.raw) units of \(account) are wanted and \(left.raw) are left. "
+                    + "Nothing was changed; add stock, then try again.", request.ids + [account])
+        }
+        return Problem(
+            .outOfCredit,
+            "\(wanted.moneyText) is wanted of \(account) and its credit is \(left.moneyText). "
+                + "Nothing was changed; add funds, then try again.", request.ids + [account])
+    }
+}
+
+extension ShopRequest {
+    /// The account that a ledger's outcome is about; nil for many or none.
+    fileprivate var account: GroupKey? { ids.first { $0.kind != .order } }
+
+    fileprivate var order: Identifier? { ids.first { $0.kind == .order }?.id }
+
+    /// The amount that a withdrawal wanted; zero for other requests.
+    fileprivate var amount: Amount {
+        guard case .ledger(let command) = self else { return .zero }
+        switch command.operation {
+        case .withdraw(let amount), .payDirectly(_, let amount): return amount
+        default: return .zero
+        }
+    }
+}

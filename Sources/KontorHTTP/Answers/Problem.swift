@@ -1,0 +1,205 @@
+// Problem details (RFC 9457): the answers to requests that fail. Which outcome of the shop becomes which problem is in
+// OutcomeProblems.
+
+import KontorCore
+
+/// A problem with its stable type, a sentence for a person, and the ids concerned.
+struct Problem: Error, Hashable, Sendable {
+    /// The stable types. The raw value is the end of the type's URI, `/problems/out-of-stock`.
+    enum Kind: String, CaseIterable, Sendable {
+        case malformedHTTP = "malformed-http"
+        case malformedRequest = "malformed-request"
+        case overLimit = "over-limit"
+
+        case unknownRoute = "unknown-route"
+        case unknownItem = "unknown-item"
+        case unknownUser = "unknown-user"
+        case unknownOrder = "unknown-order"
+        case itemNotInOrder = "item-not-in-order"
+        case noDirectPayment = "no-direct-payment"
+
+        case secretNeeded = "secret-needed"
+        case wrongMethod = "wrong-method"
+        case requestTimeout = "request-timeout"
+
+        case outOfStock = "out-of-stock"
+        case outOfCredit = "out-of-credit"
+        case contended
+        case orderPaid = "order-paid"
+        case orderCheckingOut = "order-checking-out"
+        case orderRemoved = "order-removed"
+        case orderEmpty = "order-empty"
+        case paidDirectly = "already-paid-directly"
+        case paidByCheckout = "paid-by-checkout"
+        case openSaga = "open-saga"
+        case anomaly
+        case keyInUse = "idempotency-key-in-use"
+        case keyReused = "idempotency-key-reused"
+
+        case bodyTooLarge = "body-too-large"
+        case pathTooLong = "path-too-long"
+        case headersTooLarge = "headers-too-large"
+
+        case unavailable
+        case overloaded
+        case keysFull = "idempotency-keys-full"
+        case readUnavailable = "read-unavailable"
+        case notReady = "not-ready"
+        case outcomeUnknown = "outcome-unknown"
+        case bug
+
+        /// The problem's `type`: a URI reference that stays the same.
+        var type: String { "/problems/" + rawValue }
+
+        var status: Int {
+            switch self {
+            case .malformedHTTP, .malformedRequest, .overLimit: return 400
+            case .unknownRoute, .unknownItem, .unknownUser, .unknownOrder, .itemNotInOrder, .noDirectPayment: return 404
+            case .secretNeeded: return 401
+            case .wrongMethod: return 405
+            case .requestTimeout: return 408
+            case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
+                .paidDirectly, .paidByCheckout, .openSaga, .anomaly, .keyInUse:
+                return 409
+            case .bodyTooLarge: return 413
+            case .pathTooLong: return 414
+            case .keyReused: return 422
+            case .unavailable: return 424
+            case .overloaded, .keysFull: return 429
+            case .headersTooLarge: return 431
+            case .bug: return 500
+            case .readUnavailable, .notReady: return 503
+            case .outcomeUnknown: return 504
+            }
+        }
+
+        /// Seconds after which to come back; nil if waiting does not help.
+        var retryAfterSeconds: Int? {
+            switch self {
+            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
+            case .keysFull: return 60
+            default: return nil
+            }
+        }
+
+        /// A few words for people, the same for every problem of the type.
+        var title: String {
+            switch self {
+            case .malformedHTTP: return "Malformed HTTP"
+            case .malformedRequest: return "Malformed request"
+            case .overLimit: return "Over a limit"
+            case .unknownRoute: return "Unknown route"
+            case .unknownItem: return "Unknown item"
+            case .unknownUser: return "Unknown user"
+            case .unknownOrder: return "Unknown order"
+            case .itemNotInOrder: return "Item not in the order"
+            case .noDirectPayment: return "No direct payment"
+            case .secretNeeded: return "Secret needed"
+            case .wrongMethod: return "Wrong method"
+            case .requestTimeout: return "Request too slow"
+            case .outOfStock: return "Out of stock"
+            case .outOfCredit: return "Out of credit"
+            case .contended: return "Contended"
+            case .orderPaid: return "Order is paid"
+            case .orderCheckingOut: return "Order is being checked out"
+            case .orderRemoved: return "Order is removed"
+            case .orderEmpty: return "Order is empty"
+            case .paidDirectly: return "Already paid directly"
+            case .paidByCheckout: return "Paid by a checkout"
+            case .openSaga: return "Checkout is running"
+            case .anomaly: return "Refused by a ledger"
+            case .keyInUse: return "Idempotency key in use"
+            case .keyReused: return "Idempotency key reused"
+            case .keysFull: return "Too many idempotency keys"
+            case .bodyTooLarge: return "Body too large"
+            case .pathTooLong: return "Path too long"
+            case .headersTooLarge: return "Headers too large"
+            case .unavailable: return "Not available"
+            case .overloaded: return "Overloaded"
+            case .readUnavailable: return "Cannot be read now"
+            case .notReady: return "Not ready"
+            case .outcomeUnknown: return "Outcome unknown"
+            case .bug: return "Internal error"
+            }
+        }
+    }
+
+    let kind: Kind
+    /// What happened, to which order, item or user, and what to do.
+    let detail: String
+    /// Shown as `order_id`, `item_id` and `user_id`; at most one of each.
+    let ids: [GroupKey]
+    /// The methods of the path, for a wrong method; empty for every other problem.
+    let allowed: MethodSet
+
+    init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = []) {
+        self.kind = kind
+        self.detail = detail
+        self.ids = ids
+        self.allowed = allowed
+    }
+
+    /// The body of the answer.
+    var json: [UInt8] {
+        var json = JSONWriter(capacity: 320)
+        json.raw(#"{"type":"#)
+        json.string(kind.type)
+        json.raw(#","title":"#)
+        json.string(kind.title)
+        json.raw(#","status":"#)
+        json.number(Int64(kind.status))
+        json.raw(#","detail":"#)
+        json.string(detail)
+        for (position, key) in ids.enumerated() where !ids[..<position].contains(where: { $0.kind == key.kind }) {
+            switch key.kind {
+            case .order: json.raw(#","order_id":"#)
+            case .item: json.raw(#","item_id":"#)
+            case .user: json.raw(#","user_id":"#)
+            }
+            json.id(key.id)
+        }
+        json.raw("}")
+        return json.bytes
+    }
+}
+
+extension Problem {
+    static let unknownRoute = Problem(
+        .unknownRoute, "There is no such path. /docs shows people those that there are, and /openapi.json programs.")
+    static let adminRoute = Problem(
+        .unknownRoute, "This path is for operators, and switched off here. It is served on the operators' port.")
+    static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
+    static let notTaken = Problem(
+        .overloaded,
+        "There is too much to do, or the service shuts down. This request was not begun; send it again later. If it repeats an "
+            + "earlier one, the outcome of that one stands.")
+    static let tooManyConnections = Problem(
+        .overloaded, "There are too many open connections. Nothing was read; connect again later.")
+    static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
+    static let malformedHTTP = Problem(
+        .malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
+    static let slowRequest = Problem(
+        .requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
+    static let pathTooLong = Problem(
+        .pathTooLong, "The path is longer than \(HTTPLimits.pathBytes) bytes. Nothing was begun.")
+    static let headersTooLarge = Problem(
+        .headersTooLarge,
+        "The headers have more than \(HTTPLimits.headerBytes) bytes or \(HTTPLimits.headerFields) fields. "
+            + "Nothing was begun.")
+    static let bodyTooLarge = Problem(
+        .bodyTooLarge, "The body has more than \(HTTPLimits.bodyBytes) bytes. Nothing was begun, and no route needs it."
+    )
+
+    static func wrongMethod(allowed: MethodSet) -> Problem {
+        Problem(.wrongMethod, "This path exists, but not with this method. Use \(allowed.allowText).", allowed: allowed)
+    }
+
+    /// A 400 for an argument or a header.
+    ///
+    /// - Parameter value: what was received, to be shown in part; nil if that does not help.
+    static func malformed(_ what: String, echoing value: String?) -> Problem {
+        guard let value else { return Problem(.malformedRequest, what) }
+        let shown = value.prefix(HTTPLimits.echoedCharacters)
+        return Problem(.malformedRequest, "\(what): \(shown)\(shown.count < value.count ? "..." : "")")
+    }
+}

@@ -1,0 +1,105 @@
+// A response, and its bytes. One buffer holds status line, headers and body, so that an answer is one write.
+
+import NIOCore
+
+/// An answer before it is bytes.
+struct Response: Hashable, Sendable {
+    let status: Int
+    let contentType: String
+    let body: [UInt8]
+    /// The value of `Retry-After`; nil for none.
+    var retryAfterSeconds: Int?
+    /// The value of `Allow`; empty for none.
+    var allowed: MethodSet = []
+    /// Whether the request had its effect before, under its idempotency key.
+    var isReplay = false
+
+    init(status: Int, contentType: String, body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+    }
+
+    init(_ problem: Problem) {
+        status = problem.kind.status
+        contentType = "application/problem+json"
+        body = problem.json
+        retryAfterSeconds = problem.kind.retryAfterSeconds
+        allowed = problem.allowed
+    }
+
+    init(_ page: OperatorPage) {
+        self.init(status: page.status, contentType: page.contentType, body: Array(page.body.utf8))
+    }
+
+    /// A 200.
+    static func json(_ body: [UInt8]) -> Response {
+        Response(status: 200, contentType: "application/json", body: body)
+    }
+
+    static func json(_ body: String) -> Response { json(Array(body.utf8)) }
+
+    /// The answer to a request that the shop did not take. Made once, because in an overload it must cost nothing.
+    static let notTaken = Response(.notTaken)
+
+    /// Whether the connection stays open behind the answer, and whether the answer says so.
+    enum Persistence {
+        /// It stays open, as HTTP/1.1 connections do without a header.
+        case kept
+        /// It stays open, which an HTTP/1.0 client must be told.
+        case keptExplicitly
+        /// It is closed, and the client is told.
+        case closed
+    }
+
+    /// Appends the answer's bytes.
+    ///
+    /// - Parameters:
+    ///   - date: the value of the Date header.
+    ///   - isHead: the request was a HEAD: it gets the same head as a GET, and no body.
+    func write(into buffer: inout ByteBuffer, date: [UInt8], persistence: Persistence, isHead: Bool) {
+        if let line = Self.statusLine(status) {
+            buffer.writeStaticString(line)
+        } else {
+            buffer.writeString("HTTP/1.1 \(status) Status\r\n")
+        }
+        buffer.writeStaticString("date: ")
+        buffer.writeBytes(date)
+        buffer.writeStaticString("\r\ncontent-type: ")
+        buffer.writeString(contentType)
+        buffer.writeStaticString("\r\ncontent-length: ")
+        buffer.writeString(String(body.count))
+        switch persistence {
+        case .kept: break
+        case .keptExplicitly: buffer.writeStaticString("\r\nconnection: keep-alive")
+        case .closed: buffer.writeStaticString("\r\nconnection: close")
+        }
+        if let retryAfterSeconds { buffer.writeString("\r\nretry-after: \(retryAfterSeconds)") }
+        if isReplay { buffer.writeStaticString("\r\nidempotent-replayed: true") }
+        if !allowed.isEmpty { buffer.writeString("\r\nallow: \(allowed.allowText)") }
+        buffer.writeStaticString("\r\n\r\n")
+        if !isHead { buffer.writeBytes(body) }
+    }
+
+    /// The first line of an answer; nil for a status that only operators' pages have.
+    private static func statusLine(_ status: Int) -> StaticString? {
+        switch status {
+        case 200: return "HTTP/1.1 200 OK\r\n"
+        case 400: return "HTTP/1.1 400 Bad Request\r\n"
+        case 404: return "HTTP/1.1 404 Not Found\r\n"
+        case 405: return "HTTP/1.1 405 Method Not Allowed\r\n"
+        case 408: return "HTTP/1.1 408 Request Timeout\r\n"
+        case 409: return "HTTP/1.1 409 Conflict\r\n"
+        case 413: return "HTTP/1.1 413 Content Too Large\r\n"
+        case 414: return "HTTP/1.1 414 URI Too Long\r\n"
+        case 422: return "HTTP/1.1 422 Unprocessable Content\r\n"
+        case 424: return "HTTP/1.1 424 Failed Dependency\r\n"
+        case 429: return "HTTP/1.1 429 Too Many Requests\r\n"
+        case 431: return "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+        case 500: return "HTTP/1.1 500 Internal Server Error\r\n"
+        case 503: return "HTTP/1.1 503 Service Unavailable\r\n"
+        case 504: return "HTTP/1.1 504 Gateway Timeout\r\n"
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,252 @@
+// One connection's shell: hands what NIO tells to the state machine, and does on the channel what that says. Parsing
+// HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
+
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// The last handler of a connection's channel. It lives on the channel's event loop.
+final class ConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Where the table keeps this connection; nil while it does not.
+    var place: Int?
+    private let table: ConnectionTable
+    /// nil once the connection is gone.
+    private var context: ChannelHandlerContext?
+    private var machine = ConnectionStateMachine<Exchange>()
+    /// When the current exchange began, on the clock of ``RequestTimers``.
+    private var currentBegan: UInt64 = 0
+
+    init(_ table: ConnectionTable) { self.table = table }
+
+    private var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: table.eventLoop) }
+
+    private func close() { context?.close(promise: nil) }
+}
+
+// MARK: Opening and closing
+
+extension ConnectionHandler {
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        // Already active: a connection filter (HTTPListener.bind) looked at the connection first.
+        if context.channel.isActive { enter() }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { leave() }
+
+    func channelActive(context: ChannelHandlerContext) { enter() }
+
+    private func enter() {
+        if table.isDraining {
+            close()
+        } else if table.add(self) {
+            machine.opened(at: table.now)
+        } else {
+            machine.turnedAway(at: table.now)
+            writeLast(table.bytes(of: Response(.tooManyConnections), persistence: .closed, isHead: false))
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { leave() }
+
+    /// Forgets all requests. Those that are with the shop go on there; their answers find nobody.
+    private func leave() {
+        table.remove(self)
+        machine.closed()
+        context = nil
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .inputClosed? = event as? ChannelEvent else { return }
+        machine.inputClosed()
+        if machine.isClosable { close() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError: refuse(.headersTooLarge)
+        case is HTTPParserError, is ByteToMessageDecoderError: refuse(.malformedHTTP)
+        default: close()
+        }
+    }
+
+    /// A shutdown begins: closes the connection if nobody waits for an answer.
+    func drain() {
+        if machine.isClosable { close() }
+    }
+
+    /// The time of a shutdown is over: tells who still waits that the outcome is unknown, and closes the connection.
+    func giveUp() {
+        if let current = machine.current, case .shop = current.target { expire(current) } else { close() }
+    }
+}
+
+// MARK: Arriving
+
+extension ConnectionHandler {
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard machine.partArrived() else { return }
+        switch Self.unwrapInboundIn(data) {
+        case .head(let head): receive(head)
+        case .body(let bytes):
+            if let problem = machine.bodyArrived(bytes.readableBytes) { refuse(problem) }
+        case .end:
+            if let problem = machine.endArrived() { refuse(problem) } else { proceed() }
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) { machine.readCompleted(at: table.now) }
+
+    func read(context: ChannelHandlerContext) {
+        if machine.readRequested() { context.read() }
+    }
+
+    private func receive(_ head: HTTPRequestHead) {
+        let isHead = head.method == .HEAD
+        do throws(Problem) {
+            if head.uri.utf8.count > HTTPLimits.pathBytes { throw .pathTooLong }
+            let headers = try RequestHeaders(of: head)
+            if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
+            let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT
+            let exchange = Exchange(
+                headers.problem.map { .ready(Response($0)) }
+                    ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
+                key: headers.key, timeoutMilliseconds: headers.timeoutMilliseconds,
+                persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
+                isHead: isHead, connection: bound)
+            let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
+            machine.headArrived(exchange, wantsContinue: wantsContinue, at: table.now)
+            if wantsContinue { proceed() }
+        } catch {
+            refuse(error, isHead: isHead)
+        }
+    }
+
+    /// Answers what came before, then this, and takes nothing any more.
+    private func refuse(_ problem: Problem, isHead: Bool = false) {
+        guard machine.isOpen else { return }
+        machine.refused(
+            with: Exchange(.ready(Response(problem)), persistence: .closed, isHead: isHead, connection: bound))
+        proceed()
+    }
+}
+
+// MARK: Refusing before parsing
+
+extension ConnectionHandler {
+    var isShopFull: Bool { table.isShopFull }
+
+    /// Whether a request that arrives now could be answered at once.
+    var isAtRest: Bool { machine.isAtRest && !table.isDraining }
+
+    /// Refuses a request that nobody has parsed.
+    func shed() {
+        machine.shed(at: table.now)
+        table.service.shop?.didShedCheckout()
+        context?.writeAndFlush(Self.wrapOutboundOut(table.refusal), promise: nil)
+    }
+}
+
+// MARK: Answering
+
+extension ConnectionHandler {
+    /// Whether an answer to this exchange still matters.
+    func awaits(_ exchange: Exchange) -> Bool { machine.awaits(exchange) }
+
+    /// Answers the current exchange, and goes on with the next. Does nothing for one that is not awaited any more.
+    func complete(_ exchange: Exchange, with response: Response) {
+        guard machine.awaits(exchange) else { return }
+        answer(exchange, with: response)
+        proceed()
+    }
+
+    /// Does what has become possible.
+    private func proceed() {
+        while let step = machine.next() {
+            switch step {
+            case .begin(let exchange): begin(exchange)
+            case .sendContinue:
+                let bytes = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
+                context?.writeAndFlush(Self.wrapOutboundOut(bytes), promise: nil)
+            case .read: context?.read()
+            }
+        }
+    }
+
+    private func begin(_ exchange: Exchange) {
+        currentBegan = RequestTimers.now
+        switch exchange.target {
+        case .ready(let response): answer(exchange, with: response)
+        case .page(let compute):
+            NIOThreadPool.singleton.runIfActive(eventLoop: table.eventLoop, compute).whenComplete { result in
+                let response = (try? result.get()).map { Response($0) } ?? Response(.pageFailed)
+                exchange.connection.value.complete(exchange, with: response)
+            }
+        case .shop(let request, _):
+            let now = table.service.monotonicMilliseconds()
+            let deadline = request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
+            machine.awaitsShop(until: deadline)
+            table.submit(exchange, request, deadline: deadline)
+        }
+    }
+
+    private func answer(_ exchange: Exchange, with response: Response) {
+        table.timers.answered(exchange.target, response.status, since: currentBegan)
+        let isLast = machine.answered(at: table.now, isDraining: table.isDraining)
+        let bytes = table.bytes(
+            of: response, persistence: isLast ? .closed : exchange.persistence, isHead: exchange.isHead)
+        if isLast {
+            writeLast(bytes)
+        } else {
+            context?.writeAndFlush(Self.wrapOutboundOut(bytes), promise: nil)
+        }
+    }
+
+    /// Writes the connection's last bytes, and closes it when they are out.
+    private func writeLast(_ bytes: ByteBuffer) {
+        guard let context else { return }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let bound = bound
+        written.futureResult.whenComplete { _ in bound.value.closeWritten() }
+        context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: written)
+    }
+
+    private func closeWritten() {
+        guard let context else { return }
+        switch machine.lastAnswerWritten(at: table.now) {
+        case .close: context.close(promise: nil)
+        case .closeOutput: context.close(mode: .output, promise: nil)
+        }
+    }
+
+    /// Tells the client that the outcome of its request is unknown.
+    private func expire(_ exchange: Exchange) { exchange.complete(.unknown) }
+}
+
+// MARK: Time
+
+extension ConnectionHandler {
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        let isWritable = context.channel.isWritable
+        machine.writabilityChanged(isWritable, at: table.now)
+        if isWritable { proceed() }
+    }
+
+    /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection
+    /// waiting.
+    func sweep(now: Int64) {
+        switch machine.sweep(at: now) {
+        case .none: break
+        case .close: close()
+        case .drop:
+            table.service.metrics.dropped.increment()
+            close()
+        case .expire(let exchange): expire(exchange)
+        case .refuse(let problem): refuse(problem)
+        }
+    }
+}

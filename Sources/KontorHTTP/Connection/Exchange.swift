@@ -1,0 +1,67 @@
+// One request with its connection, and the sink through which the shop's answers return to their connections.
+
+import KontorCore
+import KontorService
+import NIOCore
+
+/// One request from its head to its answer. It is the shop's caller: a new object for each request, so that an answer
+/// which comes late, or twice, is never taken for that of the connection's next request.
+final class Exchange: Caller, HeldRequest {
+    let target: HTTPService.Target
+    let key: IdempotencyKey?
+    /// How long the shop may take; of no meaning for other targets.
+    let timeoutMilliseconds: Int64
+    let persistence: Response.Persistence
+    /// The request is a HEAD: its answer has no body.
+    let isHead: Bool
+    let connection: NIOLoopBound<ConnectionHandler>
+
+    init(
+        _ target: HTTPService.Target, key: IdempotencyKey? = nil, timeoutMilliseconds: Int64 = 0,
+        persistence: Response.Persistence, isHead: Bool, connection: NIOLoopBound<ConnectionHandler>
+    ) {
+        self.target = target
+        self.key = key
+        self.timeoutMilliseconds = timeoutMilliseconds
+        self.persistence = persistence
+        self.isHead = isHead
+        self.connection = connection
+    }
+
+    var isLast: Bool { persistence == .closed }
+
+    /// Answers the request if its connection still awaits that. To be called on the connection's event loop.
+    func complete(_ answer: ShopAnswer) {
+        guard case .shop(let request, let entry) = target else { return }
+        let connection = connection.value
+        guard connection.awaits(self) else { return }
+        connection.complete(self, with: OutcomeResponse.response(to: request, at: entry, answer))
+    }
+}
+
+/// Takes the shop's answers to their connections, with one hop to each event loop for a whole batch.
+public final class HTTPAnswerSink: AnswerSink, Sendable {
+    /// Makes a sink for the connections of all listeners.
+    public init() {}
+
+    /// Hands the answers to the event loops of their connections, and returns. Callers that did not come over HTTP are
+    /// left out.
+    public func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
+        var batches: [(eventLoop: any EventLoop, answers: [(exchange: Exchange, answer: ShopAnswer)])] = []
+        for (caller, answer) in answers {
+            guard let exchange = caller as? Exchange else { continue }
+            let eventLoop = exchange.connection.eventLoop
+            if let index = batches.firstIndex(where: { $0.eventLoop === eventLoop }) {
+                batches[index].answers.append((exchange, answer))
+            } else {
+                batches.append((eventLoop, [(exchange, answer)]))
+            }
+        }
+        for batch in batches {
+            let answers = batch.answers
+            batch.eventLoop.execute {
+                for (exchange, answer) in answers { exchange.complete(answer) }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// Reads the headers that requests are served by, in one pass. Connection, Transfer-Encoding and framing are the
+// decoder's.
+
+import KontorCore
+import NIOHTTP1
+
+/// The headers of a request that its service depends on.
+struct RequestHeaders {
+    /// nil if the request has none, and for a read, to which a key means nothing.
+    private(set) var key: IdempotencyKey?
+    /// How long the shop may take.
+    private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
+    /// The value of the header; nil if there is none.
+    private(set) var authorization: String?
+    /// The body's declared length; 0 if none is declared.
+    private(set) var contentLength = 0
+    private(set) var hasBody = false
+    /// The client sends its body only when asked to.
+    private(set) var expectsContinue = false
+    /// The decoder stops behind a request that wants another protocol, so its connection has no next request.
+    private(set) var wantsUpgrade = false
+    /// What is wrong with a header of the shop's own; nil if nothing is. The connection can go on behind the answer.
+    private(set) var problem: Problem?
+    private var keyCount = 0
+
+    /// - Throws: a problem after which the connection must be closed.
+    init(of head: HTTPRequestHead) throws(Problem) {
+        var totalBytes = 0
+        var hostCount = 0
+        for (name, value) in head.headers {
+            let nameBytes = name.utf8.count
+            totalBytes += nameBytes + value.utf8.count
+            switch nameBytes {
+            case 4 where Self.equal(name, "host"): hostCount += 1
+            case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
+            case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
+            case 13 where Self.equal(name, "authorization"): authorization = value
+            case 14 where Self.equal(name, "content-length"):
+                contentLength = Int(value) ?? Int.max
+                hasBody = contentLength > 0
+            case 15 where Self.equal(name, "idempotency-key"): readKey(value, head.method)
+            case 17 where Self.equal(name, "transfer-encoding"): hasBody = true
+            case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(value)
+            default: break
+            }
+        }
+        if totalBytes > HTTPLimits.headerBytes { throw .headersTooLarge }
+        let needsHost = head.version.minor >= 1
+        if hostCount > 1 || (needsHost && hostCount == 0) {
+            throw Problem(.malformedHTTP, "An HTTP/1.1 request has exactly one Host header; this one has \(hostCount).")
+        }
+    }
+
+    private mutating func readTimeout(_ value: String) {
+        let isPlain = value.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+        if isPlain, value.utf8.count <= 18, let milliseconds = Int64(value), milliseconds > 0 {
+            timeoutMilliseconds = min(milliseconds, Limits.longestDeadlineMilliseconds)
+        } else {
+            problem = .malformed("Request-Timeout-Ms is not a positive number of milliseconds", echoing: value)
+        }
+    }
+
+    /// Reads a key: a string in quotes (RFC 8941), or the same characters without them. Reads (GET and HEAD) have none.
+    private mutating func readKey(_ value: String, _ method: HTTPMethod) {
+        guard method == .POST || method == .DELETE else { return }
+        keyCount += 1
+        key = IdempotencyKey(headerValue: value)
+        if keyCount > 1 {
+            problem = .malformed("There is more than one Idempotency-Key", echoing: nil)
+        } else if key == nil {
+            problem = .malformed(
+                "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare",
+                echoing: value)
+        }
+    }
+
+    /// Compares with a lowercase text, ignoring the case of ASCII letters.
+    private static func equal(_ text: String, _ lowercase: StaticString) -> Bool {
+        guard text.utf8.count == lowercase.utf8CodeUnitCount else { return false }
+        var expected = lowercase.utf8Start
+        for byte in text.utf8 {
+            let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+            if (isUpper ? byte | 0x20 : byte) != expected.pointee { return false }
+            expected += 1
+        }
+        return true
+    }
+}
+
+extension IdempotencyKey {
+    /// A key from a header: `"key"` with the escapes of RFC 8941 (`\"`, `\\`), or a bare `key` without quotes in it.
+    init?(headerValue value: String) {
+        let quote = UInt8(ascii: "\"")
+        guard value.utf8.first == quote else {
+            if value.utf8.contains(quote) { return nil }
+            self.init(value)
+            return
+        }
+        var text: [UInt8] = []
+        var rest = value.utf8.dropFirst().makeIterator()
+        while let byte = rest.next() {
+            switch byte {
+            case quote:
+                guard rest.next() == nil else { return nil }
+                self.init(String(decoding: text, as: UTF8.self))
+                return
+            case UInt8(ascii: "\\"):
+                guard let escaped = rest.next(), escaped == quote || escaped == byte else { return nil }
+                text.append(escaped)
+            default: text.append(byte)
+            }
+        }
+        return nil
+    }
+}

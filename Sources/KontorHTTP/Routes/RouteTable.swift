@@ -1,0 +1,79 @@
+// The table of all routes, and the index that finds the one that a path leads to.
+
+/// All routes, in the order in which they are documented. Built once.
+struct RouteTable: Sendable {
+    /// A route and its number in the table. It is an object so that a request can carry its route to its answer
+    /// cheaply.
+    final class Entry: Sendable {
+        let route: Route
+        /// The position in the table, from 0.
+        let number: Int
+
+        init(_ route: Route, number: Int) {
+            self.route = route
+            self.number = number
+        }
+    }
+
+    /// A place between two segments of a path.
+    private struct Node {
+        /// The fixed segments that may follow, each with the number of the node behind it.
+        var fixed: [(text: String, next: Int)] = []
+        /// The number of the node behind an argument; nil if no argument may follow.
+        var argument: Int?
+        /// The route whose path ends here.
+        var entry: Entry?
+
+        func next(_ segment: String) -> Int? {
+            for (text, next) in fixed where text.utf8.count == segment.utf8.count && text == segment { return next }
+            return argument
+        }
+    }
+
+    static let all = RouteTable(StockRoutes.all + PaymentRoutes.all + OrderRoutes.all + OperationsRoutes.all)
+
+    let entries: [Entry]
+    /// The first one is the place before the first segment.
+    private var nodes = [Node()]
+
+    /// - Precondition: the routes have different paths. Paths that differ only in the names of parameters are the same.
+    init(_ routes: [Route]) {
+        entries = routes.enumerated().map { Entry($1, number: $0) }
+        for entry in entries { insert(entry) }
+    }
+
+    var routes: [Route] { entries.map(\.route) }
+
+    /// The route that a path leads to, whatever the method; nil if there is none.
+    func entry(at path: borrowing PathSegments) -> Entry? {
+        var place = 0
+        for index in 0..<path.count {
+            guard let next = nodes[place].next(path[index]) else { return nil }
+            place = next
+        }
+        return nodes[place].entry
+    }
+
+    private mutating func insert(_ entry: Entry) {
+        var place = 0
+        for part in entry.route.path {
+            place = part.parameter == nil ? placeBehind(fixed: part.text, at: place) : placeBehindArgument(at: place)
+        }
+        precondition(nodes[place].entry == nil, "Two routes have the path \(entry.route.template).")
+        nodes[place].entry = entry
+    }
+
+    private mutating func placeBehind(fixed text: String, at place: Int) -> Int {
+        if let known = nodes[place].fixed.first(where: { $0.text == text }) { return known.next }
+        nodes.append(Node())
+        nodes[place].fixed.append((text, nodes.count - 1))
+        return nodes.count - 1
+    }
+
+    private mutating func placeBehindArgument(at place: Int) -> Int {
+        if let known = nodes[place].argument { return known }
+        nodes.append(Node())
+        nodes[place].argument = nodes.count - 1
+        return nodes.count - 1
+    }
+}

@@ -1,0 +1,47 @@
+// From a method and a request target to what the shop is asked, to an answer of the listener's own, or to a problem.
+// Pure. The routes themselves are values in the table (RouteTable.swift).
+
+import KontorService
+import NIOHTTP1
+
+/// What a request line asks for.
+enum RouteResult: Sendable {
+    /// A request for the shop; the entry is that of its route.
+    case shop(ShopRequest, RouteTable.Entry)
+    /// A question that the listener answers itself: health, documentation.
+    case listener(@Sendable (HTTPService) -> Response)
+    case problem(Problem)
+}
+
+/// Finds what a request line asks for.
+enum Router {
+    /// Finds the route and reads its arguments. Checks in this order: the path (unknown: 404), the admin API (closed:
+    /// 404), the method (wrong: 405), the arguments (malformed: 400).
+    ///
+    /// - Parameters:
+    ///   - uri: the request target, with or without a query; a whole URL is accepted too.
+    ///   - isAdminOpen: whether the admin routes are known here.
+    static func route(method: HTTPMethod, uri: String, isAdminOpen: Bool = true) -> RouteResult {
+        do throws(Problem) {
+            guard let path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
+                throw .unknownRoute
+            }
+            if entry.route.access == .admin && !isAdminOpen { throw .adminRoute }
+            let asked = MethodSet(method)
+            guard !asked.isEmpty, entry.route.methods.contains(asked) else {
+                throw .wrongMethod(allowed: entry.route.methods)
+            }
+            switch entry.route.handler {
+            case .shop(let request): return .shop(try request(PathArguments(path, of: entry.route.path)), entry)
+            case .listener(let respond): return .listener(respond)
+            }
+        } catch {
+            return .problem(error)
+        }
+    }
+
+    /// The path of a request target, without the query.
+    static func path(of uri: String) -> String {
+        uri.firstIndex(of: "?").map { String(uri[..<$0]) } ?? uri
+    }
+}

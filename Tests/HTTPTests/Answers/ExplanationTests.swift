@@ -1,0 +1,115 @@
+// `/orders/explain` in words.
+
+import Foundation
+import KontorCore
+import KontorService
+import TestSupport
+import Testing
+
+@testable import KontorHTTP
+
+@Suite struct ExplanationTests {
+    private struct Page: Decodable {
+        struct Attempt: Decodable {
+            struct Step: Decodable {
+                let step: String
+                let account: String?
+                let amount: Double?
+                let at: String?
+                let outcome: String
+                let reason: String?
+                let next_retry: String?
+            }
+            let attempt: Int
+            let began, outcome: String
+            let reason: String?
+            let steps: [Step]
+        }
+        let order_id, state, user_id, summary: String
+        let total_cost: Double
+        let to_succeed: [String]
+        let forgotten_attempts: Int
+        let attempts: [Attempt]
+    }
+
+    private let item = GroupKey(.item, id("x"))
+    private let lack = AbortReason.insufficient(account: GroupKey(.item, id("x")), wanted: Amount(2), left: Amount(1))
+
+    private var order: Order {
+        var order = Order(user: id("u"), incarnation: 1)
+        order.lines = [OrderLine(item: id("x"), units: Amount(2), price: Amount(350))]
+        order.total = Amount(700)
+        return order
+    }
+
+    private func trace(_ hold: LegTrace.Hold, settledAfter: UInt32? = nil) -> LegTrace {
+        var trace = LegTrace()
+        trace.hold = hold
+        trace.holdAfter = 4
+        trace.settledAfter = settledAfter
+        return trace
+    }
+
+    private func page(_ explanation: Explanation) throws -> Page {
+        try JSONDecoder().decode(Page.self, from: Data(ExplanationJSON(explanation).bytes))
+    }
+
+    @Test func `a failed order says why, step by step, and what would make it succeed`() throws {
+        var order = order
+        order.attempt = 11
+        let attempt = Attempt(
+            number: 11, begun: 1_700_000_000_000,
+            legs: [Leg(account: item, amount: Amount(2)), Leg(account: GroupKey(.user, id("u")), amount: Amount(700))],
+            traces: [trace(.refused, settledAfter: 6), trace(.held, settledAfter: 7)], decision: .abort(lack),
+            decidedAfter: 5, finishedAfter: 9)
+        let page = try page(
+            Explanation(id: id("o"), order: order, attempts: [attempt], saga: nil, retries: [], obstacles: [lack]))
+        #expect(page.state == "open" && page.total_cost == 7)
+        #expect(page.summary == "The last checkout failed: item x: 2 wanted, 1 left.")
+        #expect(page.to_succeed == ["item x: 2 wanted, 1 left: add at least 1 of stock."])
+        #expect(page.forgotten_attempts == 10)
+        #expect(page.attempts.map(\.outcome) == ["refused"])
+        let steps = page.attempts[0].steps
+        #expect(steps.map(\.step) == ["begin", "hold", "hold", "decide", "release", "release", "finish"])
+        #expect(steps.map(\.amount) == [nil, 2, 7, nil, 2, 7, nil])
+        #expect(steps[1].at == "2023-11-14T22:13:20.004Z")
+        #expect(steps[3].reason == "item x: 2 wanted, 1 left")
+        #expect(steps[6].at == "2023-11-14T22:13:20.009Z")
+    }
+
+    @Test func `a running checkout tells what it waits for, and when that is asked again`() throws {
+        var order = order
+        order.attempt = 1
+        order.status = .checkingOut
+        let attempt = Attempt(
+            number: 1, begun: 0, legs: order.legs, traces: [trace(.contended), trace(.held)], decision: nil)
+        let saga = SagaRecord(
+            id: SagaID(order: id("o"), incarnation: 1, attempt: 1), legs: order.legs, phase: .holdingInOrder, begun: 0,
+            deadline: 5_000)
+        let page = try page(
+            Explanation(id: id("o"), order: order, attempts: [attempt], saga: saga, retries: [504, nil], obstacles: []))
+        #expect(page.state == "checking_out")
+        #expect(page.summary.contains("waits for its locks"))
+        #expect(page.attempts[0].outcome == "running")
+        #expect(page.attempts[0].steps.map(\.next_retry) == [nil, "1970-01-01T00:00:00.504Z", nil])
+    }
+
+    @Test func `an order without items, and one that was never checked out, say so`() throws {
+        let empty = Order(user: id("u"), incarnation: 1)
+        let nothing = try page(Explanation(id: id("o"), order: empty, attempts: [], saga: nil, retries: [], obstacles: []))
+        #expect(nothing.to_succeed == ["Add an item."])
+        let fresh = try page(Explanation(id: id("o"), order: order, attempts: [], saga: nil, retries: [], obstacles: []))
+        #expect(fresh.summary == "The order was not checked out yet." && fresh.to_succeed == [])
+    }
+
+    @Test func `moments are those of the calendar`() {
+        let formatter = ISO8601DateFormatter()
+        formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
+        var moments: [Int64] = [0, 951_782_399_999, 951_782_400_000, 1_709_251_199_001, 4_102_444_800_000, -1]
+        moments += (0..<400).map { $0 * 39_916_801_117 - 3_000_000_000_000 }
+        for moment in moments {
+            let expected = formatter.string(from: Date(timeIntervalSince1970: Double(moment) / 1_000))
+            #expect(Timestamp(moment).text == expected)
+        }
+    }
+}
