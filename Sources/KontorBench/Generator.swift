@@ -76,9 +76,9 @@ public final class Generator {
     /// When the run ends, and the present moment: monotonic nanoseconds.
     private var end: Int64 = 0
     private var now: Int64 = 0
-    private var failure: SocketFailure?
+    private var failure: SocketError?
 
-    /// - Throws: ``SocketFailure`` if the system gives no epoll descriptor.
+    /// - Throws: ``SocketError`` if the system gives no epoll descriptor.
     public init(_ plan: LoadPlan, _ scenario: any Scenario) throws {
         self.plan = plan
         self.scenario = scenario
@@ -90,7 +90,7 @@ public final class Generator {
     /// - Parameters:
     ///   - name: the scenario's, for the report.
     ///   - progress: called after each second; the flag says whether it belonged to the warm-up.
-    /// - Throws: ``SocketFailure`` if nobody listens on the port any more.
+    /// - Throws: ``SocketError`` if nobody listens on the port any more.
     public func run(_ name: String, progress: (Second, _ isWarmUp: Bool) -> Void) throws -> Report {
         defer { closeAll() }
         try begin()
@@ -130,7 +130,7 @@ public final class Generator {
             while open < count, connecting < Self.connectionsAtOnce { connect() }
             wait(until: patience)
             if let failure { throw failure }
-            guard now < patience else { throw SocketFailure(description: "port \(plan.port) accepts no more connections") }
+            guard now < patience else { throw SocketError(description: "port \(plan.port) accepts no more connections") }
         }
         if case .open(let perSecond, _, _) = plan.loop { schedule = Schedule(start: now, perSecond: perSecond) }
     }
@@ -202,7 +202,7 @@ extension Generator {
             open += 1
             mostOpen = max(mostOpen, open)
         } catch {
-            failure = error as? SocketFailure
+            failure = error as? SocketError
         }
     }
 
@@ -227,7 +227,7 @@ extension Generator {
             connection.isConnecting = false
             connecting -= 1
             guard Socket.isConnected(connection.socket) else {
-                failure = SocketFailure(description: "nobody listens on port \(plan.port), or not any more")
+                failure = SocketError(description: "nobody listens on port \(plan.port), or not any more")
                 return
             }
             poll.watch(connection.socket, as: index, isConnecting: false)

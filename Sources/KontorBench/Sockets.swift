@@ -4,7 +4,7 @@ import CLinux
 import Glibc
 
 /// A system call that failed, in words for people.
-public struct SocketFailure: Error, CustomStringConvertible {
+public struct SocketError: Error, CustomStringConvertible {
     public let description: String
 
     init(_ call: String) { description = "\(call): \(String(cString: strerror(errno)))" }
@@ -18,7 +18,7 @@ enum Socket {
     static func connect(port: Int) throws -> Int32 {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(AF_INET, kind | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw SocketFailure("socket") }
+        guard descriptor >= 0 else { throw SocketError("socket") }
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
@@ -31,7 +31,7 @@ enum Socket {
             }
         }
         if result == 0 || errno == EINPROGRESS { return descriptor }
-        let failure = SocketFailure("connect to port \(port)")
+        let failure = SocketError("connect to port \(port)")
         close(descriptor)
         throw failure
     }
@@ -44,17 +44,17 @@ enum Socket {
         var found: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, String(port), &hints, &found)
         guard code == 0, let first = found?.pointee else {
-            throw SocketFailure(description: "\(host): \(String(cString: gai_strerror(code)))")
+            throw SocketError(description: "\(host): \(String(cString: gai_strerror(code)))")
         }
         defer { freeaddrinfo(found) }
         let descriptor = socket(first.ai_family, first.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), first.ai_protocol)
-        guard descriptor >= 0 else { throw SocketFailure("socket") }
+        guard descriptor >= 0 else { throw SocketError("socket") }
         var patience = timeval(tv_sec: patienceSeconds, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
         }
         if Glibc.connect(descriptor, first.ai_addr, first.ai_addrlen) == 0 { return descriptor }
-        let failure = SocketFailure("connect to \(host):\(port)")
+        let failure = SocketError("connect to \(host):\(port)")
         close(descriptor)
         throw failure
     }
@@ -80,7 +80,7 @@ struct Poll {
 
     init() throws {
         descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
-        guard descriptor >= 0 else { throw SocketFailure("epoll_create1") }
+        guard descriptor >= 0 else { throw SocketError("epoll_create1") }
     }
 
     func close() { Glibc.close(descriptor) }

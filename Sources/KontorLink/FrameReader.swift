@@ -17,26 +17,26 @@ struct FrameReader {
     }
 
     /// The next frame; nil: it is not whole yet.
-    mutating func next() throws(LinkFailure) -> Frame? {
+    mutating func next() throws(LinkError) -> Frame? {
         guard let length = buffer.getInteger(at: buffer.readerIndex, endianness: .little, as: UInt32.self) else { return nil }
         guard length >= Frame.headBytes, length <= Limits.frameBytes else {
-            throw LinkFailure("a frame of \(length) bytes")
+            throw LinkError("a frame of \(length) bytes")
         }
         guard buffer.readableBytes >= Frame.lengthBytes + Int(length) else { return nil }
         buffer.moveReaderIndex(forwardBy: Frame.lengthBytes)
         guard let bytes = buffer.readBytes(length: Int(length)) else { return nil }
         if buffer.readableBytes == 0 { buffer = ByteBuffer() }
-        do { return try Frame(bytes[...]) } catch { throw LinkFailure(error) }
+        do { return try Frame(bytes[...]) } catch { throw LinkError(error) }
     }
 }
 
 /// Why a connection cannot go on.
-struct LinkFailure: Error, Hashable {
+struct LinkError: Error, Hashable {
     let reason: String
 
     init(_ reason: String) { self.reason = reason }
 
-    init(_ failure: DecodingFailure) {
+    init(_ failure: FormatError) {
         switch failure {
         case .truncated: reason = "a frame ends within an item"
         case .invalid(let what): reason = "a frame has \(what) that cannot be read"
@@ -47,7 +47,7 @@ struct LinkFailure: Error, Hashable {
 
 extension Frame {
     /// Reads the messages: all, or none.
-    func readMessages() throws(LinkFailure) -> [NumberedMessage] {
-        do { return try messages() } catch { throw LinkFailure(error) }
+    func readMessages() throws(LinkError) -> [NumberedMessage] {
+        do { return try messages() } catch { throw LinkError(error) }
     }
 }

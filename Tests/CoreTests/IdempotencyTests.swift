@@ -142,9 +142,9 @@ extension OrderBook {
 private func decideKeyed<R: Rules>(
     _ rules: R.Type, _ command: R.Command, _ keyed: KeyedWrite, _ records: inout [Member: Record]
 ) -> Reply<R.Outcome> {
-    let touch = R.touched(by: command)
-    var draft = GroupDraft(touch.group)
-    for member in [.head, touch.member ?? .head, .key(keyed.claim.key)] { draft.add(member, records[member]) }
+    let readSet = R.readSet(of: command)
+    var draft = GroupDraft(readSet.group)
+    for member in [.head, readSet.member ?? .head, .key(keyed.claim.key)] { draft.add(member, records[member]) }
     let reply = R.decide(command, keyed, on: &draft)
     draft.forEachChange { member, record in records[member] = record }
     return reply

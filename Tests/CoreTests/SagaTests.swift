@@ -322,7 +322,7 @@ struct RecordCodingTests {
             var writer = ByteWriter()
             record.encode(into: &writer)
             for end in 0..<writer.bytes.count {
-                #expect(throws: DecodingFailure.self) { try Record(decoding: writer.bytes[..<end]) }
+                #expect(throws: FormatError.self) { try Record(decoding: writer.bytes[..<end]) }
             }
             var keyWriter = ByteWriter()
             key.encode(into: &keyWriter)
@@ -337,6 +337,6 @@ struct RecordCodingTests {
 
     @Test("a newer format is refused by name")
     func newer() {
-        #expect(throws: DecodingFailure.newerFormat(9)) { try Record(decoding: [9, 1]) }
+        #expect(throws: FormatError.newerFormat(9)) { try Record(decoding: [9, 1]) }
     }
 }

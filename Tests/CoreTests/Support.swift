@@ -25,10 +25,10 @@ struct Ledger {
     @discardableResult
     mutating func `do`(_ operation: LedgerCommand.Operation, now: Int64? = nil) -> LedgerOutcome {
         let command = LedgerCommand(account, operation)
-        let touch = LedgerRules.touched(by: command)
-        var draft = GroupDraft(touch.group, now: now)
+        let readSet = LedgerRules.readSet(of: command)
+        var draft = GroupDraft(readSet.group, now: now)
         draft.add(.head, records[.head])
-        if let member = touch.member { draft.add(member, records[member]) }
+        if let member = readSet.member { draft.add(member, records[member]) }
         let outcome = LedgerRules.decide(command, on: &draft)
         draft.forEachChange { member, record in records[member] = record }
         return outcome
@@ -60,10 +60,10 @@ struct OrderBook {
     @discardableResult
     mutating func `do`(_ operation: OrderCommand.Operation) -> OrderOutcome {
         let command = OrderCommand(order, operation)
-        let touch = OrderRules.touched(by: command)
-        var draft = GroupDraft(touch.group)
+        let readSet = OrderRules.readSet(of: command)
+        var draft = GroupDraft(readSet.group)
         draft.add(.head, records[.head])
-        if let member = touch.member { draft.add(member, records[member]) }
+        if let member = readSet.member { draft.add(member, records[member]) }
         let outcome = OrderRules.decide(command, on: &draft)
         draft.forEachChange { member, record in records[member] = record }
         return outcome

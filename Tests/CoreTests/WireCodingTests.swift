@@ -170,13 +170,13 @@ struct WireCodingTests {
     func badAmounts(raw: Int64) {
         let saga = SagaID(order: id("o"), incarnation: 1, attempt: 1)
         let command = LedgerCommand(GroupKey(.item, id("i")), .hold(saga, Amount(raw), mayWait: false))
-        #expect(throws: DecodingFailure.self) { try decoded(encoded(.command(command, deadline: 0)), .commands) }
+        #expect(throws: FormatError.self) { try decoded(encoded(.command(command, deadline: 0)), .commands) }
     }
 
     @Test("a command to an order is none to an account")
     func wrongKind() {
         let command = LedgerCommand(GroupKey(.order, id("o")), .read)
-        #expect(throws: DecodingFailure.self) { try decoded(encoded(.command(command, deadline: 0)), .commands) }
+        #expect(throws: FormatError.self) { try decoded(encoded(.command(command, deadline: 0)), .commands) }
     }
 
     @Test("each cut of a message is refused")
@@ -185,7 +185,7 @@ struct WireCodingTests {
         for command in random.commands() {
             let bytes = encoded(.command(command, deadline: 0))
             for length in bytes.indices {
-                #expect(throws: DecodingFailure.self) { try decoded(Array(bytes[..<length]), .commands) }
+                #expect(throws: FormatError.self) { try decoded(Array(bytes[..<length]), .commands) }
             }
         }
     }

@@ -28,7 +28,7 @@ final class BackupTests {
     }
 
     private func write(_ store: EmbeddedStore, _ group: GroupKey, _ writes: [(member: Member, record: Record?)]) {
-        store.load([Touch(group)]) { result in
+        store.load([ReadSet(group)]) { result in
             guard let version = try? result.get().first?.version else { return }
             store.commit([GroupChange(group: group, expected: version, writes: writes)]) { #expect($0 == [.committed]) }
         }
@@ -125,7 +125,7 @@ final class BackupTests {
         _ = try filled(3)
         for name in [file, file + ".partial"] {
             try Data("mine".utf8).write(to: URL(filePath: name))
-            #expect(throws: BackupFailure.self) { try StoreBackup(to: self.file).write(of: self.source) }
+            #expect(throws: BackupError.self) { try StoreBackup(to: self.file).write(of: self.source) }
             #expect(try bytes(name) == Array("mine".utf8))
             try FileManager.default.removeItem(atPath: name)
         }
@@ -139,8 +139,8 @@ final class BackupTests {
         do {
             _ = try StoreBackup(to: file, files: files).write(of: source)
             Issue.record("there was no room")
-        } catch BackupFailure.file(.diskFull) {}
-        #expect(throws: BackupFailure.self) { try StoreBackup(to: self.file).write(of: self.directory + "/nothing") }
+        } catch BackupError.file(.diskFull) {}
+        #expect(throws: BackupError.self) { try StoreBackup(to: self.file).write(of: self.directory + "/nothing") }
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["source"])
     }
 
@@ -228,12 +228,12 @@ final class BackupTests {
                 let table = SimulatedTable()
                 table.failure = isTorn ? .table("dead") : nil
                 disk.deathStep = disk.steps + death
-                let isDone = trouble(of: "/b", disk, table) == nil
+                let isDone = error(of: "/b", disk, table) == nil
                 disk.crash(SeededRandom(seed: UInt64(death)))
                 table.loseLog()
                 table.failure = nil
                 if isRepeated && !isDone {
-                    switch trouble(of: "/b", disk, table) {
+                    switch error(of: "/b", disk, table) {
                     case nil: break
                     // Only if it is whole, and the process died before it said so: see below.
                     case .notEmpty?: outcomes.insert("unsaid")
@@ -249,7 +249,7 @@ final class BackupTests {
         #expect(outcomes.isSuperset(of: ["refused", "whole", "untouched", "done"]), "\(outcomes)")
     }
 
-    private func trouble(of path: String, _ disk: SimulatedDisk, _ table: SimulatedTable) -> EmbeddedError? {
+    private func error(of path: String, _ disk: SimulatedDisk, _ table: SimulatedTable) -> EmbeddedError? {
         do throws(EmbeddedError) {
             _ = try StoreRestore(from: path, files: disk, tables: table.opener).run(
                 to: "/data", random: SeededRandom(seed: 4))

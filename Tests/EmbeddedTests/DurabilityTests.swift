@@ -80,7 +80,7 @@ struct DurabilityTests {
         try world.batch(1)
         let failures = Box<Int>()
         failures.value = 0
-        let count: (Result<Void, DurabilityFailure>) -> Void = { result in
+        let count: (Result<Void, DurabilityError>) -> Void = { result in
             if case .failure = result { failures.value? += 1 }
         }
         try world.write(item(2), [(.head, account(2))])

@@ -104,7 +104,7 @@ struct FoldTests {
         let order = Identifier(number: 7)
         _ = try world.load(item(1))
         let version = try world.load(item(1)).version
-        world.store.load([Touch(item(1), .payment(order: order))]) { answer.value = try? $0.get() }
+        world.store.load([ReadSet(item(1), .payment(order: order))]) { answer.value = try? $0.get() }
         #expect(answer.value == nil)
         // A blind write of the member that is being read.
         world.store.commit([
@@ -123,7 +123,7 @@ struct FoldTests {
         let answers = Box<[Record?]>()
         answers.value = []
         for _ in 0..<2 {
-            world.store.load([Touch(item(1)), Touch(item(2)), Touch(item(1))]) { result in
+            world.store.load([ReadSet(item(1)), ReadSet(item(2)), ReadSet(item(1))]) { result in
                 answers.value? += ((try? result.get()) ?? []).map(\.head)
             }
         }
@@ -137,7 +137,7 @@ struct FoldTests {
         try world.batch(1)
         world.rest()
         world.table.failsReads = true
-        #expect(throws: StoreTrouble.self) { try world.load(item(1)) }
+        #expect(throws: StoreError.self) { try world.load(item(1)) }
         world.table.failsReads = false
         #expect(try world.load(item(1)).head == account(1))
     }
@@ -255,7 +255,7 @@ struct FoldTests {
         let world = try small()
         for number in 1...10 { try world.batch(number) }
         try world.write(item(11), [(.head, account(11))])
-        let closed = Box<Result<Void, DurabilityFailure>>()
+        let closed = Box<Result<Void, DurabilityError>>()
         world.store.close { closed.value = $0 }
         guard case .refused = try world.write(item(1), [(.head, account(0))]) else {
             Issue.record("a commit was taken after close")
@@ -277,7 +277,7 @@ struct FoldTests {
         for number in 1...10 { try world.batch(number) }
         world.table.isBusy = true
         world.table.isFull = isFull
-        let closed = Box<Result<Void, DurabilityFailure>>()
+        let closed = Box<Result<Void, DurabilityError>>()
         world.store.close { closed.value = $0 }
         world.lanes.runAll()
         #expect(try closed.value?.get() != nil)
@@ -296,7 +296,7 @@ struct FoldTests {
         world.rest()
         #expect(try world.table.position() == 0)
         world.table.isFull = false
-        let closed = Box<Result<Void, DurabilityFailure>>()
+        let closed = Box<Result<Void, DurabilityError>>()
         world.store.close { closed.value = $0 }
         world.lanes.runAll()
         #expect(try closed.value?.get() != nil)
@@ -317,7 +317,7 @@ struct FoldTests {
         world.rest()
         var loaded = 0
         for number in 1...20 {
-            world.store.load([Touch(item(number), .payment(order: order))]) { result in
+            world.store.load([ReadSet(item(number), .payment(order: order))]) { result in
                 if let group = try? result.get().first, group.head != nil, group.member != nil { loaded += 1 }
             }
         }

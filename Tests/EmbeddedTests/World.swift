@@ -53,8 +53,8 @@ final class World {
     // MARK: Steps
 
     func load(_ group: GroupKey, _ member: Member? = nil) throws -> LoadedGroup {
-        var answer: Result<[LoadedGroup], StoreTrouble>?
-        store.load([Touch(group, member)]) { answer = $0 }
+        var answer: Result<[LoadedGroup], StoreError>?
+        store.load([ReadSet(group, member)]) { answer = $0 }
         lanes.stepAll(.read)
         guard let loaded = try answer?.get().first else { throw NoAnswer() }
         return loaded
@@ -96,8 +96,8 @@ final class World {
         store.flush()
     }
 
-    func barrier() -> Result<Void, DurabilityFailure>? {
-        let box = Box<Result<Void, DurabilityFailure>>()
+    func barrier() -> Result<Void, DurabilityError>? {
+        let box = Box<Result<Void, DurabilityError>>()
         store.barrier { box.value = $0 }
         sync()
         return box.value

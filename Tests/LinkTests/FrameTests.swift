@@ -56,7 +56,7 @@ struct FrameTests {
 
     @Test("a frame of another format is refused, whatever else it says")
     func otherFormat() {
-        #expect(throws: LinkFailure("a frame has the unknown format 2")) { try frames([6, 0, 0, 0, 2, 99, 255, 255, 0, 0]) }
+        #expect(throws: LinkError("a frame has the unknown format 2")) { try frames([6, 0, 0, 0, 2, 99, 255, 255, 0, 0]) }
     }
 
     @Test(
@@ -66,7 +66,7 @@ struct FrameTests {
             [4, 0, 0, 0, 1, 1, 1, 0], [4, 0, 0, 0, 1, 1, 255, 255], [5, 0, 0, 0, 1, 1, 0, 0, 0],
         ] as [[UInt8]])
     func malformed(bytes: [UInt8]) {
-        #expect(throws: LinkFailure.self) { for frame in try frames(bytes) { _ = try frame.readMessages() } }
+        #expect(throws: LinkError.self) { for frame in try frames(bytes) { _ = try frame.readMessages() } }
     }
 
     @Test("damaged frames never trap", arguments: 0..<2_000)

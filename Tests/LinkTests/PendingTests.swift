@@ -1,5 +1,6 @@
 import KontorCore
 import KontorService
+import TestSupport
 import Testing
 
 @Suite("Replies that are waited for")

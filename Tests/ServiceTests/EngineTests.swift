@@ -11,13 +11,13 @@ private final class TroubledStore: RecordStore {
     private(set) var readsFromMemory = 0
 
     func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
         if source != .store {
             readsFromMemory += 1
             if commits > 0 { return completion(.failure(.unreachable("a test"))) }
         }
-        records.load(touches, completion: completion)
+        records.load(readSets, completion: completion)
     }
 
     /// The first commit lands, is overwritten, and its answer is lost.
@@ -36,12 +36,12 @@ private final class TroubledStore: RecordStore {
 
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         completion(.success([]))
     }
 
-    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { completion(.success(())) }
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
 }
 
 @Suite("Engine")

@@ -33,14 +33,14 @@ struct GroupCacheTests {
 
     private func load(_ group: GroupKey, _ member: Member? = nil) -> LoadedGroup {
         var loaded: [LoadedGroup] = []
-        records.load([Touch(group, member)]) { loaded = (try? $0.get()) ?? [] }
+        records.load([ReadSet(group, member)]) { loaded = (try? $0.get()) ?? [] }
         return loaded[0]
     }
 
-    private func load(fromMemory touches: [Touch], fresh: Bool = false) -> [LoadedGroup] {
+    private func load(fromMemory readSets: [ReadSet], fresh: Bool = false) -> [LoadedGroup] {
         var result: [LoadedGroup] = []
-        cache.load(touches, from: fresh ? .throughMemory : .memory, of: records) { result = (try? $0.get()) ?? [] }
-        #expect(result.count == touches.count)
+        cache.load(readSets, from: fresh ? .throughMemory : .memory, of: records) { result = (try? $0.get()) ?? [] }
+        #expect(result.count == readSets.count)
         return result
     }
 
@@ -49,10 +49,10 @@ struct GroupCacheTests {
         let group = GroupKey(.item, Identifier(number: 1))
         let order = Identifier(number: 9)
         write(group, 1, tell: false)
-        _ = load(fromMemory: [Touch(group, .hold(saga(1)))])
+        _ = load(fromMemory: [ReadSet(group, .hold(saga(1)))])
         // Another process writes; this one has a command on what it remembers, and one that it must read for.
         write(group, 1, tell: false)
-        let both = load(fromMemory: [Touch(group, .payment(order: order)), Touch(group, .hold(saga(1)))])
+        let both = load(fromMemory: [ReadSet(group, .payment(order: order)), ReadSet(group, .hold(saga(1)))])
         #expect(both[0].version == both[1].version)
         #expect(both[1].member == load(group, .hold(saga(1))).member)
     }
@@ -66,17 +66,17 @@ struct GroupCacheTests {
             case 0: write(group, random.below(3), tell: false)
             case 1:
                 // Its own write is on what it has.
-                guard load(fromMemory: [Touch(group)])[0].version == load(group).version else { continue }
+                guard load(fromMemory: [ReadSet(group)])[0].version == load(group).version else { continue }
                 write(group, random.below(3), tell: true)
                 latest[group] = load(group).version.counter
             case 2: cache.forget(group)
             default:
-                let touch = Touch(group, random.below(2) == 0 ? nil : .hold(saga(random.below(3))))
-                let found = load(fromMemory: [touch], fresh: random.below(4) == 0)[0]
+                let readSet = ReadSet(group, random.below(2) == 0 ? nil : .hold(saga(random.below(3))))
+                let found = load(fromMemory: [readSet], fresh: random.below(4) == 0)[0]
                 #expect(found.version.counter >= latest[group] ?? 0)
                 latest[group] = found.version.counter
                 if found.version == load(group).version, found.certainty != .guessed {
-                    let stored = load(group, touch.member)
+                    let stored = load(group, readSet.member)
                     #expect(found.head == stored.head && found.member == stored.member)
                 }
             }

@@ -16,7 +16,7 @@ final class LateStore: RecordStore {
     var unknownPercent = 0
     /// So many of the next loads fail.
     var failingLoads = 0
-    var admission: StoreTrouble? { inner.admission }
+    var admission: StoreError? { inner.admission }
     var expiringRecords: Int { inner.expiringRecords }
     var isIdle: Bool { pending.isEmpty }
 
@@ -26,13 +26,13 @@ final class LateStore: RecordStore {
     }
 
     func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
         if failingLoads > 0 {
             failingLoads -= 1
             pending.append { completion(.failure(.unreachable("the test"))) }
         } else {
-            pending.append { [inner] in inner.load(touches, completion: completion) }
+            pending.append { [inner] in inner.load(readSets, completion: completion) }
         }
     }
 
@@ -66,12 +66,12 @@ final class LateStore: RecordStore {
 
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         inner.scanOpenWork(kind, partition: partition, after: cursor, completion: completion)
     }
 
-    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         pending.append { completion(.success(())) }
     }
 

@@ -135,8 +135,8 @@ private final class ShopOverStore {
     }
 
     func records(_ keys: [RecordKey]) throws -> [Record?] {
-        let touches = keys.map { Touch($0.group, $0.member == .head ? nil : $0.member) }
-        return zip(keys, try under.load(touches)).map { key, group in key.member == .head ? group.head : group.member }
+        let readSets = keys.map { ReadSet($0.group, $0.member == .head ? nil : $0.member) }
+        return zip(keys, try under.load(readSets)).map { key, group in key.member == .head ? group.head : group.member }
     }
 }
 

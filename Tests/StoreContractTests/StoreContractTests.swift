@@ -49,7 +49,7 @@ struct StoreContractTests {
     func independentGroups(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         try under.write(item(1), [(.head, account(1))])
-        let fresh = try under.load([Touch(item(1)), Touch(item(2))]).map(\.version)
+        let fresh = try under.load([ReadSet(item(1)), ReadSet(item(2))]).map(\.version)
         let changes = [
             GroupChange(group: item(1), expected: .absent, writes: [(.head, account(10))]),
             GroupChange(group: item(2), expected: fresh[1], writes: [(.head, account(20))]),
@@ -57,7 +57,7 @@ struct StoreContractTests {
             GroupChange(group: item(1), expected: fresh[0], writes: [(.head, account(11))]),
         ]
         #expect(try under.commit(changes) == [.conflict, .committed, .conflict, .committed])
-        #expect(try under.load([Touch(item(1)), Touch(item(2))]).map(\.head) == [account(11), account(20)])
+        #expect(try under.load([ReadSet(item(1)), ReadSet(item(2))]).map(\.head) == [account(11), account(20)])
     }
 
     @Test("one call takes thousands of groups, each with its members", arguments: StoreKind.allCases)
@@ -65,17 +65,17 @@ struct StoreContractTests {
         let under = try StoreUnderTest(kind)
         let stale = 4_321
         try under.write(item(stale), [(.head, account(1))])
-        let touches = (0..<9_000).map { Touch(item($0), .hold(saga($0))) }
-        let versions = try under.load(touches).map(\.version)
-        let changes = touches.indices.map { number in
+        let readSets = (0..<9_000).map { ReadSet(item($0), .hold(saga($0))) }
+        let versions = try under.load(readSets).map(\.version)
+        let changes = readSets.indices.map { number in
             GroupChange(
                 group: item(number), expected: number == stale ? .absent : versions[number],
                 writes: [(.head, account(Int64(number))), (.hold(saga(number)), hold(1))])
         }
         let outcomes = try under.commit(changes)
         #expect(outcomes.indices.allSatisfy { outcomes[$0] == ($0 == stale ? .conflict : .committed) })
-        let loaded = try under.load(touches)
-        for number in touches.indices where number != stale {
+        let loaded = try under.load(readSets)
+        for number in readSets.indices where number != stale {
             #expect(loaded[number].head == account(Int64(number)) && loaded[number].member == hold(1))
         }
         #expect(loaded[stale].head == account(1) && loaded[stale].member == nil)
@@ -120,7 +120,7 @@ struct StoreContractTests {
         try under.write(item(1), [(.payment(order: order), nil), (.hold(saga(1)), nil)])
         for _ in 0..<2 {
             let loaded = try under.load([
-                Touch(item(1), .payment(order: order)), Touch(item(1), .hold(saga(1))),
+                ReadSet(item(1), .payment(order: order)), ReadSet(item(1), .hold(saga(1))),
             ])
             #expect(loaded.map(\.member) == [nil, nil])
             #expect(loaded.map(\.head) == [account(5), account(5)])
@@ -149,7 +149,7 @@ struct StoreContractTests {
         #expect(loaded.member == hold(2))
     }
 
-    @Test("one load of many touches answers each in its place, duplicates too", arguments: StoreKind.allCases)
+    @Test("one load of many readSets answers each in its place, duplicates too", arguments: StoreKind.allCases)
     func manyTouches(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
         for number in 0..<300 where number % 3 != 0 {
@@ -157,7 +157,7 @@ struct StoreContractTests {
         }
         under.settle()
         let numbers = (0..<900).map { ($0 * 7) % 300 }
-        let loaded = try under.load(numbers.map { Touch(item($0), .hold(saga(1))) })
+        let loaded = try under.load(numbers.map { ReadSet(item($0), .hold(saga(1))) })
         #expect(loaded.count == numbers.count)
         for (number, group) in zip(numbers, loaded) {
             #expect(group.head == (number % 3 == 0 ? nil : account(Int64(number))))

@@ -86,12 +86,12 @@ final class StoreUnderTest {
 
     // MARK: Calls that wait
 
-    func load(_ touches: [Touch]) throws -> [LoadedGroup] {
-        try call { store, done in store.load(touches, completion: done) }.get()
+    func load(_ readSets: [ReadSet]) throws -> [LoadedGroup] {
+        try call { store, done in store.load(readSets, completion: done) }.get()
     }
 
     func load(_ group: GroupKey, _ member: Member? = nil) throws -> LoadedGroup {
-        guard let loaded = try load([Touch(group, member)]).first else { throw NoAnswer() }
+        guard let loaded = try load([ReadSet(group, member)]).first else { throw NoAnswer() }
         return loaded
     }
 
@@ -116,7 +116,7 @@ final class StoreUnderTest {
         try call { store, done in store.barrier(done) }.get()
     }
 
-    var admission: StoreTrouble? {
+    var admission: StoreError? {
         get throws { try call { store, done in done(store.admission) } }
     }
 

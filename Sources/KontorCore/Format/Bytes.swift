@@ -47,7 +47,7 @@ public struct ByteWriter: Sendable {
 }
 
 /// Why bytes could not be read: they are damaged, or a newer Kontor wrote them.
-public enum DecodingFailure: Error, Hashable, Sendable {
+public enum FormatError: Error, Hashable, Sendable {
     case truncated
     case invalid(String)
     case newerFormat(UInt8)
@@ -70,14 +70,14 @@ public struct ByteReader {
     public var isAtEnd: Bool { position == bytes.endIndex }
 
     /// Reads what ``ByteWriter/byte(_:)`` wrote.
-    public mutating func byte() throws(DecodingFailure) -> UInt8 {
+    public mutating func byte() throws(FormatError) -> UInt8 {
         guard position < bytes.endIndex else { throw .truncated }
         defer { position += 1 }
         return bytes[position]
     }
 
     /// Reads what ``ByteWriter/varint(_:)`` wrote. One that does not fit 64 bits is refused.
-    public mutating func varint() throws(DecodingFailure) -> UInt64 {
+    public mutating func varint() throws(FormatError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while true {
@@ -91,7 +91,7 @@ public struct ByteReader {
     }
 
     /// Reads what ``ByteWriter/fixed(_:)`` wrote.
-    public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type) throws(DecodingFailure) -> Value {
+    public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type) throws(FormatError) -> Value {
         let slice = try take(MemoryLayout<Value>.size)
         var value: Value = 0
         for byte in slice.reversed() { value = (value << 8) | Value(truncatingIfNeeded: byte) }
@@ -99,18 +99,18 @@ public struct ByteReader {
     }
 
     /// Reads what ``ByteWriter/blob(_:)`` wrote, without a copy.
-    public mutating func blob() throws(DecodingFailure) -> ArraySlice<UInt8> {
+    public mutating func blob() throws(FormatError) -> ArraySlice<UInt8> {
         let count = try varint()
         guard count <= UInt64(bytes.endIndex - position) else { throw .truncated }
         return try take(Int(count))
     }
 
     /// Reads what ``ByteWriter/text(_:)`` wrote. Bytes that are no UTF-8 are replaced.
-    public mutating func text() throws(DecodingFailure) -> String {
+    public mutating func text() throws(FormatError) -> String {
         String(decoding: try blob(), as: UTF8.self)
     }
 
-    private mutating func take(_ count: Int) throws(DecodingFailure) -> ArraySlice<UInt8> {
+    private mutating func take(_ count: Int) throws(FormatError) -> ArraySlice<UInt8> {
         guard bytes.endIndex - position >= count else { throw .truncated }
         defer { position += count }
         return bytes[position..<position + count]

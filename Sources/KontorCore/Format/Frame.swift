@@ -39,7 +39,7 @@ public struct Frame: Sendable {
     private let items: ArraySlice<UInt8>
 
     /// - Parameter bytes: what is behind the length.
-    public init(_ bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
+    public init(_ bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
         // The version comes first: what a newer one means by the rest is not known.
@@ -52,7 +52,7 @@ public struct Frame: Sendable {
     }
 
     /// Reads the messages: all, or none.
-    public func messages() throws(DecodingFailure) -> [NumberedMessage] {
+    public func messages() throws(FormatError) -> [NumberedMessage] {
         var reader = ByteReader(items)
         var messages: [NumberedMessage] = []
         // As many as there can be, whatever the frame says: no item is smaller.

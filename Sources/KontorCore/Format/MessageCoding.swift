@@ -45,7 +45,7 @@ public struct NumberedMessage: Hashable, Sendable {
     }
 
     /// Reads a message from a frame of a kind.
-    init(_ kind: FrameKind, from reader: inout ByteReader) throws(DecodingFailure) {
+    init(_ kind: FrameKind, from reader: inout ByteReader) throws(FormatError) {
         number = try reader.fixed(UInt32.self)
         switch kind {
         case .commands:
@@ -94,7 +94,7 @@ extension LedgerCommand {
         }
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader) throws(FormatError) {
         let account = try reader.groupKey()
         guard account.kind != .order else { throw .invalid("an account that is an order") }
         switch try reader.byte() {
@@ -127,7 +127,7 @@ extension OrderCommand {
         writer.text(order.text)
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader) throws(FormatError) {
         let operation: Operation
         switch try reader.byte() {
         case Tag.read: operation = .read
@@ -143,7 +143,7 @@ extension OrderCommand {
 /// An outcome that replies carry to other processes.
 protocol WireOutcome: Hashable, Sendable {
     func encode(into writer: inout ByteWriter)
-    init(from reader: inout ByteReader) throws(DecodingFailure)
+    init(from reader: inout ByteReader) throws(FormatError)
 }
 
 extension LedgerOutcome: WireOutcome {
@@ -177,7 +177,7 @@ extension LedgerOutcome: WireOutcome {
         }
     }
 
-    init(from reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(FormatError) {
         switch try reader.byte() {
         case 1: self = .done
         case 2: self = .held(grant: try reader.uint32())
@@ -215,7 +215,7 @@ extension OrderOutcome: WireOutcome {
         }
     }
 
-    init(from reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(FormatError) {
         switch try reader.byte() {
         case 1: self = .unknownOrder
         case 2: self = .order(try Order(from: &reader, Wire.recordVersion))
@@ -246,7 +246,7 @@ extension Reply where Outcome: WireOutcome {
         }
     }
 
-    init(from reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(FormatError) {
         switch try reader.byte() {
         case 1: self = .unknown
         case 2: self = .decided(try Outcome(from: &reader))
@@ -258,7 +258,7 @@ extension Reply where Outcome: WireOutcome {
 }
 
 extension ByteReader {
-    fileprivate mutating func flag() throws(DecodingFailure) -> Bool {
+    fileprivate mutating func flag() throws(FormatError) -> Bool {
         switch try byte() {
         case 0: return false
         case 1: return true
@@ -267,7 +267,7 @@ extension ByteReader {
     }
 
     /// What the ledger's arithmetic can take from another process: it traps on overflow.
-    fileprivate mutating func lockedAmount() throws(DecodingFailure) -> Amount {
+    fileprivate mutating func lockedAmount() throws(FormatError) -> Amount {
         let amount = try amount()
         guard amount >= .zero, amount.raw <= Limits.lifetimeTotal else { throw .invalid("an amount") }
         return amount

@@ -55,7 +55,7 @@ extension Record {
     }
 
     /// Reads what ``encode(into:)`` wrote, in this release or an earlier one.
-    public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
+    public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
         guard version <= Self.formatVersion else { throw .newerFormat(version) }
@@ -112,7 +112,7 @@ extension RecordKey {
     }
 
     /// Reads what ``encode(into:)`` wrote.
-    public init(decoding bytes: ArraySlice<UInt8>) throws(DecodingFailure) {
+    public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let group = GroupKey(try reader.raw(GroupKey.Kind.self), try reader.identifier())
         let member: Member
@@ -138,7 +138,7 @@ extension Account {
         writer.varint(UInt64(grants))
     }
 
-    init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
         self.init()
         balance = try reader.amount()
         held = try reader.amount()
@@ -152,7 +152,7 @@ extension Account {
 }
 
 extension Hold {
-    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
         self.init(amount: try reader.amount(), state: try reader.raw(State.self))
         guard version >= 3 else { return }
         grant = try reader.uint32()
@@ -176,7 +176,7 @@ extension Order {
         writer.blob(history.bytes)
     }
 
-    init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
         self.init(user: try reader.identifier(), incarnation: try reader.fixed(UInt64.self))
         attempt = try reader.uint32()
         status = try reader.raw(Status.self)
@@ -211,7 +211,7 @@ extension SagaRecord {
         for grant in grants { writer.varint(UInt64(grant)) }
     }
 
-    init(from reader: inout ByteReader, _ version: UInt8) throws(DecodingFailure) {
+    init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
         let id = try reader.sagaID()
         let deadline = try reader.fixed(Int64.self)
         let begun = version >= 2 ? try reader.fixed(Int64.self) : deadline - Limits.deadlineMilliseconds
@@ -240,7 +240,7 @@ extension KeyClaim {
         writer.fixed(expires)
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(from reader: inout ByteReader) throws(FormatError) {
         self.init(
             key: try reader.idempotencyKey(), request: Array(try reader.blob()), expires: try reader.fixed(Int64.self))
     }
@@ -270,7 +270,7 @@ extension AbortReason {
         }
     }
 
-    init(from reader: inout ByteReader) throws(DecodingFailure) {
+    init(from reader: inout ByteReader) throws(FormatError) {
         let tag = try reader.byte()
         let account = try reader.groupKey()
         switch tag {
@@ -308,7 +308,7 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    mutating func legs() throws(DecodingFailure) -> [Leg] {
+    mutating func legs() throws(FormatError) -> [Leg] {
         var legs: [Leg] = []
         for _ in 0..<(try count()) {
             legs.append(Leg(account: try groupKey(), amount: try amount()))
@@ -316,16 +316,16 @@ extension ByteReader {
         return legs
     }
 
-    mutating func amount() throws(DecodingFailure) -> Amount { Amount(Int64(bitPattern: try varint())) }
+    mutating func amount() throws(FormatError) -> Amount { Amount(Int64(bitPattern: try varint())) }
 
-    mutating func uint32() throws(DecodingFailure) -> UInt32 {
+    mutating func uint32() throws(FormatError) -> UInt32 {
         guard let value = UInt32(exactly: try varint()) else { throw .invalid("a 32-bit number") }
         return value
     }
 
     /// How many elements follow. The format's own bound, so that a record stays readable whatever becomes of the
     /// limits.
-    mutating func count() throws(DecodingFailure) -> Int {
+    mutating func count() throws(FormatError) -> Int {
         let count = try varint()
         guard count <= 65_535 else { throw .invalid("a count of \(count)") }
         return Int(count)
@@ -333,26 +333,26 @@ extension ByteReader {
 
     mutating func raw<Value: RawRepresentable>(
         _ type: Value.Type
-    ) throws(DecodingFailure) -> Value where Value.RawValue == UInt8 {
+    ) throws(FormatError) -> Value where Value.RawValue == UInt8 {
         guard let value = Value(rawValue: try byte()) else { throw .invalid("\(type)") }
         return value
     }
 
-    mutating func identifier() throws(DecodingFailure) -> Identifier {
+    mutating func identifier() throws(FormatError) -> Identifier {
         guard let id = Identifier(try text()) else { throw .invalid("an identifier") }
         return id
     }
 
-    mutating func idempotencyKey() throws(DecodingFailure) -> IdempotencyKey {
+    mutating func idempotencyKey() throws(FormatError) -> IdempotencyKey {
         guard let key = IdempotencyKey(try text()) else { throw .invalid("an idempotency key") }
         return key
     }
 
-    mutating func groupKey() throws(DecodingFailure) -> GroupKey {
+    mutating func groupKey() throws(FormatError) -> GroupKey {
         GroupKey(try raw(GroupKey.Kind.self), try identifier())
     }
 
-    mutating func sagaID() throws(DecodingFailure) -> SagaID {
+    mutating func sagaID() throws(FormatError) -> SagaID {
         SagaID(order: try identifier(), incarnation: try fixed(UInt64.self), attempt: try uint32())
     }
 }

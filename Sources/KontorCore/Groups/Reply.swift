@@ -6,13 +6,13 @@ public enum Reply<Outcome: Hashable & Sendable>: Hashable, Sendable {
     /// Not decided, because of its idempotency key.
     case keyed(KeyVerdict)
     /// It had no effect and will have none.
-    case refused(StoreTrouble)
+    case refused(StoreError)
     /// It may have had its effect, or may still have it. Repeat it: every command of a saga is idempotent.
     case unknown
 }
 
 /// Why a store does not take work.
-public enum StoreTrouble: Error, Hashable, Sendable {
+public enum StoreError: Error, Hashable, Sendable {
     case diskFull
     case unreachable(String)
 }

@@ -1,4 +1,4 @@
-// How a pure rule sees the store: the few records of one group that its command touches.
+// How a pure rule sees the store: the few records of one group that its command readSets.
 
 /// Records that are committed together: an account with its holds and payments, or an order with its saga.
 public struct GroupKey: Hashable, Sendable, CustomStringConvertible {
@@ -94,7 +94,7 @@ extension Record {
 }
 
 /// What one command reads: its group's head and at most one more member.
-public struct Touch: Sendable {
+public struct ReadSet: Sendable {
     public let group: GroupKey
     /// nil: the head is all that the command reads.
     public let member: Member?
@@ -111,7 +111,7 @@ public protocol Rules {
     associatedtype Outcome: Hashable & Sendable
 
     /// Which records the command reads. It may write these, and new members of the same group.
-    static func touched(by command: Command) -> Touch
+    static func readSet(of command: Command) -> ReadSet
     /// Decides the command and writes its effect into the draft. Has no other effect.
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
     /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is
@@ -123,7 +123,7 @@ public protocol Rules {
 
 /// The records of one group while commands are decided on them; it remembers which of them changed.
 ///
-/// Nearly every command touches a head and one member, so these two lie in the draft itself and cost no allocation.
+/// Nearly every command readSets a head and one member, so these two lie in the draft itself and cost no allocation.
 public struct GroupDraft: Sendable {
     private struct Slot: Sendable {
         let member: Member
@@ -181,7 +181,7 @@ public struct GroupDraft: Sendable {
             if let first, first.member == member { return first.record }
             if let second, second.member == member { return second.record }
             for slot in more where slot.member == member { return slot.record }
-            preconditionFailure("A rule read a record that its command did not declare in touched(by:).")
+            preconditionFailure("A rule read a record that its command did not declare in readSet(of:).")
         }
         set {
             writes += 1
@@ -213,7 +213,7 @@ public struct GroupDraft: Sendable {
 
 extension GroupDraft {
     /// Counts as a change of the group, and leaves its head as it is.
-    public mutating func touchHead() { self[.head] = self[.head] }
+    public mutating func rewriteHead() { self[.head] = self[.head] }
 
     var account: Account? {
         get { if case .account(let account)? = self[.head] { account } else { nil } }

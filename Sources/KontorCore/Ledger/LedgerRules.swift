@@ -5,16 +5,16 @@
 /// Decides ledger commands. Guards come in order of precedence; below the line "from here on it succeeds" all is
 /// written.
 public enum LedgerRules: Rules {
-    public static func touched(by command: LedgerCommand) -> Touch {
+    public static func readSet(of command: LedgerCommand) -> ReadSet {
         let group = command.account
         switch command.operation {
         case .read, .open, .replace, .deposit, .withdraw, .keepKey:
-            return Touch(group)
+            return ReadSet(group)
         case .payDirectly(let order, _), .cancelPayment(let order), .findPayment(let order):
-            return Touch(group, .payment(order: order))
+            return ReadSet(group, .payment(order: order))
         case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
             .undo(let saga):
-            return Touch(group, .hold(saga))
+            return ReadSet(group, .hold(saga))
         }
     }
 
@@ -34,7 +34,7 @@ public enum LedgerRules: Rules {
         case .cancelPayment(let order): return cancelPayment(for: order, on: &draft)
         case .findPayment(let order): return findPayment(for: order, on: draft)
         case .keepKey:
-            draft.touchHead()
+            draft.rewriteHead()
             return .done
         }
     }

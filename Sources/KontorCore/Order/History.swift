@@ -64,7 +64,7 @@ public struct History: Hashable, Sendable {
         var attempts: [Attempt] = []
         var reader = ByteReader(bytes)
         while !reader.isAtEnd, let entry = try? reader.blob() {
-            do throws(DecodingFailure) {
+            do throws(FormatError) {
                 var entry = ByteReader(entry)
                 switch try entry.byte() {
                 case Entry.decided: attempts.append(try Attempt(decided: &entry))
@@ -105,7 +105,7 @@ public struct History: Hashable, Sendable {
 }
 
 extension Attempt {
-    fileprivate init(decided entry: inout ByteReader) throws(DecodingFailure) {
+    fileprivate init(decided entry: inout ByteReader) throws(FormatError) {
         let number = try entry.uint32()
         let begun = try entry.fixed(Int64.self)
         let decidedAfter = try entry.uint32()
@@ -128,7 +128,7 @@ extension Attempt {
             number: number, begun: begun, legs: legs, traces: traces, decision: decision, decidedAfter: decidedAfter)
     }
 
-    fileprivate mutating func end(_ entry: inout ByteReader) throws(DecodingFailure) {
+    fileprivate mutating func end(_ entry: inout ByteReader) throws(FormatError) {
         finishedAfter = try entry.uint32()
         var settled: [LegTrace] = []
         for _ in 0..<(try entry.count()) {

@@ -2,8 +2,8 @@
 
 /// Decides order commands. Guards come in order of precedence; below "from here on it succeeds" all is written.
 public enum OrderRules: Rules {
-    public static func touched(by command: OrderCommand) -> Touch {
-        Touch(GroupKey(.order, command.order), .saga)
+    public static func readSet(of command: OrderCommand) -> ReadSet {
+        ReadSet(GroupKey(.order, command.order), .saga)
     }
 
     public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
@@ -21,7 +21,7 @@ public enum OrderRules: Rules {
         case .beginAgain(let saga, let trace): return beginAgain(saga, trace, on: &draft)
         case .finish(let saga, let trace): return finish(saga, trace, on: &draft)
         case .keepKey:
-            draft.touchHead()
+            draft.rewriteHead()
             return .done
         }
     }

@@ -3,7 +3,7 @@
 import KontorCore
 
 /// Why there is no backup.
-public enum BackupFailure: Error, CustomStringConvertible {
+public enum BackupError: Error, CustomStringConvertible {
     /// The store could not be read.
     case store(any Error)
     /// The file could not be written.
@@ -49,13 +49,13 @@ public struct StoreBackup {
     ///
     /// - Parameter directory: the store's.
     /// - Returns: what was read back.
-    public func write(of directory: String) throws(BackupFailure) -> BackupReport {
+    public func write(of directory: String) throws(BackupError) -> BackupReport {
         let partial = path + ".partial"
         let file = try onFile { () throws(EmbeddedError) in
             if try files.exists(path) { throw .exists(path: path) }
             return try files.open(partial, .createNew)
         }
-        do throws(BackupFailure) {
+        do throws(BackupError) {
             let written = try write(directory, to: file)
             return try onFile { () throws(EmbeddedError) in
                 let report = try BackupReader(partial, files).check()
@@ -72,7 +72,7 @@ public struct StoreBackup {
         }
     }
 
-    private func write(_ directory: String, to file: any File) throws(BackupFailure) -> RecordCensus {
+    private func write(_ directory: String, to file: any File) throws(BackupError) -> RecordCensus {
         var writer = BackupWriter(file: file)
         do {
             try onFile { () throws(EmbeddedError) in try writer.begin() }
@@ -82,11 +82,11 @@ public struct StoreBackup {
             try onFile { () throws(EmbeddedError) in try writer.end() }
             return writer.census
         } catch {
-            throw error as? BackupFailure ?? .store(error)
+            throw error as? BackupError ?? .store(error)
         }
     }
 
-    private func onFile<Value>(_ body: () throws(EmbeddedError) -> Value) throws(BackupFailure) -> Value {
+    private func onFile<Value>(_ body: () throws(EmbeddedError) -> Value) throws(BackupError) -> Value {
         do { return try body() } catch { throw .file(error) }
     }
 }

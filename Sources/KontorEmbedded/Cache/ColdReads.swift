@@ -15,15 +15,15 @@ struct ColdReads {
         self.ports = ports
     }
 
-    /// Reads what the cache has not of these touches, then calls back. What another call is reading already is not read
+    /// Reads what the cache has not of these readSets, then calls back. What another call is reading already is not read
     /// again: the lane runs one read after the other, so it is there when this one calls back.
-    func fetch(_ touches: [Touch], completion: @escaping (Result<Void, StoreTrouble>) -> Void) {
-        let missing = cache.pin(touches)
+    func fetch(_ readSets: [ReadSet], completion: @escaping (Result<Void, StoreError>) -> Void) {
+        let missing = cache.pin(readSets)
         ports.metrics.cacheMisses.increment(by: missing.count)
         ports.lanes.perform(on: .read) { [table] in
             Self.read(missing, from: table)
         } then: { [cache] result in
-            cache.unpin(touches)
+            cache.unpin(readSets)
             switch result {
             case .success(let records):
                 cache.fill(missing, records)

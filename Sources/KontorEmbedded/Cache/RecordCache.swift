@@ -54,24 +54,24 @@ final class RecordCache {
 
     // MARK: Load
 
-    /// The records of each touch, in order; nil if any of them must be read from the table first.
-    func load(_ touches: [Touch]) -> [LoadedGroup]? {
+    /// The records of each read set, in order; nil if any of them must be read from the table first.
+    func load(_ readSets: [ReadSet]) -> [LoadedGroup]? {
         var groups: [LoadedGroup] = []
-        groups.reserveCapacity(touches.count)
-        for touch in touches {
-            guard let group = load(touch) else { return nil }
+        groups.reserveCapacity(readSets.count)
+        for readSet in readSets {
+            guard let group = load(readSet) else { return nil }
             groups.append(group)
         }
         return groups
     }
 
-    private func load(_ touch: Touch) -> LoadedGroup? {
-        guard let head = slot(touch.group, .head) else { return nil }
+    private func load(_ readSet: ReadSet) -> LoadedGroup? {
+        guard let head = slot(readSet.group, .head) else { return nil }
         let version = version(head.pointee.version)
-        guard let member = touch.member else {
+        guard let member = readSet.member else {
             return LoadedGroup(version: version, head: head.pointee.record, member: nil)
         }
-        if let slot = slot(touch.group, member) {
+        if let slot = slot(readSet.group, member) {
             return LoadedGroup(version: version, head: head.pointee.record, member: slot.pointee.record)
         }
         // Open work is always in memory: if it is not there, it does not exist.
@@ -242,14 +242,14 @@ final class RecordCache {
 
     // MARK: Cold reads
 
-    /// Keeps the records of these touches in memory until ``unpin(_:)``: the first must still be there when the last
+    /// Keeps the records of these readSets in memory until ``unpin(_:)``: the first must still be there when the last
     /// has been read, or a small cache would never have all of them at a time.
     ///
     /// - Returns: the keys that the caller must read and give to ``fill(_:_:)`` or ``abandon(_:)``. The others are
     ///   here, or an earlier call returned them.
-    func pin(_ touches: [Touch]) -> [RecordKey] {
+    func pin(_ readSets: [ReadSet]) -> [RecordKey] {
         var missing: [RecordKey] = []
-        forEachCacheable(touches) { key in
+        forEachCacheable(readSets) { key in
             let index: UInt32
             if let found = slots.find(key.group, key.member) {
                 index = found
@@ -264,8 +264,8 @@ final class RecordCache {
     }
 
     /// Ends what ``pin(_:)`` began.
-    func unpin(_ touches: [Touch]) {
-        forEachCacheable(touches) { key in
+    func unpin(_ readSets: [ReadSet]) {
+        forEachCacheable(readSets) { key in
             guard let index = slots.find(key.group, key.member), slots.pointer(index).pointee.pins > 0 else { return }
             slots.pointer(index).pointee.pins -= 1
         }
@@ -296,11 +296,11 @@ final class RecordCache {
         return index
     }
 
-    /// Calls `body` for each record of these touches that need not be in memory: all but open work.
-    private func forEachCacheable(_ touches: [Touch], _ body: (RecordKey) -> Void) {
-        for touch in touches {
-            body(RecordKey(touch.group, .head))
-            if let member = touch.member, !member.isOpenWork { body(RecordKey(touch.group, member)) }
+    /// Calls `body` for each record of these readSets that need not be in memory: all but open work.
+    private func forEachCacheable(_ readSets: [ReadSet], _ body: (RecordKey) -> Void) {
+        for readSet in readSets {
+            body(RecordKey(readSet.group, .head))
+            if let member = readSet.member, !member.isOpenWork { body(RecordKey(readSet.group, member)) }
         }
     }
 }

@@ -6,7 +6,7 @@ import KontorService
 /// Moves synced frames to the table, checkpoints it, and removes what has expired.
 final class FoldScheduler {
     /// Called once, when everything is folded or nothing more can be.
-    typealias Completion = (Result<Void, DurabilityFailure>) -> Void
+    typealias Completion = (Result<Void, DurabilityError>) -> Void
 
     private enum Mode {
         case running

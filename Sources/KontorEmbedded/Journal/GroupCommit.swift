@@ -8,7 +8,7 @@ import KontorService
 /// Makes commits durable, in the order in which they were made, and calls back those who wait for that.
 final class GroupCommit {
     /// Called once, when what it waits for is durable or never will be.
-    typealias Waiter = (Result<Void, DurabilityFailure>) -> Void
+    typealias Waiter = (Result<Void, DurabilityError>) -> Void
 
     /// What became durable with one sync.
     struct SyncedFrame {
@@ -43,7 +43,7 @@ final class GroupCommit {
     /// The last frame that is durable.
     private(set) var syncedSequence: UInt64
     /// Why nothing more becomes durable; nil as long as all is well. The first failure is final.
-    private(set) var failure: DurabilityFailure?
+    private(set) var failure: DurabilityError?
 
     /// - Parameter lastSequence: the last frame of the journal.
     init(_ cache: RecordCache, _ expiry: Expiry, _ writer: JournalWriter, lastSequence: UInt64, _ ports: StorePorts) {
@@ -121,7 +121,7 @@ final class GroupCommit {
     /// Ends it: nothing more becomes durable. Everybody who waits is told, and everybody who asks later.
     func fail(_ reason: String) {
         guard failure == nil else { return }
-        let failure = DurabilityFailure(reason: reason)
+        let failure = DurabilityError(reason: reason)
         self.failure = failure
         let waiters = sealed.flatMap(\.waiters) + self.waiters
         isInFlight = false

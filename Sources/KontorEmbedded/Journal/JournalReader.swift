@@ -179,9 +179,9 @@ extension JournalFrame.Found {
                     body(key, try change.value.map { try Record(decoding: bytes[$0]) })
                 }
             }
-            if !isWhole { throw DecodingFailure.truncated }
+            if !isWhole { throw FormatError.truncated }
         } catch {
-            if case DecodingFailure.newerFormat(let version) = error {
+            if case FormatError.newerFormat(let version) = error {
                 throw .newerFormat(file: path, version: UInt32(version))
             }
             throw .damage(file: path, offset: start, reason: "a record in frame \(sequence) does not decode: \(error)")

@@ -49,8 +49,8 @@ public final class EmbeddedStore {
     /// Syncs everything, folds it, checkpoints the table and gives the directory back. Commits are refused from now on.
     ///
     /// - Parameter completion: is called once the directory is free; with a failure if it is not known what is durable.
-    public func close(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
-        guard !isClosing else { return completion(.failure(DurabilityFailure(reason: "the store is closing"))) }
+    public func close(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
+        guard !isClosing else { return completion(.failure(DurabilityError(reason: "the store is closing"))) }
         isClosing = true
         fold.pause()
         let ending = StoreEnding(lanes: ports.lanes, table: table, lock: lock, completion: completion)
@@ -76,17 +76,17 @@ public final class EmbeddedStore {
     }
 
     /// Why new work is refused, for callers and for the metrics; nil if it is not.
-    private var refusal: (trouble: StoreTrouble, by: StoreMetrics.ClosedBy)? {
+    private var refusal: (error: StoreError, by: StoreMetrics.ClosedBy)? {
         if let failure { return (.unreachable(failure.reason), .failed) }
         if isClosing { return (Self.closingTrouble, .closing) }
         if let shortage = reservation.failure ?? fold.shortage {
-            let trouble = StoreTrouble(shortage)
-            return (trouble, trouble == .diskFull ? .diskFull : .noResources)
+            let error = StoreError(shortage)
+            return (error, error == .diskFull ? .diskFull : .noResources)
         }
         return fold.isBehind ? (.unreachable("the table does not keep up with the journal"), .foldBehind) : nil
     }
 
-    private static let closingTrouble = StoreTrouble.unreachable("the store is closing")
+    private static let closingTrouble = StoreError.unreachable("the store is closing")
 
     private func setGauges() {
         ports.metrics.publish(
@@ -101,13 +101,13 @@ public final class EmbeddedStore {
 extension EmbeddedStore: RecordStore {
     /// See ``RecordStore``. Calls back at once if everything is in memory.
     public func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
-        if let groups = cache.load(touches) { return completion(.success(groups)) }
-        coldReads.fetch(touches) { result in
+        if let groups = cache.load(readSets) { return completion(.success(groups)) }
+        coldReads.fetch(readSets) { result in
             switch result {
-            case .success: self.load(touches, from: source, completion: completion)
-            case .failure(let trouble): completion(.failure(trouble))
+            case .success: self.load(readSets, from: source, completion: completion)
+            case .failure(let error): completion(.failure(error))
             }
         }
     }
@@ -132,13 +132,13 @@ extension EmbeddedStore: RecordStore {
     /// See ``RecordStore``. Calls back at once: open work is always in memory.
     public func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         completion(.success(cache.openWorkPage(kind, partition: partition, after: cursor)))
     }
 
     /// See ``RecordStore``. Calls back at once if everything is durable already.
-    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         groupCommit.barrier(completion)
     }
 
@@ -164,10 +164,10 @@ extension EmbeddedStore: RecordStore {
     }
 
     /// Why new work must not begin; nil if it may.
-    public var admission: StoreTrouble? { refusal?.trouble }
+    public var admission: StoreError? { refusal?.error }
 
     /// Why nothing more becomes durable; nil as long as all is well.
-    public var failure: DurabilityFailure? { groupCommit.failure }
+    public var failure: DurabilityError? { groupCommit.failure }
 
     /// The number of records that were committed and are not durable yet: what a crash would take back.
     public var unsyncedRecords: Int { groupCommit.unsyncedRecords }
@@ -181,9 +181,9 @@ private struct StoreEnding {
     let lanes: any Lanes
     let table: any FoldedTable
     let lock: any DirectoryLock
-    let completion: (Result<Void, DurabilityFailure>) -> Void
+    let completion: (Result<Void, DurabilityError>) -> Void
 
-    /// Waits for the lanes, so that nothing touches the directory once it belongs to somebody else.
+    /// Waits for the lanes, so that nothing readSets the directory once it belongs to somebody else.
     func closeTable() {
         lanes.perform(on: .journal) {
         } then: {
@@ -195,13 +195,13 @@ private struct StoreEnding {
         }
     }
 
-    func release(_ result: Result<Void, DurabilityFailure>) {
+    func release(_ result: Result<Void, DurabilityError>) {
         lock.release()
         completion(result)
     }
 }
 
-extension StoreTrouble {
+extension StoreError {
     /// What a caller is told while this lasts.
     init(_ error: EmbeddedError) {
         if case .diskFull = error { self = .diskFull } else { self = .unreachable("\(error)") }

@@ -110,7 +110,7 @@ extension Record {
     ///
     /// - Throws: `newerFormat`, or `table` for bytes that are no record.
     init(stored bytes: [UInt8]) throws(EmbeddedError) {
-        do throws(DecodingFailure) {
+        do throws(FormatError) {
             try self.init(decoding: bytes[...])
         } catch .newerFormat(let version) {
             throw .newerFormat(file: "table.sqlite", version: UInt32(version))

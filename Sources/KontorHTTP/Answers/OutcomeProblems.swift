@@ -15,7 +15,7 @@ enum OutcomeProblems {
         case .keyed(let verdict): return problem(verdict, of: request)
         case .paidByCheckout: return paidByCheckout(request)
         case .hasOpenSaga(let key): return openSaga(key)
-        case .unavailable(let trouble): return unavailable(trouble, request)
+        case .unavailable(let error): return unavailable(error, request)
         case .overloaded: return .notTaken
         case .unknown: return unknown(request)
         case .created, .initialized, .checkout(.paid), .explanation, .replayed: return bug(request)
@@ -136,9 +136,9 @@ enum OutcomeProblems {
         Problem(.openSaga, "A checkout that concerns \(key) is running. Wait for its end, then try again.", [key])
     }
 
-    private static func unavailable(_ trouble: StoreTrouble, _ request: ShopRequest) -> Problem {
+    private static func unavailable(_ error: StoreError, _ request: ShopRequest) -> Problem {
         let why: String
-        switch trouble {
+        switch error {
         case .diskFull: why = "The disk is full"
         case .unreachable: why = "The store cannot be reached"
         }

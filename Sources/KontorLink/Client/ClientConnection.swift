@@ -150,14 +150,14 @@ final class ClientConnection: ChannelInboundHandler {
         guard bytes.readableBytes > 0 else { return }
         isPongDue = false
         frames.append(bytes)
-        do throws(LinkFailure) {
+        do throws(LinkError) {
             while state == .open, let frame = try frames.next() { try take(frame) }
         } catch {
             close(error.reason)
         }
     }
 
-    private func take(_ frame: Frame) throws(LinkFailure) {
+    private func take(_ frame: Frame) throws(LinkError) {
         if !hasHeard {
             hasHeard = true
             observer?.didHear(self)
@@ -166,18 +166,18 @@ final class ClientConnection: ChannelInboundHandler {
         case .ledgerReplies, .orderReplies: try receive(frame.readMessages())
         case .pong: break
         case .leaving: observer?.isLeaving(self)
-        case .commands, .questions, .ping: throw LinkFailure("a server says what only clients say")
+        case .commands, .questions, .ping: throw LinkError("a server says what only clients say")
         }
     }
 
-    private func receive(_ items: [NumberedMessage]) throws(LinkFailure) {
+    private func receive(_ items: [NumberedMessage]) throws(LinkError) {
         var replies: [Message] = []
         replies.reserveCapacity(items.count)
         for item in items {
             do throws(PendingReplies.WrongKind) {
                 if let reply = try pending.reply(item) { replies.append(reply) }
             } catch {
-                throw LinkFailure(error.reason)
+                throw LinkError(error.reason)
             }
         }
         if !replies.isEmpty { receiver?.receive(replies) }

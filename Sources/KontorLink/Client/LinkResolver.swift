@@ -18,7 +18,7 @@ package protocol LinkResolver: Sendable {
 package struct SystemResolver: LinkResolver {
     package init() {}
 
-    private struct Failure: Error, CustomStringConvertible { let description: String }
+    private struct ResolutionError: Error, CustomStringConvertible { let description: String }
 
     package func resolve(_ url: LinkURL, on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
         if let literal = try? SocketAddress(ipAddress: url.host, port: url.port) {
@@ -34,7 +34,7 @@ package struct SystemResolver: LinkResolver {
         hints.ai_socktype = socketType
         var list: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(url.host, String(url.port), &hints, &list)
-        guard code == 0 else { throw Failure(description: String(cString: gai_strerror(code))) }
+        guard code == 0 else { throw ResolutionError(description: String(cString: gai_strerror(code))) }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []
         var next = list

@@ -99,20 +99,20 @@ final class ServerConnection: ChannelDuplexHandler {
 
     private func read(_ bytes: ByteBuffer) {
         frames.append(bytes)
-        do throws(LinkFailure) {
+        do throws(LinkError) {
             while case .open(let link) = state, let frame = try frames.next() { try take(frame, link) }
         } catch {
             close(because: error.reason)
         }
     }
 
-    private func take(_ frame: Frame, _ link: UInt64) throws(LinkFailure) {
+    private func take(_ frame: Frame, _ link: UInt64) throws(LinkError) {
         switch frame.kind {
         case .commands, .questions:
             let requests = try frame.readMessages().map { Message(.link(link, number: $0.number), $0.body) }
             if !requests.isEmpty { server.receiver.receive(requests) }
         case .ping: outbox?.add(.pong)
-        case .pong, .ledgerReplies, .orderReplies, .leaving: throw LinkFailure("a client says what only servers say")
+        case .pong, .ledgerReplies, .orderReplies, .leaving: throw LinkError("a client says what only servers say")
         }
     }
 

@@ -1,15 +1,15 @@
-// One MGET for many touches, and what its reply means.
+// One MGET for many readSets, and what its reply means.
 
 import KontorCore
 import KontorService
 import RedisClient
 
-/// Reads the epoch, and for each touch its group's head and its member. A head that several touches need is read once.
+/// Reads the epoch, and for each read set its group's head and its member. A head that several readSets need is read once.
 struct LoadPlan {
-    /// Where the values of a touch are in the reply.
+    /// Where the values of a readSet are in the reply.
     private struct Place {
         let head: Int
-        /// nil: the touch is of the head alone.
+        /// nil: the read set is of the head alone.
         let member: Int?
     }
 
@@ -17,21 +17,21 @@ struct LoadPlan {
     private var places: [Place] = []
 
     /// - Parameters:
-    ///   - touches: Each with the partition of its group.
+    ///   - readSets: Each with the partition of its group.
     ///   - partition: The partition whose copy of the epoch is read.
-    init(_ touches: [(touch: Touch, partition: Int)], epoch partition: Int) {
+    init(_ readSets: [(readSet: ReadSet, partition: Int)], epoch partition: Int) {
         names = [RedisKeys.epoch(partition)]
         var heads: [GroupKey: Int] = [:]
-        for (touch, partition) in touches {
+        for (readSet, partition) in readSets {
             let index: Int
-            if let known = heads[touch.group] {
+            if let known = heads[readSet.group] {
                 index = known
             } else {
                 index = names.count
-                names.append(RedisKeys.head(touch.group, partition))
-                heads[touch.group] = index
+                names.append(RedisKeys.head(readSet.group, partition))
+                heads[readSet.group] = index
             }
-            guard let member = touch.member else {
+            guard let member = readSet.member else {
                 places.append(Place(head: index, member: nil))
                 continue
             }
@@ -47,8 +47,8 @@ struct LoadPlan {
         return command
     }
 
-    /// What the reply says about the touches, in their order. Throws if it cannot be read, or is of another shop.
-    func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreTrouble) -> [LoadedGroup] {
+    /// What the reply says about the readSets, in their order. Throws if it cannot be read, or is of another shop.
+    func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreError) -> [LoadedGroup] {
         guard let values = replies.first?.elements, values.count == names.count else { throw RedisStore.unreadable("MGET") }
         guard values[0].octets == epoch else { throw .unreachable(RedisEpoch.foreign) }
         var groups: [LoadedGroup] = []

@@ -29,14 +29,14 @@ enum RecordBytes {
     }
 
     /// - Parameter name: The record's key, for the error.
-    static func record(_ bytes: ArraySlice<UInt8>, _ name: String) throws(StoreTrouble) -> Record {
+    static func record(_ bytes: ArraySlice<UInt8>, _ name: String) throws(StoreError) -> Record {
         do { return try Record(decoding: bytes) } catch { throw .unreachable("\(name) cannot be read: \(error)") }
     }
 
     /// Decodes a group's version and the record of its head; the record is nil for a group without a head.
     ///
     /// - Parameter name: The head's key, for the error.
-    static func head(_ bytes: [UInt8], _ name: String) throws(StoreTrouble) -> (Version, Record?) {
+    static func head(_ bytes: [UInt8], _ name: String) throws(StoreError) -> (Version, Record?) {
         do {
             var reader = ByteReader(bytes)
             let version = Version(writer: try reader.fixed(UInt64.self), counter: try reader.fixed(UInt64.self))

@@ -50,7 +50,7 @@ public enum RedisScan {
             ask(master, names.map { RedisCommand("GET", $0) }) { [self] replies in
                 for (name, reply) in zip(names, replies) {
                     guard let key = RedisKeys.record(name), let bytes = reply.octets else { continue }
-                    do throws(StoreTrouble) {
+                    do throws(StoreError) {
                         let record =
                             key.member == .head
                             ? try RecordBytes.head(bytes, name).1 : try RecordBytes.record(bytes[...], name)

@@ -39,7 +39,7 @@ struct CommitReply {
     let replicaWait: ReplicaWait
 
     /// The error with which the server answered; nil for none.
-    var trouble: StoreTrouble? {
+    var error: StoreError? {
         guard case .success(let replies) = result, let error = replies.first?.errorText else { return nil }
         return .unreachable(error)
     }

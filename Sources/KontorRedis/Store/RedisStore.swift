@@ -43,11 +43,11 @@ public final class RedisStore: RecordStore {
     /// When the servers' memory is looked at again, on the clock of ``tick(now:wall:)``.
     private var nextLook: Int64 = .min
     /// Why the store must not be used any more; nil while it may.
-    public private(set) var failure: DurabilityFailure?
+    public private(set) var failure: DurabilityError?
     /// Whether a command has met another shop's epoch, or none.
     public private(set) var isForeign = false
     /// Why nothing new may begin; nil while it may.
-    public private(set) var admission: StoreTrouble?
+    public private(set) var admission: StoreError?
 
     /// - Parameters:
     ///   - client: A client that has started.
@@ -79,13 +79,13 @@ public final class RedisStore: RecordStore {
     }
 
     private func fail(_ reason: String) {
-        if failure == nil { failure = DurabilityFailure(reason: reason) }
+        if failure == nil { failure = DurabilityError(reason: reason) }
         replicationBarrier.cancel()
     }
 
-    /// Fails if the trouble is that the store is not the shop's any more: it must not be served from.
-    private func failIfForeign(_ trouble: StoreTrouble) {
-        guard case .unreachable(let reason) = trouble, reason.hasPrefix(RedisEpoch.foreign) else { return }
+    /// Fails if the error is that the store is not the shop's any more: it must not be served from.
+    private func failIfForeign(_ error: StoreError) {
+        guard case .unreachable(let reason) = error, reason.hasPrefix(RedisEpoch.foreign) else { return }
         isForeign = true
         fail(reason)
     }
@@ -129,7 +129,7 @@ public final class RedisStore: RecordStore {
                 call.add(changes[member.index], member.partition, versions[member.index], now: now)
             }
             commitSender.send(call, to: batch.partition) { [self] reply in
-                if let trouble = reply.trouble { failIfForeign(trouble) }
+                if let error = reply.error { failIfForeign(error) }
                 for (place, member) in batch.members.enumerated() {
                     let index = member.index
                     outcomes[index] = reply.outcome(of: place, versions[index])
@@ -152,7 +152,7 @@ public final class RedisStore: RecordStore {
 
     /// Waits until the replicas have all that was read so far, see ``ReplicationBarrier``. Without replicas there is
     /// nothing to wait for.
-    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         if let failure { return completion(.failure(failure)) }
         let isWaiting = replicationBarrier.waitForReplicas { [self] in
             post { [self] in completion(failure.map { .failure($0) } ?? .success(())) }
@@ -165,37 +165,37 @@ public final class RedisStore: RecordStore {
     /// Gives what is remembered, and loads the rest. What is remembered costs no round trip, and most steps of a
     /// checkout are on what the step before wrote.
     public func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
         switch source {
-        case .memory, .throughMemory: remembered.load(touches, from: source, of: self, completion: completion)
-        case .store: loadNewest(touches, completion: completion)
+        case .memory, .throughMemory: remembered.load(readSets, from: source, of: self, completion: completion)
+        case .store: loadNewest(readSets, completion: completion)
         }
     }
 
     /// Loads groups by one `MGET`; in a cluster by one for each partition.
     private func loadNewest(
-        _ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
-        let batches = PartitionBatch.batches(touches, isCluster: client.isCluster) { Partition.of($0.group.id) }
-        var loaded = [LoadedGroup?](repeating: nil, count: touches.count)
-        var trouble: StoreTrouble?
+        let batches = PartitionBatch.batches(readSets, isCluster: client.isCluster) { Partition.of($0.group.id) }
+        var loaded = [LoadedGroup?](repeating: nil, count: readSets.count)
+        var loadError: StoreError?
         var pending = batches.count
         for batch in batches {
-            let plan = LoadPlan(batch.members.map { (touches[$0.index], $0.partition) }, epoch: batch.partition)
+            let plan = LoadPlan(batch.members.map { (readSets[$0.index], $0.partition) }, epoch: batch.partition)
             read(plan.command, from: batch.partition) { [self] result in
-                do throws(StoreTrouble) {
+                do throws(StoreError) {
                     let groups = try plan.groups(in: RedisStore.replies(result), epoch: epoch)
                     for (member, group) in zip(batch.members, groups) { loaded[member.index] = group }
                 } catch {
                     failIfForeign(error)
-                    trouble = error
+                    loadError = error
                 }
                 replicationBarrier.didRead(batch.members.lazy.map(\.partition))
                 pending -= 1
                 guard pending == 0 else { return }
-                let outcome: Result<[LoadedGroup], StoreTrouble> =
-                    trouble.map { .failure($0) } ?? .success(loaded.compactMap { $0 })
+                let outcome: Result<[LoadedGroup], StoreError> =
+                    loadError.map { .failure($0) } ?? .success(loaded.compactMap { $0 })
                 post { completion(outcome) }
             }
         }
@@ -204,18 +204,18 @@ public final class RedisStore: RecordStore {
     /// Reads one page of a partition's index of open work, and the records in it.
     public func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         let from = cursor.map { "(" + RedisKeys.member($0.member, ofHead: RedisKeys.head($0.group, partition)) } ?? "-"
         let page = RedisCommand(
             "ZRANGEBYLEX", RedisKeys.open(kind, partition), from, "+", "LIMIT", "0", "\(RedisStoreLimits.scanPage)")
         read(page, from: partition) { [self] result in
-            do throws(StoreTrouble) {
+            do throws(StoreError) {
                 let names = try RedisStore.replies(result).first?.elements?.compactMap(\.string) ?? []
                 if names.isEmpty { return post { completion(.success([])) } }
                 read(RedisCommand("MGET", arguments: names), from: partition) { [self] result in
                     replicationBarrier.didRead([partition])
-                    let found = Result { () throws(StoreTrouble) in
+                    let found = Result { () throws(StoreError) in
                         try RedisStore.openWork(names, RedisStore.replies(result))
                     }
                     post { completion(found) }
@@ -230,7 +230,7 @@ public final class RedisStore: RecordStore {
     /// scan would end too early; the next scan finds the rest.
     private static func openWork(
         _ names: [String], _ replies: [RESPValue]
-    ) throws(StoreTrouble) -> [(key: RecordKey, record: Record)] {
+    ) throws(StoreError) -> [(key: RecordKey, record: Record)] {
         guard let values = replies.first?.elements, values.count == names.count else { throw unreadable("MGET") }
         var found: [(key: RecordKey, record: Record)] = []
         for (name, value) in zip(names, values) {
@@ -249,7 +249,7 @@ public final class RedisStore: RecordStore {
             completion: completion)
     }
 
-    private static func replies(_ result: Result<[RESPValue], RedisClientError>) throws(StoreTrouble) -> [RESPValue] {
+    private static func replies(_ result: Result<[RESPValue], RedisClientError>) throws(StoreError) -> [RESPValue] {
         switch result {
         case .success(let replies):
             if let error = replies.lazy.compactMap(\.errorText).first { throw .unreachable(error) }
@@ -258,6 +258,6 @@ public final class RedisStore: RecordStore {
         }
     }
 
-    /// The trouble that a reply is not what the command should give.
-    static func unreadable(_ what: String) -> StoreTrouble { .unreachable("\(what): what Redis replied cannot be read") }
+    /// The error that a reply is not what the command should give.
+    static func unreadable(_ what: String) -> StoreError { .unreachable("\(what): what Redis replied cannot be read") }
 }

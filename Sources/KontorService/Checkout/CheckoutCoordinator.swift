@@ -97,9 +97,9 @@ final class CheckoutCoordinator {
             case .decided(let refusal):
                 metrics.didNotBegin(refusal)
                 tell(.checkout(.notBegun(refusal)), callers)
-            case .refused(let trouble):
+            case .refused(let error):
                 metrics.didNotBegin(because: .unavailable)
-                tell(.unavailable(trouble), callers)
+                tell(.unavailable(error), callers)
             case .keyed(let verdict):
                 // Of the first one's key; the others have their own.
                 first.tell(.keyed(verdict))

@@ -39,7 +39,7 @@ final class DirectPayments {
             switch reply {
             case .decided(.order(let order)): then(order.status == .paid && order.user == user)
             case .decided: then(false)
-            case .refused(let trouble): answer(.unavailable(trouble))
+            case .refused(let error): answer(.unavailable(error))
             // Nothing was changed so far.
             case .unknown, .keyed: answer(.unavailable(.unreachable("order service")))
             }

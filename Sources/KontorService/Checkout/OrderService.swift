@@ -97,7 +97,7 @@ final class OrderService {
             switch reply {
             case .decided(.account(let account)): then(account)
             case .decided(let outcome): answer(.ledger(outcome))
-            case .refused(let trouble): answer(.unavailable(trouble))
+            case .refused(let error): answer(.unavailable(error))
             // A read without an answer changed nothing: the request has not begun.
             case .unknown, .keyed: answer(.unavailable(.unreachable("\(account.kind) ledger")))
             }
@@ -112,7 +112,7 @@ extension ShopAnswer {
     init<Outcome>(_ reply: Reply<Outcome>, _ decided: (Outcome) -> ShopAnswer) {
         switch reply {
         case .decided(let outcome): self = decided(outcome)
-        case .refused(let trouble): self = .unavailable(trouble)
+        case .refused(let error): self = .unavailable(error)
         case .keyed(let verdict): self = .keyed(verdict)
         case .unknown: self = .unknown
         }

@@ -22,7 +22,7 @@ final class Engine<R: Rules> {
         var decision: Decision?
 
         /// What the caller is told when a store did not take it.
-        func refused(_ trouble: StoreTrouble) -> Reply<R.Outcome> { mayHaveLanded ? .unknown : .refused(trouble) }
+        func refused(_ error: StoreError) -> Reply<R.Outcome> { mayHaveLanded ? .unknown : .refused(error) }
     }
 
     private struct Decision {
@@ -85,12 +85,12 @@ final class Engine<R: Rules> {
     private var batch: [Entry] = []
     private var groups: [Group] = []
     /// What the batch reads: of each entry its command's read set and, if it has a key, the key's.
-    private var readSets: [Touch] = []
+    private var readSets: [ReadSet] = []
     /// Where each group is, in a large batch.
     private var places: [GroupKey: Int] = [:]
     // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
     private lazy var turn: () -> Void = { [unowned self] in runBatch() }
-    private lazy var loaded: (Result<[LoadedGroup], StoreTrouble>) -> Void = { [unowned self] in didLoad($0) }
+    private lazy var loaded: (Result<[LoadedGroup], StoreError>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
     /// - Parameter expiryClock: tells which messages have expired; nil: none can be late.
@@ -129,22 +129,22 @@ final class Engine<R: Rules> {
 
     private func runBatch() {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
-            let readSet = R.touched(by: entry.command)
+            let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
             batch.append(entry)
             readSets.append(readSet)
             // Behind the command's own: if the two are read at different moments, the version is the older one's.
-            if let keyed = entry.keyed { readSets.append(Touch(readSet.group, .key(keyed.claim.key))) }
+            if let keyed = entry.keyed { readSets.append(ReadSet(readSet.group, .key(keyed.claim.key))) }
         }
         if batch.isEmpty { return endBatch() }
         metrics.began(batchOf: batch.count, waiting: batch.count + waiting)
         store.load(readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
     }
 
-    private func didLoad(_ result: Result<[LoadedGroup], StoreTrouble>) {
+    private func didLoad(_ result: Result<[LoadedGroup], StoreError>) {
         switch result {
-        case .failure(let trouble):
-            for entry in batch { entry.reply(entry.refused(trouble)) }
+        case .failure(let error):
+            for entry in batch { entry.reply(entry.refused(error)) }
             endBatch()
         case .success(let records):
             decideAll(records)
@@ -177,7 +177,7 @@ final class Engine<R: Rules> {
     }
 
     /// Where the group of a read set is, with all that the command reads.
-    private func place(of readSet: Touch, _ records: LoadedGroup, now: Int64?) -> Int {
+    private func place(of readSet: ReadSet, _ records: LoadedGroup, now: Int64?) -> Int {
         let place: Int
         if let known = knownPlace(of: readSet.group) {
             place = known
@@ -228,7 +228,7 @@ final class Engine<R: Rules> {
         replyToAll { decision, entry in
             switch ofGroup[decision.group] {
             case .committed: return decision.reply
-            case .refused(let trouble): return entry.refused(trouble)
+            case .refused(let error): return entry.refused(error)
             case .conflict, .unknown: return nil
             }
         }

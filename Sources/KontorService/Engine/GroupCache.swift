@@ -22,19 +22,19 @@ public final class GroupCache {
     /// Gives what is remembered, and loads the rest from `store`. To be called by one engine a kind, which has one batch at a time: so
     /// nothing that is loaded here is older than what was committed meanwhile.
     public func load(
-        _ touches: [Touch], from source: ReadSource, of store: any RecordStore,
-        completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, of store: any RecordStore,
+        completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
-        var groups = touches.map { source == .memory ? group($0) : nil }
+        var groups = readSets.map { source == .memory ? group($0) : nil }
         if groups.allSatisfy({ $0 != nil }) { return completion(.success(groups.compactMap { $0 })) }
         // Of one group all or nothing: a remembered member next to a fresh head would be one of another version.
-        let loaded = Set(groups.indices.filter { groups[$0] == nil }.map { touches[$0].group })
-        let missing = groups.indices.filter { loaded.contains(touches[$0].group) }
-        store.load(missing.map { touches[$0] }, from: .store) { [self] result in
+        let loaded = Set(groups.indices.filter { groups[$0] == nil }.map { readSets[$0].group })
+        let missing = groups.indices.filter { loaded.contains(readSets[$0].group) }
+        store.load(missing.map { readSets[$0] }, from: .store) { [self] result in
             completion(
                 result.map { loaded in
                     for (index, group) in zip(missing, loaded) {
-                        learn(touches[index], group)
+                        learn(readSets[index], group)
                         groups[index] = group
                     }
                     return groups.compactMap { $0 }
@@ -42,12 +42,12 @@ public final class GroupCache {
         }
     }
 
-    /// What is remembered of a touch; nil: not enough. A hold of which nothing is known is taken for absent, as it is nearly always: its
+    /// What is remembered of a readSet; nil: not enough. A hold of which nothing is known is taken for absent, as it is nearly always: its
     /// saga is new.
-    func group(_ touch: Touch) -> LoadedGroup? {
-        guard let entry = entry(touch.group), case .some(let head) = entry.members[.head] else { return nil }
+    func group(_ readSet: ReadSet) -> LoadedGroup? {
+        guard let entry = entry(readSet.group), case .some(let head) = entry.members[.head] else { return nil }
         var group = LoadedGroup(version: entry.version, head: head, member: nil, certainty: .remembered)
-        guard let member = touch.member else { return group }
+        guard let member = readSet.member else { return group }
         if case .some(let record) = entry.members[member] {
             group.member = record
         } else if case .hold = member {
@@ -77,14 +77,14 @@ public final class GroupCache {
     }
 
     /// Takes over what was loaded.
-    private func learn(_ touch: Touch, _ loaded: LoadedGroup) {
+    private func learn(_ readSet: ReadSet, _ loaded: LoadedGroup) {
         var entry = Entry(version: loaded.version, members: [.head: loaded.head])
         // Members are asked for by clients, too: they must not pile up.
-        if let known = take(touch.group), known.version == loaded.version, known.members.count < Limits.rememberedMembers {
+        if let known = take(readSet.group), known.version == loaded.version, known.members.count < Limits.rememberedMembers {
             entry = known
         }
-        if let member = touch.member { entry.members[member] = .some(loaded.member) }
-        put(entry, touch.group)
+        if let member = readSet.member { entry.members[member] = .some(loaded.member) }
+        put(entry, readSet.group)
     }
 
     /// Takes over what was committed. What is finished work, or gone, will not be asked for again.

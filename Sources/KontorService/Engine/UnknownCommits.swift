@@ -35,12 +35,12 @@ final class UnknownCommits {
             self.completion = completion
         }
 
-        var touch: Touch { Touch(unsettled.group) }
+        var readSet: ReadSet { ReadSet(unsettled.group) }
 
         var fence: GroupChange {
             var draft = GroupDraft(unsettled.group)
             draft.add(.head, unsettled.head)
-            draft.touchHead()
+            draft.rewriteHead()
             return GroupChange(expected: unsettled.expected, draft: draft)
         }
 
@@ -91,7 +91,7 @@ final class UnknownCommits {
 
     /// A fence met a conflict: something has landed, and the group never has the expected version again.
     private func look(_ cases: [Case]) {
-        store.load(cases.map(\.touch)) { [self] result in
+        store.load(cases.map(\.readSet)) { [self] result in
             guard case .success(let groups) = result else { return agenda.addAtTick { self.look(cases) } }
             for (present, group) in zip(cases, groups) {
                 if let settlement = present.settlement(by: group.version) {

@@ -23,7 +23,7 @@ public struct Version: Hashable, Sendable {
     public static let absent = Version(writer: 0, counter: 0)
 }
 
-/// The records that one ``Touch`` asked for, as committed.
+/// The records that one ``ReadSet`` asked for, as committed.
 public struct LoadedGroup: Sendable {
     public enum Certainty: Sendable {
         /// The newest ones.
@@ -70,7 +70,7 @@ public enum CommitOutcome: Hashable, Sendable {
     /// Nothing was written: another writer was faster. Load again and decide again.
     case conflict
     /// Nothing was written, and never will be.
-    case refused(StoreTrouble)
+    case refused(StoreError)
     /// It may be written, now or later; the group's version if it is. Settle it by a write (``UnknownCommits``).
     case unknown(Version)
 }
@@ -92,10 +92,10 @@ public enum ReadSource: Sendable {
 /// Four members must be written: ``load(_:from:completion:)``, ``commit(_:completion:)``,
 /// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns, bounds or an end.
 public protocol RecordStore: AnyObject {
-    /// Reads the records of each touch, in order. A crash changes nothing. What one engine gets of a group is never older than what it
+    /// Reads the records of each read set, in order. A crash changes nothing. What one engine gets of a group is never older than what it
     /// got before.
     func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void)
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void)
 
     /// Writes each group atomically, or not at all; groups are independent of each other. One outcome a change, in order.
     ///
@@ -111,13 +111,13 @@ public protocol RecordStore: AnyObject {
     /// itself what is of no use any more (``Record/removableFrom``) need not show that.
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void)
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void)
 
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
     /// messages) waits for this: it may have seen records that a crash would still take back.
     ///
     /// A failure means that it is not known what is durable. Nothing more will be; the process must end.
-    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void)
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void)
 
     /// Ends a turn of the shop: what it committed goes to the disk, if the disk is idle.
     func flush()
@@ -130,10 +130,10 @@ public protocol RecordStore: AnyObject {
     func tick(now: Int64, wall: Int64)
 
     /// Why new work may not begin; nil: it may. Work that has begun always finds room.
-    var admission: StoreTrouble? { get }
+    var admission: StoreError? { get }
 
     /// Why nothing more becomes durable; nil as long as all is well. Then the process must end, and a restart shows what is there.
-    var failure: DurabilityFailure? { get }
+    var failure: DurabilityError? { get }
 
     /// Records committed and not yet durable.
     var unsyncedRecords: Int { get }
@@ -145,19 +145,19 @@ public protocol RecordStore: AnyObject {
 extension RecordStore {
     public func flush() {}
     public func tick(now: Int64, wall: Int64) {}
-    public var admission: StoreTrouble? { nil }
-    public var failure: DurabilityFailure? { nil }
+    public var admission: StoreError? { nil }
+    public var failure: DurabilityError? { nil }
     public var unsyncedRecords: Int { 0 }
     public var expiringRecords: Int { 0 }
 
     /// Reads the newest records.
-    public func load(_ touches: [Touch], completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void) {
-        load(touches, from: .store, completion: completion)
+    public func load(_ readSets: [ReadSet], completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void) {
+        load(readSets, from: .store, completion: completion)
     }
 }
 
 /// A write or sync failed: what it covered may or may not be there after a restart.
-public struct DurabilityFailure: Error, Hashable, Sendable {
+public struct DurabilityError: Error, Hashable, Sendable {
     public let reason: String
     public init(reason: String) { self.reason = reason }
 }

@@ -10,9 +10,9 @@ enum OpenWork {
     /// - Parameter atOnce: partitions that are asked for at a time, where each costs a round trip.
     static func forEachPage(
         of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda, atOnce: Int = 1,
-        visit: @escaping (Page) -> Void, completion: @escaping (StoreTrouble?) -> Void
+        visit: @escaping (Page) -> Void, completion: @escaping (StoreError?) -> Void
     ) {
-        var trouble: StoreTrouble?
+        var error: StoreError?
         var running = atOnce
         for first in 0..<atOnce {
             forEachPage(of: kind, in: store, agenda: agenda, partitions: stride(from: first, to: Partition.count, by: atOnce)) {
@@ -20,9 +20,9 @@ enum OpenWork {
                 visit(page)
                 next()
             } completion: {
-                trouble = trouble ?? $0
+                error = error ?? $0
                 running -= 1
-                if running == 0 { completion(trouble) }
+                if running == 0 { completion(error) }
             }
         }
     }
@@ -31,7 +31,7 @@ enum OpenWork {
     static func forEachPage(
         of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda,
         partitions: StrideTo<Int> = stride(from: 0, to: Partition.count, by: 1),
-        visit: @escaping (Page, _ next: @escaping () -> Void) -> Void, completion: @escaping (StoreTrouble?) -> Void
+        visit: @escaping (Page, _ next: @escaping () -> Void) -> Void, completion: @escaping (StoreError?) -> Void
     ) {
         var rest = partitions.makeIterator()
         func scanNext() {
@@ -41,8 +41,8 @@ enum OpenWork {
         func scan(_ partition: Int, after cursor: RecordKey?) {
             store.scanOpenWork(kind, partition: partition, after: cursor) { result in
                 switch result {
-                case .failure(let trouble):
-                    completion(trouble)
+                case .failure(let error):
+                    completion(error)
                 case .success(let page):
                     visit(page) {
                         // By way of the agenda, so that the stack does not grow with the number of pages.

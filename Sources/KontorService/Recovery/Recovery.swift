@@ -6,14 +6,14 @@ import KontorCore
 /// Brings the shop to where it would be without the crash. Runs once, before the first request.
 final class Recovery {
     private let shop: ShopParts
-    private let completion: (Result<RecoveryReport, StoreTrouble>) -> Void
+    private let completion: (Result<RecoveryReport, StoreError>) -> Void
     private let settlement: OrphanSettlement
     private var report = RecoveryReport()
     private var orphans: [Orphan] = []
     private var hasAlarmed = false
     private var pending = 0
 
-    init(_ shop: ShopParts, completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
+    init(_ shop: ShopParts, completion: @escaping (Result<RecoveryReport, StoreError>) -> Void) {
         self.shop = shop
         settlement = OrphanSettlement(shop, holdsCanBeLate: false)
         self.completion = completion
@@ -30,8 +30,8 @@ final class Recovery {
     private func scan(_ kind: GroupKey.Kind, then: @escaping () -> Void) {
         OpenWork.forEachPage(of: kind, in: shop.store, agenda: shop.agenda) { [self] page in
             for entry in page { visit(entry.key, entry.record) }
-        } completion: { [self] trouble in
-            if let trouble { completion(.failure(trouble)) } else { then() }
+        } completion: { [self] error in
+            if let error { completion(.failure(error)) } else { then() }
         }
     }
 

@@ -44,10 +44,10 @@ final class Takeover {
         scans += 1
         OpenWork.forEachPage(of: .order, in: shop.store, agenda: shop.agenda, atOnce: Limits.partitionsAtOnce) { [self] page in
             for case (_, .saga(let saga)) in page { see(saga) }
-        } completion: { [self] trouble in
+        } completion: { [self] error in
             isScanning = false
             // What could not be seen may stand still all the same.
-            if trouble == nil { watched = watched.filter { $0.value.scan == scans } }
+            if error == nil { watched = watched.filter { $0.value.scan == scans } }
         }
     }
 

@@ -35,9 +35,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         /// Whether the other services are there, without which requests can be taken, but not served well.
         public var isReachable: () -> Bool = { true }
         /// Called when an instance has recovered, or cannot read its store.
-        public var recovered: (Result<RecoveryReport, StoreTrouble>) -> Void = { _ in }
+        public var recovered: (Result<RecoveryReport, StoreError>) -> Void = { _ in }
         /// Called when the store has failed, after the answers are out. Another instance follows if it returns.
-        public var failed: (DurabilityFailure) -> Void = { _ in }
+        public var failed: (DurabilityError) -> Void = { _ in }
 
         public init(sink: any AnswerSink, clock: any ShopClock, metrics: ShopMetrics = ShopMetrics()) {
             self.sink = sink
@@ -208,7 +208,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         return (requests, completions)
     }
 
-    private func beginAnew(because failure: DurabilityFailure) {
+    private func beginAnew(because failure: DurabilityError) {
         lock.lock()
         inbox.isAccepting = false
         inbox.arrivals = []

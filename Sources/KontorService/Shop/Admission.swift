@@ -16,9 +16,9 @@ final class Admission {
 
     /// What a request is told if it may not begin now; nil: it may.
     func refusal(of request: ShopRequest) -> ShopAnswer? {
-        if !request.isRead, let trouble = parts.store.admission {
-            refusals.count(RefusalReason(trouble))
-            return .unavailable(trouble)
+        if !request.isRead, let error = parts.store.admission {
+            refusals.count(RefusalReason(error))
+            return .unavailable(error)
         }
         if case .checkout = request, parts.orders.coordinator.openCount >= Limits.openSagas {
             refusals.count(.openSagas)

@@ -54,8 +54,8 @@ final class BatchInit {
                     culprit = entry.key.group
                 }
             }
-        } completion: { trouble in
-            if let trouble { return completion(.unavailable(trouble)) }
+        } completion: { error in
+            if let error { return completion(.unavailable(error)) }
             if let culprit { return completion(.hasOpenSaga(culprit)) }
             run.runSlice()
         }
@@ -86,7 +86,7 @@ final class BatchInit {
         if let failure { return completion(hasReplaced ? .unknown : failure) }
         if next == count && locked.isEmpty { return completion(.initialized) }
         // The room that is reserved on a full disk is for sagas, not for the rest of this.
-        if let trouble = store.admission { return completion(hasReplaced ? .unknown : .unavailable(trouble)) }
+        if let error = store.admission { return completion(hasReplaced ? .unknown : .unavailable(error)) }
         // All that is left is locked. Its sagas end in later turns; asking again in this one would keep them from it.
         guard hasProgressed else { return agenda.addAtTick { self.runSlice() } }
         // The barrier lets others go on: it comes back after the slice is on disk.
@@ -164,7 +164,7 @@ extension LedgerReply {
         case .decided(.done): return .done
         case .decided(.hasHolds): return .locked
         case .decided(let outcome): return .failed(.ledger(outcome))
-        case .refused(let trouble): return .failed(.unavailable(trouble))
+        case .refused(let error): return .failed(.unavailable(error))
         case .unknown, .keyed: return .failed(.unknown)
         }
     }
@@ -177,7 +177,7 @@ extension OrderReply {
         case .decided(.done): return .done
         case .decided(.isCheckingOut): return .locked
         case .decided(let outcome): return .failed(.order(outcome))
-        case .refused(let trouble): return .failed(.unavailable(trouble))
+        case .refused(let error): return .failed(.unavailable(error))
         case .unknown, .keyed: return .failed(.unknown)
         }
     }

@@ -95,10 +95,10 @@ final class IdempotencyGate {
 
     /// Calls `then` if the key is free. Not by way of an engine: its other commands would wait for the look into the table.
     private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
-        parts.store.load([Touch(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
+        parts.store.load([ReadSet(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
             parts.agenda.add {
                 switch result {
-                case .failure(let trouble): answer(.unavailable(trouble))
+                case .failure(let error): answer(.unavailable(error))
                 case .success(let groups):
                     if let verdict = keyed.write.verdict(on: groups.first?.member) {
                         answer(.keyed(verdict))

@@ -34,7 +34,6 @@ struct KeyedRequest {
     /// The answer to this request when it has its effect.
     var success: ShopAnswer { request.success(of: group) }
 
-
     /// Whether this creation makes just this account.
     func makes(_ account: Account) -> Bool {
         switch request {

@@ -34,8 +34,8 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         }
     }
 
-    init(_ trouble: StoreTrouble) {
-        self = trouble == .diskFull ? .diskFull : .storeUnavailable
+    init(_ error: StoreError) {
+        self = error == .diskFull ? .diskFull : .storeUnavailable
     }
 }
 
@@ -99,7 +99,7 @@ final class RefusalLog {
     }
 
     /// - Parameter admission: why the store takes no work, whether or not somebody has asked for it.
-    func tick(now: Int64, admission: StoreTrouble?) {
+    func tick(now: Int64, admission: StoreError?) {
         if isSilent { return }
         let closedBy = admission.map { RefusalReason($0) }
         for reason in RefusalReason.allCases {
@@ -115,7 +115,7 @@ final class RefusalLog {
         }
     }
 
-    private func isRefused(_ reason: RefusalReason, now: Int64, totalBefore: Int, admission: StoreTrouble?) {
+    private func isRefused(_ reason: RefusalReason, now: Int64, totalBefore: Int, admission: StoreError?) {
         guard var period = periods[reason] else {
             periods[reason] = Period(began: now, totalBefore: totalBefore, lastSeen: now, told: now)
             var details = ["reason": reason.label, "text": reason.text]

@@ -157,7 +157,7 @@ public enum ShopAnswer: Hashable, Sendable {
     /// A `batch_init` found an open saga on this account or order, and changed nothing.
     case hasOpenSaga(GroupKey)
     /// No effect, now or later.
-    case unavailable(StoreTrouble)
+    case unavailable(StoreError)
     /// No effect: not begun, because too much is running already.
     case overloaded
     /// It may have happened. The same request, sent again, tells.

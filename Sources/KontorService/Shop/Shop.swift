@@ -46,7 +46,7 @@ public final class Shop {
 
     /// Goes on with all that a crash interrupted. Requests may follow once it has completed. One of several has nothing to wait for:
     /// whatever stands still is taken over while it runs, by whoever comes first.
-    public func recover(completion: @escaping (Result<RecoveryReport, StoreTrouble>) -> Void) {
+    public func recover(completion: @escaping (Result<RecoveryReport, StoreError>) -> Void) {
         if duties != nil { return parts.agenda.add { completion(.success(RecoveryReport())) } }
         let recovery = Recovery(parts) { [unowned self] result in
             self.recovery = nil

@@ -50,7 +50,7 @@ final class ShopProcess: AnswerSink, EventLog {
             case .success(let report):
                 world.trace.note("shop", "recovered: \(report.sagasResumed) sagas, \(report.orphansSettled) orphans")
                 isAccepting = true
-            case .failure(let trouble): world.violation("recovery cannot read the store: \(trouble)")
+            case .failure(let error): world.violation("recovery cannot read the store: \(error)")
             }
         }
         tick()

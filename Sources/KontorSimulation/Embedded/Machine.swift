@@ -16,7 +16,7 @@ final class Machine {
     let watch: StoreWatch
     /// What the wall clock is off by, milliseconds.
     var wallOffset: Int64 = 0
-    private(set) var life: EmbeddedLife?
+    private(set) var life: EmbeddedInstance?
     var process: ShopProcess? { life?.process }
     private var isStarting = false
     /// Segments before bits of them were flipped, by their paths: what an operator would bring back. A start that does not read the
@@ -38,7 +38,7 @@ final class Machine {
         guard process == nil else { return }
         if world.isFaulty, random.happens(swarm.midstPercent / 4) { disk.deathStep = disk.steps + random.below(12) }
         do throws(EmbeddedError) {
-            let life = try EmbeddedLife(self)
+            let life = try EmbeddedInstance(self)
             if disk.hasDied { return die(.killedInTheMidstOfAStart, life) }
             disk.deathStep = nil
             if life.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
@@ -72,7 +72,7 @@ final class Machine {
     /// The process is gone, and with it all that it had in memory.
     func kill(_ branch: Branch) { die(branch, life) }
 
-    private func die(_ branch: Branch, _ life: EmbeddedLife?) {
+    private func die(_ branch: Branch, _ life: EmbeddedInstance?) {
         world.coverage[branch] += 1
         world.trace.note("machine", branch.rawValue)
         life?.end()

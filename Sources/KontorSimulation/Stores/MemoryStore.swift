@@ -6,7 +6,7 @@ import KontorService
 /// Keeps records in memory, and nothing beyond the process. Everything completes before the call returns.
 public final class MemoryStore: RecordStore {
     /// Set it to see what the shop does when its store takes no new work.
-    public var admission: StoreTrouble?
+    public var admission: StoreError?
 
     private var records: [RecordKey: Record] = [:]
     /// Keys of open work by kind and partition, so that a scan looks at nothing else.
@@ -25,12 +25,12 @@ public final class MemoryStore: RecordStore {
     public init(writer: UInt64 = 1) { self.writer = writer }
 
     public func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
-        let groups = touches.map { touch in
+        let groups = readSets.map { readSet in
             LoadedGroup(
-                version: versions[touch.group] ?? .absent, head: records[RecordKey(touch.group, .head)],
-                member: touch.member.flatMap { records[RecordKey(touch.group, $0)] })
+                version: versions[readSet.group] ?? .absent, head: records[RecordKey(readSet.group, .head)],
+                member: readSet.member.flatMap { records[RecordKey(readSet.group, $0)] })
         }
         completion(.success(groups))
     }
@@ -78,7 +78,7 @@ public final class MemoryStore: RecordStore {
 
     public func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         let start = cursor.map(Self.bytes)
         let found = openWork[Bucket(kind: kind, partition: partition)] ?? []
@@ -91,7 +91,7 @@ public final class MemoryStore: RecordStore {
 
     public var expiringRecords: Int { records.keys.count { $0.member.isExpiring } }
 
-    public func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { completion(.success(())) }
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
 
     /// Every record, in the order of the keys' bytes.
     public func forEach(_ body: (RecordKey, Record) throws -> Void) rethrows {

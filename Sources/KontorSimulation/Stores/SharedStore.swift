@@ -65,7 +65,7 @@ final class SharedStore {
         var isEmpty = false
         change.draft.forEachChange { member, record in
             guard case .hold = member, case .hold(let hold)? = record, hold.state == .released else { return }
-            records.load([Touch(change.group, member)]) { isEmpty = (try? $0.get())?.first?.member == nil }
+            records.load([ReadSet(change.group, member)]) { isEmpty = (try? $0.get())?.first?.member == nil }
         }
         return isEmpty
     }

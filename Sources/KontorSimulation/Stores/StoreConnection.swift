@@ -14,7 +14,7 @@ final class StoreConnection: RecordStore {
     private let writer: UInt64
     private var commits: UInt64 = 0
     private let remembered: GroupCache
-    private(set) var failure: DurabilityFailure?
+    private(set) var failure: DurabilityError?
 
     init(
         _ store: SharedStore, _ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom,
@@ -33,22 +33,22 @@ final class StoreConnection: RecordStore {
     var expiringRecords: Int { store.records.expiringRecords }
 
     func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
-        if source != .store { return remembered.load(touches, from: source, of: self, completion: completion) }
+        if source != .store { return remembered.load(readSets, from: source, of: self, completion: completion) }
         ask(completion) { store in
-            var result = Result<[LoadedGroup], StoreTrouble>.success([])
-            store.records.load(touches) { result = $0 }
+            var result = Result<[LoadedGroup], StoreError>.success([])
+            store.records.load(readSets) { result = $0 }
             return result
         }
     }
 
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         ask(completion) { store in
-            var result = Result<[(key: RecordKey, record: Record)], StoreTrouble>.success([])
+            var result = Result<[(key: RecordKey, record: Record)], StoreError>.success([])
             store.records.scanOpenWork(kind, partition: partition, after: cursor) { result = $0 }
             return result
         }
@@ -69,13 +69,13 @@ final class StoreConnection: RecordStore {
         }
     }
 
-    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) {
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         let tell: (Bool) -> Void = { [self] isReplicated in
             world.scheduler.after(latency()) { [self] in
                 post { [self] in
                     if isReplicated && epoch == store.epoch { return completion(.success(())) }
                     // It may have read, and others may have acted on, what was lost.
-                    let failure = DurabilityFailure(reason: "the store has failed over")
+                    let failure = DurabilityError(reason: "the store has failed over")
                     self.failure = failure
                     completion(.failure(failure))
                 }
@@ -87,8 +87,8 @@ final class StoreConnection: RecordStore {
     // MARK: On the way
 
     private func ask<Value>(
-        _ completion: @escaping (Result<Value, StoreTrouble>) -> Void,
-        _ serve: @escaping (SharedStore) -> Result<Value, StoreTrouble>
+        _ completion: @escaping (Result<Value, StoreError>) -> Void,
+        _ serve: @escaping (SharedStore) -> Result<Value, StoreError>
     ) {
         if isHit(swarm.storeLossPercent, .storeUnreachable) {
             world.scheduler.after(random.within(.milliseconds(100)...(.seconds(1)))) { [self] in

@@ -17,13 +17,13 @@ final class WatchedStore: RecordStore {
     func end() { inner = nil }
 
     func load(
-        _ touches: [Touch], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreTrouble>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
-        inner?.load(touches, from: source) { [watch] result in
+        inner?.load(readSets, from: source) { [watch] result in
             if case .success(let groups) = result {
-                for (touch, group) in zip(touches, groups) {
-                    watch.loaded(RecordKey(touch.group, .head), group.head)
-                    if let member = touch.member { watch.loaded(RecordKey(touch.group, member), group.member) }
+                for (readSet, group) in zip(readSets, groups) {
+                    watch.loaded(RecordKey(readSet.group, .head), group.head)
+                    if let member = readSet.member { watch.loaded(RecordKey(readSet.group, member), group.member) }
                 }
             }
             completion(result)
@@ -39,7 +39,7 @@ final class WatchedStore: RecordStore {
 
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreTrouble>) -> Void
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
         inner?.scanOpenWork(kind, partition: partition, after: cursor) { [watch] result in
             if case .success(let page) = result {
@@ -49,7 +49,7 @@ final class WatchedStore: RecordStore {
         }
     }
 
-    func barrier(_ completion: @escaping (Result<Void, DurabilityFailure>) -> Void) { inner?.barrier(completion) }
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { inner?.barrier(completion) }
 
     func flush() {
         if watch.hasUndurable {
@@ -62,8 +62,8 @@ final class WatchedStore: RecordStore {
 
     func tick(now: Int64, wall: Int64) { inner?.tick(now: now, wall: wall) }
 
-    var admission: StoreTrouble? { inner?.admission }
+    var admission: StoreError? { inner?.admission }
     var expiringRecords: Int { inner?.expiringRecords ?? 0 }
     var unsyncedRecords: Int { inner?.unsyncedRecords ?? 0 }
-    var failure: DurabilityFailure? { inner?.failure }
+    var failure: DurabilityError? { inner?.failure }
 }

@@ -24,9 +24,9 @@ struct Backup: ParsableCommand {
         do {
             let report = try StoreBackup(to: to).write(of: directory)
             print("Backed up \(directory) to \(to): \(report.summary) in \(seconds(since: began)) s.")
-        } catch BackupFailure.store(let error) {
+        } catch BackupError.store(let error) {
             try end(2, "the store in \(directory) cannot be read, and there is no backup: \(error)")
-        } catch BackupFailure.file(.exists(let path)) where path != to {
+        } catch BackupError.file(.exists(let path)) where path != to {
             try end(
                 1,
                 """

@@ -110,7 +110,7 @@ struct Bench: ParsableCommand {
         do {
             if initialize { try makeData(port) }
             try tell(try measure(port, books))
-        } catch let failure as SocketFailure {
+        } catch let failure as SocketError {
             complain("\(failure)")
             throw ExitCode(2)
         } catch let failure as NoResult {

@@ -5,7 +5,7 @@ import KontorHTTP
 import NIOCore
 
 /// Why the shop did not start, for people.
-struct StartFailure: Error, CustomStringConvertible {
+struct StartError: Error, CustomStringConvertible {
     let description: String
 }
 
@@ -39,7 +39,7 @@ extension HTTPListener {
         do {
             return try bind(host: host, port: port, group: group, service: service, first: first).wait()
         } catch {
-            throw StartFailure(description: "it cannot listen on \(host):\(port): \(error)")
+            throw StartError(description: "it cannot listen on \(host):\(port): \(error)")
         }
     }
 }

@@ -136,7 +136,7 @@ final class ShopServer: @unchecked Sendable {
         }
     }
 
-    private func recovered(_ result: Result<RecoveryReport, StoreTrouble>) {
+    private func recovered(_ result: Result<RecoveryReport, StoreError>) {
         switch result {
         // One of several has nothing to recover: what stands still is taken over while it runs.
         case .success where links != nil: break
@@ -148,13 +148,13 @@ final class ShopServer: @unchecked Sendable {
                 metadata: [
                     "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
                 ])
-        case .failure(let trouble):
-            logger.critical("Recovery cannot read the store", metadata: ["reason": "\(trouble)"])
+        case .failure(let error):
+            logger.critical("Recovery cannot read the store", metadata: ["reason": "\(error)"])
             exit(1)
         }
     }
 
-    private func failed(_ failure: DurabilityFailure) {
+    private func failed(_ failure: DurabilityError) {
         guard links == nil else {
             return logger.warning(
                 "The shop begins anew: what it knew may be lost", metadata: ["reason": "\(failure.reason)"])

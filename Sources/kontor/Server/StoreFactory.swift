@@ -115,10 +115,10 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
             client.didChange = { [weak self] in self?.present?.connectionsDidChange() }
             client.start(deadline: .now() + .seconds(30)) { [self] result in
                 switch result {
-                case .failure(let failure): opened.fail(StartFailure(description: "its store cannot be reached: \(failure)"))
+                case .failure(let failure): opened.fail(StartError(description: "its store cannot be reached: \(failure)"))
                 case .success:
                     check { result in
-                        opened.completeWith(result.map { _ in }.mapError { StartFailure(description: $0.description) })
+                        opened.completeWith(result.map { _ in }.mapError { StartError(description: $0.description) })
                     }
                 }
             }

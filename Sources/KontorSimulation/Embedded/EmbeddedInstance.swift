@@ -3,7 +3,7 @@
 import KontorEmbedded
 import KontorService
 
-final class EmbeddedLife {
+final class EmbeddedInstance {
     let process: ShopProcess
     private let lanes: SimulatedLanes
     private let store: EmbeddedStore
