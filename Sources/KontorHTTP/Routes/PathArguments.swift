@@ -4,16 +4,7 @@
 import KontorCore
 
 /// The arguments of a request's path, each read as what its parameter is. Reading one that is malformed throws a 400.
-struct PathArguments {
-    private let segments: PathSegments
-    private let path: [PathPart]
-
-    /// - Parameter path: that of the route which the segments lead to.
-    init(_ segments: consuming PathSegments, of path: [PathPart]) {
-        self.segments = segments
-        self.path = path
-    }
-
+extension PathSegments {
     var order: Identifier { get throws(Problem) { try identifier(.order) } }
     var item: Identifier { get throws(Problem) { try identifier(.item) } }
     var user: Identifier { get throws(Problem) { try identifier(.user) } }
@@ -66,10 +57,10 @@ struct PathArguments {
     var users: Int { get throws(Problem) { try candidates(.users) } }
 
     private func text(_ parameter: PathParameter) -> String {
-        guard let index = path.firstIndex(where: { $0.parameter == parameter }) else {
+        guard let index = parts.firstIndex(where: { $0.parameter == parameter }) else {
             preconditionFailure("A route reads the argument {\(parameter.rawValue)}, which its path does not have.")
         }
-        return segments[index]
+        return self[index]
     }
 
     private func identifier(_ parameter: PathParameter) throws(Problem) -> Identifier {

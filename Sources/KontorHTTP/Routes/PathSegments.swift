@@ -5,7 +5,10 @@ struct PathSegments {
     /// Segments of the longest route, `/orders/batch_init/{count}/{items}/{users}/{price}`.
     static let longest = 6
 
-    private(set) var count = 0
+    /// How many segments there are.
+    private(set) var length = 0
+    /// The path of the route that the segments lead to, which names their arguments; empty until it is found.
+    var parts: [PathPart] = []
     private var segments = InlineArray<6, String>(repeating: "")
 
     subscript(index: Int) -> String { segments[index] }
@@ -32,10 +35,10 @@ struct PathSegments {
             let byte = position < bytes.count ? bytes[position] : UInt8(ascii: "?")
             switch byte {
             case UInt8(ascii: "/"), UInt8(ascii: "?"):
-                guard position > start, count < Self.longest else { return false }
+                guard position > start, length < Self.longest else { return false }
                 let segment = UnsafeBufferPointer(rebasing: bytes[start..<position])
-                segments[count] = isEncoded ? try Self.decode(segment) : String(decoding: segment, as: UTF8.self)
-                count += 1
+                segments[length] = isEncoded ? try Self.decode(segment) : String(decoding: segment, as: UTF8.self)
+                length += 1
                 if byte == UInt8(ascii: "?") { return true }
                 start = position + 1
                 isEncoded = false

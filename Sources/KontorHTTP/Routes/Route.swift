@@ -24,7 +24,7 @@ struct Route: Sendable {
     /// How a call is answered.
     enum Handler: Sendable {
         /// By the shop. The closure makes its request of the path's arguments.
-        case shop(@Sendable (PathArguments) throws(Problem) -> ShopRequest)
+        case shop(@Sendable (PathSegments) throws(Problem) -> ShopRequest)
         /// By the listener itself.
         case listener(@Sendable (HTTPService) -> Response)
     }
@@ -50,7 +50,7 @@ struct Route: Sendable {
     init(
         _ name: String, _ methods: MethodSet, _ path: [PathPart], tag: RouteTag, effect: Effect,
         access: Access = .everyone, summary: String, notes: String = "", answer: RouteAnswer,
-        problems: [Problem.Kind] = [], request: @escaping @Sendable (PathArguments) throws(Problem) -> ShopRequest
+        problems: [Problem.Kind] = [], request: @escaping @Sendable (PathSegments) throws(Problem) -> ShopRequest
     ) {
         let isAdmin = access == .admin
         self.name = name

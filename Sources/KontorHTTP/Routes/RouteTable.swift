@@ -17,15 +17,19 @@ struct RouteTable: Sendable {
 
     /// A place between two segments of a path.
     private struct Node {
-        /// The fixed segments that may follow, each with the number of the node behind it.
-        var fixed: [(text: String, next: Int)] = []
+        /// The fixed segments that may follow, each with its length in bytes (most differ in it, which is quick to see)
+        /// and the number of the node behind it.
+        var fixed: [(length: Int, text: String, next: Int)] = []
         /// The number of the node behind an argument; nil if no argument may follow.
         var argument: Int?
         /// The route whose path ends here.
         var entry: Entry?
 
         func next(_ segment: String) -> Int? {
-            for (text, next) in fixed where text.utf8.count == segment.utf8.count && text == segment { return next }
+            let length = segment.utf8.count
+            for index in fixed.indices where fixed[index].length == length && fixed[index].text == segment {
+                return fixed[index].next
+            }
             return argument
         }
     }
@@ -47,7 +51,7 @@ struct RouteTable: Sendable {
     /// The route that a path leads to, whatever the method; nil if there is none.
     func entry(at path: borrowing PathSegments) -> Entry? {
         var place = 0
-        for index in 0..<path.count {
+        for index in 0..<path.length {
             guard let next = nodes[place].next(path[index]) else { return nil }
             place = next
         }
@@ -66,7 +70,7 @@ struct RouteTable: Sendable {
     private mutating func placeBehind(fixed text: String, at place: Int) -> Int {
         if let known = nodes[place].fixed.first(where: { $0.text == text }) { return known.next }
         nodes.append(Node())
-        nodes[place].fixed.append((text, nodes.count - 1))
+        nodes[place].fixed.append((text.utf8.count, text, nodes.count - 1))
         return nodes.count - 1
     }
 

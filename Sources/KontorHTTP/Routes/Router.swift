@@ -23,7 +23,7 @@ enum Router {
     ///   - isAdminOpen: whether the admin routes are known here.
     static func route(method: HTTPMethod, uri: String, isAdminOpen: Bool = true) -> RouteResult {
         do throws(Problem) {
-            guard let path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
+            guard var path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
                 throw .unknownRoute
             }
             if entry.route.access == .admin && !isAdminOpen { throw .adminRoute }
@@ -32,7 +32,9 @@ enum Router {
                 throw .wrongMethod(allowed: entry.route.methods)
             }
             switch entry.route.handler {
-            case .shop(let request): return .shop(try request(PathArguments(path, of: entry.route.path)), entry)
+            case .shop(let request):
+                path.parts = entry.route.path
+                return .shop(try request(path), entry)
             case .listener(let respond): return .listener(respond)
             }
         } catch {

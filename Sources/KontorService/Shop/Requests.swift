@@ -22,6 +22,16 @@ public enum ShopRequest: Hashable, Sendable {
     /// Orders of two random items each, for random users.
     case initOrders(count: Int, items: Int, users: Int, price: Amount)
 
+    /// Which service it is for: the one of orders, of items (Stock) or of users (Payment).
+    public var service: GroupKey.Kind {
+        switch self {
+        case .createItem, .initItems: return .item
+        case .createUser, .initUsers, .cancelPayment, .paymentStatus: return .user
+        case .ledger(let command): return command.account.kind
+        case .createOrder, .addItem, .order, .checkout, .explain, .initOrders: return .order
+        }
+    }
+
     /// Reads change nothing, so their failures are told apart from those of writes.
     public var isRead: Bool {
         switch self {

@@ -64,6 +64,7 @@ import Testing
         switch Lead(HTTPMethod(rawValue: route.methods.names[0]), route.examplePath) {
         case .shop(let request):
             #expect(route.effect == (request.isRead ? .read : .write))
+            #expect(route.tag.service == request.service)
         case .listener: #expect(route.effect == .none)
         case .problem(let problem): Issue.record("\(name): \(problem.detail)")
         }
