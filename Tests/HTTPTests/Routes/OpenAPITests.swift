@@ -191,7 +191,7 @@ import Testing
                 .created(id(uuid)), .initialized, .ledger(.account(account)), .ledger(.payment(isPaid: true)),
                 .order(.order(order)), .checkout(.paid), .ledger(.done), .order(.done),
             ]
-            let responses = answers.map { OutcomeResponse.response(to: request, at: entry, $0) }
+            let responses = answers.map { OutcomeResponse.response(to: ShopCall(request, at: entry), $0) }
             let bodies = responses.filter { $0.status == 200 }.map(\.body)
             #expect(try bodies.contains { try parsed($0) == parsed(example.bytes) }, "\(route.name)")
         }
