@@ -43,6 +43,8 @@ import Testing
     @Test func `the document has what OpenAPI 3-1 asks for`() throws {
         #expect(document["openapi"] as? String == "3.1.0")
         #expect(Set(try member("info").keys).isSuperset(of: ["title", "version"]))
+        let license = try member("info", "license") as? [String: String]
+        #expect(license == ["name": "Apache License 2.0", "identifier": "Apache-2.0"])
         #expect(!(try member("paths").isEmpty))
         let ids = try operations().compactMap { $0.operation["operationId"] as? String }
         #expect(Set(ids).count == ids.count)
