@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 # Longer than any bound of the server on a slow client.
 _PATIENCE_SECONDS = 40
-# A client that has been sending for so long may be told by the server, which allows 10 s for a head, that it is too slow: the machine was.
+# Whoever has been sending for so long may be told that it is too slow: the server allows 10 s for a head, and a busy machine may not
+# let the fuzzer send one in that time.
 _SLOW_SECONDS = 9
 # What must never reach a client: names of types and files, and how a language prints its values.
 _INTERNALS = re.compile(
