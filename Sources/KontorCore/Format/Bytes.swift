@@ -90,11 +90,22 @@ public struct ByteReader {
         }
     }
 
-    /// Reads what ``ByteWriter/fixed(_:)`` wrote.
+    /// Reads what ``ByteWriter/fixed(_:)`` wrote, of at most 64 bits. Inlined, because other modules would go through witness
+    /// tables for every byte otherwise.
+    @inlinable
     public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type) throws(FormatError) -> Value {
-        let slice = try take(MemoryLayout<Value>.size)
-        var value: Value = 0
-        for byte in slice.reversed() { value = (value << 8) | Value(truncatingIfNeeded: byte) }
+        Value(truncatingIfNeeded: try littleEndian(byteCount: MemoryLayout<Value>.size))
+    }
+
+    @usableFromInline
+    mutating func littleEndian(byteCount: Int) throws(FormatError) -> UInt64 {
+        let slice = try take(byteCount)
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        for byte in slice {
+            value |= UInt64(byte) &<< shift
+            shift += 8
+        }
         return value
     }
 

@@ -6,15 +6,15 @@ import KontorService
 /// Decides what a request's outcome looks like to its client.
 enum OutcomeResponse {
     /// The response to a request of a route. An answer that the request cannot have is a bug: 500.
-    static func response(to request: ShopRequest, at entry: RouteTable.Entry, _ answer: ShopAnswer) -> Response {
-        if let success = entry.route.answer.success(request, answer) { return success }
+    static func response(to call: ShopCall, _ answer: ShopAnswer) -> Response {
+        if let success = call.entry.route.answer.success(call.request, answer) { return success }
         switch answer {
         case .replayed(let first):
-            var response = response(to: request, at: entry, first)
+            var response = response(to: call, first)
             response.isReplay = true
             return response
         case .overloaded: return .notTaken
-        default: return Response(OutcomeProblems.problem(answer, of: request))
+        default: return Response(OutcomeProblems.problem(answer, of: call.request))
         }
     }
 }

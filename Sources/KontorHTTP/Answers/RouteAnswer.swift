@@ -133,21 +133,22 @@ extension RouteAnswer {
 // MARK: Writes
 
 extension RouteAnswer {
-    static let done = RouteAnswer(
-        schemaName: "Done", summary: "It is done, and on disk.",
-        schema: OpenAPISchemas.object(["done": ["const": true]]), example: ["done": true]
-    ) { _, answer in
-        switch answer {
-        case .ledger(.done), .order(.done): return doneResponse
-        default: return nil
-        }
-    }
+    /// An account was changed.
+    static let accountChanged = done { if case .ledger(.done) = $0 { true } else { false } }
+    /// An order was changed.
+    static let orderChanged = done { if case .order(.done) = $0 { true } else { false } }
 
     static let itemsInitialized = initialized("stock")
     static let usersInitialized = initialized("users")
     static let ordersInitialized = initialized("orders")
 
-    private static let doneResponse = Response.json(#"{"done":true}"#)
+    private static func done(_ isSuccess: @escaping @Sendable (ShopAnswer) -> Bool) -> RouteAnswer {
+        let response = Response.json(#"{"done":true}"#)
+        return RouteAnswer(
+            schemaName: "Done", summary: "It is done, and on disk.",
+            schema: OpenAPISchemas.object(["done": ["const": true]]), example: ["done": true]
+        ) { _, answer in isSuccess(answer) ? response : nil }
+    }
 
     private static func created(_ schemaName: String, _ parameter: PathParameter, member: String) -> RouteAnswer {
         RouteAnswer(
@@ -203,7 +204,7 @@ extension RouteAnswer {
     /// The answers whose schemas come first in the document, in its order. Those of further routes follow by
     /// themselves.
     static let documentedFirst: [RouteAnswer] = [
-        itemCreated, item, userCreated, user, orderCreated, order, done, checkedOut, paymentStatus, explanation,
+        itemCreated, item, userCreated, user, orderCreated, order, accountChanged, checkedOut, paymentStatus, explanation,
     ]
 
     private static let id = OpenAPISchemas.reference("Id")

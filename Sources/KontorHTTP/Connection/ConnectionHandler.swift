@@ -186,11 +186,11 @@ extension ConnectionHandler {
                 let response = (try? result.get()).map { Response($0) } ?? Response(.pageFailed)
                 exchange.connection.value.complete(exchange, with: response)
             }
-        case .shop(let request, _):
+        case .shop(let call):
             let now = table.service.monotonicMilliseconds()
-            let deadline = request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
+            let deadline = call.request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
             machine.awaitsShop(until: deadline)
-            table.submit(exchange, request, deadline: deadline)
+            table.submit(exchange, call, deadline: deadline)
         }
     }
 

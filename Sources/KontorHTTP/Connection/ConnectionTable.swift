@@ -26,7 +26,7 @@ final class ConnectionTable {
     /// ``Response/notTaken`` as bytes, with the current date, so that refusing in an overload costs little.
     private(set) var refusal = ByteBuffer()
     /// The requests of this turn of the event loop. Deadlines are milliseconds of the service's clock.
-    private var outbox: [(exchange: Exchange, request: ShopRequest, deadline: Int64)] = []
+    private var outbox: [(exchange: Exchange, call: ShopCall, deadline: Int64)] = []
 
     init(service: HTTPService, maximumConnections: Int, eventLoop: any EventLoop) {
         self.service = service
@@ -78,21 +78,22 @@ final class ConnectionTable {
 
     /// Hands a request to the shop at the end of this turn of the event loop, together with the turn's others: the
     /// shop's thread is woken once, and finds a batch.
-    func submit(_ exchange: Exchange, _ request: ShopRequest, deadline: Int64) {
-        outbox.append((exchange, request, deadline))
+    func submit(_ exchange: Exchange, _ call: ShopCall, deadline: Int64) {
+        outbox.append((exchange, call, deadline))
         guard outbox.count == 1 else { return }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         eventLoop.execute { bound.value.submitOutbox() }
     }
 
     private func submitOutbox() {
-        var requests: [(exchange: Exchange, request: ShopRequest, deadline: Int64)] = []
+        var requests: [(exchange: Exchange, call: ShopCall, deadline: Int64)] = []
         swap(&requests, &outbox)
-        for (exchange, request, deadline) in requests {
+        for (exchange, call, deadline) in requests {
             let connection = exchange.connection.value
             // If nobody waits for the answer any more, the request is not begun.
             guard connection.awaits(exchange) else { continue }
-            let isTaken = service.shop?.submit(request, key: exchange.key, deadline: deadline, caller: exchange) ?? false
+            let isTaken =
+                service.shop?.submit(call.request, key: exchange.key, deadline: deadline, caller: exchange) ?? false
             if !isTaken { connection.complete(exchange, with: .notTaken) }
         }
         requests.removeAll(keepingCapacity: true)

@@ -32,10 +32,10 @@ final class Exchange: Caller, HeldRequest {
 
     /// Answers the request if its connection still awaits that. To be called on the connection's event loop.
     func complete(_ answer: ShopAnswer) {
-        guard case .shop(let request, let entry) = target else { return }
+        guard case .shop(let call) = target else { return }
         let connection = connection.value
         guard connection.awaits(self) else { return }
-        connection.complete(self, with: OutcomeResponse.response(to: request, at: entry, answer))
+        connection.complete(self, with: OutcomeResponse.response(to: call, answer))
     }
 }
 
@@ -54,7 +54,10 @@ public final class HTTPAnswerSink: AnswerSink, Sendable {
             if let index = batches.firstIndex(where: { $0.eventLoop === eventLoop }) {
                 batches[index].answers.append((exchange, answer))
             } else {
-                batches.append((eventLoop, [(exchange, answer)]))
+                var first: [(exchange: Exchange, answer: ShopAnswer)] = []
+                first.reserveCapacity(answers.count)
+                first.append((exchange, answer))
+                batches.append((eventLoop, first))
             }
         }
         for batch in batches {

@@ -26,7 +26,7 @@ final class OverloadGate: ChannelInboundHandler {
         {
             connection.shed()
         } else {
-            endsWithEmptyLine = bytes.readableBytesView.suffix(4).elementsEqual("\r\n\r\n".utf8)
+            endsWithEmptyLine = bytes.withUnsafeReadableBytes(Self.endsWithEmptyLine)
             context.fireChannelRead(data)
         }
     }
@@ -104,8 +104,12 @@ extension OverloadGate {
         return true
     }
 
+    private static func endsWithEmptyLine(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        has("\r\n\r\n", at: bytes.count - 4, in: bytes)
+    }
+
     private static func has(_ text: StaticString, at position: Int, in bytes: UnsafeRawBufferPointer) -> Bool {
-        guard bytes.count >= position + text.utf8CodeUnitCount else { return false }
+        guard position >= 0, bytes.count >= position + text.utf8CodeUnitCount else { return false }
         for offset in 0..<text.utf8CodeUnitCount where bytes[position + offset] != text.utf8Start[offset] { return false }
         return true
     }

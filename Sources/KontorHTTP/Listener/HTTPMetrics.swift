@@ -77,7 +77,7 @@ struct RequestTimers {
     /// requests that were answered without asking anybody.
     private static func number(_ target: HTTPService.Target) -> Int {
         switch target {
-        case .shop(_, let entry): return entry.number
+        case .shop(let call): return call.entry.number
         case .page: return RouteTable.all.entries.count
         case .ready: return RouteTable.all.entries.count + 1
         }
@@ -85,7 +85,7 @@ struct RequestTimers {
 
     private static func label(_ target: HTTPService.Target) -> String {
         switch target {
-        case .shop(_, let entry): return entry.route.label
+        case .shop(let call): return call.entry.route.label
         case .page: return "page"
         // Health checks, documentation, unknown routes, malformed requests.
         case .ready: return "none"

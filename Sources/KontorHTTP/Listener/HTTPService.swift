@@ -66,8 +66,8 @@ public struct HTTPService: Sendable {
 
     /// What is to be done for a request.
     enum Target: Sendable {
-        /// To ask the shop; the entry is that of the request's route.
-        case shop(ShopRequest, RouteTable.Entry)
+        /// To ask the shop.
+        case shop(ShopCall)
         case page(OperatorRoute)
         case ready(Response)
     }
@@ -86,8 +86,7 @@ public struct HTTPService: Sendable {
             return asked == .get ? .page(page) : .ready(Response(.wrongMethod(allowed: .get)))
         }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
-        case .shop(let request, let entry):
-            return serves(entry.route.tag) ? .shop(request, entry) : .ready(Response(.unknownRoute))
+        case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))
         case .listener(let respond): return .ready(respond(self))
         case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))
         }

@@ -15,6 +15,7 @@ enum OpenAPIDocument {
         the outcome is not known: repeat the request to learn it. Errors are problem details (RFC 9457) with a stable \
         `type`. A body is read and ignored. A 500 would be a bug: please report it.
         """,
+        "license": ["name": "Apache License 2.0", "identifier": "Apache-2.0"],
     ]
 
     static var document: JSONValue {

@@ -17,7 +17,7 @@ enum OrderRoutes {
             "addItem", .post, ["orders", "addItem", .order, .item, .units], tag: .order, effect: .write,
             summary: "Adds units of an item to an order",
             notes: "The price is taken now. Calls at the same time add up; none is lost.",
-            answer: .done, problems: itemChange + [.unknownItem, .overLimit]
+            answer: .orderChanged, problems: itemChange + [.unknownItem, .overLimit]
         ) { path throws(Problem) in
             try .addItem(order: path.order, item: path.item, units: path.units)
         },
@@ -25,14 +25,14 @@ enum OrderRoutes {
         Route(
             "addOneItem", .post, ["orders", "addItem", .order, .item], tag: .order, effect: .write,
             summary: "Adds one unit of an item to an order", notes: "The price is taken now.",
-            answer: .done, problems: itemChange + [.unknownItem, .overLimit]
+            answer: .orderChanged, problems: itemChange + [.unknownItem, .overLimit]
         ) { path throws(Problem) in
             try .addItem(order: path.order, item: path.item, units: Amount(1))
         },
 
         Route(
             "removeItem", .delete, ["orders", "removeItem", .order, .item], tag: .order, effect: .write,
-            summary: "Removes one unit of an item from an order", answer: .done,
+            summary: "Removes one unit of an item from an order", answer: .orderChanged,
             problems: itemChange + [.itemNotInOrder]
         ) { path throws(Problem) in
             try .order(OrderCommand(path.order, .removeItem(path.item)))
@@ -41,7 +41,7 @@ enum OrderRoutes {
         Route(
             "removeOrder", .delete, ["orders", "remove", .order], tag: .order, effect: .write,
             summary: "Deletes an order that is not paid", notes: "Deleting it again: 200, no further effect.",
-            answer: .done, problems: [.unknownOrder, .orderPaid, .orderCheckingOut]
+            answer: .orderChanged, problems: [.unknownOrder, .orderPaid, .orderCheckingOut]
         ) { path throws(Problem) in
             try .order(OrderCommand(path.order, .remove))
         },

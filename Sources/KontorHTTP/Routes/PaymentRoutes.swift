@@ -20,14 +20,14 @@ enum PaymentRoutes {
 
         Route(
             "addFunds", .post, ["payment", "add_funds", .user, .amount], tag: .payment, effect: .write, access: .admin,
-            summary: "Adds to a user's credit", answer: .done, problems: [.unknownUser, .overLimit]
+            summary: "Adds to a user's credit", answer: .accountChanged, problems: [.unknownUser, .overLimit]
         ) { path throws(Problem) in
             try .ledger(LedgerCommand(GroupKey(.user, path.user), .deposit(path.amount)))
         },
 
         Route(
             "pay", .post, ["payment", "pay", .user, .amount], tag: .payment, effect: .write,
-            summary: "Takes an amount from a user's credit", answer: .done,
+            summary: "Takes an amount from a user's credit", answer: .accountChanged,
             problems: [.unknownUser, .outOfCredit, .contended]
         ) { path throws(Problem) in
             try .ledger(LedgerCommand(GroupKey(.user, path.user), .withdraw(path.amount)))
@@ -37,7 +37,7 @@ enum PaymentRoutes {
             "payForOrder", .post, ["payment", "pay", .user, .order, .amount], tag: .payment, effect: .write,
             summary: "Takes an amount from a user's credit, and records it for an order",
             notes: "Such a direct payment does not pay the order: the checkout does that. It can be cancelled.",
-            answer: .done, problems: [.unknownUser, .outOfCredit, .contended, .paidDirectly]
+            answer: .accountChanged, problems: [.unknownUser, .outOfCredit, .contended, .paidDirectly]
         ) { path throws(Problem) in
             try .ledger(LedgerCommand(GroupKey(.user, path.user), .payDirectly(order: path.order, path.amount)))
         },
@@ -46,7 +46,7 @@ enum PaymentRoutes {
             "cancelPayment", .post, ["payment", "cancel", .user, .order], tag: .payment, effect: .write,
             summary: "Gives a direct payment for an order back, once",
             notes: "Cancelling it again: 200, no further effect. What a checkout paid cannot be cancelled.",
-            answer: .done, problems: [.unknownUser, .noDirectPayment, .paidByCheckout, .overLimit]
+            answer: .accountChanged, problems: [.unknownUser, .noDirectPayment, .paidByCheckout, .overLimit]
         ) { path throws(Problem) in
             try .cancelPayment(user: path.user, order: path.order)
         },

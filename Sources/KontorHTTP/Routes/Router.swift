@@ -6,11 +6,22 @@ import NIOHTTP1
 
 /// What a request line asks for.
 enum RouteResult: Sendable {
-    /// A request for the shop; the entry is that of its route.
-    case shop(ShopRequest, RouteTable.Entry)
+    case shop(ShopCall)
     /// A question that the listener answers itself: health, documentation.
     case listener(@Sendable (HTTPService) -> Response)
     case problem(Problem)
+}
+
+/// A request for the shop, and its route, which says how it is answered. It is an object because it goes through many
+/// hands, and every copy of a request costs more than the object.
+final class ShopCall: Sendable {
+    let request: ShopRequest
+    let entry: RouteTable.Entry
+
+    init(_ request: ShopRequest, at entry: RouteTable.Entry) {
+        self.request = request
+        self.entry = entry
+    }
 }
 
 /// Finds what a request line asks for.
@@ -34,7 +45,7 @@ enum Router {
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path
-                return .shop(try request(path), entry)
+                return .shop(ShopCall(try request(path), at: entry))
             case .listener(let respond): return .listener(respond)
             }
         } catch {

@@ -22,14 +22,14 @@ enum StockRoutes {
 
         Route(
             "addStock", .post, ["stock", "add", .item, .units], tag: .stock, effect: .write, access: .admin,
-            summary: "Adds units to an item's stock", answer: .done, problems: [.unknownItem, .overLimit]
+            summary: "Adds units to an item's stock", answer: .accountChanged, problems: [.unknownItem, .overLimit]
         ) { path throws(Problem) in
             try .ledger(LedgerCommand(GroupKey(.item, path.item), .deposit(path.units)))
         },
 
         Route(
             "subtractStock", .post, ["stock", "subtract", .item, .units], tag: .stock, effect: .write, access: .admin,
-            summary: "Takes units from an item's stock", answer: .done,
+            summary: "Takes units from an item's stock", answer: .accountChanged,
             problems: [.unknownItem, .outOfStock, .contended]
         ) { path throws(Problem) in
             try .ledger(LedgerCommand(GroupKey(.item, path.item), .withdraw(path.units)))

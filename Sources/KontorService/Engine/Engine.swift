@@ -43,19 +43,23 @@ final class Engine<R: Rules> {
         let isFresh: Bool
         /// Members that were taken for absent.
         var guesses: [Member] = []
+        /// Whether anything of it is to be committed, as of the last decision.
+        private(set) var hasChanges = false
 
-        /// What is to be committed of it; nil: nothing has changed.
-        var change: GroupChange? {
-            guard draft.hasChanges else { return nil }
-            return GroupChange(
-                expected: version, draft: draft, absent: guesses.isEmpty ? [] : guesses.filter(draft.isChanged))
+        init(_ key: GroupKey, _ records: LoadedGroup, now: Int64?) {
+            draft = GroupDraft(key, now: now)
+            draft.add(.head, records.head)
+            version = records.version
+            head = records.head
+            isFresh = records.certainty == .fresh
         }
 
-        /// Whether a decision stands once the group is committed. One on remembered records that changed nothing was not put to the
-        /// test.
-        func confirms(_ decision: Decision) -> Bool {
-            if let guess = decision.guess, !draft.isChanged(guess) { return false }
-            return isFresh || draft.hasChanges
+        /// Notes whether what was decided has changed anything.
+        mutating func decided() { hasChanges = draft.hasChanges }
+
+        /// What is to be committed of it.
+        var change: GroupChange {
+            GroupChange(expected: version, draft: draft, absent: guesses.isEmpty ? [] : guesses.filter(draft.isChanged))
         }
     }
 
@@ -131,10 +135,10 @@ final class Engine<R: Rules> {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
             let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
-            batch.append(entry)
             readSets.append(readSet)
             // Behind the command's own: if the two are read at different moments, the version is the older one's.
             if let keyed = entry.keyed { readSets.append(ReadSet(readSet.group, .key(keyed.claim.key))) }
+            batch.append(entry)
         }
         if batch.isEmpty { return endBatch() }
         metrics.began(batchOf: batch.count, waiting: batch.count + waiting)
@@ -171,6 +175,7 @@ final class Engine<R: Rules> {
             } else {
                 reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
             }
+            groups[place].decided()
             batch[index].decision = Decision(reply: reply, group: place, guess: guess)
             if let guess { groups[place].guesses.append(guess) }
         }
@@ -183,11 +188,7 @@ final class Engine<R: Rules> {
             place = known
         } else {
             place = groups.count
-            var draft = GroupDraft(readSet.group, now: now)
-            draft.add(.head, records.head)
-            groups.append(
-                Group(
-                    draft: draft, version: records.version, head: records.head, isFresh: records.certainty == .fresh))
+            groups.append(Group(readSet.group, records, now: now))
             if batch.count > Self.searchedBatch { places[readSet.group] = place }
         }
         if let member = readSet.member { groups[place].draft.add(member, records.member) }
@@ -204,7 +205,9 @@ final class Engine<R: Rules> {
     // MARK: Commit
 
     private func commit() {
-        let changes = groups.compactMap(\.change)
+        // By index, as wherever groups and entries are gone through on the way of every command: an iterator copies them.
+        var changes: [GroupChange] = []
+        for place in groups.indices where groups[place].hasChanges { changes.append(groups[place].change) }
         if changes.isEmpty {
             replyToAll { decision, _ in decision.reply }
         } else {
@@ -214,21 +217,21 @@ final class Engine<R: Rules> {
 
     private func didCommit(_ outcomes: [CommitOutcome]) {
         if outcomes.allSatisfy({ $0 == .committed }) {
-            for group in groups where group.draft.hasChanges { count(group) }
+            for place in groups.indices where groups[place].hasChanges { count(place) }
             return replyToAll { decision, _ in decision.reply }
         }
         // What was not changed by this batch is committed as it is; the others have their outcomes in the groups' order.
         var remaining = outcomes[...]
-        let ofGroup = groups.map { $0.draft.hasChanges ? remaining.removeFirst() : .committed }
-        for (group, outcome) in zip(groups, ofGroup) where group.draft.hasChanges && outcome == .committed { count(group) }
+        let ofGroup = groups.map { $0.hasChanges ? remaining.removeFirst() : .committed }
+        for place in groups.indices where groups[place].hasChanges && ofGroup[place] == .committed { count(place) }
         let again = batch.filter { entry in entry.decision.map { ofGroup[$0.group] == .conflict } ?? false }
         for (place, outcome) in ofGroup.enumerated() {
             if case .unknown(let version) = outcome { park(place, landed: version) }
         }
-        replyToAll { decision, entry in
+        replyToAll { decision, index in
             switch ofGroup[decision.group] {
             case .committed: return decision.reply
-            case .refused(let error): return entry.refused(error)
+            case .refused(let error): return batch[index].refused(error)
             case .conflict, .unknown: return nil
             }
         }
@@ -240,27 +243,33 @@ final class Engine<R: Rules> {
         scheduleTurn()
     }
 
-    private func count(_ group: Group) {
-        if metrics.isSumming { metrics.committed(from: group.head, to: group.draft[.head]) }
+    private func count(_ place: Int) {
+        if metrics.isSumming { metrics.committed(from: groups[place].head, to: groups[place].draft[.head]) }
     }
 
     /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
     ///
-    /// - Parameter reply: nil: the command is not answered now.
-    private func replyToAll(_ reply: (Decision, Entry) -> Reply<R.Outcome>?) {
+    /// - Parameter reply: the reply to the entry at this place of the batch; nil: the command is not answered now.
+    private func replyToAll(_ reply: (Decision, Int) -> Reply<R.Outcome>?) {
         var unconfirmed: [Entry] = []
-        for entry in batch {
-            guard let decision = entry.decision, let reply = reply(decision, entry) else { continue }
-            if groups[decision.group].confirms(decision) {
-                entry.reply(reply)
+        for index in batch.indices {
+            guard let decision = batch[index].decision, let reply = reply(decision, index) else { continue }
+            if confirms(decision) {
+                batch[index].reply(reply)
             } else {
-                var again = entry
+                var again = batch[index]
                 again.mustBeFresh = true
                 unconfirmed.append(again)
             }
         }
         endBatch()
         if !unconfirmed.isEmpty { decideFirst(unconfirmed) }
+    }
+
+    /// Whether a decision stands once its group is committed. One on remembered records that changed nothing was not put to the test.
+    private func confirms(_ decision: Decision) -> Bool {
+        if let guess = decision.guess, !groups[decision.group].draft.isChanged(guess) { return false }
+        return groups[decision.group].isFresh || groups[decision.group].hasChanges
     }
 
     private func endBatch() {

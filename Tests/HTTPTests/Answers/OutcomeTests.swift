@@ -67,6 +67,10 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         // What cannot happen is a bug, and says so.
         (checkout, .initialized, .bug),
         (readItem, .ledger(.done), .bug),
+        (add, .order(.done), .bug),
+        (cancel, .order(.done), .bug),
+        (addItem, .ledger(.done), .bug),
+        (removeItem, .ledger(.done), .bug),
         (readItem, .checkout(.paid), .bug),
         (subtract, .ledger(.accountExists), .bug),
         (readOrder, .created(order), .bug),

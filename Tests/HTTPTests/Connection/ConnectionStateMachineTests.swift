@@ -183,6 +183,7 @@ extension Machine {
     @Test mutating func `more requests than can be held are refused`() {
         for _ in 0..<HTTPLimits.heldRequests { #expect(machine.arrive(TestRequest("held")) == nil) }
         #expect(machine.arrive(first)?.kind == .overloaded)
+        #expect(machine.arrive(last)?.kind == .overloaded)
     }
 
     @Test mutating func `to a client that does not read its answers nothing is said, and it is dropped in the end`() {

@@ -43,6 +43,8 @@ import Testing
     @Test func `the document has what OpenAPI 3-1 asks for`() throws {
         #expect(document["openapi"] as? String == "3.1.0")
         #expect(Set(try member("info").keys).isSuperset(of: ["title", "version"]))
+        let license = try member("info", "license") as? [String: String]
+        #expect(license == ["name": "Apache License 2.0", "identifier": "Apache-2.0"])
         #expect(!(try member("paths").isEmpty))
         let ids = try operations().compactMap { $0.operation["operationId"] as? String }
         #expect(Set(ids).count == ids.count)
@@ -191,7 +193,7 @@ import Testing
                 .created(id(uuid)), .initialized, .ledger(.account(account)), .ledger(.payment(isPaid: true)),
                 .order(.order(order)), .checkout(.paid), .ledger(.done), .order(.done),
             ]
-            let responses = answers.map { OutcomeResponse.response(to: request, at: entry, $0) }
+            let responses = answers.map { OutcomeResponse.response(to: ShopCall(request, at: entry), $0) }
             let bodies = responses.filter { $0.status == 200 }.map(\.body)
             #expect(try bodies.contains { try parsed($0) == parsed(example.bytes) }, "\(route.name)")
         }

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct RouteTableTests {
     private func route(_ name: String, _ path: [PathPart]) -> Route {
-        Route(name, .post, path, tag: .order, effect: .write, summary: "Tests", answer: .done) { _ in .createUser }
+        Route(name, .post, path, tag: .order, effect: .write, summary: "Tests", answer: .orderChanged) { _ in .createUser }
     }
 
     private func find(_ uri: String, in table: RouteTable) throws -> String? {

@@ -38,7 +38,7 @@ enum Lead: Equatable {
 
     init(_ method: HTTPMethod, _ uri: String, isAdminOpen: Bool = true) {
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
-        case .shop(let request, _): self = .shop(request)
+        case .shop(let call): self = .shop(call.request)
         case .listener: self = .listener
         case .problem(let problem): self = .problem(problem)
         }
@@ -48,5 +48,5 @@ enum Lead: Equatable {
 /// The response that the shop's answer to a request becomes.
 func response(to request: ShopRequest, _ answer: ShopAnswer) -> Response {
     guard let entry = RouteTable.all.entry(of: request) else { return Response(status: 0, contentType: "", body: []) }
-    return OutcomeResponse.response(to: request, at: entry, answer)
+    return OutcomeResponse.response(to: ShopCall(request, at: entry), answer)
 }
