@@ -67,7 +67,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         /// Of the present instance.
         var number = 0
         var isAccepting = false
-        /// Called when nobody waits for an answer any more; nil: requests may still be taken.
+        /// No requests are taken any more, in no instance.
+        var isDraining = false
+        /// Called when nobody waits for an answer any more.
         var drained: (() -> Void)?
     }
 
@@ -142,6 +144,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
     public func drain(completion: @escaping () -> Void) {
         lock.lock()
         inbox.isAccepting = false
+        inbox.isDraining = true
         let isDrained = inbox.callers.isEmpty
         if !isDrained { inbox.drained = completion }
         lock.unlock()
@@ -166,7 +169,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
             guard lock.withLock({ inbox.number == number }) else { return }
             instance = Instance(shop, store, options.clock)
             shop.recover { [self] result in
-                if case .success = result { lock.withLock { inbox.isAccepting = inbox.drained == nil } }
+                if case .success = result { lock.withLock { inbox.isAccepting = !inbox.isDraining } }
                 options.recovered(result)
             }
             waker.wake()
