@@ -27,7 +27,7 @@ help:
 	@echo "make test-deploy      image, docker-compose, Kubernetes' manifests and scripts, tried with podman (needs root and kubectl)"
 	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
-	@echo "make lint             what the formatter would change"
+	@echo "make lint             what the formatter would change, and times outside of Swift that do not follow the deadlines"
 	@echo "make format           change it"
 	@echo "make clean            remove what was built"
 
@@ -120,10 +120,13 @@ soak: build
 	python3 -m Tests.Processes.load.soak
 
 lint:
+	@scripts/need python3
 	swift format lint --strict --recursive Sources Tests Package.swift
+	scripts/derive-times --check
 
 format:
 	swift format --in-place --recursive Sources Tests Package.swift
+	scripts/derive-times
 
 clean:
 	swift package clean

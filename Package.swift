@@ -137,7 +137,13 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        .testTarget(name: "TidyTests"),
+        // It knows all targets, because it compares their bounds.
+        .testTarget(
+            name: "TidyTests",
+            dependencies: [
+                "kontor", "KontorBench", "KontorCore", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorRedis",
+                "RedisClient",
+            ]),
         .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(
             name: "MetricsTests",

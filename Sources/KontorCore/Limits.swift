@@ -28,12 +28,14 @@ public enum Limits {
 
     /// How long a request may take when the client does not say.
     public static let deadlineMilliseconds: Int64 = 5_000
-    /// How long a request may take at most: no caller can pin a lock for longer.
+    /// How long a request may take at most: no caller can pin a lock for longer. Much follows from it: in the code, and
+    /// in the gateway's, compose's and Kubernetes' times, which `scripts/derive-times` reads from here. It stays a
+    /// plain number for that script.
     public static let longestDeadlineMilliseconds: Int64 = 30_000
     /// A saga gives up waiting this long before its caller's deadline, so that the refusal still arrives.
     public static let deadlineMarginMilliseconds: Int64 = 250
     /// When an unanswered message of a saga is sent again: many round trips, yet a tenth of a deadline.
-    public static let resendMilliseconds: Int64 = 500
+    public static let resendMilliseconds = deadlineMilliseconds / 10
     /// How often deadlines and resends are looked at: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
@@ -42,12 +44,12 @@ public enum Limits {
     public static let clockSkewMilliseconds: Int64 = 60_000
     /// How often a process of several looks for sagas that nobody drives: a fifth of the time in which they must have
     /// ended.
-    public static let takeoverScanMilliseconds: Int64 = 1_000
+    public static let takeoverScanMilliseconds = deadlineMilliseconds / 5
     /// Partitions that such a look asks for at a time: it takes 32 round trips and not 512, and is no burst.
     public static let partitionsAtOnce = 16
     /// A saga that stood still for so long is taken over: three times what a lost message costs a coordinator that
     /// lives.
-    public static let takeoverAgeMilliseconds: Int64 = 1_500
+    public static let takeoverAgeMilliseconds = 3 * resendMilliseconds
     /// Up to this is added by chance, so that not all processes take the same saga over.
     public static let takeoverJitterMilliseconds: Int64 = 500
     /// How often a process of several begins to look for holds and markers of sagas that are over: they are in nobody's
@@ -60,8 +62,9 @@ public enum Limits {
     // MARK: What processes say to each other
 
     /// Messages in one frame: as many as one engine decides in a batch, several times over.
-    public static let frameItems = 4_096
-    /// A frame is closed, and another begun, once it is so large: some 2,000 holds, encoded and read within a millisecond.
+    public static let frameItems = 8 * engineBatchCommands
+    /// A frame is closed, and another begun, once it is so large: some 2,000 holds, encoded and read within a
+    /// millisecond.
     public static let fullFrameBytes = 256 << 10
     /// The largest message: an order of 256 lines with its saga and history, of about 100 KiB, twice over.
     public static let itemBytes = 256 << 10
@@ -74,8 +77,9 @@ public enum Limits {
 
     /// How long a key is kept, unless configured: a client that repeats after a day starts anew.
     public static let keyRetentionMilliseconds: Int64 = 24 * 3_600_000
-    /// How long a key of the gateway is kept: its retries end within a request's deadline.
-    public static let gatewayKeyRetentionMilliseconds: Int64 = 120_000
+    /// How long a key of the gateway is kept: two requests that both take as long as they may, and what the gateway
+    /// then asks once more, end within three times the longest deadline. The fourth is for clocks that differ.
+    public static let gatewayKeyRetentionMilliseconds = 4 * longestDeadlineMilliseconds
     /// Groups that a process remembers of a store that it shares: all accounts that are hot, and all open orders; some
     /// 30 MB.
     public static let rememberedGroups = 50_000
@@ -105,12 +109,12 @@ public enum Limits {
     public static let engineBatchCommands = 512
     /// Commands that wait in one ledger's mailbox, past which it drops messages of sagas: they are sent again. Several
     /// for each leg of all open sagas of usual size, so that only repetitions to a store that hangs get there.
-    public static let mailboxCommands = 200_000
+    public static let mailboxCommands = 10 * openSagas
     /// Checkouts that have begun and not finished: bounds holds, and the time that recovery takes.
     public static let openSagas = 20_000
     /// Sagas that a process of several watches, to take them over if they stand still: those of five processes. The
     /// others are seen when these have ended.
-    public static let watchedSagas = 100_000
+    public static let watchedSagas = 5 * openSagas
     /// Writes of unknown outcome that are remembered of one group while its store does not say: 25 s of them. With an
     /// older one nobody can tell any more what happened, and who asked is told so.
     public static let rememberedFences = 1_000

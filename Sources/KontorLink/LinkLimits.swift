@@ -1,6 +1,7 @@
 // Every bound of the links between services, with its unit and its reason (P7). Past one of them a message or a connection is lost,
 // which sagas are made for: they send again.
 
+import KontorCore
 import NIOCore
 
 /// The named bounds of links. Durations are milliseconds, sizes are bytes, unless the name says otherwise.
@@ -33,20 +34,20 @@ public enum LinkLimits {
 
     /// How long a reply is waited for: the longest deadline of a message, and the skew of the clocks that it is measured with.
     /// Whoever waits for longer has sent the message again many times.
-    static let pendingMilliseconds: Int64 = 90_000
+    static let pendingMilliseconds = Limits.longestDeadlineMilliseconds + Limits.clockSkewMilliseconds
 
     // MARK: Whether the other side lives
 
     /// How often a client looks at its connections: fine enough for the bounds below.
     static let tickMilliseconds: Int64 = 100
     /// How often it pings while it waits for something: as often as sagas send again.
-    static let pingMilliseconds: Int64 = 500
+    static let pingMilliseconds = Limits.resendMilliseconds
     /// How often it pings while it waits for nothing: middleboxes forget connections that are silent for longer.
     static let idlePingMilliseconds: Int64 = 5_000
     /// A server that says nothing for so long after a ping is dead, paused or cut off: its sagas must not wait any longer.
     static let pongMilliseconds: Int64 = 1_000
-    /// A client that pings no more is gone; what it had asked for it asks again, elsewhere.
-    static let silentClientMilliseconds: Int64 = 30_000
+    /// A client that missed so many pings is gone; what it had asked for it asks again, elsewhere.
+    static let silentClientMilliseconds = 6 * idlePingMilliseconds
     /// How often a server looks for those.
     static let serverTickMilliseconds: Int64 = 1_000
 

@@ -20,6 +20,9 @@ public final class ServiceLinks: Transport, @unchecked Sendable {
     /// Whether of each service that this process asks at least one replica takes messages.
     public var isConnected: Bool { clients.values.allSatisfy(\.isConnected) }
 
+    /// Forgets what was asked: another instance of the shop follows, and knows nothing of it.
+    public func forgetReplies() { for client in clients.values { client.forgetReplies() } }
+
     public func send(_ messages: [Message]) {
         for message in messages {
             if let recipient = message.recipient {

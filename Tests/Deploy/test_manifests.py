@@ -55,7 +55,8 @@ class ManifestTests(unittest.TestCase):
                     for container in workload.containers:
                         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                             self.assertIn(probe, container, workload.name)
-                    self.assertGreaterEqual(workload.spec["terminationGracePeriodSeconds"], 45, workload.name)
+                    grace = 45  # derived: longest deadline + 15 s
+                    self.assertGreaterEqual(workload.spec["terminationGracePeriodSeconds"], grace, workload.name)
                     spread = {entry["topologyKey"] for entry in workload.spec["topologySpreadConstraints"]}
                     self.assertEqual(spread, {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}, workload.name)
                     for entry in workload.spec["topologySpreadConstraints"]:

@@ -52,6 +52,15 @@ struct PendingTests {
         #expect(try !ring.reply(numbers[4]))
     }
 
+    @Test("what another instance of the shop asked for is forgotten, and numbers go on")
+    func forgetsAll() throws {
+        let ring = Ring(PendingReplies())
+        let numbers = (0..<3 as Range<UInt64>).map { ring.add($0) }
+        ring.pending.forgetAll()
+        for number in numbers { #expect(try !ring.reply(number)) }
+        #expect(ring.add(9) == numbers[2] + 1)
+    }
+
     @Test("a reply of the other kind is refused")
     func otherKind() {
         let ring = Ring(PendingReplies())

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple, Union
 
 # Longer than any deadline of the server: past it the server has lost a request, which is a failure of the test.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60  # derived: longest deadline + 30 s
 
 
 class Answer(NamedTuple):

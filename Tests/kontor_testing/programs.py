@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = str(REPOSITORY / os.environ.get("KONTOR_BINARY", ".build/release/kontor"))
 
 # How long a start, an end, or a command of the binary may take before a test gives up on it.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60  # derived: longest deadline + 30 s
 
 
 def end_well():

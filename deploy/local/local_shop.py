@@ -15,8 +15,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("order", "payment", "stock")
-# A service ends the requests in flight first; the longest deadline is 30 s.
-PATIENCE_SECONDS = 45
+# A service ends the requests in flight first, and then gives up by itself: longer than both.
+PATIENCE_SECONDS = 45  # derived: longest deadline + 15 s
 _POLL_SECONDS = 0.02
 
 

@@ -12,7 +12,7 @@ import aiohttp
 # Connections while things are made and read. A checkout has one of its own.
 _CONNECTIONS = 100
 # Nobody is answered later than this.
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 60  # derived: longest deadline + 30 s
 # Of a request without an answer that tells what became of it: how often it is sent again, and after which pause.
 _REPETITIONS = 20
 _PAUSE_SECONDS = 0.5

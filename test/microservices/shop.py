@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 # Longer than any checkout may take.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60  # derived: longest deadline + 30 s
 # So many requests are on their way at once where a test wants very many at once.
 CLIENTS = 50
 

@@ -63,6 +63,9 @@ final class ClientConnection: ChannelInboundHandler {
         return outbox.add(pending.number(request, now: now))
     }
 
+    /// Forgets the requests that were sent: their replies find nobody.
+    func forgetReplies() { pending.forgetAll() }
+
     /// Looks at the time. `wasAway`: this process did not run for a while, so it cannot judge others.
     func tick(now: Int64, wasAway: Bool) {
         switch state {
@@ -173,6 +176,8 @@ final class ClientConnection: ChannelInboundHandler {
     private func receive(_ items: [NumberedMessage]) throws(LinkError) {
         var replies: [Message] = []
         replies.reserveCapacity(items.count)
+        // Also those before a reply that cannot be: they are true.
+        defer { if !replies.isEmpty { receiver?.receive(replies) } }
         for item in items {
             do throws(PendingReplies.WrongKind) {
                 if let reply = try pending.reply(item) { replies.append(reply) }
@@ -180,6 +185,5 @@ final class ClientConnection: ChannelInboundHandler {
                 throw LinkError(error.reason)
             }
         }
-        if !replies.isEmpty { receiver?.receive(replies) }
     }
 }

@@ -108,6 +108,9 @@ public final class LinkClient {
         if wasSent { counts.sent += 1 } else { counts.dropped += 1 }
     }
 
+    /// Forgets the requests that were sent: their replies find nobody.
+    public func forgetReplies() { for replica in replicas.values { replica.forgetReplies() } }
+
     /// Closes all connections and forgets all replies that are waited for.
     /// - Returns: succeeds once the connections are gone.
     public func close() -> EventLoopFuture<Void> {

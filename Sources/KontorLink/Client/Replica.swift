@@ -74,6 +74,9 @@ final class Replica {
         channel.assumeIsolated().whenFailure { [weak self] error in self?.didClose(connection, reason: "\(error)") }
     }
 
+    /// Forgets the requests that were sent over its connection.
+    func forgetReplies() { if case .trying(let connection) = state { connection.forgetReplies() } }
+
     func tick(now: Int64, wasAway: Bool) {
         if case .trying(let connection) = state { connection.tick(now: now, wasAway: wasAway) }
     }

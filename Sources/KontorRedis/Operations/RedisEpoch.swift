@@ -84,7 +84,7 @@ public enum RedisEpoch {
             findings.add(reply.octets)
         } completion: { error in
             if let error { return completion(.failure(error)) }
-            client.sendToAllMasters([RedisCommand("DBSIZE")], deadline: deadline) { answers in
+            client.sendToAllMasters([RedisCommand("DBSIZE")], deadline: RedisStoreLimits.inspectionDeadline) { answers in
                 var keys = 0
                 for (address, result) in answers {
                     guard case .success(let replies) = result, let count = replies.first?.int else {
@@ -127,7 +127,8 @@ public enum RedisEpoch {
         var failure: RedisStoreError?
         for partition in 0..<Partition.count {
             client.send(
-                [command(partition)], slot: RedisKeys.slots[partition], lane: .writes, deadline: deadline
+                [command(partition)], slot: RedisKeys.slots[partition], lane: .writes,
+                deadline: RedisStoreLimits.inspectionDeadline
             ) { result in
                 switch result {
                 case .success(let replies):
@@ -143,8 +144,6 @@ public enum RedisEpoch {
             }
         }
     }
-
-    private static var deadline: NIODeadline { .now() + .seconds(10) }
 
     private static func unreachable(_ what: String) -> RedisStoreError {
         RedisStoreError(description: "The store cannot be reached: \(what)", isTransient: true)

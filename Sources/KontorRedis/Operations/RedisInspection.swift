@@ -16,7 +16,7 @@ public enum RedisInspection {
     ) {
         var commands = ["maxmemory-policy", "appendonly", "appendfsync"].map { RedisCommand("CONFIG", "GET", $0) }
         commands.append(RedisCommand("INFO", "replication"))
-        client.sendToAllMasters(commands, deadline: .now() + .seconds(10)) { answers in
+        client.sendToAllMasters(commands, deadline: RedisStoreLimits.inspectionDeadline) { answers in
             completion(
                 Result { () throws(RedisStoreError) in
                     for (address, result) in answers {

@@ -64,7 +64,7 @@ public enum RedisScan {
         }
 
         private func ask(_ master: RedisAddress, _ commands: [RedisCommand], then: @escaping ([RESPValue]) -> Void) {
-            client.send(commands, to: master, deadline: .now() + .seconds(30)) { [self] result in
+            client.send(commands, to: master, deadline: RedisStoreLimits.auditPageDeadline) { [self] result in
                 switch result {
                 case .success(let replies):
                     if let error = replies.lazy.compactMap(\.errorText).first { return fail(error) }

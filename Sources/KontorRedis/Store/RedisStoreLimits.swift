@@ -16,9 +16,18 @@ enum RedisStoreLimits {
     static let memoryLookMilliseconds: Int64 = 1_000
     /// How many percent of `maxmemory` may be used before nothing new begins. The rest is for work that has begun.
     static let usedMemoryPercent = 90
+    /// How long a question about a server's settings or its epoch may take. It is asked at a start, when a server may
+    /// still load its data.
+    static let inspectionMilliseconds: Int64 = 10_000
+    /// How long one page of an audit may take: it reads beside the shop's own commands, and nobody waits for it.
+    static let auditPageMilliseconds: Int64 = 30_000
     /// How many records of open work are in one page.
     static let scanPage = 1_000
 
     /// When a call that is made now gives up looking for its master.
     static var callDeadline: NIODeadline { .now() + .milliseconds(patienceMilliseconds) }
+    /// When a question about settings or epoch that is asked now gives up.
+    static var inspectionDeadline: NIODeadline { .now() + .milliseconds(inspectionMilliseconds) }
+    /// When a page that is asked for now counts as lost.
+    static var auditPageDeadline: NIODeadline { .now() + .milliseconds(auditPageMilliseconds) }
 }

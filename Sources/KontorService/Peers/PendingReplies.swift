@@ -67,6 +67,9 @@ public struct PendingReplies {
         while let first = slots.first, first.origin == nil || first.since < time { forgetFirst() }
     }
 
+    /// Forgets all that is waited for. Numbers go on.
+    public mutating func forgetAll() { while !slots.isEmpty { forgetFirst() } }
+
     private mutating func end(_ index: Int) {
         slots[index].origin = nil
         count -= 1

@@ -170,11 +170,14 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
             instance = Instance(shop, store, options.clock)
             shop.recover { [self] result in
                 if case .success = result { lock.withLock { inbox.isAccepting = !inbox.isDraining } }
+                updateReadiness()
                 options.recovered(result)
             }
             waker.wake()
         }
     }
+
+    private func updateReadiness() { readiness.store(isServing && options.isReachable(), ordering: .relaxed) }
 
     public func receive(_ messages: [Message]) {
         guard let instance else { return }
@@ -184,7 +187,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     /// One turn of the shop. To be called when the waker was woken, and every `Limits.tickMilliseconds` at least.
     public func turn() {
-        readiness.store(isServing && options.isReachable(), ordering: .relaxed)
+        updateReadiness()
         guard let instance else { return }
         let (requests, completions) = take(requests: instance.turns.takesRequests)
         instance.turns.run(requests, finished: completions)

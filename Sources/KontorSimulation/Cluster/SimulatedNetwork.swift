@@ -19,6 +19,8 @@ final class SimulatedNetwork {
     private let random: SeededRandom
     /// Any process that serves a kind; nil: none is there, or none can be reached.
     private let target: (GroupKey.Kind) -> ShopProcess?
+    /// Whether processes get replies that come twice, in this world.
+    let bringsCopies: Bool
     private var deliveries: [UInt64: Delivery] = [:]
     private var lastDelivery: UInt64 = 0
 
@@ -29,6 +31,7 @@ final class SimulatedNetwork {
         self.swarm = swarm
         self.random = random
         self.target = target
+        bringsCopies = random.happens(50)
     }
 
     /// Brings a request to any process that serves its recipient.
@@ -106,6 +109,9 @@ final class SimulatedLinks: Transport {
     /// Called with each request before it leaves.
     private let willSend: (Message) -> Void
     private var pending = PendingReplies()
+    /// Who asked, by the numbers of requests: where replies arrive twice, though links let only the first one pass. A saga must bear more
+    /// than links do to it. nil: they do not.
+    private var askers: [UInt32: Message.Origin]?
 
     init(
         _ network: SimulatedNetwork, _ process: ShopProcess, _ clock: SimulatedClock, willSend: @escaping (Message) -> Void
@@ -114,6 +120,7 @@ final class SimulatedLinks: Transport {
         self.process = process
         self.clock = clock
         self.willSend = willSend
+        if network.bringsCopies { askers = [:] }
     }
 
     func send(_ messages: [Message]) {
@@ -121,7 +128,10 @@ final class SimulatedLinks: Transport {
         for message in messages {
             if let recipient = message.recipient {
                 willSend(message)
-                network.send(pending.number(message, now: now), to: recipient.kind, from: self)
+                pending.forget(before: now - Limits.longestDeadlineMilliseconds - Limits.clockSkewMilliseconds)
+                let request = pending.number(message, now: now)
+                askers?[request.number] = message.origin
+                network.send(request, to: recipient.kind, from: self)
             } else {
                 network.send(message)
             }
@@ -131,7 +141,10 @@ final class SimulatedLinks: Transport {
     /// Takes a reply from the network.
     func receive(_ reply: NumberedMessage) {
         // Of each kind of reply there is one to each kind of request: the network mixes nothing up.
-        guard let message = try? pending.reply(reply) else { return }
-        process?.receive([message])
+        if let message = try? pending.reply(reply) {
+            process?.receive([message])
+        } else if let origin = askers?[reply.number] {
+            process?.receive([Message(origin, reply.body)])
+        }
     }
 }

@@ -1,6 +1,7 @@
 // Which world a seed gets. Each draws its own subset of faults and its own rates (swarm testing: Groce et al., 2012): a world in
 // which everything fails all the time never gets far enough to find anything.
 
+import KontorCore
 import KontorEmbedded
 
 /// The settings of one world. Times are microseconds; "every" is the mean time between two faults, nil: never.
@@ -112,7 +113,8 @@ struct Swarm {
         rememberedGroups = random.pick([2, 10, 1_000])
         storeExpires = random.happens(50)
         tableBusyMost = random.pick([.seconds(2), .seconds(10)])
-        clockJumpMost = 30_000
+        // Two clocks that are off by so much, to either side, differ by as much as they may.
+        clockJumpMost = Limits.clockSkewMilliseconds / 2
         cutOffEvery = sometimes(isLong ? 40 : 10, .seconds(1)...(.seconds(20)))
         cutOffMost = isLong ? .seconds(120) : .seconds(4)
 
@@ -179,7 +181,7 @@ struct Swarm {
         options.checkpointBytes = random.pick([1 << 10, 16 << 10])
     }
 
-    var hasWildClocks: Bool { clockJumpMost > 30_000 }
+    var hasWildClocks: Bool { clockJumpMost > Limits.clockSkewMilliseconds / 2 }
 }
 
 /// What clients can want, without the details.

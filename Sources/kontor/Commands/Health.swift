@@ -20,7 +20,8 @@ struct Health: ParsableCommand {
     @Flag(help: "Ask only whether it runs, not whether it can serve: it may wait for its store or for another service.")
     var live = false
 
-    private static let patienceSeconds = 3
+    /// How long it waits for an answer. Whoever runs it in a container waits longer.
+    static let patienceSeconds = 3
 
     func run() throws {
         var host = Setting.text(host, "host", default: "127.0.0.1")

@@ -50,7 +50,7 @@ final class StoreReader: @unchecked Sendable {
 
     private func connect(_ rest: ArraySlice<RedisClient>, completion: @escaping (RedisStoreError?) -> Void) {
         guard let client = rest.first else { return completion(nil) }
-        client.start(deadline: .now() + .seconds(10)) { [self] result in
+        client.start(deadline: .now() + .milliseconds(ServerLimits.readerStartMilliseconds)) { [self] result in
             switch result {
             case .failure(let failure): completion(RedisStoreError(description: "A store cannot be reached: \(failure)"))
             case .success: connect(rest.dropFirst(), completion: completion)

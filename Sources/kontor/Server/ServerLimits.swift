@@ -1,8 +1,19 @@
-// The bounds of a server's end, with their units and reasons. All follow from the longest deadline that a request can have.
+// The bounds of a server's start and end, with their units and reasons. Those of the end follow from the longest
+// deadline that a request can have. Whoever stops a container waits longer:
+// Tests/TidyTests/DeploymentBoundsTests.swift.
 
 import KontorCore
 
 enum ServerLimits {
+    // MARK: Start
+
+    /// How long a service waits for its Redis before it gives up. Probes wait longer.
+    static let storeStartMilliseconds: Int64 = 30_000
+    /// How long a command that only reads (`audit`, `bench`) waits for a Redis: somebody sits before it.
+    static let readerStartMilliseconds: Int64 = 10_000
+
+    // MARK: End
+
     /// How long requests in flight get to end: longer than the longest deadline.
     static let drainMilliseconds = Limits.longestDeadlineMilliseconds + 1_000
     /// How long a shop takes to stop at most: draining, and then folding what is left of the journal.

@@ -155,7 +155,8 @@ final class ShopServer: @unchecked Sendable {
     }
 
     private func failed(_ failure: DurabilityError) {
-        guard links == nil else {
+        if let links {
+            links.forgetReplies()
             return logger.warning(
                 "The shop begins anew: what it knew may be lost", metadata: ["reason": "\(failure.reason)"])
         }

@@ -113,7 +113,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         let opened = eventLoop.makePromise(of: Void.self)
         eventLoop.execute { [self] in
             client.didChange = { [weak self] in self?.present?.connectionsDidChange() }
-            client.start(deadline: .now() + .seconds(30)) { [self] result in
+            client.start(deadline: .now() + .milliseconds(ServerLimits.storeStartMilliseconds)) { [self] result in
                 switch result {
                 case .failure(let failure): opened.fail(StartError(description: "its store cannot be reached: \(failure)"))
                 case .success:

@@ -207,8 +207,9 @@ import Testing
 
 @Suite struct DeadlineTests {
     @Test func `Request-Timeout-Ms sets the deadline, within its bound`() throws {
+        let longest = Limits.longestDeadlineMilliseconds
         try withServer { (server) throws in
-            for (header, expected) in [("250", Int64(250)), ("29999", 29_999), ("99999999", 30_000)] {
+            for (header, expected) in [("250", 250), ("\(longest - 1)", longest - 1), ("99999999", longest)] {
                 let before = server.clock.monotonicMilliseconds
                 let response = try server.exchange("POST", "/stock/add/x/1", headers: ["request-TIMEOUT-ms: \(header)"])
                 #expect(response.status == 200)
