@@ -17,7 +17,10 @@ def dump(server: RedisServer) -> str:
         if server.ask("TYPE", key) == "zset":
             entry["members"] = [_text(member) for member in server.ask("ZRANGE", key, 0, -1, is_binary=True)]
         else:
-            entry["text"] = _text(server.ask("GET", key, is_binary=True))
+            value = server.ask("GET", key, is_binary=True)
+            if value is None:
+                continue  # A marker that has expired since it was listed.
+            entry["text"] = _text(value)
         if (ttl := server.ask("PTTL", key)) >= 0:
             entry["ttl"] = ttl
         lines.append(json.dumps(entry))

@@ -71,13 +71,19 @@ enum SourceTree {
         return files
     }
 
-    /// The names of all types, functions, properties and cases that the sources declare.
-    static func declaredNames() throws -> Set<String> {
+    /// Whether a link of a document leads to a file or folder.
+    static func exists(_ link: String, from path: String) -> Bool {
+        let folder = root.appending(path: path).deletingLastPathComponent()
+        return FileManager.default.fileExists(atPath: folder.appending(path: link).path)
+    }
+
+    /// The names of all types, functions, properties and cases that the sources below a directory declare.
+    static func declaredNames(in directory: String = "Sources") throws -> Set<String> {
         let kinds: Set = [
             "func", "var", "let", "struct", "class", "enum", "protocol", "typealias", "associatedtype", "actor", "case",
         ]
         var names: Set = ["init"]
-        for line in try swiftFiles(in: "Sources").flatMap(\.lines) where !line.trimmed.hasPrefix("//") {
+        for line in try swiftFiles(in: directory).flatMap(\.lines) where !line.trimmed.hasPrefix("//") {
             let words = line.words
             for (kind, name) in zip(words, words.dropFirst()) where kinds.contains(kind) { names.insert(name) }
             // case one(Int), two
