@@ -74,7 +74,7 @@ BUGS = [
     Bug("a saga is known by its order alone", ORDER,
         "            id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),\n            legs: order.legs",
         "            id: SagaID(order: draft.key.id, incarnation: 0, attempt: 1),\n            legs: order.legs"),
-    Bug("a saga does not know the order's life", ORDER,
+    Bug("a saga does not know the order's incarnation", ORDER,
         "            id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),\n            legs: order.legs",
         "            id: SagaID(order: draft.key.id, incarnation: 0, attempt: order.attempt),\n            legs: order.legs"),
     # The saga.
