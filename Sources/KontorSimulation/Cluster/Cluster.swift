@@ -23,7 +23,8 @@ final class Cluster {
     private let random: SeededRandom
     private let store: SharedStore
     private let replicas: [Replica]
-    private var network: SimulatedNetwork!
+    /// nil until it is made: it calls back into the cluster.
+    private var network: SimulatedNetwork?
     private var nextLook: Int64 = 0
     private var pauseAtHold: Int64?
     /// The service whose processes cannot be reached; nil: all can.
@@ -44,7 +45,7 @@ final class Cluster {
     // MARK: Start and end
 
     private func start(_ replica: Replica) {
-        guard replica.process == nil else { return }
+        guard replica.process == nil, let network else { return }
         let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
         let process = ShopProcess(world, clock, random.fork()) { [unowned self] in kill(replica, .processFenced) }
         let connection = StoreConnection(store, world, swarm, random.fork(), post: { [weak process] in process?.post($0) })
