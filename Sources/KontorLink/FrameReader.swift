@@ -3,7 +3,7 @@
 import KontorCore
 import NIOCore
 
-/// Takes bytes as they come and gives back whole frames. It never holds more than a frame and one read.
+/// Takes bytes as they arrive, and gives whole frames. It holds at most a frame and one read.
 struct FrameReader {
     private var buffer = ByteBuffer()
 
@@ -16,7 +16,7 @@ struct FrameReader {
         }
     }
 
-    /// The next frame; nil: it is not whole yet.
+    /// The next frame; nil: it is not complete yet.
     mutating func next() throws(LinkError) -> Frame? {
         guard let length = buffer.getInteger(at: buffer.readerIndex, endianness: .little, as: UInt32.self) else { return nil }
         guard length >= Frame.headBytes, length <= Limits.frameBytes else {
@@ -30,7 +30,7 @@ struct FrameReader {
     }
 }
 
-/// Why a connection cannot go on.
+/// Why a connection must be closed.
 struct LinkError: Error, Hashable {
     let reason: String
 
@@ -46,7 +46,7 @@ struct LinkError: Error, Hashable {
 }
 
 extension Frame {
-    /// Reads the messages: all, or none.
+    /// Decodes all messages; throws if one of them cannot be read.
     func readMessages() throws(LinkError) -> [NumberedMessage] {
         do { return try messages() } catch { throw LinkError(error) }
     }

@@ -1,10 +1,12 @@
-// Makes the connections of links: over TCP, or whatever stands for it.
+// Makes the connections of links: over TCP, or over what a test puts in its place.
 
 import NIOCore
 import NIOPosix
 
 /// Connects a new channel of an event loop to an address.
 package protocol LinkDialer: Sendable {
+    /// Connects a channel.
+    ///
     /// - Parameter initialize: adds the link's handlers to the channel, before it is connected.
     /// - Returns: the channel, once it is connected.
     func connect(

@@ -1,17 +1,17 @@
-// How a connection to an internal listener becomes a link: an HTTP/1.1 upgrade, so that links and operators share a port. Pure:
-// bytes to verdicts.
+// The handshake that makes a link of a connection to an internal listener: an HTTP/1.1 upgrade, so links and operators
+// share a port. Pure functions from bytes to verdicts.
 
 import KontorService
 import KontorCore
 
-/// What a client must present, and what it is told.
+/// The client's request for a link, and the server's verdicts.
 enum LinkHandshake {
-    /// The first bytes of a connection that is to be a link; any other is HTTP's.
+    /// The first bytes of a connection that asks for a link. All other connections are HTTP's.
     static let firstBytes = Array("GET /internal/link ".utf8)
-    /// Another format is another protocol: a later release that also speaks this one offers both.
+    /// The protocol's name; another format has another one. A later release that speaks both offers both.
     static let `protocol` = "kontor-link/\(Wire.formatVersion)"
 
-    /// What a server thinks of a request, in order of precedence: who has no secret learns nothing else.
+    /// The server's verdict on a request, in order of precedence: a client without the secret learns nothing else.
     enum Verdict: UInt16, CaseIterable {
         case opened = 101
         case malformed = 400
@@ -31,7 +31,7 @@ enum LinkHandshake {
             }
         }
 
-        /// In words for whoever reads the log of either side; nil: nobody is refused.
+        /// The reason of a refusal, in words for the logs of both sides; nil: it is no refusal.
         var reason: String? {
             switch self {
             case .opened: return nil
@@ -65,7 +65,7 @@ enum LinkHandshake {
 
     /// - Parameters:
     ///   - head: the request up to its empty line.
-    ///   - epoch: of this side; nil: it does not know it yet.
+    ///   - epoch: this side's epoch; nil: it is not known yet.
     static func judge(_ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?) -> Verdict {
         let lines = lines(of: head)
         guard let first = lines.first, first.elementsEqual("GET /internal/link HTTP/1.1".utf8) else { return .malformed }
@@ -80,21 +80,21 @@ enum LinkHandshake {
         return .opened
     }
 
-    /// Whether this release's protocol is among those that a client can speak, as RFC 9110, 7.8 lists them: so a later release can offer
+    /// Whether this release's protocol is among those that a client offers (RFC 9110, 7.8): a later release can offer
     /// its own besides.
     private static func offers(_ upgrade: ArraySlice<UInt8>) -> Bool {
         upgrade.split(separator: UInt8(ascii: ",")).contains { trimmed($0).elementsEqual(`protocol`.utf8) }
     }
 
-    /// What the answer to a request means.
+    /// The verdict in an answer.
     ///
-    /// - Returns: nil: it is no answer of this protocol.
+    /// - Returns: nil if it is no answer of this protocol.
     static func verdict(in head: ArraySlice<UInt8>) -> Verdict? {
         guard let line = lines(of: head).first, line.starts(with: "HTTP/1.1 ".utf8) else { return nil }
         return UInt16(String(decoding: line.dropFirst(9).prefix(3), as: UTF8.self)).flatMap(Verdict.init)
     }
 
-    /// Where a head's empty line ends; nil: it is not whole.
+    /// The index behind a head's empty line; nil: the head is not complete.
     static func endOfHead(in bytes: some Collection<UInt8>) -> Int? {
         var matched = 0
         for (index, byte) in bytes.enumerated() {
@@ -117,7 +117,7 @@ enum LinkHandshake {
         return (String(decoding: line[..<colon], as: UTF8.self).lowercased(), trimmed(line[(colon + 1)...]))
     }
 
-    /// Without the optional white space around it (RFC 9110, 5.6.3).
+    /// The value without optional white space around it (RFC 9110, 5.6.3).
     private static func trimmed(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         let isSpace: (UInt8) -> Bool = { $0 == 32 || $0 == 9 }
         let rest = value.drop(while: isSpace)

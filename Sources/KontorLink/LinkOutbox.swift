@@ -1,15 +1,15 @@
-// What one connection says: everything of one turn of the event loop leaves together, with one write and one flush.
+// The outbox of one connection: everything of one turn of the event loop leaves together, with one write and one flush.
 
 import KontorCore
 import NIOCore
 
-/// Belongs to a channel handler, and writes through its context. Used on its event loop only.
+/// Belongs to a channel handler and writes through its context. Used on its event loop only.
 final class LinkOutbox {
     private let context: ChannelHandlerContext
     private var frames = FrameWriter()
     private var isFlushDue = false
     private var isClosed = false
-    /// What was written, and the socket has not taken.
+    /// Bytes that were written and that the socket has not taken.
     private var unsentBytes: Int {
         guard !context.channel.isWritable else { return 0 }
         return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
@@ -17,12 +17,12 @@ final class LinkOutbox {
 
     init(_ context: ChannelHandlerContext) { self.context = context }
 
-    /// Whether the other side has left too much unread for anything more to be said.
+    /// Whether the other side has left so much unread that nothing more may be sent.
     var isFull: Bool { frames.byteCount + unsentBytes > LinkLimits.unsentBytes }
 
     /// Adds a message to what leaves at the end of this turn.
     ///
-    /// - Returns: false if it is too large, and was not added.
+    /// - Returns: false if the message is too large, and was not added.
     func add(_ message: NumberedMessage) -> Bool {
         guard !isClosed else { return true }
         let isAdded = frames.add(message)
@@ -51,6 +51,6 @@ final class LinkOutbox {
         context.writeAndFlush(NIOAny(buffer), promise: nil)
     }
 
-    /// Nothing is said any more.
+    /// Drops everything that is added from now on.
     func close() { isClosed = true }
 }

@@ -1,4 +1,4 @@
-// The links of one process, as a shop uses them: to the services that it asks, and from those that ask it.
+// The links of one process, as a shop's transport: to the services that it asks, and from the processes that ask it.
 
 import KontorCore
 import KontorService
@@ -7,17 +7,17 @@ import KontorService
 ///
 /// `@unchecked Sendable`: used on their event loop only.
 public final class ServiceLinks: Transport, @unchecked Sendable {
-    /// The services that this process asks, by what they serve.
+    /// The clients of the services that this process asks, by what they serve.
     public var clients: [GroupKey.Kind: LinkClient] = [:]
-    /// Takes the links of other processes; nil: none may come.
+    /// Takes the links of other processes; nil: none may connect.
     public var server: LinkServer?
 
     public init() {}
 
-    /// Begins to connect.
+    /// Starts to connect to the services.
     public func start() { for client in clients.values { client.start() } }
 
-    /// Whether of each service that this process asks at least one replica takes messages.
+    /// Whether each service that this process asks has a replica that takes requests.
     public var isConnected: Bool { clients.values.allSatisfy(\.isConnected) }
 
     /// Forgets what was asked: another instance of the shop follows, and knows nothing of it.

@@ -5,7 +5,7 @@ import Foundation
 
 @main
 struct Kontor: ParsableCommand {
-    /// The version of this program (semantic versioning). It stands here only; a tidy test looks for others.
+    /// The version of this program (semantic versioning). It stands here only; a tidy test looks for copies.
     static let release = "0.2.0"
 
     static let configuration = CommandConfiguration(
@@ -32,7 +32,9 @@ enum Setting {
         option ?? variable(name) ?? fallback
     }
 
-    /// - Throws: a message that names the setting, if it is none of the choices. The first one is the default.
+    /// A setting with a fixed set of values; the first one is the default.
+    ///
+    /// - Throws: a message that names the setting, if the value is none of them.
     static func choice(_ option: String?, _ name: String, of choices: [String]) throws -> String {
         let chosen = text(option, name, default: choices[0])
         if choices.contains(chosen) { return chosen }
@@ -43,7 +45,9 @@ enum Setting {
         try number(option, name, default: fallback, in: 0...65_535)
     }
 
-    /// - Throws: a message that names the setting, if it is not a number within its bounds.
+    /// A setting that is a number.
+    ///
+    /// - Throws: a message that names the setting, if the value is not a number within its bounds.
     static func number(
         _ option: Int?, _ name: String, default fallback: Int, in bounds: ClosedRange<Int>
     ) throws -> Int {

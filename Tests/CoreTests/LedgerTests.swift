@@ -197,7 +197,7 @@ struct DirectPaymentTests {
         #expect(ledger.do(.cancelPayment(order: id("o"))) == .noDirectPayment)
     }
 
-    @Test("a payment of the life before batch_init can not be cancelled into the new one")
+    @Test("a payment from before a batch_init can not be cancelled after it")
     func otherLife() {
         var ledger = Ledger(balance: 10)
         ledger.do(.payDirectly(order: id("o"), Amount(4)))

@@ -98,7 +98,7 @@ struct OrderTests {
         }
     }
 
-    @Test("a decision or finish of an earlier attempt or life has no effect")
+    @Test("a decision or finish of an earlier attempt or incarnation has no effect")
     func staleSaga() {
         var book = OrderBook(items: ["a"])
         guard case .begun(let first) = book.do(.begin(deadline: 1)) else { Issue.record("not begun"); return }

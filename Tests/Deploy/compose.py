@@ -43,7 +43,7 @@ class Compose(Reachable):
         document = yaml.safe_load(text[re.search(r"^(?:name|services|networks|volumes|version|x-[a-z]+):", text, re.M).start():])
         return document["services"]
 
-    # Its life
+    # Start and end
 
     def start(self):
         for service in self._in_order():

@@ -45,7 +45,7 @@ class Kube(Reachable):
         data = {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in keys}
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
 
-    # Its life
+    # Start and end
 
     def start(self):
         self.podman("network", "create", self.network)

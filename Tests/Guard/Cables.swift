@@ -1,4 +1,5 @@
-// Connections without sockets: links of the product over two embedded channels, whose bytes are handed over when the driver says so.
+// Connections without sockets: links of the product over two embedded channels, whose bytes are handed over when the
+// driver says so.
 
 import KontorLink
 import NIOCore

@@ -13,8 +13,8 @@ enum HotPath: String, CaseIterable {
     case saga
     /// A checkout of three services that are joined by links: `saga`, and all that a message and its reply go through.
     case services
-    /// A ledger's part of that, for one account: bytes of a hold in, bytes of its reply out, and the same for its capture. Sixteen share
-    /// a frame.
+    /// A ledger's part of that, for one account: bytes of a hold in, bytes of its reply out, and the same for its
+    /// capture. Sixteen share a frame.
     case hold
     /// As `checkout`, for a read.
     case find

@@ -1,4 +1,5 @@
-// One of several services, as its process has it: a shop over a store in memory, one turn at the end of each round of the event loop.
+// One of several services, as its process has it: a shop over a store in memory, one turn at the end of each round of
+// the event loop.
 //
 // It stands for ShopRunner on an event loop.
 

@@ -6,7 +6,8 @@ import KontorService
 import KontorSimulation
 import NIOEmbedded
 
-/// The event loop that services share, and the cables between them. Its time stands still: no timer of a link ever fires.
+/// The event loop that services share, and the cables between them. Its time stands still: no timer of a link ever
+/// fires.
 final class LinkedWorld {
     let clock = TurnClock()
     let sink = CountingSink()

@@ -172,7 +172,11 @@ private final class PathEcho: ChannelInboundHandler {
 
 /// Another process, which sends to services and keeps the replies.
 final class Caller: MessageReceiver, @unchecked Sendable {
-    private(set) var client: LinkClient!
+    private let service: LinkClient.Service
+    private let resolver: any LinkResolver
+    private(set) lazy var client = LinkClient(service, on: testLoop, random: Dice(), receiver: self, resolver: resolver) {
+        [log] in log.add($0, $1)
+    }
     let log = Logbook()
     /// Called with each account of which a reply came.
     var replied: (GroupKey) -> Void = { _ in }
@@ -192,10 +196,8 @@ final class Caller: MessageReceiver, @unchecked Sendable {
     }
 
     private init(_ urls: [LinkURL], _ secret: [UInt8], _ epoch: String, _ resolver: any LinkResolver) {
-        let service = LinkClient.Service(name: "stock", urls: urls, secret: secret, epoch: epoch)
-        client = LinkClient(service, on: testLoop, random: Dice(), receiver: self, resolver: resolver) { [log] in
-            log.add($0, $1)
-        }
+        service = LinkClient.Service(name: "stock", urls: urls, secret: secret, epoch: epoch)
+        self.resolver = resolver
     }
 
     /// Within one turn of the event loop.

@@ -20,7 +20,8 @@ struct PendingTests {
 
         /// - Returns: whether anybody took the reply.
         func reply(_ number: UInt32, _ reply: Message.Body = .ledgerReply(.decided(.done))) throws -> Bool {
-            guard case .read(let name)? = try pending.reply(NumberedMessage(number: number, reply))?.origin else { return false }
+            let message = try pending.reply(NumberedMessage(number: number, reply))
+            guard case .read(let name)? = message?.origin else { return false }
             found.append(name)
             return true
         }

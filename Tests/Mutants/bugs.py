@@ -13,9 +13,9 @@ class Bug(NamedTuple):
     new: str
 
 
-LEDGER = "Sources/KontorCore/LedgerRules.swift"
-ORDER = "Sources/KontorCore/OrderRules.swift"
-SAGA = "Sources/KontorCore/CheckoutSaga.swift"
+LEDGER = "Sources/KontorCore/Ledger/LedgerRules.swift"
+ORDER = "Sources/KontorCore/Order/OrderRules.swift"
+SAGA = "Sources/KontorCore/Saga/CheckoutSaga.swift"
 SERVICE = "Sources/KontorService/"
 EMBEDDED = "Sources/KontorEmbedded/"
 
@@ -48,14 +48,14 @@ BUGS = [
         "        if hold.state == .released { return .done }\n\n        // From here on it succeeds.\n        if var account = draft.account {\n            account.held -= amount\n",
         "\n        // From here on it succeeds.\n        if var account = draft.account {\n            account.held -= min(account.held, amount)\n"),
     Bug("a hold takes what others hold", LEDGER,
-        "        if amount > account.available { return .contended(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.held += amount",
-        "\n        // From here on it succeeds.\n        account.held += amount"),
+        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        account.held += amount",
+        "        if amount > account.balance { return .insufficient(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.held += amount"),
     Bug("a hold is refused for somebody else's undecided checkout", LEDGER,
-        "        if amount > account.balance { return .insufficient(balance: account.balance) }\n        if amount > account.available { return .contended(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.held += amount",
+        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        account.held += amount",
         "        if amount > account.available { return .insufficient(balance: account.available) }\n\n        // From here on it succeeds.\n        account.held += amount"),
     Bug("a withdrawal takes what is held", LEDGER,
-        "        if amount > account.available { return .contended(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount",
-        "\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount"),
+        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount",
+        "        if amount > account.balance { return .insufficient(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount"),
     Bug("a payment that is cancelled twice comes back twice", LEDGER,
         "        if payment.isCancelled { return .done }\n", ""),
     # The order.
@@ -74,7 +74,7 @@ BUGS = [
     Bug("a saga is known by its order alone", ORDER,
         "            id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),\n            legs: order.legs",
         "            id: SagaID(order: draft.key.id, incarnation: 0, attempt: 1),\n            legs: order.legs"),
-    Bug("a saga does not know the order's life", ORDER,
+    Bug("a saga does not know the order's incarnation", ORDER,
         "            id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),\n            legs: order.legs",
         "            id: SagaID(order: draft.key.id, incarnation: 0, attempt: order.attempt),\n            legs: order.legs"),
     # The saga.
@@ -90,20 +90,20 @@ BUGS = [
         "for leg in legs.indices where isOverdue(legs[leg], now: now) { actions.append(send(leg, settlingStep, now: now)) }",
         "_ = legs"),
     # The services.
-    Bug("a refusal is told to those who joined after it", SERVICE + "CheckoutCoordinator.swift",
+    Bug("a refusal is told to those who joined after it", SERVICE + "Checkout/CheckoutCoordinator.swift",
         "let concerned = present.callers.filter { !$0.hasJoined }\n", "let concerned = present.callers\n"),
-    Bug("a conflict counts as committed", SERVICE + "Engine.swift",
+    Bug("a conflict counts as committed", SERVICE + "Engine/Engine.swift",
         "            case .conflict, .unknown: return nil\n", "            case .conflict: return decision.reply\n            case .unknown: return nil\n"),
-    Bug("an unknown commit is settled by a look", SERVICE + "UnknownCommits.swift",
+    Bug("an unknown commit is settled by a look", SERVICE + "Engine/UnknownCommits.swift",
         "        if due.isEmpty { agenda.add { self.fenceAll() } }\n        due.append(Case(unsettled, completion: completion))",
         "        store.load([ReadSet(unsettled.group)]) { completion((try? $0.get().first?.version) == unsettled.landed ? .landed : .neverLands) }"),
-    Bug("answers leave before the barrier", SERVICE + "Shop.swift",
-        "        parts.store.barrier { [sink] result in\n", "        let result = Result<Void, DurabilityError>.success(()); do {\n"),
-    Bug("what a crash left is not settled", SERVICE + "Recovery.swift",
+    Bug("answers leave before the barrier", SERVICE + "Shop/Shop.swift",
+        "        parts.store.barrier { [sink, transport] result in\n", "        let result = Result<Void, DurabilityError>.success(()); do {\n"),
+    Bug("what a crash left is not settled", SERVICE + "Recovery/Recovery.swift",
         "            orphans.append(Orphan(account: key.group, saga: saga, hold: hold))\n", "            break\n"),
-    Bug("open sagas are not resumed", SERVICE + "Recovery.swift", "            shop.orders.coordinator.drive(saga)\n", "            break\n"),
-    Bug("nobody takes over what another process left", SERVICE + "Takeover.swift", "            coordinator.drive(saga)\n", "            _ = saga\n"),
-    Bug("a hold that came late is never undone", SERVICE + "OrphanScan.swift",
+    Bug("open sagas are not resumed", SERVICE + "Recovery/Recovery.swift", "            shop.orders.coordinator.drive(saga)\n", "            break\n"),
+    Bug("nobody takes over what another process left", SERVICE + "Recovery/Takeover.swift", "            coordinator.drive(saga)\n", "            _ = saga\n"),
+    Bug("a hold that came late is never undone", SERVICE + "Recovery/OrphanScan.swift",
         "        case .held where now > hold.expiry || isAbsurd(hold.expiry, now: now): break\n", ""),
     # The embedded store.
     Bug("an answer does not wait for the sync", EMBEDDED + "Journal/GroupCommit.swift",
@@ -119,8 +119,8 @@ BUGS = [
     Bug("the journal is deleted in spite of a checkpoint that failed", EMBEDDED + "Fold/FoldWorker.swift",
         "guard try table.checkpoint() else { return .success(false) }", "_ = try table.checkpoint()"),
     # The shared store, as the simulator has it: what one on Redis must do.
-    Bug("versions are not compared", "Sources/KontorSimulation/MemoryStore.swift",
+    Bug("versions are not compared", "Sources/KontorSimulation/Stores/MemoryStore.swift",
         "guard versions[change.group] ?? .absent == change.expected,", "guard"),
-    Bug("a member that was taken for absent is not looked for", "Sources/KontorSimulation/MemoryStore.swift",
+    Bug("a member that was taken for absent is not looked for", "Sources/KontorSimulation/Stores/MemoryStore.swift",
         "            change.absent.allSatisfy({ records[RecordKey(change.group, $0)] == nil })", "            true"),
 ]

@@ -35,7 +35,7 @@ def copy_sources(scratch: pathlib.Path) -> None:
     files = {path: scratch / path.relative_to(ROOT) for name in TARGETS for path in (ROOT / "Sources" / name).rglob("*.swift")}
     files[package / "Package.swift"] = scratch / "Package.swift"
     files[package / "main.swift"] = scratch / "Sources/kontor/main.swift"
-    files[ROOT / "Sources/kontor/Simulate.swift"] = scratch / "Sources/kontor/Simulate.swift"
+    files[ROOT / "Sources/kontor/Commands/Simulate.swift"] = scratch / "Sources/kontor/Simulate.swift"
     for old in set((scratch / "Sources").rglob("*.swift")) - set(files.values()):
         old.unlink()
     for source, target in files.items():

@@ -57,7 +57,7 @@ struct GroupCacheTests {
         #expect(both[1].member == load(group, .hold(saga(1))).member)
     }
 
-    @Test("what the cache has is never older than what this process read or wrote before (seed 1066)")
+    @Test("what is remembered is never older than what this process read or wrote before (seed 1066)")
     func neverOlder() {
         var latest: [GroupKey: UInt64] = [:]
         for _ in 0..<20_000 {

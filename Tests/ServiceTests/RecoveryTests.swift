@@ -155,7 +155,7 @@ struct BatchInitTests {
         #expect(world.run(.initUsers(count: 10, credit: Amount(5))) == .initialized)
     }
 
-    @Test("once a record is replaced, trouble is told as unknown and not as refused")
+    @Test("once a record is replaced, a failure is answered as unknown and not as a refusal")
     func noRefusalAfterEffect() {
         let world = World(seed: 5)
         let running = world.ask(.initOrders(count: 2_000, items: 10, users: 10, price: Amount(100)))

@@ -28,7 +28,7 @@ final class Replica {
     let store: LateStore
     var shop: Shop
     /// Rises with each start: replies to an earlier process go nowhere.
-    var life = 0
+    var instance = 0
     /// Of the world's clock: it does not run until then.
     var pausedUntil: Int64 = 0
 
@@ -66,10 +66,10 @@ final class SeveralWorld {
         }
     }
 
-    private func makeShop(_ index: Int, _ life: Int, _ clock: ManualClock, _ store: LateStore) -> Shop {
+    private func makeShop(_ index: Int, _ instance: Int, _ clock: ManualClock, _ store: LateStore) -> Shop {
         Shop(
             ShopEnvironment(store: store, clock: clock, random: random, log: events), sink: RecordingSink(),
-            deployment: .oneOfSeveral(serving: Set(GroupKey.Kind.allCases), over: LossyLinks(self, from: index, life)))
+            deployment: .oneOfSeveral(serving: Set(GroupKey.Kind.allCases), over: LossyLinks(self, from: index, instance)))
     }
 
     // MARK: The network
@@ -106,7 +106,8 @@ final class SeveralWorld {
         send { [self] in
             let home = replicas[links.sender]
             whenAwake(home) {
-                guard home.life == links.life, let message = links.reply(NumberedMessage(number: number, reply.body)) else { return }
+                guard home.instance == links.instance, let message = links.reply(NumberedMessage(number: number, reply.body))
+                else { return }
                 home.shop.receive([message])
                 home.shop.endTurn()
             }
@@ -159,9 +160,9 @@ final class SeveralWorld {
     func kill(_ index: Int) {
         let replica = replicas[index]
         replica.store.crash()
-        replica.life += 1
+        replica.instance += 1
         replica.pausedUntil = 0
-        replica.shop = makeShop(index, replica.life, replica.clock, replica.store)
+        replica.shop = makeShop(index, replica.instance, replica.clock, replica.store)
         replica.shop.recover { _ in }
         replica.shop.endTurn()
     }
@@ -247,13 +248,13 @@ final class SeveralWorld {
 private final class LossyLinks: Transport {
     private unowned let world: SeveralWorld
     let sender: Int
-    let life: Int
+    let instance: Int
     private var pending = PendingReplies()
 
-    init(_ world: SeveralWorld, from sender: Int, _ life: Int) {
+    init(_ world: SeveralWorld, from sender: Int, _ instance: Int) {
         self.world = world
         self.sender = sender
-        self.life = life
+        self.instance = instance
     }
 
     func send(_ messages: [Message]) {

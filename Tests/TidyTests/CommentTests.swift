@@ -5,19 +5,6 @@ import Testing
 
 @Suite("Comments are tidy")
 struct CommentTests {
-    /// Parts of the paths of files that are being cut anew: what they lack is looked at when that is done.
-    private static let withoutMembers = [
-        "/KontorEmbedded/", "/KontorHTTP/", "/KontorRedis/", "/KontorService/Ports", "/CheckoutSaga",
-    ]
-    private static let wide = [
-        "/KontorEmbedded/", "/KontorHTTP/", "/KontorRedis/", "/KontorService/", "/KontorLink/", "/KontorSimulation/",
-        "/kontor/", "/CheckoutSaga", "/WireCoding",
-    ]
-
-    private func sources(without unfinished: [String]) throws -> [SourceFile] {
-        try SourceTree.swiftFiles(in: "Sources").filter { file in !unfinished.contains { file.path.contains($0) } }
-    }
-
     @Test("every source file says first what it is for, and so does what tests share")
     func fileHeader() throws {
         let shared = try SourceTree.swiftFiles(in: "Tests").filter { !$0.path.hasSuffix("Tests.swift") }
@@ -39,7 +26,7 @@ struct CommentTests {
     @Test("every public member is documented, unless its type says all, or the protocol that asks for it")
     func publicMembers() throws {
         let witnesses = try Witnesses()
-        let findings = try sources(without: Self.withoutMembers).flatMap { file in
+        let findings = try SourceTree.swiftFiles(in: "Sources").flatMap { file in
             file.findings { line, text in
                 guard let member = PublicMember(text), !file.hasDocComment(at: line) else { return false }
                 return member.needsWords && !witnesses.contains(member.name)
@@ -65,7 +52,7 @@ struct CommentTests {
 
     @Test("comments wrap at 120 columns")
     func width() throws {
-        let files = try sources(without: Self.wide) + SourceTree.swiftFiles(in: "Tests")
+        let files = try SourceTree.swiftFiles(in: "Sources") + SourceTree.swiftFiles(in: "Tests")
         let findings = files.flatMap { file in
             file.findings { _, text in text.utf8.count > 120 && text.count > 120 && text.trimmed.hasPrefix("//") }
         }

@@ -1,4 +1,4 @@
-"""What `up` and `down` share: the processes of a shop on this machine, each known by its pid and its time of birth."""
+"""What `up` and `down` share: the processes of a shop on this machine, each known by its pid and its start time."""
 
 import contextlib
 import fcntl
@@ -62,7 +62,7 @@ class Process:
 
     @property
     def pid(self):
-        """Of the running process, and only if it is the one that was started: the same boot, pid, and time of birth."""
+        """Of the running process, and only if it is the one that was started: the same boot, pid, and start time."""
         state = self._state
         born = _born(state["pid"]) if state.get("boot") == _boot() else None
         return state["pid"] if born and born[0] == state["born"] else None

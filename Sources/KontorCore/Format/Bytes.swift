@@ -22,7 +22,7 @@ public struct ByteWriter: Sendable {
         bytes.append(UInt8(truncatingIfNeeded: rest))
     }
 
-    /// A fixed-width little-endian integer.
+    /// Appends an integer in its fixed width, little-endian.
     @inlinable
     public mutating func fixed<Value: FixedWidthInteger>(_ value: Value) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
@@ -76,7 +76,7 @@ public struct ByteReader {
         return bytes[position]
     }
 
-    /// Reads what ``ByteWriter/varint(_:)`` wrote. One that does not fit 64 bits is refused.
+    /// Reads what ``ByteWriter/varint(_:)`` wrote; throws if it does not fit 64 bits.
     public mutating func varint() throws(FormatError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0

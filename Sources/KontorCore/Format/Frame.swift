@@ -1,25 +1,25 @@
-// A frame: what one side of a link says at once. Which messages go where, and when, is decided elsewhere.
+// A frame: the unit in which one side of a link sends its messages. The links decide where frames go, and when.
 //
 //     UInt32 length of the rest | version | kind | UInt16 number of items | items           (all little-endian)
 
-/// What a frame has.
+/// The kind of items that a frame carries.
 public enum FrameKind: UInt8, CaseIterable, Sendable {
-    /// For a ledger: number, deadline, command.
+    /// Requests to a ledger; each item is a number, a deadline and a command.
     case commands = 1
-    /// For an order service: number, command.
+    /// Requests to an order service; each item is a number and a command.
     case questions = 2
-    /// Number of the command, reply.
+    /// Replies to commands; each item is the number of its command, and the reply.
     case ledgerReplies = 3
-    /// Number of the question, reply.
+    /// Replies to questions; each item is the number of its question, and the reply.
     case orderReplies = 4
-    /// Without items, from the client.
+    /// Sent by a client to see whether the server lives; it has no items.
     case ping = 5
-    /// Without items, to each ping.
+    /// The server's answer to each ping; it has no items.
     case pong = 6
-    /// Without items, from the server: it will be gone soon, and wants no more messages. Replies still come.
+    /// Sent by a server that will end soon and takes no more requests; it has no items. Its replies still come.
     case leaving = 7
 
-    /// Whether clients say this; the rest is for servers to say.
+    /// Whether clients send this kind. Servers send the others.
     public var isOfClient: Bool {
         switch self {
         case .commands, .questions, .ping: true
@@ -30,19 +30,20 @@ public enum FrameKind: UInt8, CaseIterable, Sendable {
 
 /// A frame that has arrived, its items still encoded.
 public struct Frame: Sendable {
+    /// Bytes of the length in front of each frame.
     public static let lengthBytes = 4
-    /// Bytes of the head behind the length.
+    /// Bytes of the head that follow the length.
     public static let headBytes = 4
 
     public let kind: FrameKind
     let count: Int
     private let items: ArraySlice<UInt8>
 
-    /// - Parameter bytes: what is behind the length.
+    /// - Parameter bytes: the frame without its length.
     public init(_ bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
-        // The version comes first: what a newer one means by the rest is not known.
+        // The version is checked first: a newer format may mean something else by the bytes that follow.
         guard version == Wire.formatVersion else { throw .newerFormat(version) }
         guard let kind = FrameKind(rawValue: try reader.byte()) else { throw .invalid("a kind") }
         self.kind = kind
@@ -51,11 +52,12 @@ public struct Frame: Sendable {
         items = bytes[reader.position...]
     }
 
-    /// Reads the messages: all, or none.
+    /// Decodes all messages; throws if one of them cannot be read.
     public func messages() throws(FormatError) -> [NumberedMessage] {
         var reader = ByteReader(items)
         var messages: [NumberedMessage] = []
-        // As many as there can be, whatever the frame says: no item is smaller.
+        // Reserves no more than the items' bytes can contain, whatever count the frame claims: no item has less than 4
+        // bytes.
         messages.reserveCapacity(min(count, items.count / 4))
         for _ in 0..<count { messages.append(try NumberedMessage(kind, from: &reader)) }
         guard reader.isAtEnd else { throw .invalid("bytes behind its items") }

@@ -1,10 +1,10 @@
-// Collects messages to frames, as bytes. When they leave is decided by whoever has the connection.
+// Collects messages into frames, as bytes. The owner of the connection decides when they leave.
 
-/// Frames under way to be written: whole ones, and the one that messages are added to. Messages of one kind that follow each other
-/// share a frame, up to its bounds.
+/// Finished frames, and the open one that messages are added to. Successive messages of one kind share a frame, up to
+/// the bounds of `Limits`.
 public struct FrameWriter: Sendable {
     private var writer = ByteWriter()
-    /// Of the open frame; nil: none is open.
+    /// The open frame's kind; nil: no frame is open.
     private var kind: FrameKind?
     private var count = 0
     /// Where the open frame begins.
@@ -12,12 +12,14 @@ public struct FrameWriter: Sendable {
 
     public init() {}
 
+    /// Whether nothing has been added since ``take()``.
     public var isEmpty: Bool { writer.bytes.isEmpty }
+    /// Bytes that were added since ``take()``.
     public var byteCount: Int { writer.bytes.count }
 
-    /// Adds one message.
+    /// Adds a message.
     ///
-    /// - Returns: false if it is larger than anything that is read: it was not added.
+    /// - Returns: false if the message is larger than a reader accepts; then it is not added.
     public mutating func add(_ message: NumberedMessage) -> Bool {
         let kind = message.kind
         if self.kind != kind || count == Limits.frameItems || writer.bytes.count - start >= Limits.fullFrameBytes {
@@ -39,7 +41,7 @@ public struct FrameWriter: Sendable {
         end()
     }
 
-    /// Takes all bytes, ending the open frame.
+    /// Ends the open frame, and takes all bytes.
     public mutating func take() -> [UInt8] {
         end()
         defer { writer.bytes.removeAll(keepingCapacity: writer.bytes.count <= Limits.fullFrameBytes) }
@@ -57,7 +59,7 @@ public struct FrameWriter: Sendable {
         writer.fixed(UInt16(0))
     }
 
-    /// Writes what is known only now into the open frame's head.
+    /// Completes the open frame's head: its length and number of items are known only now.
     private mutating func end() {
         guard kind != nil else { return }
         kind = nil

@@ -1,18 +1,19 @@
-// Messages as bytes, for whatever carries them to another process. Records in them are encoded as in a store. Several messages
-// share a frame: see Frame.swift. Connections are KontorLink's.
+// Messages as bytes, for the links between processes. Records in messages are encoded as in a store. Frame.swift says
+// how messages share a frame; KontorLink has the connections.
 
-/// The format of what crosses between processes.
+/// The format of messages between processes.
 public enum Wire {
-    /// Covers everything in this file and the records in it, which are those of format 3: a new record format needs a new one
-    /// here. Each frame bears it.
+    /// The version of everything in this file and of the records in messages, which have record format 3. A new record
+    /// format needs a new version here. Each frame bears it.
     public static let formatVersion: UInt8 = 1
     static let recordVersion: UInt8 = 3
 }
 
 // MARK: Messages
 
-/// A message as it crosses a link: there a number stands for its origin, and its reply bears the same number.
+/// A message as it crosses a link, where a number stands for its origin. The reply bears the number of its request.
 public struct NumberedMessage: Hashable, Sendable {
+    /// The number of the request on its link; its reply bears the same one.
     public let number: UInt32
     public let body: Message.Body
 
@@ -21,7 +22,7 @@ public struct NumberedMessage: Hashable, Sendable {
         self.body = body
     }
 
-    /// Which frames it travels in.
+    /// The kind of frame that carries this message.
     public var kind: FrameKind {
         switch body {
         case .command: .commands
@@ -31,7 +32,7 @@ public struct NumberedMessage: Hashable, Sendable {
         }
     }
 
-    /// Appends a message that ``Message/mayCross``; another one is a bug, and traps.
+    /// Appends a message for which ``Message/mayCross`` is true; traps on any other message, which is a bug.
     func encode(into writer: inout ByteWriter) {
         writer.fixed(number)
         switch body {
@@ -44,7 +45,7 @@ public struct NumberedMessage: Hashable, Sendable {
         }
     }
 
-    /// Reads a message from a frame of a kind.
+    /// Reads a message from a frame of the given kind.
     init(_ kind: FrameKind, from reader: inout ByteReader) throws(FormatError) {
         number = try reader.fixed(UInt32.self)
         switch kind {
@@ -140,7 +141,7 @@ extension OrderCommand {
 
 // MARK: Outcomes
 
-/// An outcome that replies carry to other processes.
+/// An outcome that a reply can carry to another process.
 protocol WireOutcome: Hashable, Sendable {
     func encode(into writer: inout ByteWriter)
     init(from reader: inout ByteReader) throws(FormatError)
@@ -198,7 +199,7 @@ extension LedgerOutcome: WireOutcome {
 }
 
 extension OrderOutcome: WireOutcome {
-    /// What a read or an inspection comes to; another outcome is a bug, and traps.
+    /// Appends the outcome of a read or an inspection; traps on any other outcome, which is a bug.
     func encode(into writer: inout ByteWriter) {
         switch self {
         case .unknownOrder: writer.byte(1)
@@ -231,7 +232,7 @@ extension OrderOutcome: WireOutcome {
 // MARK: Replies
 
 extension Reply where Outcome: WireOutcome {
-    /// Appends a reply to a command without an idempotency key: only such commands cross. A verdict on a key is a bug, and traps.
+    /// Appends a reply. Only commands without an idempotency key cross, so a verdict on a key is a bug, and traps.
     func encode(into writer: inout ByteWriter) {
         switch self {
         case .unknown: writer.byte(1)
@@ -266,7 +267,7 @@ extension ByteReader {
         }
     }
 
-    /// What the ledger's arithmetic can take from another process: it traps on overflow.
+    /// Reads an amount within `Limits.balance`: the ledger's arithmetic would trap on a larger one.
     fileprivate mutating func lockedAmount() throws(FormatError) -> Amount {
         let amount = try amount()
         guard amount >= .zero, amount.raw <= Limits.lifetimeTotal else { throw .invalid("an amount") }

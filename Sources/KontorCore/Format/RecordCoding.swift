@@ -1,8 +1,8 @@
 // Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
 
 extension Record {
-    /// The format that this release writes. 1 had no idempotency keys, no history of orders, and no begin in sagas; 2
-    /// had no grants, and no expiry of holds.
+    /// The format that this release writes. Format 1 had no idempotency keys, no history of orders, and no begin of
+    /// sagas; format 2 had no grants, and no expiry of holds.
     static let formatVersion: UInt8 = 3
 
     private enum Tag {
@@ -14,7 +14,7 @@ extension Record {
         static let key: UInt8 = 6
     }
 
-    /// Writes the version of the format, and the record.
+    /// Appends the version of the format, and the record.
     public func encode(into writer: inout ByteWriter) {
         writer.byte(Self.formatVersion)
         switch self {
@@ -46,8 +46,8 @@ extension Record {
         }
     }
 
-    /// When the encoded record of an expiring member expires: wall clock, milliseconds since 1970. A store needs to
-    /// know that without a look at the rest. nil: these bytes do not expire.
+    /// The expiry of the encoded record of an expiring member: wall clock, milliseconds since 1970. Stores read it
+    /// without decoding the record. nil: the record does not expire.
     public static func expiry(inEncoded bytes: ArraySlice<UInt8>) -> Int64? {
         var reader = ByteReader(bytes)
         guard (try? reader.byte()) != nil, (try? reader.byte()) == Tag.key else { return nil }
@@ -89,7 +89,7 @@ extension RecordKey {
         static let key: UInt8 = 6
     }
 
-    /// The key's bytes. Keys of one kind, and within it of one group, lie side by side when sorted.
+    /// Appends the key. Sorted by their bytes, keys of one kind lie side by side, and so do those of one group.
     public func encode(into writer: inout ByteWriter) {
         writer.byte(group.kind.rawValue)
         writer.text(group.id.text)
@@ -323,8 +323,8 @@ extension ByteReader {
         return value
     }
 
-    /// How many elements follow. The format's own bound, so that a record stays readable whatever becomes of the
-    /// limits.
+    /// Reads the number of elements that follow. Its bound belongs to the format: records stay readable if `Limits`
+    /// change.
     mutating func count() throws(FormatError) -> Int {
         let count = try varint()
         guard count <= 65_535 else { throw .invalid("a count of \(count)") }

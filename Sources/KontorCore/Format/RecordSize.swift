@@ -1,7 +1,7 @@
-// How large records can be as bytes, without encoding them: a store bounds its batches by it.
+// An upper bound for the size of an encoded record, without encoding it. Stores bound their batches by it.
 
 extension Record {
-    /// At least what ``encode(into:)`` writes; it follows the number of lines, legs and the like.
+    /// Bytes that ``encode(into:)`` writes at most, estimated from the numbers of lines, legs and attempts.
     public var encodedBytesAtMost: Int {
         switch self {
         case .account, .hold, .payment: Size.fixed
@@ -13,7 +13,7 @@ extension Record {
 }
 
 extension RecordKey {
-    /// At least what ``encode(into:)`` writes.
+    /// Bytes that ``encode(into:)`` writes at most.
     public var encodedBytesAtMost: Int {
         if case .key(let key) = member { Size.key + key.text.utf8.count } else { Size.key }
     }
@@ -21,9 +21,9 @@ extension RecordKey {
 
 private enum Size {
     static let integer = 10
-    /// Its length or kind, and the bytes.
+    /// A length or kind, and the id's bytes.
     static let id = 3 + Limits.identifierBytes
-    /// Version, tag, and everything that a record or an attempt has a fixed number of: ids and integers.
+    /// Version, tag, and all ids and integers that each record or attempt has.
     static let fixed = 3 * id + 12 * integer
     /// An id and two integers.
     static let line = id + 2 * integer

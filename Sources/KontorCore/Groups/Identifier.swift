@@ -17,7 +17,7 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         self.text = text
     }
 
-    /// A name of our own, which must be a valid one.
+    /// Makes a name of Kontor's own; `text` must be valid.
     public init(reserved text: StaticString) {
         self.text = "\(text)"
     }
@@ -27,7 +27,7 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         text = String(number)
     }
 
-    /// A UUID made of the 122 bits of a hash: version 8 (RFC 9562), whose bits mean what its maker says.
+    /// Makes a version 8 UUID (RFC 9562) from 122 bits of a hash.
     public init(hash high: UInt64, _ low: UInt64) {
         self.init(version: 0x8000, high, low)
     }
@@ -51,9 +51,9 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         }
     }
 
-    /// A version 7 UUID (RFC 9562): the time in milliseconds since 1970, then 74 random bits. What is created one after
-    /// the other has ids in that order, so a store writes it side by side: with random ids each slice of a fold would
-    /// touch a page a record.
+    /// Makes a version 7 UUID (RFC 9562): the time in milliseconds since 1970, then 74 random bits. Sorted, such ids
+    /// have the order of their creation, so a fold writes new records side by side; with random ids it would write one
+    /// page for each record.
     public init(createdAt milliseconds: Int64, random high: UInt64, _ low: UInt64) {
         let timed = UInt64(truncatingIfNeeded: milliseconds) << 16 | high & 0x0FFF
         self.init(version: 0x7000, timed, low)
@@ -62,7 +62,7 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
     public static func < (left: Identifier, right: Identifier) -> Bool { left.text < right.text }
     public var description: String { text }
 
-    /// Whether an identifier may have this byte.
+    /// Whether an identifier may contain this byte.
     @inlinable
     public static func isAllowed(_ byte: UInt8) -> Bool {
         switch byte {
@@ -76,15 +76,15 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
     }
 }
 
-/// One attempt to check out one life of one order.
+/// Names one attempt to check out one incarnation of an order.
 ///
-/// The order's id alone would not do: an order that failed is checked out again (`attempt`), and `batch_init`
-/// uses ids again (`incarnation`, 64 random bits). A hold belongs to an account and a saga.
+/// The order's id is not enough: a failed order is checked out again under the next `attempt`, and `batch_init` reuses
+/// ids under a new `incarnation` of 64 random bits.
 public struct SagaID: Hashable, Sendable, CustomStringConvertible {
     public let order: Identifier
-    /// Of the order's life; see ``Order/incarnation``.
+    /// See ``Order/incarnation``.
     public let incarnation: UInt64
-    /// Of the checkout; see ``Order/attempt``.
+    /// See ``Order/attempt``.
     public let attempt: UInt32
 
     public init(order: Identifier, incarnation: UInt64, attempt: UInt32) {

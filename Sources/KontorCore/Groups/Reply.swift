@@ -1,13 +1,13 @@
-// What comes back for a command: an outcome, or the reason why there is none. Unknown is a case of its own.
+// The reply to a command: its outcome, or the reason why it has none.
 
 /// A reply to one command.
 public enum Reply<Outcome: Hashable & Sendable>: Hashable, Sendable {
     case decided(Outcome)
-    /// Not decided, because of its idempotency key.
+    /// Its idempotency key kept it from being decided.
     case keyed(KeyVerdict)
-    /// It had no effect and will have none.
+    /// The store refused it: it had no effect and will have none.
     case refused(StoreError)
-    /// It may have had its effect, or may still have it. Repeat it: every command of a saga is idempotent.
+    /// The command may have had its effect, or may still have it. Repeat it: every command of a saga is idempotent.
     case unknown
 }
 

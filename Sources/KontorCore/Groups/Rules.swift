@@ -1,4 +1,4 @@
-// How a pure rule sees the store: the few records of one group that its command readSets.
+// The store as a pure rule sees it: the few records of one group that its command reads.
 
 /// Records that are committed together: an account with its holds and payments, or an order with its saga.
 public struct GroupKey: Hashable, Sendable, CustomStringConvertible {
@@ -30,12 +30,12 @@ public enum Member: Hashable, Sendable {
     case hold(SagaID)
     /// A user's direct payment for an order.
     case payment(order: Identifier)
-    /// A client's idempotency key, kept with the effect of its write. The only member that expires.
+    /// A client's idempotency key, kept with the effect of its write. No other member expires.
     case key(IdempotencyKey)
     /// A paid order that `batch_init` replaced, by its incarnation: kept so that the books still balance.
     case receipt(incarnation: UInt64)
 
-    /// Records of work in progress: few, and found by a scan after a crash.
+    /// Whether the record is work in progress. Such records are few; a scan finds them after a crash.
     public var isOpenWork: Bool {
         switch self {
         case .saga, .hold: return true
@@ -43,7 +43,7 @@ public enum Member: Hashable, Sendable {
         }
     }
 
-    /// Whether its record has an expiry, after which the store removes it in its own time.
+    /// Whether the member's record has an expiry, after which the store may remove it at any time.
     public var isExpiring: Bool {
         if case .key = self { true } else { false }
     }
@@ -66,13 +66,13 @@ public enum Record: Hashable, Sendable {
     case hold(Hold)
     case payment(DirectPayment)
     case order(Order)
-    /// Indirect: it is the largest by far, and every copy of a record would carry its size.
+    /// Indirect, because it is by far the largest case: without it each copy of a record would have its size.
     indirect case saga(SagaRecord)
     case key(KeptKey)
 }
 
 extension Record {
-    /// Whether it locks its group: a saga, or a hold that is neither captured nor released.
+    /// Whether the record locks its group: a saga does, and a hold that is neither captured nor released.
     public var isLock: Bool {
         switch self {
         case .saga: return true
@@ -81,8 +81,8 @@ extension Record {
         }
     }
 
-    /// From when on a store may remove it in its own time, wall clock, milliseconds since 1970: nobody has a use for it
-    /// any more. nil: it stays until it is removed.
+    /// The moment from which a store may remove the record by itself: wall clock, milliseconds since 1970. nil: only
+    /// the rules remove it.
     public var removableFrom: Int64? {
         switch self {
         case .key(let kept): return kept.expires
@@ -110,20 +110,19 @@ public protocol Rules {
     associatedtype Command: Sendable
     associatedtype Outcome: Hashable & Sendable
 
-    /// Which records the command reads. It may write these, and new members of the same group.
+    /// The records that the command reads. It may write them, and new members of the same group.
     static func readSet(of command: Command) -> ReadSet
-    /// Decides the command and writes its effect into the draft. Has no other effect.
+    /// Decides the command and writes its effect into the draft; it has no other effect.
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
-    /// Whether a write that came to this outcome has come to its end, and with success: then its idempotency key is
-    /// kept.
+    /// Whether a write with this outcome is complete and successful. Then its idempotency key is kept.
     static func isComplete(_ outcome: Outcome) -> Bool
-    /// Whether a command may be decided again when nobody can tell any more whether it had its effect.
+    /// Whether a command may be decided again when it is unknown whether it had its effect.
     static func isIdempotent(_ command: Command) -> Bool
 }
 
-/// The records of one group while commands are decided on them; it remembers which of them changed.
+/// The records of one group while commands are decided on them. The draft remembers which records changed.
 ///
-/// Nearly every command readSets a head and one member, so these two lie in the draft itself and cost no allocation.
+/// Nearly every command reads a head and one member, so the draft stores these two inline, without an allocation.
 public struct GroupDraft: Sendable {
     private struct Slot: Sendable {
         let member: Member
@@ -132,13 +131,13 @@ public struct GroupDraft: Sendable {
     }
 
     public let key: GroupKey
-    /// Wall clock, milliseconds since 1970, read after the records were: from when on late messages are refused. nil:
-    /// all messages come from this process, and none is late.
+    /// The time at which commands are decided: wall clock, milliseconds since 1970, read after the records were.
+    /// Messages that have expired by then are refused. nil: all messages come from this process, and none is late.
     public let now: Int64?
     private var first: Slot?
     private var second: Slot?
     private var more: [Slot] = []
-    /// How often a record was written.
+    /// Counts the writes of records.
     private(set) var writes = 0
 
     public init(_ key: GroupKey, now: Int64? = nil) {
@@ -146,7 +145,7 @@ public struct GroupDraft: Sendable {
         self.now = now
     }
 
-    /// Adds a record as the store has it (nil: not there). One that is here already keeps its value.
+    /// Adds a record as the store has it (nil: there is none). A member that the draft has already keeps its record.
     public mutating func add(_ member: Member, _ record: Record?) {
         if !contains(member) { append(Slot(member: member, record: record, isChanged: false)) }
     }
@@ -168,14 +167,15 @@ public struct GroupDraft: Sendable {
         first?.isChanged == true || second?.isChanged == true || more.contains { $0.isChanged }
     }
 
-    /// Calls `body` with each record that must be written; nil: removed.
+    /// Calls `body` with each record that must be written; nil: the record is removed.
     public func forEachChange(_ body: (Member, Record?) -> Void) {
         if let first, first.isChanged { body(first.member, first.record) }
         if let second, second.isChanged { body(second.member, second.record) }
         for slot in more where slot.isChanged { body(slot.member, slot.record) }
     }
 
-    /// Reading a member that was not loaded is a bug, and traps; writing one is fine.
+    /// The member's record; nil: there is none. Reading a member that was not loaded is a bug, and traps; writing it is
+    /// allowed.
     public subscript(member: Member) -> Record? {
         get {
             if let first, first.member == member { return first.record }
@@ -212,7 +212,7 @@ public struct GroupDraft: Sendable {
 }
 
 extension GroupDraft {
-    /// Counts as a change of the group, and leaves its head as it is.
+    /// Marks the group as changed, and leaves its head as it is.
     public mutating func rewriteHead() { self[.head] = self[.head] }
 
     var account: Account? {

@@ -1,5 +1,5 @@
-// Idempotency keys: a client names a write, and the name is kept with the write's effect, so that the same request,
-// sent again, has no second one. After draft-ietf-httpapi-idempotency-key-header-07.
+// Idempotency keys: a client names a write, and the name is kept with the write's effect, so that a repetition has no
+// second one. After draft-ietf-httpapi-idempotency-key-header-07.
 
 /// A client's name for one write: 1 to 255 visible ASCII characters.
 public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
@@ -14,18 +14,18 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
         self.text = text
     }
 
-    /// Set by the gateway over its own retries, and of no use to anybody once these have ended.
+    /// Whether the gateway set the key, for its own retries. Nobody needs such a key when these have ended.
     public var isOfGateway: Bool { text.utf8.starts(with: "gw-".utf8) }
 
     public var description: String { text }
 }
 
-/// What is kept once the write has had its effect.
+/// What a keyed request asks to keep with its effect.
 public struct KeyClaim: Hashable, Sendable {
     public let key: IdempotencyKey
-    /// The request in its canonical bytes: a replay is compared in every one of them.
+    /// The request's canonical bytes. A replay is compared in all of them.
     public let request: [UInt8]
-    /// Wall clock, milliseconds since 1970: until when the key is kept.
+    /// The moment until which the key is kept: wall clock, milliseconds since 1970.
     public let expires: Int64
 
     public init(key: IdempotencyKey, request: [UInt8], expires: Int64) {
@@ -35,13 +35,13 @@ public struct KeyClaim: Hashable, Sendable {
     }
 }
 
-/// A key's record. It lies in the group that the write changed, and is committed with the change. The answer itself
-/// need not be kept: only a write with an effect leaves this record, and its answer follows from the request.
+/// A key's record. It lies in the group that the write changed, and is committed with the change. It has no answer:
+/// only a write with an effect leaves this record, and its answer follows from the request.
 public struct KeptKey: Hashable, Sendable {
-    /// The request in its canonical bytes.
+    /// The request's canonical bytes.
     public let request: [UInt8]
-    /// Wall clock, milliseconds since 1970. From then on the record counts as absent; the store removes it in its own
-    /// time.
+    /// The moment from which the record counts as absent: wall clock, milliseconds since 1970. The store removes it
+    /// some time after.
     public let expires: Int64
 
     public init(request: [UInt8], expires: Int64) {
@@ -50,12 +50,12 @@ public struct KeptKey: Hashable, Sendable {
     }
 }
 
-/// A key with what its decision needs to know.
+/// A claim on a key, with all that is needed to decide on it.
 public final class KeyedWrite: Sendable {
     public let claim: KeyClaim
-    /// Wall clock, milliseconds since 1970.
+    /// The present: wall clock, milliseconds since 1970.
     let now: Int64
-    /// Whether another key may be kept. If not, the command is not decided, but a replay still gets its answer.
+    /// Whether another key may be kept. If not, a new command is not decided; a replay still gets its answer.
     public let hasRoom: Bool
 
     public init(_ claim: KeyClaim, now: Int64, hasRoom: Bool) {
@@ -64,27 +64,27 @@ public final class KeyedWrite: Sendable {
         self.hasRoom = hasRoom
     }
 
-    /// What the key's record says of this request; nil: the key is free.
+    /// The verdict of the key's record on this request; nil: the key is free.
     public func verdict(on record: Record?) -> KeyVerdict? {
         guard case .key(let kept)? = record, kept.expires > now else { return nil }
         return kept.request == claim.request ? .replayed : .usedForAnother
     }
 }
 
-/// What became of a command because of its key alone.
+/// What the key of a command decides about it, before any rule does.
 public enum KeyVerdict: Hashable, Sendable {
     /// The same request had its effect before: it gets the same answer again.
     case replayed
     /// Another request has used the key. Nothing was changed.
     case usedForAnother
-    /// The key is free, and no other may be kept. Nothing was changed.
+    /// The key is free, but no more keys may be kept. Nothing was changed.
     case noRoom
-    /// The key's first request still runs. Nothing was changed by this one.
+    /// The key's first request still runs. This one changed nothing.
     case running
 }
 
 extension Rules {
-    /// Decides a command under a key. Only a command that changes something, and has come to its end, leaves its key.
+    /// Decides a command under a key. The key is kept if the command has changed something and is complete.
     ///
     /// The key's member must be in the draft.
     public static func decide(_ command: Command, _ keyed: KeyedWrite, on draft: inout GroupDraft) -> Reply<Outcome> {

@@ -4,28 +4,29 @@
 ///
 /// `balance == deposited - withdrawn - captured` and `0 <= held <= balance` hold in every committed record.
 public struct Account: Hashable, Sendable {
-    /// What is there, promised or not: what a read returns.
+    /// The balance, with what is held: what a read returns.
     public var balance = Amount.zero
-    /// What open sagas have a lock on.
+    /// The part of the balance that open sagas have locked.
     public var held = Amount.zero
     public var deposited = Amount.zero
     public var withdrawn = Amount.zero
-    /// Sold by checkouts, or paid for an order directly.
+    /// What checkouts sold or charged, and what was paid directly, in total.
     public var captured = Amount.zero
-    /// Money for one unit of an item; zero for a user.
+    /// The price of one unit of an item; zero for a user.
     public var price = Amount.zero
-    /// Rises when `batch_init` replaces the account, so that payments of the life before are told apart.
+    /// Counts how often `batch_init` replaced the account. Direct payments of earlier generations no longer count.
     public var generation: UInt32 = 0
-    /// Rises with each hold, and names it. Wraps around, but never to zero: that names the holds of format 2.
+    /// The grant of the latest hold. It rises by one with each hold and wraps around, but skips zero, which names the
+    /// holds of format 2.
     public var grants: UInt32 = 0
 
     public init() {}
 
-    /// What a new hold or a withdrawal may take.
+    /// What a new hold or a withdrawal may take: the balance without what is held.
     public var available: Amount { balance - held }
 
-    /// Why an amount cannot be taken: `insufficient`, for good, or `contended`, for as long as undecided sagas hold a part of the balance
-    /// that suffices. nil: it can.
+    /// The reason why an amount cannot be taken: `insufficient` is final; `contended` ends when undecided sagas free
+    /// what they hold. nil: it can be taken.
     public func refusal(of amount: Amount) -> LedgerOutcome? {
         if amount > balance { return .insufficient(balance: balance) }
         if amount > available { return .contended(balance: balance) }
@@ -33,23 +34,23 @@ public struct Account: Hashable, Sendable {
     }
 }
 
-/// The lock of one saga on a part of one account, kept until the saga has finished.
+/// The lock of one saga on a part of one account. It is kept until the saga has finished.
 public struct Hold: Hashable, Sendable {
-    /// What has become of a hold.
+    /// The state of a hold.
     public enum State: UInt8, Sendable {
         /// The amount is locked.
         case held = 1
         /// The amount is sold or charged.
         case captured = 2
-        /// Undone; also the marker left by a release that found no hold, which refuses the hold that comes late.
+        /// The hold is undone. Also the marker of a release that found no hold: it refuses a hold that comes late.
         case released = 3
     }
 
     public var amount: Amount
     public var state: State
-    /// Which of the account's holds it is; 0 for a marker that never was one.
+    /// The number that the account gave this hold; 0: a marker that never was a hold.
     public var grant: UInt32
-    /// Wall clock, milliseconds since 1970: when its saga stops asking for holds; 0: not known.
+    /// The moment at which its saga stops asking for holds: wall clock, milliseconds since 1970; 0: not known.
     public var expiry: Int64
 
     public init(amount: Amount, state: State, grant: UInt32 = 0, expiry: Int64 = 0) {
@@ -59,18 +60,19 @@ public struct Hold: Hashable, Sendable {
         self.expiry = expiry
     }
 
-    /// Whether every message of its saga that is on its way is refused as expired, by whatever clock it meets.
+    /// Whether each message of the saga that still arrives is refused as expired, even by a clock that is wrong by
+    /// `Limits.clockSkewMilliseconds`.
     public static func isPast(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.clockSkewMilliseconds }
 }
 
 /// What a user paid for an order without a checkout.
 public struct DirectPayment: Hashable, Sendable {
     public var amount: Amount
-    /// It was given back, and counts as not made.
+    /// Whether the payment was given back, and counts as not made.
     public var isCancelled: Bool
-    /// The account's generation when it was paid; a payment of an earlier one no longer counts as made.
+    /// The account's generation at the payment. A payment of an earlier generation no longer counts.
     public var generation: UInt32
-    /// What earlier payments for the same order captured, so that the books can be checked against this record.
+    /// What earlier payments for the same order captured. The audit needs it to check the account's total.
     public var earlier: Amount
 
     public init(amount: Amount, isCancelled: Bool, generation: UInt32, earlier: Amount) {

@@ -2,7 +2,7 @@
 
 /// What a ledger counts: units of an item, or hundredths of the currency. Never negative in a valid record.
 public struct Amount: Hashable, Comparable, Sendable {
-    /// Units, or hundredths.
+    /// The number of units or hundredths.
     public var raw: Int64
 
     public init(_ raw: Int64) { self.raw = raw }
@@ -10,7 +10,7 @@ public struct Amount: Hashable, Comparable, Sendable {
     public static let zero = Amount(0)
 
     public static func < (left: Amount, right: Amount) -> Bool { left.raw < right.raw }
-    /// Traps on overflow: callers add only what `Limits` keeps far from it, or use ``sum(_:atMost:)``.
+    /// The sum; traps on overflow. Callers add only what `Limits` keeps far from it, or use ``sum(_:atMost:)``.
     public static func + (left: Amount, right: Amount) -> Amount { Amount(left.raw + right.raw) }
     public static func - (left: Amount, right: Amount) -> Amount { Amount(left.raw - right.raw) }
     public static func += (left: inout Amount, right: Amount) { left = left + right }

@@ -2,7 +2,7 @@
 // Escrow locking after O'Neil, "The Escrow Transactional Method" (1986): holds on one account do not exclude each other
 // while the balance covers them all.
 
-/// Decides ledger commands. Guards come in order of precedence; below the line "from here on it succeeds" all is
+/// Decides ledger commands. Guards come in order of precedence; below the line "from here on it succeeds" everything is
 /// written.
 public enum LedgerRules: Rules {
     public static func readSet(of command: LedgerCommand) -> ReadSet {
@@ -41,7 +41,8 @@ public enum LedgerRules: Rules {
 
     public static func isComplete(_ outcome: LedgerOutcome) -> Bool { outcome == .done }
 
-    /// Steps of sagas find what they did before, or are refused as late; what a client asked for would be done twice.
+    /// A repeated step of a saga finds its own effect, or is refused as late. A client's command would have its effect
+    /// twice.
     public static func isIdempotent(_ command: LedgerCommand) -> Bool {
         switch command.operation {
         case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .keepKey: return true
@@ -53,8 +54,8 @@ public enum LedgerRules: Rules {
 // MARK: Holds
 
 extension LedgerRules {
-    /// Takes the lock. The duplicate is looked for before the amounts: the replay of the hold on the last unit
-    /// succeeded once already. And before the expiry, too: it stays what it was answered.
+    /// Takes the lock. A duplicate is answered before amounts and expiry are checked: the hold on the last unit
+    /// succeeded, so its replay must succeed, too.
     private static func hold(
         _ saga: SagaID, _ amount: Amount, _ expiry: Int64, on draft: inout GroupDraft
     ) -> LedgerOutcome {
@@ -62,7 +63,7 @@ extension LedgerRules {
             if earlier.state == .released { return .anomaly(.lateHold) }
             return earlier.amount == amount ? .held(grant: earlier.grant) : .anomaly(.differentAmount)
         }
-        // Its saga may be over, and the marker that told so gone.
+        // The saga may be over and its marker removed, so an expired hold must be refused.
         if let now = draft.now, expiry != 0, now > expiry { return .anomaly(.lateHold) }
         guard var account = draft.account else { return .unknownAccount }
         if let refusal = account.refusal(of: amount) { return refusal }
@@ -75,19 +76,20 @@ extension LedgerRules {
         return .held(grant: account.grants)
     }
 
-    /// Whether a hold that is not there was captured, and its marker has gone in its time: nobody came back to finish
-    /// the saga before. What is held never goes by itself, and a committed saga releases nothing. If the account never
-    /// gave the grant, data were lost. Only where messages can be late: elsewhere markers go at the end of their saga.
+    /// Whether a missing hold was captured earlier, and its marker has been removed since. A hold that is not
+    /// settled is never removed, and a committed saga releases nothing, so a grant that the account gave was captured.
+    /// A grant that it never gave means that data was lost. Always false where messages cannot be late: there markers
+    /// are removed at the end of their saga.
     private static func hasGone(_ grant: UInt32, of account: Account, now: Int64?) -> Bool {
         // Grants wrap around.
         now != nil && grant != 0 && Int32(bitPattern: account.grants &- grant) >= 0
     }
 
-    /// Gives the lock back and keeps what it locked: the amount is sold.
+    /// Ends the lock and keeps its amount: it is sold.
     ///
-    /// Only the very lock that the decision counted on. If the saga is over, its marker gone and a copy of its hold
-    /// accepted since (a clock is wrong), then that copy has another grant: a late copy of the capture must not sell
-    /// the amount again.
+    /// Captures only the lock that the decision counted on. A wrong clock may let a copy of the hold lock again after
+    /// the saga is over and its marker removed. That lock has another grant, so a late copy of the capture does not
+    /// sell the amount twice.
     private static func capture(
         _ saga: SagaID, _ amount: Amount, _ grant: UInt32, on draft: inout GroupDraft
     ) -> LedgerOutcome {
@@ -110,13 +112,13 @@ extension LedgerRules {
         return .done
     }
 
-    /// Gives the lock back and undoes it. Without a hold it leaves a marker, so that a hold that is still on its way is
-    /// refused.
+    /// Ends the lock and frees its amount. Without a hold it leaves a marker, which refuses a hold that is still on its
+    /// way.
     private static func release(
         _ saga: SagaID, _ amount: Amount, _ expiry: Int64, on draft: inout GroupDraft
     ) -> LedgerOutcome {
         guard var hold = draft.hold(saga) else {
-            // That hold is refused as expired: a late copy of this release need not leave anything.
+            // The hold would be refused as expired, so no marker is needed.
             if let now = draft.now, expiry != 0, Hold.isPast(expiry, now: now) { return .done }
             draft.setHold(Hold(amount: amount, state: .released, expiry: expiry), of: saga)
             return .done
@@ -135,8 +137,8 @@ extension LedgerRules {
         return .done
     }
 
-    /// Removes what a finished saga left: where messages can be late, not before each of them is refused as expired. A
-    /// lock that is still held stays: only its saga's decision may end it.
+    /// Removes the marker of a finished saga; where messages can be late, only once all of them would be refused as
+    /// expired. A lock that is still held stays: only its saga's decision may end it.
     private static func forget(_ saga: SagaID, on draft: inout GroupDraft) -> LedgerOutcome {
         guard let hold = draft.hold(saga), hold.state != .held else { return .done }
         if let now = draft.now, !Hold.isPast(hold.expiry, now: now) { return .done }
@@ -144,7 +146,7 @@ extension LedgerRules {
         return .done
     }
 
-    /// Undoes a hold whose saga is over. Its marker has no grant: it does not say that the saga released it.
+    /// Undoes a hold whose saga is over. Its marker gets no grant: a grant would say that the saga released it.
     private static func undo(_ saga: SagaID, on draft: inout GroupDraft) -> LedgerOutcome {
         guard var hold = draft.hold(saga), hold.state == .held, var account = draft.account else { return .done }
 
@@ -225,7 +227,7 @@ extension LedgerRules {
         return .done
     }
 
-    /// Gives a direct payment back, once; again, it has no effect.
+    /// Gives a direct payment back. A second time has no effect.
     private static func cancelPayment(for order: Identifier, on draft: inout GroupDraft) -> LedgerOutcome {
         guard var account = draft.account else { return .unknownAccount }
         guard var payment = draft.payment(for: order), payment.generation == account.generation else {
@@ -251,7 +253,7 @@ extension LedgerRules {
 }
 
 extension Account {
-    /// Books an amount in, or returns false and changes nothing if a total would pass its bound.
+    /// Adds an amount to balance and total. Returns false, and changes nothing, if one of them would pass its bound.
     fileprivate mutating func deposit(_ amount: Amount) -> Bool {
         guard let newBalance = balance.sum(amount, atMost: Limits.balance),
             let newDeposited = deposited.sum(amount, atMost: Limits.lifetimeTotal)

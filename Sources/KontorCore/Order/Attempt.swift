@@ -1,20 +1,20 @@
-// What an order remembers of its checkouts, so that one can ask later what happened, step by step (P8).
+// The attempts to check an order out, as its history keeps them: they explain later, step by step, what happened.
 
-/// One attempt to check an order out. Times are wall clock: milliseconds since 1970, or since the attempt began.
+/// One attempt to check an order out. Times are milliseconds by the wall clock, since 1970 or since the attempt began.
 public struct Attempt: Hashable, Sendable {
-    /// Its number among the attempts of this life of the order, from 1.
+    /// Its number among the attempts of this incarnation of the order, from 1.
     public let number: UInt32
-    /// When it began: milliseconds since 1970.
+    /// When the attempt began, milliseconds since 1970.
     public let begun: Int64
-    /// The locks that it wanted, in lock order; nil: those of the order as it is now. It is paid, and cannot change.
+    /// The locks that it wanted, in lock order; nil: those of the order as it is now, since a paid order cannot change.
     public let legs: [Leg]?
-    /// One entry a leg, in the same order.
+    /// How each leg went, in the same order.
     public var traces: [LegTrace]
-    /// nil: it is not decided.
+    /// The decision; nil: there is none yet.
     public let decision: Decision?
-    /// When it was decided, milliseconds since it began; 0 without a decision.
+    /// When it was decided, milliseconds since the attempt began; 0 without a decision.
     public let decidedAfter: UInt32
-    /// When all locks were given back; nil: it still runs.
+    /// When all locks had ended, milliseconds since the attempt began; nil: the attempt still runs.
     public var finishedAfter: UInt32?
 
     public init(
@@ -30,8 +30,8 @@ public struct Attempt: Hashable, Sendable {
         self.finishedAfter = finishedAfter
     }
 
-    /// Takes over what is known of the locks being given back. How they were taken stands since the decision: whoever
-    /// went on with the attempt after a crash does not know it.
+    /// Takes over when the locks ended. How they were taken is known since the decision; a process that went on after a
+    /// crash does not know it, so that part stays.
     public mutating func settle(_ trace: SagaTrace) {
         for (leg, settled) in trace.legs.enumerated() where leg < traces.count {
             if let after = settled.settledAfter { traces[leg].settledAfter = after }
@@ -44,7 +44,7 @@ public struct LegTrace: Hashable, Sendable {
     /// How the request for its lock went.
     public enum Hold: UInt8, Sendable {
         case notAsked = 0
-        /// Asked, and not answered.
+        /// The lock was asked for, and no reply has come.
         case silent = 1
         case held = 2
         /// Undecided checkouts held part of the account.
@@ -54,19 +54,19 @@ public struct LegTrace: Hashable, Sendable {
     }
 
     public var hold = Hold.notAsked
-    /// Of the last change of `hold`, milliseconds since the attempt began.
+    /// When `hold` changed last, milliseconds since the attempt began.
     public var holdAfter: UInt32 = 0
-    /// When its capture or release was acknowledged, milliseconds since the attempt began.
+    /// When its capture or release was acknowledged, milliseconds since the attempt began; nil: not yet.
     public var settledAfter: UInt32?
-    /// The grant of its lock, for the decision: the history does not keep it.
+    /// The grant of its lock, for the decision to commit. The history does not keep it.
     public var grant: UInt32 = 0
 
     public init() {}
 }
 
-/// What a saga tells its order with its decision and its end: how its legs went so far.
+/// How the legs of a saga went so far. The order gets it with the decision and with the end.
 public struct SagaTrace: Hashable, Sendable {
-    /// Milliseconds since the attempt began.
+    /// The time of this trace, milliseconds since the attempt began.
     public let after: UInt32
     public let legs: [LegTrace]
 

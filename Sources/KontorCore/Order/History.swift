@@ -1,5 +1,5 @@
-// An order's history as bytes: a log of decisions and ends, which only grows at its end and loses its oldest attempts.
-// So a checkout appends some twenty bytes twice, and only who asks for the story reads it.
+// An order's history as bytes: a log of decisions and ends. A checkout appends some twenty bytes twice; only an
+// explanation of the order decodes it.
 
 /// The latest attempts to check an order out.
 public struct History: Hashable, Sendable {
@@ -21,7 +21,7 @@ public struct History: Hashable, Sendable {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    /// An attempt is decided.
+    /// Adds the decision on an attempt.
     mutating func decide(_ saga: SagaRecord, _ decision: Decision, _ trace: SagaTrace) {
         forgetTooOld()
         var entry = ByteWriter()
@@ -36,7 +36,7 @@ public struct History: Hashable, Sendable {
             entry.byte(DecisionTag.abort)
             reason.encode(into: &entry)
         }
-        // What a paid order wanted is in the order; any other may be changed behind it.
+        // A paid order keeps its lines, so its legs follow from it; any other order may be changed later.
         if decision != .commit { entry.legs(saga.legs) }
         entry.varint(UInt64(trace.legs.count))
         for leg in trace.legs {
@@ -46,20 +46,20 @@ public struct History: Hashable, Sendable {
         append(entry)
     }
 
-    /// All locks of an attempt are given back.
+    /// Adds the end of an attempt: all of its locks have ended.
     mutating func end(_ number: UInt32, _ trace: SagaTrace) {
         var entry = ByteWriter()
         entry.byte(Entry.ended)
         entry.varint(UInt64(number))
         entry.varint(UInt64(trace.after))
         entry.varint(UInt64(trace.legs.count))
-        // 0: not known; else one more than the milliseconds.
+        // 0 means not known; otherwise the milliseconds and 1.
         for leg in trace.legs { entry.varint(leg.settledAfter.map { UInt64($0) + 1 } ?? 0) }
         append(entry)
     }
 
-    /// The attempts that are remembered, oldest first. Bytes that cannot be read (a newer release wrote them) end the
-    /// story.
+    /// The attempts that are remembered, oldest first. Decoding ends at bytes that cannot be read, such as those of a
+    /// newer release.
     public var attempts: [Attempt] {
         var attempts: [Attempt] = []
         var reader = ByteReader(bytes)
@@ -89,7 +89,7 @@ public struct History: Hashable, Sendable {
         bytes = log.bytes
     }
 
-    /// Makes room for one more attempt: the latest may be large, but what is older is bounded in number and bytes.
+    /// Drops the oldest attempts, so that those before the latest keep their bounds in number and bytes.
     private mutating func forgetTooOld() {
         guard !bytes.isEmpty else { return }
         var starts: [Int] = []

@@ -20,21 +20,21 @@ public struct Order: Hashable, Sendable {
         case open = 1
         /// Locked exclusively by its saga.
         case checkingOut = 2
-        /// This is the durable decision to commit: final.
+        /// Paid: this status is the durable decision to commit, and final.
         case paid = 3
         case removed = 4
     }
 
     public var user: Identifier
-    /// Drawn at random when the order is created or replaced: tells its lives apart.
+    /// A random number, drawn when the order is created or replaced. It tells apart the orders that had the same id.
     public var incarnation: UInt64
-    /// Rises with each begin of a checkout.
+    /// The number of the latest attempt to check the order out; 0: there was none.
     public var attempt: UInt32 = 0
     public var status = Status.open
     public var lines: [OrderLine] = []
-    /// Money, of all lines.
+    /// The price of all lines together.
     public var total = Amount.zero
-    /// The latest attempts to check it out.
+    /// The latest attempts to check the order out.
     public var history = History()
 
     public init(user: Identifier, incarnation: UInt64) {
@@ -76,31 +76,33 @@ public struct Leg: Hashable, Sendable {
     }
 }
 
-/// Where a checkout stands, durably. It is stored from begin to finish; recovery drives what it finds.
+/// Where a checkout stands, durably. The record exists from begin to finish; recovery drives each one that it finds.
 public struct SagaRecord: Hashable, Sendable {
-    /// What has been decided, and how holds are asked for until then.
+    /// What has been decided, or how holds are asked for until then.
     public enum Phase: Hashable, Sendable {
-        /// Undecided: first all holds at once, none waiting.
+        /// Undecided: all holds are asked for at once, and none waits.
         case holdingTogether
-        /// Undecided: one hold after the other in lock order, waiting where one is contended.
+        /// Undecided: holds are asked for one after the other in lock order, and each waits while it is contended.
         case holdingInOrder
-        /// Undecided, and never to be committed under this attempt: holds are released, then the next attempt begins.
+        /// This attempt will not commit: its holds are released, then the next attempt begins.
         case retrying
         case committed
         case aborted(AbortReason)
     }
 
     public let id: SagaID
-    /// In lock order.
+    /// The locks that the checkout needs, in lock order.
     public let legs: [Leg]
     public var phase: Phase
-    /// The locks that the decision to commit counted on, one a leg: just these are captured. Empty before it.
+    /// The grants of the locks that the decision to commit counted on, one for each leg: only these locks are captured.
+    /// Empty before the decision.
     public var grants: [UInt32] = []
-    /// Wall clock, milliseconds since 1970.
+    /// When the attempt began: wall clock, milliseconds since 1970.
     public let begun: Int64
-    /// Wall clock, milliseconds since 1970: when an undecided checkout gives up.
+    /// When an undecided checkout gives up: wall clock, milliseconds since 1970.
     public let deadline: Int64
-    /// The key of the request that began it: kept with the decision to commit.
+    /// The idempotency key of the request that began the checkout; it is kept with the decision to commit. nil: it had
+    /// none.
     public let claim: KeyClaim?
 
     public init(id: SagaID, legs: [Leg], phase: Phase, begun: Int64, deadline: Int64, claim: KeyClaim? = nil) {
@@ -112,23 +114,23 @@ public struct SagaRecord: Hashable, Sendable {
         self.claim = claim
     }
 
-    /// The grant of a leg's lock; 0: it was given by a release that counted none.
+    /// The grant of a leg's lock; 0: the release that stored this record counted no grants.
     public func grant(ofLeg leg: Int) -> UInt32 { leg < grants.count ? grants[leg] : 0 }
 }
 
-/// Why a checkout did not happen. Every reason can go away: the same order may be checked out again.
+/// Why a checkout was aborted. Every reason can go away: the same order may be checked out again.
 public enum AbortReason: Hashable, Sendable {
     case insufficient(account: GroupKey, wanted: Amount, left: Amount)
     case unknownAccount(GroupKey)
     /// Other undecided checkouts held part of the account until the deadline.
     case contended(account: GroupKey)
-    /// A participant could not be reached before the deadline.
+    /// The account's ledger did not answer before the deadline.
     case unreachable(account: GroupKey)
-    /// A participant refused because of a message that the protocol has no place for.
+    /// The account's ledger refused a message that the protocol has no place for.
     case anomaly(account: GroupKey, Anomaly)
 }
 
-/// The decision on a saga, made durable by a compare-and-set on its order.
+/// The decision on a saga. A compare-and-set on its order makes it durable.
 public enum Decision: Hashable, Sendable {
     case commit
     case abort(AbortReason)
@@ -138,26 +140,26 @@ public enum Decision: Hashable, Sendable {
 
 /// One command to one order.
 public struct OrderCommand: Hashable, Sendable {
-    /// What is done to the order, or asked of it.
+    /// What the command does to the order, or asks of it.
     public enum Operation: Hashable, Sendable {
         case read
-        /// Reads also a removed order, with its saga.
+        /// Reads the order with its saga, even if the order is removed.
         case inspect
         case create(Order)
-        /// `batch_init`: the order begins a new life. A paid one leaves its receipt.
+        /// Replaces the order by one with a new incarnation: a record of `batch_init`. A paid order leaves its receipt.
         case replace(Order)
         case addItem(OrderLine)
         /// Takes one unit off the line that was added last.
         case removeItem(Identifier)
         case remove
-        /// Locks the order and stores its saga. `now`: wall clock, as the deadline.
+        /// Locks the order and stores its saga. `now` and `deadline`: wall clock, milliseconds since 1970.
         case begin(now: Int64, deadline: Int64, KeyClaim?)
         case decide(SagaID, Decision, SagaTrace)
-        /// After `retryInOrder`, once all is released: the next attempt.
+        /// Begins the next attempt, after `retryInOrder` and once all holds are released.
         case beginAgain(SagaID, SagaTrace)
-        /// Ends the saga and gives the order's lock back.
+        /// Ends the saga and unlocks the order.
         case finish(SagaID, SagaTrace)
-        /// Changes nothing, so that a key can be kept for what was done elsewhere.
+        /// Changes nothing but the key that comes with it: for a `batch_init`, whose changes were made before.
         case keepKey
     }
 
@@ -170,18 +172,18 @@ public struct OrderCommand: Hashable, Sendable {
     }
 }
 
-/// What was decided on an order command.
+/// What the order's rules decided on a command.
 public enum OrderOutcome: Hashable, Sendable {
     case done
     case order(Order)
     case inspected(Order, SagaRecord?)
-    /// The saga runs: begun now.
+    /// The saga has begun.
     case begun(SagaRecord)
-    /// The saga runs since before: join it.
+    /// A saga was running already: join it.
     case running(SagaRecord)
-    /// The saga with the decision that stands, be it this command's or an earlier one.
+    /// The saga with the decision that stands: this command's or an earlier one.
     case decided(SagaRecord)
-    /// The saga is not the order's current one: it has finished.
+    /// The saga has finished: it is not the order's current one.
     case stale(Order.Status)
 
     case unknownOrder

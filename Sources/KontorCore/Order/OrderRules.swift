@@ -1,6 +1,6 @@
 // The order's rules: item changes, the exclusive lock of a checkout, and the compare-and-set of its decision.
 
-/// Decides order commands. Guards come in order of precedence; below "from here on it succeeds" all is written.
+/// Decides order commands. Guards come in order of precedence; below "from here on it succeeds" everything is written.
 public enum OrderRules: Rules {
     public static func readSet(of command: OrderCommand) -> ReadSet {
         ReadSet(GroupKey(.order, command.order), .saga)
@@ -26,11 +26,11 @@ public enum OrderRules: Rules {
         }
     }
 
-    /// A begin is only the first step of a write; its saga keeps the key when it commits.
+    /// A begin is only the first step of a write: its saga keeps the key when it commits.
     public static func isComplete(_ outcome: OrderOutcome) -> Bool { outcome == .done }
 
-    /// Steps of sagas find what they did before. A begin whose saga has ended since begins anew, as if it were repeated
-    /// by its client.
+    /// A repeated step of a saga finds its own effect. A begin whose saga has ended since begins another checkout, as a
+    /// client's repetition would.
     public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
         case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey: return true
@@ -121,11 +121,12 @@ extension OrderRules {
         now: Int64, deadline: Int64, _ claim: KeyClaim?, on draft: inout GroupDraft
     ) -> OrderOutcome {
         guard var order = draft.order, order.status != .removed else { return .unknownOrder }
-        // Also if it is paid: its captures may still be on their way, and who is told so reads them.
+        // A paid order may have a saga, too: its captures may still be on their way, and a caller who is told "paid"
+        // relies on them.
         if let saga = draft.saga { return .running(saga) }
         if order.status == .paid { return .alreadyPaid }
         if order.lines.isEmpty { return .isEmpty }
-        // One is left for a second try in lock order.
+        // The last number is left for a second try in lock order.
         if order.attempt >= UInt32.max - 1 { return .overLimit }
 
         // From here on it succeeds.
@@ -139,8 +140,8 @@ extension OrderRules {
         return .begun(saga)
     }
 
-    /// The compare-and-set: of several coordinators of one saga the first one's decision stands, and the others learn
-    /// it.
+    /// Stores the decision by compare-and-set: if several coordinators drive one saga, the first decision stands, and
+    /// the others learn it.
     private static func decide(
         _ decision: Decision, _ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft
     ) -> OrderOutcome {
@@ -170,7 +171,7 @@ extension OrderRules {
     private static func beginAgain(_ id: SagaID, _ trace: SagaTrace, on draft: inout GroupDraft) -> OrderOutcome {
         guard var order = draft.order else { return .unknownOrder }
         guard let saga = draft.saga, saga.id == id, saga.phase == .retrying else {
-            // A replay of this command, or another coordinator was faster: follow the saga that runs now.
+            // This is a replay, or another coordinator was faster: the caller follows the saga that runs now.
             return draft.saga.map { .running($0) } ?? .stale(order.status)
         }
 

@@ -1,16 +1,16 @@
-// How a checkout ends, as its callers are told.
+// The result of a checkout, for its callers.
 
-/// How a checkout ended.
+/// The result of a checkout.
 public enum CheckoutResult: Hashable, Sendable {
     case paid
-    /// Durably aborted, all undone.
+    /// The checkout was aborted durably. What it held is released, or will be.
     case refused(AbortReason)
-    /// Not begun: the order is empty, unknown, ...
+    /// The checkout did not begin: the order is empty, unknown, ...
     case notBegun(OrderOutcome)
 }
 
 extension SagaRecord.Phase {
-    /// What callers are told once the saga has ended in this phase; nil: it cannot end in this one.
+    /// The result of a saga that ended in this phase; nil: a saga cannot end in this phase.
     public var result: CheckoutResult? {
         switch self {
         case .committed: return .paid

@@ -1,5 +1,5 @@
-// The checkout saga as a value: (state, event) -> (state, actions). It runs in production and in the simulator alike, and
-// leaves all sending, storing and timing to the coordinator.
+// The checkout saga as a value: (state, event) -> (state, actions). The coordinator sends, stores and keeps time for
+// it; production and simulator run the same code.
 //
 //     begin -> hold all -> decide -> capture all -> answer, finish -> forget
 //                            |-----> release all -> finish, answer -> forget
@@ -7,51 +7,56 @@
 
 /// One running attempt of a checkout, from its durable begin to its end.
 ///
-/// It never waits for anything but an event, repeats what is not answered, and tolerates every event twice, late or never.
-/// After a commit decision it can only capture; after an abort it can only release; it never gives up on either.
+/// It waits for events only, repeats what is not answered, and tolerates every event twice, late or never. After a
+/// commit decision it only captures; after an abort it only releases; it never gives up on either.
 public struct CheckoutSaga: Sendable {
-    /// What a participant is asked to do for one leg.
+    /// What a ledger is asked to do for one leg.
     public enum Step: Hashable, Sendable {
         case hold(mayWait: Bool)
         case capture
         case release
     }
 
+    /// What can happen to a saga.
     public enum Event: Sendable {
-        /// A participant's reply for a leg. Replies to another attempt or step are ignored.
+        /// A ledger's reply for a leg. Replies to another attempt or step are ignored.
         case replied(leg: Int, Step, of: SagaID, Reply<LedgerOutcome>)
         /// The order's reply to `decide`, `beginAgain` or `finish`.
         case orderReplied(to: OrderStep, of: SagaID, Reply<OrderOutcome>)
-        /// Time went on.
+        /// Time has passed.
         case tick
     }
 
+    /// What the order is asked to do.
     public enum OrderStep: Hashable, Sendable {
         case decide(Decision)
-        /// The decision once more, to learn whether the saga is still open. Numbered, so that no answer is taken for that to a later one.
+        /// The decision once more, to learn whether the saga is still open. Its number tells the answer from that to a
+        /// later question.
         case confirm(Int, Decision)
         case beginAgain
         case finish
     }
 
+    /// What the coordinator must do for the saga.
     public enum Action: Hashable, Sendable {
         /// Sends a step of one leg to the leg's ledger.
         case send(Message)
-        /// Has the order decide a command; the step names it in ``Event/orderReplied(to:of:_:)``.
+        /// Has the order decide a command. The step names the command in ``Event/orderReplied(to:of:_:)``.
         case askOrder(OrderStep, OrderCommand)
-        /// Tells all callers; nil: somebody else ended the saga, and how is not known here.
+        /// Tells the result to all callers; nil: another process ended the saga, and the result is not known here.
         case answer(CheckoutResult?)
-        /// No message of this attempt is repeated any more: its holds and markers may go.
+        /// Lets the holds and markers of this attempt be removed: none of its messages is repeated any more.
         case forget(SagaID)
-        /// A message that the protocol has no place for.
+        /// Alarms the operators: a ledger received a message that the protocol has no place for.
         case alarm(leg: Int, Anomaly)
-        /// Tells whoever still waits; nil: somebody else ended the saga, maybe long ago, and who still waits must ask the order anew.
+        /// Ends the saga and tells its result to the callers that still wait; nil: another process ended the saga,
+        /// maybe long ago, and these callers must ask the order again.
         case end(CheckoutResult?)
     }
 
     private enum Stage: Hashable, Sendable {
         case holding
-        /// Waiting for the order's reply since a time.
+        /// Waiting for the order's reply, asked at `since`.
         case asking(OrderStep, since: Int64)
         case settling
         case ended
@@ -60,51 +65,50 @@ public struct CheckoutSaga: Sendable {
     private enum LegState: Hashable, Sendable {
         case idle
         case asked(since: Int64)
-        /// Contended: in lock order it waits to be granted, otherwise it was refused for now.
+        /// The hold was contended: in lock order it waits to be granted, otherwise it was refused for now.
         case contended(since: Int64)
         case held
         case settled
     }
 
-    /// A message of this saga that a participant refused, though it must not: a bug, or the saga is over and the message was late.
+    /// An anomaly that a ledger reported: a bug, or the saga is over and the message came late.
     private struct Suspicion {
         let leg: Int
         let anomaly: Anomaly
     }
 
     public private(set) var record: SagaRecord
-    /// Monotonic milliseconds: when it gives up if it is undecided.
+    /// The moment at which an undecided saga gives up, monotonic milliseconds.
     public let deadline: Int64
-    /// Monotonic milliseconds.
-    private var begun: Int64
     private var stage = Stage.holding
     private var legs: [LegState]
-    private var traces: [LegTrace]
-    /// Where the attempt before was contended.
+    private var notes: TraceNotes
+    /// The account at which the attempt before was contended.
     private var metOthersAt: GroupKey?
     private var hasAnswered = false
-    /// The question whether the saga is still open, while it waits for the answer.
+    /// The unanswered question to the order whether the saga is still open; nil: none is asked.
     private var question: (number: Int, since: Int64)?
     private var questions = 0
-    /// What the question is about, and what came up since it was asked.
+    /// The anomalies that the question is about.
     private var suspicions: [Suspicion] = []
+    /// Anomalies reported since the question was asked.
     private var newSuspicions: [Suspicion] = []
 
     /// - Parameters:
-    ///   - record: as stored: new, or found by recovery in any phase.
-    ///   - begun: when its attempt began, on the monotonic clock.
+    ///   - record: the stored record, new or found by recovery in any phase.
+    ///   - begun: the moment at which its attempt began, monotonic milliseconds.
     public init(_ record: SagaRecord, begun: Int64, deadline: Int64) {
         self.record = record
-        self.begun = begun
         self.deadline = deadline
         legs = Array(repeating: .idle, count: record.legs.count)
-        traces = Array(repeating: LegTrace(), count: record.legs.count)
+        notes = TraceNotes(legs: record.legs.count, begun: begun)
     }
 
-    /// How its legs went so far. After a crash only what came after it is known.
-    public func trace(now: Int64) -> SagaTrace { SagaTrace(after: elapsed(now), legs: traces) }
+    /// How the legs went so far. What happened before a crash is not in it.
+    public func trace(now: Int64) -> SagaTrace { notes.trace(now: now) }
 
-    /// When an unanswered message for a leg is sent again, monotonic milliseconds; nil: nothing is waited for.
+    /// The moment at which an unanswered message for a leg is sent again, monotonic milliseconds; nil: no reply is
+    /// waited for.
     public func nextRetry(ofLeg leg: Int) -> Int64? {
         guard stage == .holding || stage == .settling else { return nil }
         switch legs[leg] {
@@ -113,17 +117,15 @@ public struct CheckoutSaga: Sendable {
         }
     }
 
-    private func elapsed(_ now: Int64) -> UInt32 { UInt32(clamping: now - begun) }
-
-    /// The first actions, by the phase in which the saga is.
+    /// Begins or resumes the saga: gives the first actions of its phase.
     public mutating func start(now: Int64) -> [Action] {
         legs = Array(repeating: .idle, count: record.legs.count)
         switch record.phase {
         case .holdingTogether where now >= deadline:
-            // Found by recovery, and nobody waits for it any more.
+            // Recovery found it after its deadline: no caller waits for it.
             return ask(.decide(.abort(.unreachable(account: record.legs[0].account))), now: now)
         case .holdingInOrder where now >= deadline:
-            // It only got here because the attempt before met others; where, only its own coordinator knows.
+            // The attempt before was contended; only the coordinator that ran it knows at which account.
             let met = metOthersAt.map { AbortReason.contended(account: $0) }
             return ask(.decide(.abort(met ?? .unreachable(account: record.legs[0].account))), now: now)
         case .holdingTogether:
@@ -137,6 +139,9 @@ public struct CheckoutSaga: Sendable {
         }
     }
 
+    /// Takes an event, and gives the actions that follow from it, in order.
+    ///
+    /// - Parameter now: monotonic milliseconds.
     public mutating func handle(_ event: Event, now: Int64) -> [Action] {
         switch event {
         case .replied(let leg, let step, let id, let reply):
@@ -158,30 +163,30 @@ public struct CheckoutSaga: Sendable {
 
 extension CheckoutSaga {
     private mutating func holdReplied(_ leg: Int, _ reply: Reply<LedgerOutcome>, now: Int64) -> [Action] {
-        // Unknown, or refused by a store: asked again at a tick, until the deadline.
+        // A reply that is unknown, or refused by a store, is ignored: the hold is sent again until the deadline.
         guard stage == .holding, legs[leg] != .held, case .decided(let outcome) = reply else { return [] }
         let account = record.legs[leg].account
         switch outcome {
         case .held(let grant):
             legs[leg] = .held
-            note(.held, leg, now)
-            traces[leg].grant = grant
+            notes.held(leg, grant: grant, now: now)
         case .contended:
             legs[leg] = .contended(since: now)
-            note(.contended, leg, now)
+            notes.note(.contended, ofLeg: leg, now: now)
         case .insufficient(let balance):
-            note(.refused, leg, now)
+            notes.note(.refused, ofLeg: leg, now: now)
             let wanted = record.legs[leg].amount
             return ask(.decide(.abort(.insufficient(account: account, wanted: wanted, left: balance))), now: now)
         case .unknownAccount:
-            note(.refused, leg, now)
+            notes.note(.refused, ofLeg: leg, now: now)
             return ask(.decide(.abort(.unknownAccount(account))), now: now)
         case .anomaly(.lateHold):
-            note(.refused, leg, now)
-            // It came after its expiry. Or another coordinator released this attempt, and the order knows what was decided.
+            notes.note(.refused, ofLeg: leg, now: now)
+            // The hold came after its expiry. Or another coordinator released this attempt: then the order knows its
+            // decision, and that one stands.
             return ask(.decide(.abort(.unreachable(account: account))), now: now)
         case .anomaly(let anomaly):
-            note(.refused, leg, now)
+            notes.note(.refused, ofLeg: leg, now: now)
             let alarms: [Action] = anomaly.isAlarming ? [.alarm(leg: leg, anomaly)] : []
             return alarms + ask(.decide(.abort(.anomaly(account: account, anomaly))), now: now)
         default:
@@ -190,15 +195,10 @@ extension CheckoutSaga {
         return holdNext(now: now)
     }
 
-    private mutating func note(_ hold: LegTrace.Hold, _ leg: Int, _ now: Int64) {
-        traces[leg].hold = hold
-        traces[leg].holdAfter = elapsed(now)
-    }
-
     private mutating func holdNext(now: Int64) -> [Action] {
         if legs.allSatisfy({ $0 == .held }) { return ask(.decide(.commit), now: now) }
         if record.phase == .holdingInOrder {
-            // All before the first that is not held are held, so waiting for it cannot be part of a cycle.
+            // All legs before this one are held, so waiting for it cannot close a circle.
             guard let next = legs.firstIndex(where: { $0 != .held }), legs[next] == .idle else { return [] }
             return [send(next, .hold(mayWait: true), now: now)]
         }
@@ -208,7 +208,7 @@ extension CheckoutSaga {
         return isComplete ? ask(.decide(.retryInOrder), now: now) : []
     }
 
-    /// Undecided at the deadline: whoever is waited for is the reason.
+    /// The reason of an abort at the deadline: the leg that is waited for.
     private var reasonForGivingUp: AbortReason {
         var unanswered = record.legs[0].account
         for (leg, state) in legs.enumerated().reversed() {
@@ -240,17 +240,16 @@ extension CheckoutSaga {
     private mutating func orderReplied(to step: OrderStep, _ outcome: OrderOutcome, now: Int64) -> [Action] {
         switch (step, outcome) {
         case (.decide, .decided(let standing)):
-            // It may be another coordinator's decision: follow it.
+            // The decision that stands may be another coordinator's.
             record = standing
             return settle(now: now)
         case (.beginAgain, .begun(let next)), (.beginAgain, .running(let next)):
-            // What runs now may be a later checkout, begun by another process when this one was over.
+            // The running saga may belong to a later checkout, which another process began after this one was over.
             guard next.legs == record.legs, next.deadline == record.deadline else { return end(result: nil) }
             let old = record.id
-            metOthersAt = traces.firstIndex { $0.hold == .contended }.map { record.legs[$0].account }
+            metOthersAt = notes.firstContended.map { record.legs[$0].account }
             record = next
-            begun = now
-            traces = Array(repeating: LegTrace(), count: next.legs.count)
+            notes = TraceNotes(legs: next.legs.count, begun: now)
             return [.forget(old)] + start(now: now)
         case (.finish, .done):
             return end(result: record.phase.result)
@@ -261,8 +260,8 @@ extension CheckoutSaga {
         }
     }
 
-    /// Another coordinator ended the saga. `paid` is final; but if it was undone, that may be long ago, and whoever asks now may find
-    /// other amounts.
+    /// Ends a saga that another coordinator has ended. `paid` is final. If it was undone, that may be long ago, and the
+    /// callers must ask again: amounts may have changed since.
     private mutating func overtaken(_ status: Order.Status) -> [Action] {
         end(result: status == .paid || record.phase == .committed ? .paid : nil)
     }
@@ -295,12 +294,12 @@ extension CheckoutSaga {
     private mutating func settle(now: Int64) -> [Action] {
         stage = .settling
         let step = settlingStep
-        // A release goes to every leg, asked or not: whoever recovers a saga cannot know which holds are on their way.
+        // A release goes to every leg, asked or not: after a recovery nobody knows which holds are on their way.
         return legs.indices.map { send($0, step, now: now) }
     }
 
-    /// Asks whether the saga is still open, before anything of it is sent again or held against a participant: this process may have
-    /// been paused, and another have ended the saga meanwhile, markers and all.
+    /// Asks whether the saga is still open, before its messages are sent again or an alarm is raised. This process may
+    /// have been paused, and another one may have ended the saga and removed its markers meanwhile.
     private mutating func confirm(now: Int64) -> [Action] {
         if question == nil {
             questions += 1
@@ -335,7 +334,7 @@ extension CheckoutSaga {
         }
         guard outcome == .done else { return [] }
         legs[leg] = .settled
-        traces[leg].settledAfter = elapsed(now)
+        notes.settled(leg, now: now)
         guard legs.allSatisfy({ $0 == .settled }) else { return [] }
         switch record.phase {
         case .committed: return answer(.paid) + ask(.finish, now: now)
@@ -352,7 +351,7 @@ extension CheckoutSaga {
         var actions: [Action] = []
         if now >= deadline {
             if stage == .holding { return ask(.decide(.abort(reasonForGivingUp)), now: now) }
-            // The abort is durable: the caller need not wait for the releases as well.
+            // The abort is durable, so the caller need not wait for the releases.
             if case .aborted = record.phase { actions += answer(record.phase.result) }
         }
         switch stage {
@@ -376,7 +375,7 @@ extension CheckoutSaga {
     private func isOverdue(_ leg: LegState, now: Int64) -> Bool {
         switch leg {
         case .asked(let since): return now - since >= Limits.resendMilliseconds
-        // The participant may have lost its queue of waiters.
+        // The ledger may have lost its queue of waiters.
         case .contended(let since):
             return record.phase == .holdingInOrder && now - since >= Limits.resendMilliseconds
         case .idle, .held, .settled: return false
@@ -385,17 +384,8 @@ extension CheckoutSaga {
 
     private mutating func send(_ leg: Int, _ step: Step, now: Int64) -> Action {
         legs[leg] = .asked(since: now)
-        if case .hold = step, traces[leg].hold == .notAsked { note(.silent, leg, now) }
-        return .send(Message(.leg(leg, step, of: record.id), .command(command(leg, step), deadline: record.deadline)))
-    }
-
-    private func command(_ leg: Int, _ step: Step) -> LedgerCommand {
-        let target = record.legs[leg]
-        switch step {
-        case .hold(let mayWait):
-            return LedgerCommand(target.account, .hold(record.id, target.amount, mayWait: mayWait, expiry: record.deadline))
-        case .capture: return LedgerCommand(target.account, .capture(record.id, target.amount, grant: record.grant(ofLeg: leg)))
-        case .release: return LedgerCommand(target.account, .release(record.id, target.amount, expiry: record.deadline))
-        }
+        if case .hold = step { notes.asked(leg, now: now) }
+        return .send(
+            Message(.leg(leg, step, of: record.id), .command(record.command(step, ofLeg: leg), deadline: record.deadline)))
     }
 }

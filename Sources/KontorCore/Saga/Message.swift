@@ -1,27 +1,29 @@
-// What crosses between the coordinator of checkouts, the ledgers and the orders. A message is a value that can be printed, stored
-// and sent: in one process, over links and in the simulator it is the same one. How it becomes bytes is in Format/MessageCoding.
+// Messages between the coordinator of checkouts, the ledgers and the orders: values that can be printed, stored and
+// sent, the same in one process, over links and in the simulator. Format/MessageCoding.swift turns them into bytes.
 
 /// A request to a ledger or to the orders, or the reply to one.
 ///
-/// On its way between processes a message may be lost, doubled, late and out of order. A request to a ledger may have two replies: a hold
-/// that may wait is answered `contended` at once, and again when it is granted.
+/// Between processes a message may be lost, doubled, late and out of order. A hold that may wait gets two replies:
+/// `contended` at once, and another one when it is granted or refused.
 public struct Message: Hashable, Sendable {
-    /// Who asked. A reply bears the origin of its request, and so finds its way back.
+    /// The sender of a request. The reply bears the origin of its request, and so finds its way back.
     public enum Origin: Hashable, Sendable {
         /// The coordinator of a saga, for one step of one leg.
         case leg(Int, CheckoutSaga.Step, of: SagaID)
-        /// Who waits for a read, by its number.
+        /// A read, by the number under which its reader waits.
         case read(UInt64)
-        /// Another process: the link that the request came over, and its number there.
+        /// Another process: the link that the request came over, and the request's number on that link.
         case link(UInt64, number: UInt32)
         /// Nobody waits for a reply.
         case nobody
     }
 
+    /// What a message says.
     public enum Body: Hashable, Sendable {
-        /// A request to a ledger. `deadline`: until when a contended hold waits; wall clock, milliseconds since 1970.
+        /// A request to a ledger. `deadline`: the moment until which a contended hold waits; wall clock, milliseconds
+        /// since 1970.
         case command(LedgerCommand, deadline: Int64)
-        /// A question about one order: it changes nothing.
+        /// A question about one order; it changes nothing.
         case question(OrderCommand)
         case ledgerReply(LedgerReply)
         case orderReply(OrderReply)
@@ -44,7 +46,7 @@ public struct Message: Hashable, Sendable {
         }
     }
 
-    /// Whether it asks for what is so, and changes nothing.
+    /// Whether the request only reads.
     public var isRead: Bool {
         switch body {
         case .command(let command, _): command.operation == .read
@@ -53,19 +55,21 @@ public struct Message: Hashable, Sendable {
         }
     }
 
-    /// Whether it may go to another process, and be taken from one.
+    /// Whether the message may go to another process, and be taken from one.
     public var mayCross: Bool { body.mayCross }
 }
 
 extension Message.Body {
-    /// Whether it may cross from one process to another: replies, questions, reads and the steps of sagas. Anything else would be done
-    /// twice if it came twice. This is the one gate: it is asked when a message leaves and when one arrives.
+    /// Whether the body may cross from one process to another: replies, questions, reads and the steps of sagas may.
+    /// Anything else would have its effect twice if it arrived twice. This is the only check; it is made when a message
+    /// leaves and when it arrives.
     var mayCross: Bool {
         switch self {
         case .command(let command, _):
             switch command.operation {
             case .read, .hold, .capture, .release: true
-            case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey: false
+            case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey:
+                false
             }
         case .question(let command): command.operation == .read || command.operation == .inspect
         case .ledgerReply, .orderReply: true

@@ -15,8 +15,8 @@ struct ColdReads {
         self.ports = ports
     }
 
-    /// Reads what the cache has not of these readSets, then calls back. What another call is reading already is not read
-    /// again: the lane runs one read after the other, so it is there when this one calls back.
+    /// Reads what the cache has not of these readSets, then calls back. What another call is reading already is not
+    /// read again: the lane runs one read after the other, so it is there when this one calls back.
     func fetch(_ readSets: [ReadSet], completion: @escaping (Result<Void, StoreError>) -> Void) {
         let missing = cache.pin(readSets)
         ports.metrics.cacheMisses.increment(by: missing.count)

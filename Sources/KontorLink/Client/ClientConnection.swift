@@ -1,27 +1,27 @@
-// One connection of a client to one replica: opens the link, says what is to be said, finds whom replies are for, and notices when
-// nobody is there any more. Which replica it is, and when it is tried again, is Replica's.
+// A client's connection to one replica: opens the link, sends requests, finds the origins of replies, and notices when
+// the server is gone. Replica decides when a connection is made.
 
 import KontorCore
 import KontorService
 import NIOCore
 
-/// Learns what becomes of a connection. Each is called once at most, `didClose` last.
+/// Observes a connection. Each method is called at most once, `didClose` last.
 protocol ConnectionObserver: AnyObject {
     func didOpen(_ connection: ClientConnection)
-    /// The other side lives: it has answered on the link.
+    /// The server lives: it has answered on the link.
     func didHear(_ connection: ClientConnection)
-    /// The server wants no more messages.
+    /// The server takes no more requests.
     func isLeaving(_ connection: ClientConnection)
     func didClose(_ connection: ClientConnection, reason: String)
 }
 
-/// Lives on its channel's event loop and is used only there.
+/// The client's side of one link. Used on its channel's event loop only.
 final class ClientConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum State {
-        /// The request is sent, and the answer not whole.
+        /// The request for a link is sent; its answer is not complete.
         case greeting
         case open
         case closed
@@ -36,16 +36,16 @@ final class ClientConnection: ChannelInboundHandler {
     private var answer: [UInt8] = []
     private var frames = FrameReader()
     private var pending = PendingReplies()
-    /// Why it was closed, if it is known.
+    /// Why it was closed; nil: not known.
     private var reason: String?
     private let began = LinkClock.nowMilliseconds
     private var hasHeard = false
-    /// Of the last ping; nil: there was none.
+    /// When the last ping was sent, monotonic milliseconds; nil: none was.
     private var pinged: Int64?
     private var isPongDue = false
 
     /// - Parameters:
-    ///   - greeting: what it says first.
+    ///   - greeting: the bytes that it sends first.
     ///   - receiver: takes the replies.
     init(greeting: [UInt8], observer: any ConnectionObserver, receiver: (any MessageReceiver)?) {
         self.greeting = greeting
@@ -57,7 +57,8 @@ final class ClientConnection: ChannelInboundHandler {
 
     /// Sends a request.
     ///
-    /// - Returns: false if it was dropped: the other side does not take what it was sent before.
+    /// - Returns: false if the request was dropped: the server does not read what it was sent before, or the link is
+    ///   not open.
     func send(_ request: Message, now: Int64) -> Bool {
         guard let outbox, state == .open, !outbox.isFull else { return false }
         return outbox.add(pending.number(request, now: now))
@@ -66,7 +67,8 @@ final class ClientConnection: ChannelInboundHandler {
     /// Forgets the requests that were sent: their replies find nobody.
     func forgetReplies() { pending.forgetAll() }
 
-    /// Looks at the time. `wasAway`: this process did not run for a while, so it cannot judge others.
+    /// Pings, and closes a connection that is silent for too long. `wasAway`: this process did not run for a while, so
+    /// it cannot tell who is silent.
     func tick(now: Int64, wasAway: Bool) {
         switch state {
         case .greeting:
@@ -89,7 +91,7 @@ final class ClientConnection: ChannelInboundHandler {
         outbox?.add(.ping)
     }
 
-    /// Gives up what it waits for, and closes.
+    /// Forgets the replies that it waits for, and closes.
     func close(_ reason: String) {
         if self.reason == nil { self.reason = reason }
         guard let context else { return }

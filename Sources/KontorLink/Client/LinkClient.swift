@@ -1,22 +1,22 @@
-// A service in other processes, as a saga or a ledger sees it: finds its replicas, keeps a connection to each, and sends each
-// message to the one that its account belongs to.
+// A service in other processes, as its clients see it: finds the replicas, keeps a connection to each, and sends each
+// request to the replica that its account belongs to.
 
 import KontorCore
 import KontorService
 import NIOCore
 
-/// The client's side of the links to all replicas of one service. Used on its event loop only, on which it also calls back.
+/// The client's side of the links to all replicas of one service. It is used, and calls back, on its event loop only.
 ///
-/// A request may be lost, silently: its connection breaks, or there is none. Then there is no reply, ever; whoever needs one sends
-/// again. A reply may come twice only if the request was a hold that may wait: `contended`, and its end.
+/// A request may be lost silently, when its connection breaks or there is none. Then no reply ever comes, and the
+/// sender must repeat the request. Two replies come only to a hold that may wait: `contended`, and its end.
 ///
-/// It lives from ``start()`` to ``close()``.
+/// To be used from ``start()`` to ``close()``.
 public final class LinkClient {
-    /// What happened so far.
+    /// Counts of what happened so far.
     public struct Counts: Hashable, Sendable {
         /// Requests that were sent.
         public var sent: UInt64 = 0
-        /// Requests that were dropped: no replica was connected, or the one chosen takes no more.
+        /// Requests that were dropped: no replica was connected, or the chosen one takes no more.
         public var dropped: UInt64 = 0
         /// Links that were opened.
         public var opened: UInt64 = 0
@@ -24,15 +24,15 @@ public final class LinkClient {
         public var lost: UInt64 = 0
     }
 
-    /// A service in other processes, and what one must present to talk to it.
+    /// A service in other processes, and the proof that this process may talk to it.
     public struct Service: Sendable {
-        /// For the log.
+        /// The service's name in the log.
         public let name: String
         /// Where its replicas listen. All addresses of all names are used.
         public let urls: [LinkURL]
-        /// What all processes of the shop know, without line ends.
+        /// The secret of the shop's processes, without line ends.
         public let secret: [UInt8]
-        /// Of the shop: a server of another one is not talked to.
+        /// The shop's epoch: a server of another shop refuses it.
         public let epoch: String
 
         public init(name: String, urls: [LinkURL], secret: [UInt8], epoch: String) {
@@ -51,19 +51,19 @@ public final class LinkClient {
     private weak var receiver: (any MessageReceiver)?
     private let addresses: ReplicaAddresses
     private var replicas: [String: Replica] = [:]
-    /// Those that take messages.
+    /// The replicas that take requests.
     private var connected: [(replica: Replica, connection: ClientConnection)] = []
-    /// What was logged last of a replica that is not connected: it is not repeated.
+    /// The last problem that was logged for each replica that is not connected: it is not repeated.
     private var problems: [String: String] = [:]
     private var ticking: RepeatedTask?
     private var away = AwayDetector(tickMilliseconds: LinkLimits.tickMilliseconds)
     private var isClosed = false
-    /// What happened so far, for metrics.
+    /// Counts of what happened so far, for metrics.
     public private(set) var counts = Counts()
 
     /// - Parameters:
     ///   - random: spreads the attempts to connect again.
-    ///   - receiver: takes the replies. It is not kept alive.
+    ///   - receiver: takes the replies; it is not retained.
     public convenience init(
         _ service: Service, on eventLoop: any EventLoop, random: any RandomSource, receiver: any MessageReceiver,
         log: @escaping LinkLog
@@ -71,7 +71,7 @@ public final class LinkClient {
         self.init(service, on: eventLoop, random: random, receiver: receiver, resolver: SystemResolver(), log: log)
     }
 
-    /// Like the public one, with other names or connections.
+    /// Makes a client with another resolver or dialer, for tests.
     package init(
         _ service: Service, on eventLoop: any EventLoop, random: any RandomSource, receiver: any MessageReceiver,
         resolver: any LinkResolver = SystemResolver(), dialer: any LinkDialer = TCPDialer(), log: @escaping LinkLog
@@ -85,7 +85,7 @@ public final class LinkClient {
         addresses = ReplicaAddresses(service.urls, resolver, eventLoop)
     }
 
-    /// Begins to look for replicas and to connect to them, until ``close()``.
+    /// Starts to resolve and connect to replicas, until ``close()``.
     public func start() {
         eventLoop.preconditionInEventLoop()
         addresses.start { [weak self] url in
@@ -98,10 +98,11 @@ public final class LinkClient {
         ticking = eventLoop.scheduleRepeatedTask(initialDelay: pause, delay: pause) { _ in bound.value.tick() }
     }
 
-    /// Whether at least one replica takes messages.
+    /// Whether at least one replica takes requests.
     public var isConnected: Bool { !connected.isEmpty }
 
-    /// Sends a request to the replica that its recipient belongs to. All requests of one turn of the event loop leave together.
+    /// Sends a request to the replica that its recipient belongs to. All requests of one turn of the event loop leave
+    /// together.
     public func send(_ request: Message) {
         guard let recipient = request.recipient else { return }
         let wasSent = connection(for: recipient)?.send(request, now: LinkClock.nowMilliseconds) ?? false
@@ -111,7 +112,7 @@ public final class LinkClient {
     /// Forgets the requests that were sent: their replies find nobody.
     public func forgetReplies() { for replica in replicas.values { replica.forgetReplies() } }
 
-    /// Closes all connections and forgets all replies that are waited for.
+    /// Closes all connections, and forgets the replies that it waits for.
     /// - Returns: succeeds once the connections are gone.
     public func close() -> EventLoopFuture<Void> {
         eventLoop.preconditionInEventLoop()
@@ -141,7 +142,7 @@ public final class LinkClient {
         addresses.tick(now: now)
     }
 
-    /// Pings, and leaves servers that are silent for too long.
+    /// Pings servers, and leaves those that are silent for too long.
     func look(at now: Int64, wasAway: Bool) {
         for replica in replicas.values { replica.tick(now: now, wasAway: wasAway) }
     }
@@ -154,7 +155,7 @@ extension LinkClient: ReplicaObserver {
         guard !isClosed else { return }
         problems[url] = nil
         let wanted = addresses.found
-        // One that still answers is kept, also if its name has gone: it closes when it ends.
+        // A replica that still answers is kept even if its name no longer resolves to it.
         for (name, replica) in replicas where wanted[name] == nil && !replica.isTrying { remove(replica) }
         for (name, address) in wanted where replicas[name] == nil && replicas.count < LinkLimits.replicas {
             let host = addresses.host(of: name)

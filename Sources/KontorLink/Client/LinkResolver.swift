@@ -1,4 +1,5 @@
-// Names to addresses, all of them: a name may stand for several replicas. The system's resolver blocks, so it has a thread.
+// Resolves names to all their addresses: a name may stand for several replicas. The system's resolver blocks, so it has
+// a thread.
 
 import NIOCore
 import NIOPosix
@@ -11,7 +12,7 @@ import NIOPosix
 
 /// Finds the addresses of names.
 package protocol LinkResolver: Sendable {
-    /// Fails if the name cannot be resolved now: then it is not known what it stands for.
+    /// The addresses of a URL's name. Fails if the name cannot be resolved now.
     func resolve(_ url: LinkURL, on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]>
 }
 
@@ -30,7 +31,7 @@ package struct SystemResolver: LinkResolver {
     private static func lookUp(_ url: LinkURL) throws -> [SocketAddress] {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
-        // Each address once, not once for each kind of socket.
+        // One result for each address, not one for each kind of socket.
         hints.ai_socktype = socketType
         var list: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(url.host, String(url.port), &hints, &list)

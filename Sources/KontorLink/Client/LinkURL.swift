@@ -1,6 +1,6 @@
 // The address of a service as an operator writes it: http://host:port. Knows no Foundation.
 
-/// Why a text is no ``LinkURL``, in words for the operator.
+/// Why a text is no ``LinkURL``, in words for operators.
 public struct LinkURLError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
     init(_ description: String) { self.description = description }

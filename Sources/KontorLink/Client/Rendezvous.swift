@@ -1,5 +1,5 @@
-// Which replica an account's messages go to: the one that scores highest with it. While the replicas stay the same each account has
-// one, whoever asks; when one goes only its own accounts move. (Thaler and Ravishankar, "A Name-Based Mapping Scheme for
+// The choice of an account's replica: the one that scores highest with the account. All clients choose the same one;
+// when a replica goes, only its own accounts move. (Thaler and Ravishankar, "A Name-Based Mapping Scheme for
 // Rendezvous", 1996.)
 
 import KontorCore
@@ -14,7 +14,7 @@ enum Rendezvous {
 
     static func hash(_ group: GroupKey) -> UInt64 { hash(group.id.text.utf8) &+ UInt64(group.kind.rawValue) }
 
-    /// Of one group at one replica: both hashes mixed well (the finalizer of SplitMix64).
+    /// The score of a group at a replica: both hashes, mixed by the finalizer of SplitMix64.
     static func score(_ group: UInt64, _ replica: UInt64) -> UInt64 {
         var mixed = group ^ (replica &* 0x9E37_79B9_7F4A_7C15)
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9

@@ -1,30 +1,31 @@
-// One address of a service, and the connection to it: made, and made again after a random time when it is lost.
+// One replica of a service: its address, and the connection to it, which is made again after a random time when it is
+// lost.
 
 import KontorService
 import NIOCore
 
-/// Learns when a replica comes and goes.
+/// Observes a replica.
 protocol ReplicaObserver: AnyObject {
     func didOpen(_ replica: Replica)
-    /// It takes no messages any more; it may still give replies.
+    /// The replica takes no more requests; it may still send replies.
     func didLeave(_ replica: Replica)
-    /// A connection is lost, or could not be made.
+    /// A connection was lost, or could not be made.
     func didLose(_ replica: Replica, reason: String)
 }
 
-/// Used on its event loop only.
+/// One replica. Used on its event loop only.
 final class Replica {
     private enum State {
         case idle
         case waiting(Scheduled<Void>)
-        /// Connecting, opening or open.
+        /// The connection is being made, is being opened as a link, or is open.
         case trying(ClientConnection)
         case closed
     }
 
     let address: SocketAddress
     let name: String
-    /// What ``Rendezvous`` knows it by.
+    /// The replica's hash for ``Rendezvous``.
     let seed: UInt64
     private let eventLoop: any EventLoop
     private let random: any RandomSource
@@ -32,14 +33,14 @@ final class Replica {
     private let makeConnection: (any ConnectionObserver) -> ClientConnection
     private weak var observer: (any ReplicaObserver)?
     private var state = State.idle
-    /// Attempts since it was last heard.
+    /// Attempts to connect since the replica last answered.
     private var failures: Int64 = 0
-    /// The link, while messages may be sent over it.
+    /// The link, while requests may be sent over it; nil: none is open.
     private(set) var connection: ClientConnection?
     /// Succeeds when the latest connection is gone.
     private var gone: EventLoopFuture<Void>
 
-    /// - Parameter makeConnection: makes what will live on the next connection's channel.
+    /// - Parameter makeConnection: makes the handler of the next connection's channel.
     init(
         _ address: SocketAddress, name: String, on eventLoop: any EventLoop, random: any RandomSource,
         dialer: any LinkDialer, observer: any ReplicaObserver,
@@ -81,7 +82,9 @@ final class Replica {
         if case .trying(let connection) = state { connection.tick(now: now, wasAway: wasAway) }
     }
 
-    /// - Returns: succeeds once its connection is gone. It is not made again.
+    /// Closes the connection for good.
+    ///
+    /// - Returns: a future that succeeds once the connection is gone.
     func close() -> EventLoopFuture<Void> {
         let ended = state
         state = .closed

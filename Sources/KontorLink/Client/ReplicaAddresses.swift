@@ -1,8 +1,8 @@
-// The addresses that a service's names stand for, resolved again and again: replicas come and go.
+// The addresses of a service's replicas: its names, resolved again and again, since replicas come and go.
 
 import NIOCore
 
-/// Used on its event loop only.
+/// The addresses of one service. Used on its event loop only.
 final class ReplicaAddresses {
     private let urls: [LinkURL]
     private let resolver: any LinkResolver
@@ -11,9 +11,9 @@ final class ReplicaAddresses {
     private var didResolve: ((_ url: String) -> Void)?
     private var didFail: ((_ url: String, _ reason: String) -> Void)?
     private var resolving: Set<LinkURL> = []
-    /// Monotonic milliseconds.
+    /// When the names are resolved next, monotonic milliseconds.
     private var next: Int64 = 0
-    /// By what they are called in logs and hashes: `address:port`.
+    /// The addresses by their names in logs and hashes: `address:port`.
     private(set) var found: [String: SocketAddress] = [:]
 
     init(_ urls: [LinkURL], _ resolver: any LinkResolver, _ eventLoop: any EventLoop) {
@@ -24,7 +24,7 @@ final class ReplicaAddresses {
 
     /// - Parameters:
     ///   - resolved: called whenever a name was resolved.
-    ///   - failed: called when one could not be: what it stood for before stays.
+    ///   - failed: called when a name could not be resolved; its earlier addresses stay.
     func start(_ resolved: @escaping (_ url: String) -> Void, failed: @escaping (_ url: String, _ reason: String) -> Void) {
         didResolve = resolved
         didFail = failed
@@ -35,10 +35,10 @@ final class ReplicaAddresses {
 
     func tick(now: Int64) { if now >= next { resolve(now: now) } }
 
-    /// At the next tick, with all others that were lost until then.
+    /// Resolves all names at the next tick: a replica was lost.
     func resolveSoon() { next = 0 }
 
-    /// Which host an address was found for.
+    /// The host that an address was found for.
     func host(of name: String) -> String {
         let url = urls.first { addresses[$0]?.contains { Self.name(of: $0) == name } ?? false }
         return url.map { String($0.description.dropFirst("http://".count)) } ?? name

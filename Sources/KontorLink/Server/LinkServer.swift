@@ -1,4 +1,5 @@
-// A service's side of the links to it: who may connect, and which connections there are. What they say is ServerConnection's.
+// A service's side of the links to it: which clients may connect, and which connections there are. ServerConnection has
+// the traffic of each.
 
 import KontorCore
 import KontorService
@@ -7,17 +8,17 @@ import NIOCore
 /// A connection that was accepted: undecided, or a link.
 protocol ServedConnection: AnyObject {
     func tick(now: Int64, wasAway: Bool)
-    /// Closes it. It calls ``LinkServer/remove(_:)``.
+    /// Closes the connection, which then calls ``LinkServer/remove(_:)``.
     func close()
-    /// Tells the other side that this process will be gone soon.
+    /// Tells the client that this process will end soon.
     func leave()
 }
 
-/// Takes links from other processes of the shop. Used on its event loop only, on which it also calls the service.
+/// Takes links from other processes of the shop. It is used, and calls the service, on its event loop only.
 ///
 /// It has no listener of its own: see ``sniff(_:otherwise:)``.
 ///
-/// `@unchecked Sendable`: everything but its making is called on the event loop, which is checked.
+/// `@unchecked Sendable`: everything but the initializer runs on the event loop, which is checked.
 public final class LinkServer: @unchecked Sendable {
     let secret: [UInt8]
     let receiver: any MessageReceiver
@@ -25,7 +26,7 @@ public final class LinkServer: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private let log: LinkLog
     private var connections: [ObjectIdentifier: any ServedConnection] = [:]
-    /// Those that are open, by the names that the origins of their requests bear.
+    /// The open links, by their names in the origins of requests.
     private var links: [UInt64: ServerConnection] = [:]
     private var lastLink: UInt64 = 0
     private var ticking: RepeatedTask?
@@ -36,8 +37,9 @@ public final class LinkServer: @unchecked Sendable {
     private var refusalsLogged: [String: Int64] = [:]
 
     /// - Parameters:
-    ///   - secret: what all processes of the shop know, without line ends.
-    ///   - epoch: of the shop; nil while it is not known: then links are refused, and tried again by their clients.
+    ///   - secret: the secret of the shop's processes, without line ends.
+    ///   - epoch: gives the shop's epoch; nil while it is not known: then links are refused, and their clients try
+    ///     again.
     ///   - receiver: takes the requests.
     public init(
         secret: [UInt8], epoch: @escaping () -> String?, receiver: any MessageReceiver, on eventLoop: any EventLoop,
@@ -50,29 +52,30 @@ public final class LinkServer: @unchecked Sendable {
         self.log = log
     }
 
-    /// Makes a new connection of an internal listener one that can become a link. To be called on the event loop, when the channel
-    /// is initialized; all connections must be on this event loop.
+    /// Prepares a new connection of an internal listener, which may become a link. To be called on the event loop, when
+    /// the channel is initialized; all connections must be on this event loop.
     ///
-    /// - Parameter addHTTP: adds the handlers of HTTP to the pipeline. Called if the first bytes are not those of a link, when the
-    ///   channel is active already: they must not wait to be told so.
+    /// - Parameter addHTTP: adds the handlers of HTTP to the pipeline. Called if the first bytes are not those of a
+    ///   link. The channel is active already, and does not tell the handlers so.
     public func sniff(_ channel: any Channel, otherwise addHTTP: @escaping () throws -> Void) throws {
         eventLoop.preconditionInEventLoop()
         try channel.pipeline.syncOperations.addHandler(LinkSniffer(self, addHTTP: addHTTP))
     }
 
-    /// Which epoch a client must have; nil: links are refused for now.
+    /// The epoch that a client must have; nil: links are refused for now.
     var epoch: String? { isLeaving ? nil : epochNow() }
 
-    /// The links that are open, and connections that have not said yet what they are.
+    /// The number of open links and undecided connections.
     public var connectionCount: Int { connections.count }
 
-    /// Sends a reply over the link that its request came over, unless that is gone: then the request is sent again, over another one.
+    /// Sends a reply over the link of its request. If that link is gone, the reply is dropped: the client repeats the
+    /// request.
     public func send(_ reply: Message) {
         guard case .link(let link, let number) = reply.origin else { return }
         links[link]?.send(NumberedMessage(number: number, reply.body))
     }
 
-    /// Tells all clients to send what they have elsewhere, and takes no new links. Replies still leave.
+    /// Tells all clients to send their requests elsewhere, and takes no new links. Replies still leave.
     public func leave() {
         eventLoop.preconditionInEventLoop()
         isLeaving = true
@@ -80,7 +83,7 @@ public final class LinkServer: @unchecked Sendable {
     }
 
     /// Closes all links and takes no new ones.
-    /// - Returns: succeeds once they are gone.
+    /// - Returns: a future that succeeds once they are gone.
     public func close() -> EventLoopFuture<Void> {
         eventLoop.preconditionInEventLoop()
         if let closed { return closed.futureResult }
@@ -93,7 +96,9 @@ public final class LinkServer: @unchecked Sendable {
 
     // MARK: Connections
 
-    /// - Returns: false if there are too many, or it is closed.
+    /// Adds a connection.
+    ///
+    /// - Returns: false if there are too many, or the server is closed.
     func add(_ connection: any ServedConnection) -> Bool {
         eventLoop.preconditionInEventLoop()
         guard closed == nil else { return false }
@@ -111,7 +116,7 @@ public final class LinkServer: @unchecked Sendable {
         endIfClosed()
     }
 
-    /// Logs that a link was refused, each reason only now and then.
+    /// Logs that a link was refused; each reason only every `LinkLimits.refusalLogMilliseconds`.
     func refused(because reason: String, from address: SocketAddress?) {
         let now = LinkClock.nowMilliseconds
         if let last = refusalsLogged[reason], now - last < LinkLimits.refusalLogMilliseconds { return }
@@ -119,7 +124,9 @@ public final class LinkServer: @unchecked Sendable {
         log("A link is refused", ["reason": reason, "from": address?.description ?? ""])
     }
 
-    /// - Returns: what the link is called in the origins of its requests.
+    /// Names a new link.
+    ///
+    /// - Returns: the link's name in the origins of its requests.
     func opened(_ connection: ServerConnection, from address: SocketAddress?) -> UInt64 {
         log("A link was opened by a client", ["from": address?.description ?? ""])
         lastLink += 1
@@ -127,7 +134,7 @@ public final class LinkServer: @unchecked Sendable {
         return lastLink
     }
 
-    /// Nothing is said over the link any more.
+    /// Removes a link: no more replies go over it.
     func forget(_ link: UInt64) { links[link] = nil }
 
     func closed(because reason: String, from address: SocketAddress?) {

@@ -1,9 +1,9 @@
-// Stands first on a new connection of an internal listener and decides by its first bytes what it is: a link, or HTTP.
+// Decides by the first bytes of a new connection of an internal listener what it is: a link, or HTTP.
 
 import NIOCore
 
-/// Keeps the first bytes until they are told apart, adds the handlers of what the connection is, passes the bytes on to them,
-/// and is gone.
+/// The first handler of a connection. It keeps the first bytes until it knows what the connection is, adds the handlers
+/// for that, passes the bytes on to them, and removes itself.
 public final class LinkSniffer: ChannelInboundHandler, RemovableChannelHandler {
     public typealias InboundIn = ByteBuffer
     public typealias InboundOut = ByteBuffer
@@ -61,7 +61,7 @@ public final class LinkSniffer: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // A client that says nothing more, and said too little for a link.
+        // The client has closed its side, and has sent too little for a link.
         if case .inputClosed? = event as? ChannelEvent, !isDecided {
             decide(context, isLink: false, event)
         } else {
@@ -69,12 +69,13 @@ public final class LinkSniffer: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    /// - Parameter event: came with the decision, and goes to those behind, too.
+    /// - Parameter event: an event that came with the decision; it is passed on, too.
     private func decide(_ context: ChannelHandlerContext, isLink: Bool, _ event: Any? = nil) {
         isDecided = true
         do {
             if isLink {
-                // It takes this one's place, or the bound on connections could be met between the two.
+                // The link takes the sniffer's place: otherwise both would count, and could reach the bound on
+                // connections.
                 server.remove(self)
                 try context.pipeline.syncOperations.addHandler(ServerConnection(server), position: .after(self))
             } else {
@@ -87,7 +88,7 @@ public final class LinkSniffer: ChannelInboundHandler, RemovableChannelHandler {
         if first.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(first)) }
         first = ByteBuffer()
         if let event { context.fireUserInboundEventTriggered(event) }
-        // From here on its context leads nowhere.
+        // From here on the context leads nowhere.
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 }

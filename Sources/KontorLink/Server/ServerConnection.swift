@@ -1,19 +1,20 @@
-// One link of a server: opens it if the client may have it, hands what comes to the service, and sends the replies back.
+// One link of a server: opens it if the client may have it, hands requests to the service, and sends the replies back.
 
 import KontorCore
 import KontorService
 import NIOCore
 
-/// Lives on its channel's event loop and is used only there. It reads nothing while the client does not take its replies.
+/// The server's side of one link. Used on its channel's event loop only. It reads nothing while the client does not
+/// take its replies.
 final class ServerConnection: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum State: Equatable {
-        /// The request is not whole yet.
+        /// The client's request for a link is not complete yet.
         case greeting
-        /// With the link's name in the origins of its requests.
+        /// The link is open, under its name in the origins of requests.
         case open(UInt64)
         case closed
     }
@@ -25,7 +26,7 @@ final class ServerConnection: ChannelDuplexHandler {
     private var request: [UInt8] = []
     private var frames = FrameReader()
     private var isReadHeld = false
-    /// For the log: an address that is gone is not known any more.
+    /// The client's address, for the log: once the connection is gone, the channel does not know it.
     private var client: SocketAddress?
     private let began = LinkClock.nowMilliseconds
     private var heard = LinkClock.nowMilliseconds
@@ -118,7 +119,7 @@ final class ServerConnection: ChannelDuplexHandler {
 
     // MARK: What is said
 
-    /// Sends a reply.
+    /// Sends a reply, or closes the link of a client that does not take its replies.
     func send(_ reply: NumberedMessage) {
         guard let outbox else { return }
         if outbox.isFull { return close(because: "the client does not take its replies") }
@@ -143,7 +144,7 @@ final class ServerConnection: ChannelDuplexHandler {
         if wasOpen { server.closed(because: reason, from: client) }
     }
 
-    /// Forgets the connection.
+    /// Ends the link, and removes the connection from the server.
     private func end() {
         if case .open(let link) = state { server.forget(link) }
         state = .closed

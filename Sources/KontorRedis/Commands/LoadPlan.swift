@@ -4,7 +4,8 @@ import KontorCore
 import KontorService
 import RedisClient
 
-/// Reads the epoch, and for each read set its group's head and its member. A head that several readSets need is read once.
+/// Reads the epoch, and for each read set its group's head and its member. A head that several readSets need is read
+/// once.
 struct LoadPlan {
     /// Where the values of a readSet are in the reply.
     private struct Place {

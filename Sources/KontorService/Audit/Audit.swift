@@ -1,12 +1,11 @@
-// The proof that nothing was created or lost. It reads records as of one cut, and shares no rule with the code that wrote
-// them: only sums.
+// The audit: sums that prove that nothing was created or lost. It shares no rule with the code that wrote the records.
 
 import KontorCore
 
 /// Adds up all records of a shop and names what does not balance.
 ///
-/// Feed it every record of one consistent cut with ``add(_:_:)``, in any order, then call ``finish()``. Memory: one entry per
-/// account, and one per open saga.
+/// Give it every record of one consistent cut with ``add(_:_:)``, in any order, then call ``finish()``. It needs memory
+/// for one entry per account, hold and open saga.
 public struct Audit {
     /// Sums that must agree for one account.
     private struct Tally {
@@ -14,7 +13,7 @@ public struct Audit {
         var held = Amount.zero
         /// Captured by sagas that have not finished.
         var capturedByOpen = Amount.zero
-        /// By paid orders, whose captures may still be on their way if the saga is open.
+        /// What paid orders owe. If such an order's saga is open, its captures may still be on their way.
         var owedByPaid = Amount.zero
         var directPayments = Amount.zero
     }
@@ -28,7 +27,7 @@ public struct Audit {
 
     public init() {}
 
-    /// Takes one record. Each of the cut must come once.
+    /// Takes one record of the cut. Each must come once.
     public mutating func add(_ key: RecordKey, _ record: Record) {
         switch (key.member, record) {
         case (.head, .account(let account)):
@@ -172,9 +171,9 @@ public struct AuditReport: Hashable, Sendable {
     public var accounts = 0
     /// Orders of the cut, without receipts.
     public var orders = 0
-    /// Orders that are paid, and receipts.
+    /// Paid orders, receipts included.
     public var paidOrders = 0
-    /// Of the paid orders, those that `batch_init` has replaced since.
+    /// The paid orders that `batch_init` has replaced since.
     public var receipts = 0
     /// Checkouts that had not ended.
     public var openSagas = 0

@@ -1,4 +1,5 @@
-// Performs what the checkout saga decides: sends its messages, asks the order, tells the callers. All rules are in CheckoutSaga.
+// Performs what checkout sagas decide: sends their messages, asks the order, tells the callers. The rules are in
+// CheckoutSaga.
 
 import KontorCore
 
@@ -9,23 +10,24 @@ final class CheckoutCoordinator {
     private struct Caller {
         let tell: Callback
         let keyed: KeyedWrite?
-        /// Monotonic milliseconds. Whoever joins may have less time than the saga, and a saga that cannot end must not keep its
-        /// callers.
+        /// When the caller stops waiting, monotonic milliseconds. A caller that joined may have less time than the
+        /// saga.
         let deadline: Int64
-        /// The saga ran when it came. A refusal may rest on what was so before it asked, and be due to another caller's deadline.
+        /// Whether the saga ran already when the caller came. Its refusal does not hold for this caller: it may rest on
+        /// amounts, or on another caller's deadline, from before the caller asked.
         var hasJoined = false
-        /// It had joined before the order was asked to finish the saga. Who comes later may find another order under the same id: `batch_init`
-        /// may have replaced the paid one.
+        /// Whether the caller came before the order was asked to finish the saga. Later callers may mean another order
+        /// with the same id: `batch_init` may have replaced the paid one.
         var maySharePayment = false
     }
 
     private final class Running {
         var saga: CheckoutSaga
         var callers: [Caller]
-        /// Monotonic milliseconds: when its checkout began, be it in an earlier process.
+        /// When the checkout began, perhaps in an earlier process, monotonic milliseconds.
         let since: Int64
         var isFinishing = false
-        /// Another process ended the saga, nobody knows when.
+        /// Whether another process has ended the saga, at an unknown time.
         var isOvertaken = false
 
         init(_ saga: CheckoutSaga, callers: [Caller], since: Int64) {
@@ -40,11 +42,11 @@ final class CheckoutCoordinator {
     private let clock: any ShopClock
     private let log: any EventLog
     private let metrics: ShopMetrics
-    /// Whether a saga's markers go when it is over. Where messages can be late they stay until none of its can arrive any more.
+    /// Whether a saga's markers are removed at its end. Where messages can be late, markers stay until none can arrive.
     private let forgetsMarkers: Bool
     private var running: [Identifier: Running] = [:]
 
-    /// - Parameter isAlone: no message can be lost, doubled or late.
+    /// - Parameter isAlone: whether no message can be lost, doubled or late.
     init(orders: Engine<OrderRules>, _ environment: ShopEnvironment, router: MessageRouter, isAlone: Bool) {
         self.orders = orders
         self.router = router
@@ -54,7 +56,7 @@ final class CheckoutCoordinator {
         forgetsMarkers = isAlone
     }
 
-    /// Checkouts that have begun here and not ended.
+    /// Checkouts that this process drives.
     var openCount: Int { running.count }
 
     func isRunning(_ order: Identifier) -> Bool { running[order] != nil }
@@ -65,7 +67,7 @@ final class CheckoutCoordinator {
     ///
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
-    ///   - callback: gets the result once it stands, or ``ShopAnswer/unknown`` at the deadline.
+    ///   - callback: gets the result, or ``ShopAnswer/unknown`` at the deadline.
     func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
         checkout(order, [Caller(tell: callback, keyed: keyed, deadline: deadline)])
     }
@@ -101,7 +103,7 @@ final class CheckoutCoordinator {
                 metrics.didNotBegin(because: .unavailable)
                 tell(.unavailable(error), callers)
             case .keyed(let verdict):
-                // Of the first one's key; the others have their own.
+                // The verdict is on the first caller's key; the others have their own.
                 first.tell(.keyed(verdict))
                 checkout(order, Array(callers.dropFirst()))
             case .unknown:
@@ -111,7 +113,8 @@ final class CheckoutCoordinator {
         }
     }
 
-    /// Goes on with a saga that was found in the store. Others may drive it too: of their decisions one stands, and they follow it.
+    /// Drives a saga that was found in the store. Other processes may drive it too: one of their decisions stands, and
+    /// all follow it.
     func drive(_ record: SagaRecord) { drive(record, [], haveJoined: true) }
 
     private func drive(_ record: SagaRecord, _ callers: [Caller], haveJoined: Bool) {
@@ -127,7 +130,8 @@ final class CheckoutCoordinator {
         perform(present.saga.start(now: now), for: present)
     }
 
-    /// How the order's checkout in this process goes, if one runs: its trace, and when each leg is asked again (wall clock).
+    /// The progress of the order's checkout: its trace, and when each leg is asked again, by the wall clock. nil: none
+    /// runs here.
     func progress(of order: Identifier) -> (saga: SagaID, trace: SagaTrace, retries: [Int64?])? {
         guard let present = running[order] else { return nil }
         let now = clock.monotonicMilliseconds
@@ -138,7 +142,7 @@ final class CheckoutCoordinator {
         return (present.saga.record.id, present.saga.trace(now: now), retries)
     }
 
-    /// Looks at deadlines and repeats what was not answered.
+    /// Enforces deadlines, and repeats messages that were not answered.
     func tick() {
         guard !running.isEmpty else { return }
         // Sorted: a dictionary's order differs between runs, and the simulator's must not.
@@ -151,7 +155,7 @@ final class CheckoutCoordinator {
         }
     }
 
-    /// Tells those whose time is over that the outcome is not known.
+    /// Answers "unknown" to callers whose deadline has passed.
     private func leaveWaiting(_ present: Running) {
         let now = clock.monotonicMilliseconds
         guard present.callers.contains(where: { $0.deadline <= now }) else { return }
@@ -167,7 +171,7 @@ final class CheckoutCoordinator {
         metrics.oldestSagaSeconds.record(oldest.map { Double(clock.monotonicMilliseconds - $0) / 1000 } ?? 0)
     }
 
-    /// Takes a ledger's reply to a step of a leg. That to a saga which does not run here any more has no effect.
+    /// Takes a ledger's reply to a step of a leg. A reply to a saga that does not run here has no effect.
     func receive(_ reply: LedgerReply, leg: Int, _ step: CheckoutSaga.Step, of saga: SagaID) {
         guard let present = running[saga.order] else { return }
         handle(.replied(leg: leg, step, of: saga, reply), for: present)
@@ -219,7 +223,8 @@ final class CheckoutCoordinator {
         }
     }
 
-    /// Removes the markers of a saga that is over. Not repeated: what a crash leaves is found by recovery.
+    /// Removes the markers of a saga that is over. These messages are not repeated: recovery finds the markers that a
+    /// crash leaves.
     private func forget(_ saga: SagaID, _ record: SagaRecord) {
         for leg in record.legs {
             router.send(Message(.nobody, .command(LedgerCommand(leg.account, .forget(saga)), deadline: record.deadline)))
@@ -230,14 +235,14 @@ final class CheckoutCoordinator {
         for caller in callers { caller.tell(answer) }
     }
 
-    /// Tells those for whom it was tried. What is so for those who joined, the saga's end shows.
+    /// Tells the result to the callers that came before the saga began. Callers that joined learn theirs at its end.
     private func tell(_ result: CheckoutResult, callersOf present: Running) {
         let concerned = present.callers.filter { !$0.hasJoined }
         present.callers.removeAll { !$0.hasJoined }
         tell(.checkout(result), concerned)
     }
 
-    /// That it is paid concerns everybody who came while the order was surely this one.
+    /// Tells "paid" to every caller that surely meant this order.
     private func sharePayment(_ present: Running) {
         let isShared: (Caller) -> Bool = { !$0.hasJoined || ($0.maySharePayment && !present.isOvertaken) }
         let concerned = present.callers.filter(isShared)
@@ -245,8 +250,8 @@ final class CheckoutCoordinator {
         tell(.checkout(.paid), concerned)
     }
 
-    /// The saga has ended unpaid, or another process ended it. Who still waits gets what the same request, sent again, would get: the
-    /// order is paid, runs again, or begins again, for all of them at once, and they are told what is true now.
+    /// Asks the order again for the callers that still wait. Each gets what its request would get if it were sent now:
+    /// the order is paid, or its checkout runs or begins, once for all of them.
     private func askAnew(_ present: Running) {
         let now = clock.monotonicMilliseconds
         let callers = present.callers

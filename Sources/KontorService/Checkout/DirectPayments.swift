@@ -1,14 +1,15 @@
-// Direct payments for orders: the ledger knows those, and only the order knows whether a checkout paid it.
+// Direct payments for orders. A user's ledger knows its direct payments; only the order knows whether a checkout paid
+// it.
 
 import KontorCore
 
-/// Answers what concerns a user's ledger and an order at once.
+/// Performs requests that concern a user's ledger and an order at once.
 final class DirectPayments {
     private let parts: ShopParts
 
     init(_ parts: ShopParts) { self.parts = parts }
 
-    /// Gives a direct payment back. One that a checkout made is told so.
+    /// Gives a direct payment back. If a checkout paid the order, the answer says so.
     func cancel(
         user: Identifier, order: Identifier, _ keyed: KeyedWrite?, answer: @escaping (ShopAnswer) -> Void
     ) {

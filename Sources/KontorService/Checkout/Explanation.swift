@@ -1,19 +1,20 @@
-// What happened to an order, step by step, and what it lacks (P8): gathered from its history, its running saga, and the accounts
-// that it needs.
+// The explanation of an order: what happened to it, step by step, and what it lacks. It comes from its history, its
+// running saga, and the accounts that it needs.
 
 import KontorCore
 
-/// An order, explained. Transport puts it into words.
+/// What happened to an order, and what it lacks. The HTTP layer puts it into words.
 public struct Explanation: Hashable, Sendable {
     public let id: Identifier
     public let order: Order
-    /// The latest attempts, oldest first; the one that runs with what is known of it up to now.
+    /// The latest attempts, oldest first, with the running one as far as it went.
     public let attempts: [Attempt]
-    /// The checkout that runs.
+    /// The running checkout; nil: none runs.
     public let saga: SagaRecord?
-    /// When each leg of the running checkout is asked again: wall clock, milliseconds since 1970; nil: it is not waited for.
+    /// When each leg of the running checkout is asked again: wall clock, milliseconds since 1970; nil: its reply is not
+    /// waited for.
     public let retries: [Int64?]
-    /// What would keep a checkout from succeeding now. Other checkouts may change that at any moment.
+    /// The reasons why a checkout would fail now. Other checkouts may change them at any moment.
     public let obstacles: [AbortReason]
 
     public init(
@@ -29,7 +30,7 @@ public struct Explanation: Hashable, Sendable {
 }
 
 extension OrderService {
-    /// Explains an order, also a removed one. Looks at the accounts of an open order as they are now.
+    /// Explains an order, even a removed one. For an open order it reads the accounts as they are now.
     func explain(_ id: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
         submit(OrderCommand(id, .inspect)) { [self] reply in
             guard case .decided(.inspected(let order, let saga)) = reply else { return answer(reply.answer) }
@@ -62,7 +63,7 @@ extension OrderService {
 }
 
 extension Order {
-    /// What is remembered, and what is known of the attempt that runs.
+    /// The remembered attempts, and the running one as far as it went.
     fileprivate func attempts(_ saga: SagaRecord?, _ trace: SagaTrace?) -> [Attempt] {
         var attempts = history.attempts
         guard let saga else { return attempts }
@@ -78,7 +79,7 @@ extension Order {
 }
 
 extension Leg {
-    /// Why this lock could not be taken, as the account is now.
+    /// The reason why this lock could not be taken now; nil: it could.
     fileprivate func obstacle(_ reply: LedgerReply) -> AbortReason? {
         switch reply {
         case .decided(.account(let state)):

@@ -2,7 +2,7 @@
 
 import KontorCore
 
-/// Orders, their items, and their checkouts. Reads accounts of the ledgers, but changes them only by its sagas.
+/// Orders, their items, and their checkouts. The service reads accounts, but changes them only by its sagas.
 final class OrderService {
     private let engine: Engine<OrderRules>
     private let metrics: EngineMetrics
@@ -14,7 +14,7 @@ final class OrderService {
     /// - Parameters:
     ///   - router: carries the messages of sagas.
     ///   - reads: reads items and users.
-    ///   - isAlone: no message can be lost, doubled or late.
+    ///   - isAlone: whether no message can be lost, doubled or late.
     init(_ environment: ShopEnvironment, agenda: Agenda, router: MessageRouter, reads: Reads, isAlone: Bool) {
         metrics = EngineMetrics(environment.metrics.factory, engine: "order")
         engine = Engine(store: environment.store, agenda: agenda, metrics: metrics)
@@ -71,7 +71,7 @@ final class OrderService {
         }
     }
 
-    /// An order of two random items for a random user, as `batch_init` makes them.
+    /// Replaces an order by one of two random items for a random user, as `batch_init` makes them.
     func replaceByRandomOrder(
         _ number: Int, items: Int, users: Int, price: Amount, reply: @escaping (Reply<OrderOutcome>) -> Void
     ) {
@@ -106,9 +106,9 @@ final class OrderService {
 }
 
 extension ShopAnswer {
-    /// What a client is told for an engine's reply.
+    /// The answer to a client for an engine's reply.
     ///
-    /// - Parameter decided: tells an outcome.
+    /// - Parameter decided: makes the answer for an outcome.
     init<Outcome>(_ reply: Reply<Outcome>, _ decided: (Outcome) -> ShopAnswer) {
         switch reply {
         case .decided(let outcome): self = decided(outcome)

@@ -1,5 +1,5 @@
-// The run queue of one serial domain. Replies never call back into an engine: they put work here, so the stack stays flat
-// and work that has begun goes before new requests.
+// The run queue of one serial domain. Replies add work here instead of calling back into an engine, so the stack stays
+// flat, and work that has begun goes before new requests.
 
 import DequeModule
 
@@ -12,10 +12,10 @@ public final class Agenda {
 
     func add(_ step: @escaping () -> Void) { steps.append(step) }
 
-    /// Adds a step for the next tick: for what waits for something that this turn cannot bring.
+    /// Adds a step for the next tick, to wait for something that cannot happen in this turn.
     func addAtTick(_ step: @escaping () -> Void) { atTick.append(step) }
 
-    /// Time went on: the steps that waited for that may run.
+    /// Lets the steps run that waited for a tick.
     func tick() {
         steps.append(contentsOf: atTick)
         atTick = []

@@ -1,47 +1,48 @@
-// Load, decide, commit: drains its mailbox, loads what the batch needs, decides every command in memory with the pure rules,
-// and commits all changed groups at once. One batch at a time; what arrives meanwhile is the next batch, so no timer is needed.
+// Load, decide, commit: the engine takes a batch of commands from its mailbox, loads the records, decides with the pure
+// rules, and commits all changed groups at once. What arrives meanwhile is the next batch, so there is no timer.
 
 import DequeModule
 import KontorCore
 
-/// Decides commands of one kind over one store.
+/// Decides commands of one kind on the records of one store.
 ///
-/// The arrays of a batch are kept and used again: a checkout is a dozen batches of one to three commands, and its time
-/// would go into allocating them.
+/// The arrays of a batch are reused: a checkout is a dozen batches of one to three commands, and allocating arrays
+/// would take most of its time.
 final class Engine<R: Rules> {
     /// A command, and where its reply goes.
     private struct Entry {
         let command: R.Command
         let keyed: KeyedWrite?
         let reply: (Reply<R.Outcome>) -> Void
-        /// The store's memory was too old to refuse it, or to answer it without a write: it is decided again on the newest records.
+        /// Whether the command must be decided on the newest records: a decision on remembered ones did not stand.
         var mustBeFresh = false
-        /// An earlier decision of it may have been committed, and overwritten since: what is refused now is not without effect.
+        /// Whether an earlier decision on the command may have been committed and overwritten since. Then a refusal by
+        /// the store does not mean that it had no effect.
         var mayHaveLanded = false
-        /// Once it is decided.
+        /// nil until the command is decided.
         var decision: Decision?
 
-        /// What the caller is told when a store did not take it.
+        /// The reply when a store refused the command.
         func refused(_ error: StoreError) -> Reply<R.Outcome> { mayHaveLanded ? .unknown : .refused(error) }
     }
 
     private struct Decision {
         let reply: Reply<R.Outcome>
-        /// Which of the batch's groups it is on.
+        /// Index of the command's group in the batch.
         let group: Int
-        /// A member that it took for absent; nil: it knew all that it read.
+        /// The member that the decision assumed to be absent; nil: it assumed nothing.
         let guess: Member?
     }
 
     /// A group of the batch while commands are decided on it.
     private struct Group {
         var draft: GroupDraft
-        /// As it was loaded.
+        /// The version that was loaded.
         let version: Version
         let head: Record?
         /// Whether its records are the newest ones.
         let isFresh: Bool
-        /// Members that were taken for absent.
+        /// Members that decisions assumed to be absent.
         var guesses: [Member] = []
         /// Whether anything of it is to be committed, as of the last decision.
         private(set) var hasChanges = false
@@ -63,11 +64,11 @@ final class Engine<R: Rules> {
         }
     }
 
-    /// A group whose commit is unknown, and the commands that wait until that is settled.
+    /// A group whose commit has an unknown outcome, and the commands that wait until it is settled.
     private struct Parked {
-        /// Decided by the unknown commit.
+        /// The commands that the unknown commit decided.
         var decided: [(entry: Entry, reply: Reply<R.Outcome>)] = []
-        /// Came since.
+        /// The commands that arrived since.
         var waiting: [Entry] = []
         /// The group's head before and after the commit, for the metrics.
         let before: Record?
@@ -77,27 +78,28 @@ final class Engine<R: Rules> {
     private let store: any RecordStore
     private let agenda: Agenda
     private let metrics: EngineMetrics
-    /// Tells when commands are decided, where messages can be late and expire; nil: none can.
+    /// Gives the time at which commands are decided, where messages can expire; nil: no message can be late.
     private let expiryClock: (any ShopClock)?
     private let unknownCommits: UnknownCommits
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
     private var mailbox = Deque<Entry>()
-    /// A batch is between load and commit, or a turn is on the agenda.
+    /// Whether a batch is between load and commit, or a turn is on the agenda.
     private var isBusy = false
 
     private var batch: [Entry] = []
     private var groups: [Group] = []
-    /// What the batch reads: of each entry its command's read set and, if it has a key, the key's.
+    /// What the batch reads: for each command its read set, and the key's if it has one.
     private var readSets: [ReadSet] = []
-    /// Where each group is, in a large batch.
+    /// The index of each group; empty in a small batch.
     private var places: [GroupKey: Int] = [:]
-    // Stored closures: made once, and specialized for the rules, as a call through a protocol would not be.
+    // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
+    // would not be.
     private lazy var turn: () -> Void = { [unowned self] in runBatch() }
     private lazy var loaded: (Result<[LoadedGroup], StoreError>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
-    /// - Parameter expiryClock: tells which messages have expired; nil: none can be late.
+    /// - Parameter expiryClock: gives the time by which messages expire; nil: no message can be late.
     init(
         store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(),
         expiryClock: (any ShopClock)? = nil
@@ -109,8 +111,8 @@ final class Engine<R: Rules> {
         unknownCommits = UnknownCommits(store: store, agenda: agenda)
     }
 
-    /// Decides `command` after all that were submitted before it. A command that meets another writer is decided again on
-    /// what that one wrote.
+    /// Decides a command after all that were submitted before it. If its commit meets another writer's, the command is
+    /// decided again on the new records.
     ///
     /// - Parameters:
     ///   - keyed: the command's idempotency key, kept with its effect.
@@ -120,7 +122,7 @@ final class Engine<R: Rules> {
         scheduleTurn()
     }
 
-    /// Commands that are not decided yet, without the present batch.
+    /// Commands that wait to be decided, without those of the present batch.
     var waiting: Int { mailbox.count + parkedCommands }
 
     private func scheduleTurn() {
@@ -136,7 +138,8 @@ final class Engine<R: Rules> {
             let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
             readSets.append(readSet)
-            // Behind the command's own: if the two are read at different moments, the version is the older one's.
+            // The key's read set follows the command's: if the two are read at different moments, the engine uses the
+            // older version.
             if let keyed = entry.keyed { readSets.append(ReadSet(readSet.group, .key(keyed.claim.key))) }
             batch.append(entry)
         }
@@ -158,10 +161,10 @@ final class Engine<R: Rules> {
 
     // MARK: Decide
 
-    /// - Parameter records: of each read set, in order.
+    /// - Parameter records: one entry for each read set, in order.
     private func decideAll(_ records: [LoadedGroup]) {
         var next = 0
-        // Not before the records are there: this process may have been paused while it waited for them.
+        // The time is read only now: this process may have been paused while it waited for the records.
         let now = expiryClock?.wallMilliseconds
         for index in batch.indices {
             let place = place(of: readSets[next], records[next], now: now)
@@ -181,7 +184,7 @@ final class Engine<R: Rules> {
         }
     }
 
-    /// Where the group of a read set is, with all that the command reads.
+    /// The index of a read set's group, which gets the loaded records.
     private func place(of readSet: ReadSet, _ records: LoadedGroup, now: Int64?) -> Int {
         let place: Int
         if let known = knownPlace(of: readSet.group) {
@@ -199,7 +202,7 @@ final class Engine<R: Rules> {
         batch.count > Self.searchedBatch ? places[group] : groups.firstIndex { $0.draft.key == group }
     }
 
-    /// Up to this many commands a search is faster than a dictionary.
+    /// The largest batch in which a search for a group is faster than a dictionary.
     private static var searchedBatch: Int { 8 }
 
     // MARK: Commit
@@ -220,7 +223,7 @@ final class Engine<R: Rules> {
             for place in groups.indices where groups[place].hasChanges { count(place) }
             return replyToAll { decision, _ in decision.reply }
         }
-        // What was not changed by this batch is committed as it is; the others have their outcomes in the groups' order.
+        // Unchanged groups count as committed; the changed ones have their outcomes in the groups' order.
         var remaining = outcomes[...]
         let ofGroup = groups.map { $0.hasChanges ? remaining.removeFirst() : .committed }
         for place in groups.indices where groups[place].hasChanges && ofGroup[place] == .committed { count(place) }
@@ -247,7 +250,7 @@ final class Engine<R: Rules> {
         if metrics.isSumming { metrics.committed(from: groups[place].head, to: groups[place].draft[.head]) }
     }
 
-    /// Ends the batch. Replies only put work on agendas and mailboxes, so they cannot begin another batch meanwhile.
+    /// Ends the batch. Replies only add work to agendas and mailboxes, so none of them begins another batch meanwhile.
     ///
     /// - Parameter reply: the reply to the entry at this place of the batch; nil: the command is not answered now.
     private func replyToAll(_ reply: (Decision, Int) -> Reply<R.Outcome>?) {
@@ -285,7 +288,7 @@ final class Engine<R: Rules> {
 // MARK: Unknown commits
 
 extension Engine {
-    /// Keeps the commands of a group whose commit is unknown, and lets that be settled. Other groups go on.
+    /// Sets the commands of a group aside until its unknown commit is settled. Other groups go on.
     private func park(_ place: Int, landed: Version) {
         let group = groups[place]
         let key = group.draft.key
@@ -299,7 +302,8 @@ extension Engine {
         unknownCommits.settle(unsettled) { [self] in unpark(key, $0) }
     }
 
-    /// Whether the command must wait for a commit of its group, so that the order of commands to one group is kept.
+    /// Sets a command aside if its group has an unknown commit, to keep the order of the group's commands. Returns
+    /// whether it did.
     private func park(_ entry: Entry, behind group: GroupKey) -> Bool {
         guard parked[group] != nil else { return false }
         parked[group]?.waiting.append(entry)
@@ -315,7 +319,7 @@ extension Engine {
             switch settlement {
             case .landed: entry.reply(reply)
             case .neverLands: again.append(entry)
-            // A key tells whether its command had its effect.
+            // The key's record tells whether the command had its effect.
             case .overwritten where entry.keyed != nil || R.isIdempotent(entry.command):
                 var repeated = entry
                 repeated.mayHaveLanded = true

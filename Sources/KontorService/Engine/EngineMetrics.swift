@@ -1,17 +1,17 @@
-// What one engine did: sizes of its batches, the most that ever waited, and, of a ledger's engine, the sums that prove that
-// no amount was created or lost.
+// The metrics of one engine: the sizes of its batches, the longest queue, and, for a ledger's engine, the sums that
+// prove that no amount was created or lost.
 
 import CoreMetrics
 import KontorCore
 
-/// Watches one engine. Confined to the shop's serial domain.
+/// Measures one engine. Confined to the shop's serial domain.
 final class EngineMetrics {
     private let batchCommands: Recorder
     private let mailboxPeak: Gauge
     private var peak = 0
     private var books: Books?
 
-    /// A ledger's running sums, and where they are shown.
+    /// A ledger's running sums, and the gauges that show them.
     private struct Books {
         var sums = LedgerSums()
         let deposited, withdrawn, captured, balance, held, error: Gauge
@@ -19,7 +19,7 @@ final class EngineMetrics {
 
     /// - Parameters:
     ///   - engine: its name in the metrics.
-    ///   - isLedger: its groups are accounts, to be summed up.
+    ///   - isLedger: whether its groups are accounts, to be summed up.
     init(_ factory: any MetricsFactory = NOOPMetricsHandler.instance, engine: String = "", isLedger: Bool = false) {
         let labels = [("engine", engine)]
         batchCommands = Recorder(label: "kontor_engine_batch_commands", dimensions: labels, factory: factory)
@@ -32,7 +32,7 @@ final class EngineMetrics {
             held: gauge("kontor_ledger_held"), error: gauge("kontor_conservation_error"))
     }
 
-    /// Whether ``committed(from:to:)`` is wanted.
+    /// Whether ``committed(from:to:)`` must be called.
     var isSumming: Bool { books != nil }
 
     func began(batchOf commands: Int, waiting: Int) {
@@ -40,10 +40,10 @@ final class EngineMetrics {
         if waiting > peak { peak = waiting }
     }
 
-    /// A group's head was committed: as it was loaded, and as it was written.
+    /// Adds the commit of a group's head: as it was loaded, and as it was written.
     func committed(from before: Record?, to after: Record?) { books?.sums.add(from: before, to: after) }
 
-    /// To be called once a second.
+    /// Sets the gauges. To be called once a second.
     func publish() {
         mailboxPeak.record(peak)
         peak = 0
@@ -57,10 +57,10 @@ final class EngineMetrics {
     }
 }
 
-/// How the sums over all accounts of a ledger have changed since the start, added up from the accounts before and after each
-/// commit: independent of the rules that changed them.
+/// The changes of a ledger's sums over all accounts since the start, added up from the accounts before and after each
+/// commit, without the rules that changed them.
 ///
-/// The sums wrap around rather than trap: a proof must not end the shop, and ``error`` is exact all the same.
+/// The sums wrap around: a proof must not end the shop, and ``error`` stays exact.
 public struct LedgerSums: Hashable, Sendable {
     /// By how much all deposits have risen.
     public private(set) var deposited: Int64 = 0
@@ -75,10 +75,10 @@ public struct LedgerSums: Hashable, Sendable {
 
     public init() {}
 
-    /// What was created (or lost, if negative); anything but 0 is a bug.
+    /// The amount that was created or, if negative, lost. Anything but 0 is a bug.
     public var error: Int64 { deposited &- withdrawn &- captured &- balance }
 
-    /// Takes one commit: an account's record before and after it; nil: there was none, or is none.
+    /// Adds one commit: an account's record before and after it; nil: there was none, or it was removed.
     public mutating func add(from before: Record?, to after: Record?) {
         if case .account(let account)? = after { add(account, +1) }
         if case .account(let account)? = before { add(account, -1) }

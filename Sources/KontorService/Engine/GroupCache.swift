@@ -1,14 +1,14 @@
-// What a store that several processes share remembers of groups: what it read and committed itself. Others may have written since; a
-// commit on the remembered version tells.
+// The cache of a store that several processes share: the groups that this process read and committed. Other processes
+// may have written since; a commit on a cached version then meets a conflict.
 
 import KontorCore
 
-/// A bounded memory of groups, for ``ReadSource/memory``. It has two generations: what was not used while one of them
-/// filled up is forgotten.
+/// A bounded cache of groups, for ``ReadSource/memory``. It has two generations: when the young one is full, it becomes
+/// the old one, and what was left in the old one is dropped.
 public final class GroupCache {
     private struct Entry {
         var version: Version
-        /// nil: known to be absent.
+        /// The cached members; nil: the member is known to be absent.
         var members: [Member: Record?]
     }
 
@@ -16,18 +16,19 @@ public final class GroupCache {
     private var young: [GroupKey: Entry] = [:]
     private var old: [GroupKey: Entry] = [:]
 
-    /// - Parameter bound: groups that it has at most.
+    /// - Parameter bound: the most groups that it keeps.
     public init(bound: Int = Limits.rememberedGroups) { self.bound = bound }
 
-    /// Gives what is remembered, and loads the rest from `store`. To be called by one engine a kind, which has one batch at a time: so
-    /// nothing that is loaded here is older than what was committed meanwhile.
+    /// Gives cached groups, and loads the others from `store`. To be called by one engine for each kind: an engine has
+    /// one batch at a time, so nothing that is loaded here is older than a commit made meanwhile.
     public func load(
         _ readSets: [ReadSet], from source: ReadSource, of store: any RecordStore,
         completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
     ) {
         var groups = readSets.map { source == .memory ? group($0) : nil }
         if groups.allSatisfy({ $0 != nil }) { return completion(.success(groups.compactMap { $0 })) }
-        // Of one group all or nothing: a remembered member next to a fresh head would be one of another version.
+        // A group comes entirely from the cache or entirely from the store: a cached member beside a newer head would
+        // be of another version.
         let loaded = Set(groups.indices.filter { groups[$0] == nil }.map { readSets[$0].group })
         let missing = groups.indices.filter { loaded.contains(readSets[$0].group) }
         store.load(missing.map { readSets[$0] }, from: .store) { [self] result in
@@ -42,8 +43,8 @@ public final class GroupCache {
         }
     }
 
-    /// What is remembered of a readSet; nil: not enough. A hold of which nothing is known is taken for absent, as it is nearly always: its
-    /// saga is new.
+    /// What the cache has of a read set; nil: not enough. An uncached hold is taken for absent: nearly always its saga
+    /// is new.
     func group(_ readSet: ReadSet) -> LoadedGroup? {
         guard let entry = entry(readSet.group), case .some(let head) = entry.members[.head] else { return nil }
         var group = LoadedGroup(version: entry.version, head: head, member: nil, certainty: .remembered)
@@ -65,7 +66,7 @@ public final class GroupCache {
         return entry
     }
 
-    /// Out of the memory, so that a change of it is no copy.
+    /// Removes an entry from the cache, so that changing it makes no copy.
     private func take(_ group: GroupKey) -> Entry? { young.removeValue(forKey: group) ?? old.removeValue(forKey: group) }
 
     private func put(_ entry: Entry, _ group: GroupKey) {
@@ -76,10 +77,10 @@ public final class GroupCache {
         young[group] = entry
     }
 
-    /// Takes over what was loaded.
+    /// Adds what was loaded.
     private func learn(_ readSet: ReadSet, _ loaded: LoadedGroup) {
         var entry = Entry(version: loaded.version, members: [.head: loaded.head])
-        // Members are asked for by clients, too: they must not pile up.
+        // Clients, too, ask for members, so their number must be bounded.
         if let known = take(readSet.group), known.version == loaded.version, known.members.count < Limits.rememberedMembers {
             entry = known
         }
@@ -87,7 +88,7 @@ public final class GroupCache {
         put(entry, readSet.group)
     }
 
-    /// Takes over what was committed. What is finished work, or gone, will not be asked for again.
+    /// Applies a commit. Finished work and removed records are dropped: nobody will ask for them.
     public func committed(_ change: GroupChange, as version: Version) {
         guard var entry = take(change.group), entry.version == change.expected else { return }
         entry.version = version
@@ -100,18 +101,18 @@ public final class GroupCache {
                 entry.members[member] = nil
             }
         }
-        // An order whose saga has ended is paid, or its client thinks about it.
+        // An order without a saga is paid, or its client is thinking: it is not needed soon.
         if change.group.kind == .order, entry.members[.saga] == nil { return }
         put(entry, change.group)
     }
 
-    /// Forgets what is remembered of a group.
+    /// Drops a group.
     public func forget(_ group: GroupKey) {
         young[group] = nil
         old[group] = nil
     }
 
-    /// Forgets everything.
+    /// Drops everything.
     public func forgetAll() {
         young = [:]
         old = [:]

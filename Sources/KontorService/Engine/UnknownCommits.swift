@@ -1,32 +1,32 @@
-// Commits whose outcome is unknown, until it is settled by a write. A look would not do: a commit that was sent on a dead
-// connection can land seconds after it.
+// Commits whose outcome is unknown. Only a write settles them: a commit that was sent on a dead connection can land
+// seconds after a read that did not see it.
 
 import KontorCore
 
-/// Settles unknown commits by fences: a fence expects the version that the unknown commit expected, and writes the group's head as
-/// it was. Of the two only one can land.
+/// Settles unknown commits by fences. A fence expects the version that the unknown commit expected, and writes the
+/// group's head as it was. Only one of the two can land.
 final class UnknownCommits {
     enum Settlement {
         case landed
-        /// It has not landed, and never will.
+        /// The commit has not landed, and never will.
         case neverLands
-        /// Others wrote the group since. Whether they wrote over this commit, nobody can tell.
+        /// Other processes wrote the group since, so nobody can tell whether they overwrote this commit.
         case overwritten
     }
 
     /// One unknown commit.
     struct Unsettled {
         let group: GroupKey
-        /// What the commit expected, and the group's head as of then.
+        /// The version that the commit expected, and the group's head at that version.
         let expected: Version
         let head: Record?
-        /// What the group has if it landed.
+        /// The group's version if the commit landed.
         let landed: Version
     }
 
     private final class Case {
         let unsettled: Unsettled
-        /// What the group has if one of these landed. Each may, as long as none is known to have.
+        /// The versions of the fences: the group has one of them if that fence landed. Each may still land.
         var fences: [Version] = []
         let completion: (Settlement) -> Void
 
@@ -44,7 +44,8 @@ final class UnknownCommits {
             return GroupChange(expected: unsettled.expected, draft: draft)
         }
 
-        /// What a version of the group that was read after a fence met a conflict tells. nil: the group is as it was before.
+        /// The settlement, by the group's version, read after a fence met a conflict; nil: the group has its expected
+        /// version again, and must be fenced again.
         func settlement(by version: Version) -> Settlement? {
             if version == unsettled.landed { return .landed }
             if version == unsettled.expected { return nil }
@@ -54,7 +55,7 @@ final class UnknownCommits {
 
     private let store: any RecordStore
     private let agenda: Agenda
-    /// To be fenced by one call.
+    /// The cases that the next call to the store fences.
     private var due: [Case] = []
 
     init(store: any RecordStore, agenda: Agenda) {
@@ -62,7 +63,7 @@ final class UnknownCommits {
         self.agenda = agenda
     }
 
-    /// Settles a commit, however long that takes. Nobody else here may write the group meanwhile.
+    /// Settles a commit, however long that takes. Meanwhile nobody else in this process may write the group.
     func settle(_ unsettled: Unsettled, completion: @escaping (Settlement) -> Void) {
         if due.isEmpty { agenda.add { self.fenceAll() } }
         due.append(Case(unsettled, completion: completion))
@@ -89,7 +90,7 @@ final class UnknownCommits {
         }
     }
 
-    /// A fence met a conflict: something has landed, and the group never has the expected version again.
+    /// Reads the groups whose fence met a conflict: something has landed there.
     private func look(_ cases: [Case]) {
         store.load(cases.map(\.readSet)) { [self] result in
             guard case .success(let groups) = result else { return agenda.addAtTick { self.look(cases) } }

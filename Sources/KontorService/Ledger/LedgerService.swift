@@ -1,5 +1,5 @@
-// A ledger as a service: the engine with the ledger's rules, and the queue of those who wait for contended amounts.
-// Stock is one, Payment is another.
+// A ledger as a service: an engine with the ledger's rules, and the queue of commands that wait for contended amounts.
+// Stock is one ledger, Payment another.
 
 import CoreMetrics
 import KontorCore
@@ -15,18 +15,18 @@ final class LedgerService {
     private var waiters = Waiters()
     private var lastRetry: Int64 = 0
 
-    /// Until when a command waits if it is contended.
+    /// How long a command waits if it is contended.
     enum WaitLimit {
-        /// A client's deadline, monotonic milliseconds. It stops waiting a little earlier, so that the refusal still arrives.
+        /// Until shortly before a client's deadline, monotonic milliseconds, so that the refusal still arrives.
         case client(Int64)
-        /// Wall clock, milliseconds since 1970: for a message.
+        /// Until a message's deadline: wall clock, milliseconds since 1970.
         case wall(Int64)
     }
 
     /// - Parameters:
-    ///   - name: of the ledger, in the metrics.
+    ///   - name: the ledger's name in the metrics.
     ///   - router: takes the replies to messages.
-    ///   - canBeLate: messages may come from other processes, so those that have expired are refused.
+    ///   - canBeLate: whether messages come from other processes, so that expired ones must be refused.
     init(
         _ name: String = "", _ environment: ShopEnvironment, agenda: Agenda, router: MessageRouter, canBeLate: Bool = false
     ) {
@@ -40,21 +40,21 @@ final class LedgerService {
         self.router = router
     }
 
-    /// Takes a saga's step, or a read. There is no reply if there is too much to do and the sender asks again, and two if a hold may
-    /// wait.
+    /// Takes a saga's step, or a read. It drops a step while it has too much to do: the saga repeats it. A hold that
+    /// may wait can get two replies.
     func receive(_ command: LedgerCommand, deadline: Int64, from origin: Message.Origin) {
         guard engine.waiting < Limits.mailboxCommands || !command.isResent else { return }
         submit(command, waitsUntil: .wall(deadline)) { [router] in router.reply(origin, .ledgerReply($0)) }
     }
 
-    /// Decides a command. A withdrawal or payment that is contended is answered when it is granted, refused for good, or when
-    /// its time is over; a hold that may wait is answered at once, and again then.
+    /// Decides a command. A contended withdrawal or payment is answered when it is granted, refused for good, or out of
+    /// time. A contended hold that may wait is answered at once, and once more then.
     func submit(
         _ command: LedgerCommand, keyed: KeyedWrite? = nil, waitsUntil limit: WaitLimit = .client(0),
         reply: @escaping (LedgerReply) -> Void
     ) {
-        // From here on the saga must not be granted anything: a hold behind its forget would stay for ever. (Of several processes
-        // another one may have taken its release: then the marker refuses what waits here.)
+        // The saga's waiting hold must not be granted any more: a hold that is taken after the saga's end would stay
+        // for ever. (If another process took the release, its marker refuses the waiting hold.)
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
         engine.submit(command, keyed: keyed) { [self] decision in
             if case .decided(.contended) = decision { contended.increment() }
@@ -68,13 +68,13 @@ final class LedgerService {
         }
     }
 
-    /// When waiting ends, monotonic milliseconds.
+    /// The end of waiting, monotonic milliseconds.
     private func deadline(_ limit: WaitLimit) -> Int64 {
         let now = clock.monotonicMilliseconds
         switch limit {
         case .client(let deadline): return Deadline.ofWaiting(callersDeadline: deadline, now: now)
         case .wall(let deadline):
-            // Bounded, whatever the sender's clock says, and this one.
+            // The wait is bounded, however wrong the sender's or this process's clock is.
             let left = deadline.subtractingReportingOverflow(clock.wallMilliseconds)
             return now + (left.overflow ? 0 : min(left.partialValue, Limits.longestDeadlineMilliseconds))
         }
@@ -86,19 +86,20 @@ final class LedgerService {
         metrics.publish()
     }
 
-    /// Looks at deadlines, and at amounts that another process may have freed.
+    /// Enforces deadlines, and tries waiters again whose amounts another process may have freed.
     func tick() {
         let now = clock.monotonicMilliseconds
         guard waiters.count > 0, now - lastRetry >= Limits.waiterRetryMilliseconds else { return }
         lastRetry = now
         for waiter in waiters.removeExpired(now: now) where waiter.command.saga == nil {
-            // Not granted in time. The command is decided once more, so that the refusal tells the present balance.
+            // The waiter was not granted in time. Its command is decided once more, so that the refusal tells the
+            // present balance.
             engine.submit(waiter.command, keyed: waiter.keyed, reply: waiter.reply)
         }
         for account in waiters.accounts { retryFirstWaiter(of: account) }
     }
 
-    /// Decides the first waiter's command again, and the next one's if that was the end of its waiting.
+    /// Decides the first waiter's command again, and the next one's if the first waiter has left.
     private func retryFirstWaiter(of account: GroupKey) {
         guard let waiter = waiters.takeFirst(of: account) else { return }
         engine.submit(waiter.command, keyed: waiter.keyed) { [self] decision in

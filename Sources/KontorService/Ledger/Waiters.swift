@@ -1,5 +1,5 @@
-// Who waits for a contended amount: first come, first served per account. The queue lives in memory; whoever loses its place
-// in a crash asks again or runs into its deadline.
+// The queue of commands that wait for a contended amount: first come, first served per account. It lives in memory;
+// after a crash its commands are sent again, or run into their deadline.
 
 import DequeModule
 import KontorCore
@@ -16,9 +16,9 @@ struct Waiters {
 
     private struct Queue {
         var waiters = Deque<Waiter>()
-        /// The one whose command is being decided again.
+        /// The waiter whose command is being decided again; nil: none is.
         var retried: Waiter?
-        /// Its saga has ended meanwhile: a hold that it took again would never be given back.
+        /// Whether that waiter's saga has ended meanwhile: if it waited again, its hold could be granted and never end.
         var isRetriedCancelled = false
 
         var isUnused: Bool { waiters.isEmpty && retried == nil }
@@ -29,7 +29,7 @@ struct Waiters {
 
     var isFull: Bool { count >= Limits.waiters }
 
-    /// Adds a waiter. A saga that asks again keeps its place, and the new reply replaces the old one.
+    /// Adds a waiter. A saga that waits already keeps its place, and the new reply replaces the old one.
     mutating func add(_ waiter: Waiter) {
         let account = waiter.command.account
         if let saga = waiter.command.saga, let queue = queues[account] {
@@ -43,7 +43,8 @@ struct Waiters {
         count += 1
     }
 
-    /// Takes the first waiter of an account to decide its command again; nil while another one of it is being decided.
+    /// Takes an account's first waiter, to decide its command again; nil: there is none, or another one is being
+    /// decided.
     mutating func takeFirst(of account: GroupKey) -> Waiter? {
         guard var queue = queues[account], queue.retried == nil, let first = queue.waiters.popFirst() else { return nil }
         queue.retried = first
@@ -52,7 +53,7 @@ struct Waiters {
         return first
     }
 
-    /// The waiter that was taken has its decision; it goes back to its place if it is still contended.
+    /// Ends the retry of the waiter that was taken. It goes back to its place if it is still contended.
     mutating func endRetry(of account: GroupKey, isContended: Bool) {
         guard var queue = queues[account], let retried = queue.retried else { return }
         queue.retried = nil
@@ -64,7 +65,7 @@ struct Waiters {
         queues[account] = queue.isUnused ? nil : queue
     }
 
-    /// The saga gives the account back: it no longer waits.
+    /// Removes a saga's waiter: the saga is giving the account back.
     mutating func remove(_ saga: SagaID, from account: GroupKey) {
         guard var queue = queues[account] else { return }
         if queue.retried?.command.saga == saga { queue.isRetriedCancelled = true }
@@ -75,7 +76,7 @@ struct Waiters {
         queues[account] = queue.isUnused ? nil : queue
     }
 
-    /// Removes those whose deadline has passed, in a stable order.
+    /// Removes the waiters whose deadline has passed, in a stable order.
     mutating func removeExpired(now: Int64) -> [Waiter] {
         var expired: [Waiter] = []
         for account in accounts {
@@ -88,7 +89,8 @@ struct Waiters {
         return expired
     }
 
-    /// All accounts that somebody waits for. Sorted: a dictionary's order differs between runs, and the simulator's must not.
+    /// The accounts that somebody waits for. Sorted: a dictionary's order differs between runs, and the simulator's
+    /// must not.
     var accounts: [GroupKey] {
         queues.keys.sorted { ($0.kind.rawValue, $0.id) < ($1.kind.rawValue, $1.id) }
     }
@@ -105,7 +107,7 @@ extension LedgerCommand {
         }
     }
 
-    /// Whether its saga sends it again until it is answered.
+    /// Whether a saga repeats the command until it is answered.
     var isResent: Bool {
         switch operation {
         case .hold, .capture, .release: return true
@@ -113,7 +115,7 @@ extension LedgerCommand {
         }
     }
 
-    /// Whether it ends its saga's part in the account.
+    /// Whether the command ends its saga's part in the account.
     var endsHold: Bool {
         switch operation {
         case .capture, .release, .forget, .undo: return true
@@ -121,7 +123,7 @@ extension LedgerCommand {
         }
     }
 
-    /// Whether a contended answer means waiting.
+    /// Whether the command waits if it is contended.
     var waitsWhenContended: Bool {
         switch operation {
         case .hold(_, _, let mayWait, _): return mayWait
@@ -130,7 +132,7 @@ extension LedgerCommand {
         }
     }
 
-    /// Whether it can free an amount that others wait for, or settle that it will never be free.
+    /// Whether the command can free an amount that others wait for, or make their refusal final.
     var canEndWaiting: Bool {
         switch operation {
         case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .cancelPayment, .replace: return true

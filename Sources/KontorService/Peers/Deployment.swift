@@ -2,24 +2,25 @@
 
 import KontorCore
 
-/// Who else works on the store of a shop.
+/// Which processes work on the store of a shop.
 public enum Deployment {
-    /// Nobody. Messages go from queue to queue, and none is lost, doubled or late.
+    /// This one alone. Messages go from queue to queue, and none is lost, doubled or late.
     case alone
-    /// Other processes. This one serves `serving` from its own store, and reaches the rest of the shop over the transport.
+    /// One of several. It serves `serving` from its own store, and reaches the rest of the shop over the transport.
     case oneOfSeveral(serving: Set<GroupKey.Kind>, over: any Transport)
 }
 
-/// The way to all processes of a shop that is spread over several, this one among them. Each message may be lost, doubled or late, and
-/// they may arrive in any order.
+/// Carries messages to all processes of a shop, this one among them. A message may be lost, doubled, late and out of
+/// order.
 public protocol Transport: AnyObject {
-    /// Sends requests to any process that serves their recipients, and replies over the links that their requests came over. What comes back
-    /// is handed to ``Shop/receive(_:)``, with the origin of its request. All that the messages tell is durable.
+    /// Sends requests to processes that serve their recipients, and replies over the links that the requests came over.
+    /// Replies come back to ``Shop/receive(_:)`` with the origins of their requests. Everything that the messages tell
+    /// must be durable.
     func send(_ messages: [Message])
 }
 
-/// Takes messages that came from other processes. Called on the shop's serial domain, with all that one frame brought at once.
+/// Takes messages from other processes. Called on the shop's serial domain, with all messages of one frame at once.
 public protocol MessageReceiver: AnyObject {
-    /// Takes requests, with the link that they came over as their origin, or replies, with the origin of their requests.
+    /// Takes requests, whose origin is their link, or replies, with the origins of their requests.
     func receive(_ messages: [Message])
 }

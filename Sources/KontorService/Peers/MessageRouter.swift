@@ -1,11 +1,11 @@
-// Brings each message to whom it is for: a ledger, the orders or the coordinator of this process, or another process.
+// Delivers each message: to a ledger, the orders or the coordinator of this process, or to another process.
 
 import KontorCore
 
-/// The post of one shop. What goes to other processes leaves together at the end of a turn, behind the barrier: what it tells may not be
-/// durable before.
+/// Routes the messages of one shop. Messages to other processes leave together at the end of a turn, behind the
+/// barrier, when what they tell is durable.
 final class MessageRouter {
-    /// To whom messages are brought in this process.
+    /// The recipients in this process.
     struct Services {
         let stock: LedgerService
         let payment: LedgerService
@@ -13,9 +13,9 @@ final class MessageRouter {
         let reads: Reads
     }
 
-    /// nil once the shop is gone: what still comes is dropped.
+    /// nil: the shop is gone, and messages are dropped.
     private var services: Services?
-    /// nil: the shop is alone, and serves everything.
+    /// What this process serves; nil: everything, since the shop is alone.
     private let serving: Set<GroupKey.Kind>?
     private var outbox: [Message] = []
 
@@ -23,24 +23,24 @@ final class MessageRouter {
         if case .oneOfSeveral(let serving, _) = deployment { self.serving = serving } else { serving = nil }
     }
 
-    /// To be called once, before the first message: the services know the router, and the router them.
+    /// Sets the recipients. To be called once, before the first message.
     func connect(_ services: Services) { self.services = services }
 
     func disconnect() { services = nil }
 
-    /// Sends a request of this process. The steps of sagas go to other processes, if there are any, though this one may serve the account,
-    /// too: each account belongs to one of its service's processes.
+    /// Sends a request of this process. With several processes, the steps of sagas go over links even if this process
+    /// serves the account: each account belongs to one process of its service.
     func send(_ request: Message) {
         if staysHere(request) { deliver(request) } else { outbox.append(request) }
     }
 
-    /// Whether a request of this process goes from queue to queue: it cannot be lost, and need not be sent again.
+    /// Whether a request stays in this process: then it cannot be lost, and need not be repeated.
     func staysHere(_ request: Message) -> Bool {
         guard let serving else { return true }
         return request.isRead && request.recipient.map { serving.contains($0.kind) } ?? false
     }
 
-    /// Sends a reply back to whoever asked.
+    /// Sends a reply back to the origin of its request.
     func reply(_ origin: Message.Origin, _ body: Message.Body) {
         switch (origin, body) {
         case (.leg(let leg, let step, let saga), .ledgerReply(let reply)):
@@ -51,11 +51,12 @@ final class MessageRouter {
         }
     }
 
-    /// Takes a message from another process. What it may not ask for, or what is not served here, is dropped: who sent it asks again.
+    /// Takes a message from another process. It drops requests that must not cross, or that are for what is not served
+    /// here: the sender repeats them.
     func receive(_ message: Message) {
         guard message.mayCross else { return }
         guard let recipient = message.recipient else {
-            // A reply that bears the origin of another process went astray.
+            // A reply with another process's origin went astray.
             if case .link = message.origin { return }
             return reply(message.origin, message.body)
         }
@@ -73,7 +74,7 @@ final class MessageRouter {
         }
     }
 
-    /// Takes what leaves behind this turn's barrier.
+    /// Takes the messages that leave behind this turn's barrier.
     func takeOutbox() -> [Message] {
         defer { outbox = [] }
         return outbox

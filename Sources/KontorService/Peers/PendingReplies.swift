@@ -3,41 +3,43 @@
 import DequeModule
 import KontorCore
 
-/// Remembers the origins of requests that went over one link, which carries numbers instead.
+/// Keeps the origins of requests that went over one link; the link itself carries numbers.
 ///
-/// Numbers rise by one a request and wrap around, so this is a ring: what is answered leaves a gap, and gaps leave at the old end.
+/// Numbers rise by one with each request and wrap around, so this is a ring. An answered request leaves a gap, which is
+/// removed when it is the oldest.
 public struct PendingReplies {
-    /// A reply of one kind to a request of the other: the other side does not speak the protocol.
+    /// A ledger's reply to a question, or the reverse: the other side does not speak the protocol.
     public struct WrongKind: Error, Hashable {
+        /// The mistake, in words for the log.
         public let reason: String
     }
 
     private struct Slot {
-        /// nil: it is answered.
+        /// nil: the request is answered.
         var origin: Message.Origin?
         let isQuestion: Bool
-        /// A hold that may wait is answered at once, and again once it is granted.
+        /// Whether two replies may come: a hold that may wait is answered at once, and again once it is granted.
         let mayComeTwice: Bool
-        /// Monotonic milliseconds.
+        /// When the request was sent, monotonic milliseconds.
         let since: Int64
     }
 
     private var slots = Deque<Slot>()
-    /// Of the first slot.
+    /// The number of the first slot.
     private var firstNumber: UInt32 = 0
     /// Replies that are waited for.
     public private(set) var count = 0
     private let bound: Int
 
     /// - Parameters:
-    ///   - bound: replies that are waited for at most.
-    ///   - firstNumber: where numbers begin.
+    ///   - bound: the most replies that it waits for.
+    ///   - firstNumber: the number of the first request.
     public init(bound: Int = Limits.pendingReplies, firstNumber: UInt32 = 0) {
         self.bound = bound
         self.firstNumber = firstNumber
     }
 
-    /// Gives a request its number, and waits for its reply. At the bound the oldest one is forgotten.
+    /// Gives a request its number, and keeps its origin. At the bound the oldest request is forgotten.
     ///
     /// - Parameter now: monotonic milliseconds.
     public mutating func number(_ request: Message, now: Int64) -> NumberedMessage {
@@ -49,7 +51,7 @@ public struct PendingReplies {
         return NumberedMessage(number: firstNumber &+ UInt32(slots.count - 1), request.body)
     }
 
-    /// Gives a reply the origin of its request; nil: that was forgotten, or has been answered.
+    /// Gives a reply the origin of its request; nil: the request is forgotten, or was answered.
     public mutating func reply(_ reply: NumberedMessage) throws(WrongKind) -> Message? {
         let index = Int(reply.number &- firstNumber)
         guard index < slots.count, let origin = slots[index].origin else { return nil }
@@ -62,7 +64,7 @@ public struct PendingReplies {
         return Message(origin, reply.body)
     }
 
-    /// Forgets what is waited for since before a time.
+    /// Forgets requests that were sent before a time, monotonic milliseconds.
     public mutating func forget(before time: Int64) {
         while let first = slots.first, first.origin == nil || first.since < time { forgetFirst() }
     }

@@ -1,5 +1,5 @@
-// Reads of accounts and orders, in this process or others. Between processes a question may be lost on the way: then it is asked again
-// until it is answered or its time is over. A reader always gets its reply.
+// Reads of accounts and orders, in this process or others. A question to another process is repeated until it is
+// answered or out of time. A reader always gets a reply.
 
 import KontorCore
 
@@ -13,16 +13,17 @@ final class Reads {
     private struct Pending {
         let request: Message
         let reader: Reader
-        /// Monotonic milliseconds. What stays in this process is always answered, and waits without an end.
+        /// When the reader gets "unknown", monotonic milliseconds. A read within this process is always answered, and
+        /// has no such end.
         let deadline: Int64
-        /// Monotonic milliseconds: when it is asked again.
+        /// When the question is repeated, monotonic milliseconds.
         var next: Int64
     }
 
     private let router: MessageRouter
     private let clock: any ShopClock
     private var pending: [UInt64: Pending] = [:]
-    /// Begins at a random number: a reply that is late by a restart finds nobody.
+    /// Starts at a random number, so that a reply to an earlier process finds no reader.
     private var lastNumber: UInt64
 
     init(_ router: MessageRouter, clock: any ShopClock, random: any RandomSource) {
@@ -43,7 +44,7 @@ final class Reads {
         ask(.command(LedgerCommand(account, .read), deadline: wallDeadline), .ofAccount(reply), deadline: deadline, now: now)
     }
 
-    /// Asks for an order: `read` or `inspect`. Waits for `Limits.deadlineMilliseconds`.
+    /// Asks `read` or `inspect` of an order, and waits for `Limits.deadlineMilliseconds` at most.
     func ask(_ question: OrderCommand, reply: @escaping (OrderReply) -> Void) {
         let now = clock.monotonicMilliseconds
         ask(.question(question), .ofOrder(reply), deadline: now + Limits.deadlineMilliseconds, now: now)
@@ -59,7 +60,7 @@ final class Reads {
         router.send(request)
     }
 
-    /// Takes the reply to a read. One that was asked twice is answered twice: the first reply counts.
+    /// Takes the reply to a read. A read that was sent twice may be answered twice: the first reply counts.
     func receive(_ body: Message.Body, _ number: UInt64) {
         switch (pending[number]?.reader, body) {
         case (.ofAccount(let reply)?, .ledgerReply(let outcome)):
@@ -72,7 +73,7 @@ final class Reads {
         }
     }
 
-    /// Asks again what was sent to other processes and is not answered.
+    /// Repeats the questions to other processes that are not answered, and ends those that are out of time.
     func tick(now: Int64) {
         guard !pending.isEmpty else { return }
         // Sorted: a dictionary's order differs between runs, and the simulator's must not.

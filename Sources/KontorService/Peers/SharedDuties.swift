@@ -1,15 +1,15 @@
-// What one process of several does besides its own requests: it asks again what was lost, takes over what others left, and settles
-// locks whose sagas are over.
+// What one of several processes does besides its own requests: it repeats lost questions, takes over sagas that others
+// left, and settles locks whose sagas are over.
 
 import KontorCore
 
-/// The work by time of one process of several.
+/// The periodic work of one of several processes.
 final class SharedDuties {
     private let reads: Reads
     private let takeover: Takeover?
     private let orphans: OrphanScan
 
-    /// - Parameter serving: what this process serves: it looks after nothing else.
+    /// - Parameter serving: what this process serves; it looks after nothing else.
     init(_ parts: ShopParts, serving: Set<GroupKey.Kind>) {
         reads = parts.reads
         takeover = serving.contains(.order) ? Takeover(parts) : nil

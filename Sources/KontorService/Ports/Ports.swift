@@ -1,17 +1,19 @@
-// What the services need from outside: a store, participants, time and randomness. Small, and each says what a crash means.
+// The ports of the services: store, time, randomness, and the operators' log. Each says what a crash means.
 //
-// Everything here is called, and calls back, on one serial domain: a thread in production, the scheduler in the simulator.
-// A completion may run before the call returns. Nothing is `async`, so nothing can escape to another executor.
+// Ports are called, and call back, on one serial domain: a thread or event loop in production, the scheduler in the
+// simulator. A completion may run before the call returns. Nothing is `async`, so nothing can escape to another
+// executor.
 
 import KontorCore
 
 // MARK: The store
 
-/// Names one committed state of a group. Two writers never make the same one, so that a record that was lost and
-/// written anew is not mistaken for one's own.
+/// Names one committed state of a group. No two writers ever make the same version, so a record that was lost and
+/// written again is not mistaken for the process's own.
 public struct Version: Hashable, Sendable {
     /// A random number per process.
     public let writer: UInt64
+    /// Rises with each version that the process makes.
     public let counter: UInt64
 
     public init(writer: UInt64, counter: UInt64) {
@@ -25,17 +27,20 @@ public struct Version: Hashable, Sendable {
 
 /// The records that one ``ReadSet`` asked for, as committed.
 public struct LoadedGroup: Sendable {
+    /// How sure it is that the records are the newest ones.
     public enum Certainty: Sendable {
-        /// The newest ones.
+        /// The records are the newest ones.
         case fresh
-        /// They were the newest ones once, all at the same time.
+        /// The records were the newest ones once, all at the same time.
         case remembered
-        /// The head is remembered, and of the member nothing is known: it is taken for absent.
+        /// The head is remembered; the member is not, and is taken for absent.
         case guessed
     }
 
     public var version: Version
+    /// The group's head; nil: there is none.
     public var head: Record?
+    /// The read set's member; nil: there is none, or none was asked for.
     public var member: Record?
     public var certainty: Certainty
 
@@ -51,9 +56,10 @@ public struct LoadedGroup: Sendable {
 public struct GroupChange: Sendable {
     public let expected: Version
     public let draft: GroupDraft
-    /// Members that were taken for absent, and are written: if one is there, that is a conflict.
+    /// Members that the decision assumed to be absent. If one of them is there, that is a conflict.
     public let absent: [Member]
 
+    /// The group that changes.
     public var group: GroupKey { draft.key }
 
     public init(expected: Version, draft: GroupDraft, absent: [Member] = []) {
@@ -65,80 +71,87 @@ public struct GroupChange: Sendable {
 
 /// What became of one group's change.
 public enum CommitOutcome: Hashable, Sendable {
-    /// Later loads see it, and nothing that leaves the process can overtake it (see ``RecordStore/barrier(_:)``).
+    /// It is committed: later loads see it, and whatever leaves the process waits for it (see
+    /// ``RecordStore/barrier(_:)``).
     case committed
-    /// Nothing was written: another writer was faster. Load again and decide again.
+    /// Another writer was faster: nothing was written. Load again and decide again.
     case conflict
-    /// Nothing was written, and never will be.
+    /// The store refused it: nothing was written, and never will be.
     case refused(StoreError)
-    /// It may be written, now or later; the group's version if it is. Settle it by a write (``UnknownCommits``).
+    /// It may have been written, or be written later; then the group has this version. Only a write settles it
+    /// (``UnknownCommits``).
     case unknown(Version)
 }
 
-/// Where a store takes what it gives. A store without a memory gives the newest records always.
+/// Where a store takes the records from. A store without a memory always gives the newest ones.
 public enum ReadSource: Sendable {
-    /// The newest records, as committed. A memory does not learn them: they may be older than what is committed meanwhile.
+    /// The newest records. The store's memory does not learn them: they may be older than a commit made meanwhile.
     case store
-    /// The store's memory of what this process read and wrote: others may have written since. A commit tells: it meets a conflict.
-    /// So a decision on such records stands only once something of it is committed. For engines only.
+    /// The store's memory of what this process read and wrote. Other processes may have written since, so a decision on
+    /// these records stands only when a commit on them succeeds. For engines only.
     case memory
-    /// The newest records, which the memory learns. For engines only: each has one batch at a time, so nothing that is learned is
-    /// older than what was committed.
+    /// The newest records, which the memory learns. For engines only: an engine has one batch at a time, so the memory
+    /// learns nothing that is older than a commit.
     case throughMemory
 }
 
-/// Where the records are. A store knows groups, members and versions, and nothing of shops.
+/// Keeps the records. A store knows groups, members and versions, and nothing of shops.
 ///
-/// Four members must be written: ``load(_:from:completion:)``, ``commit(_:completion:)``,
-/// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns, bounds or an end.
+/// A store must implement four members: ``load(_:from:completion:)``, ``commit(_:completion:)``,
+/// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns,
+/// bounds or an end.
 public protocol RecordStore: AnyObject {
-    /// Reads the records of each read set, in order. A crash changes nothing. What one engine gets of a group is never older than what it
-    /// got before.
+    /// Reads the records of each read set, in order. It changes nothing. An engine never gets an older state of a group
+    /// than it got before.
     func load(
         _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void)
 
-    /// Writes each group atomically, or not at all; groups are independent of each other. One outcome a change, in order.
+    /// Writes each group atomically or not at all; groups are independent of each other. Gives one outcome for each
+    /// change, in order.
     ///
-    /// A change gives its group a version that no group ever had, also if it writes what was there, and if the group has no record
-    /// before it, or none after it. Such a group must keep its version for as long as a commit to it may be on its way.
+    /// A change gives its group a version that no group ever had, even if the records stay the same, or if the group
+    /// has none before or after it. A group without records keeps its version as long as a commit to it may be on its
+    /// way.
     ///
-    /// A crash before the barrier's completion may lose it, but only together with everything committed after it; a crash
-    /// after that loses nothing.
+    /// A crash before the barrier's completion may lose a commit, but then also each later one. A crash after it loses
+    /// nothing.
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void)
 
-    /// Gives a page of the records of open work (``Member/isOpenWork``) of one kind and partition, in a stable order,
-    /// after `cursor`; an empty page is the end. What is committed during the scan may or may not be seen. A store that removes by
-    /// itself what is of no use any more (``Record/removableFrom``) need not show that.
+    /// Gives a page of open work (``Member/isOpenWork``) of one kind and partition, in a stable order, after `cursor`;
+    /// an empty page is the end. Commits during the scan may or may not show. A store may leave out records that it may
+    /// remove (``Record/removableFrom``).
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void)
 
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
-    /// messages) waits for this: it may have seen records that a crash would still take back.
+    /// messages) waits for this: a crash could still take back what it tells.
     ///
-    /// A failure means that it is not known what is durable. Nothing more will be; the process must end.
+    /// After a failure nobody knows what is durable, and nothing more will be: the process must end.
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void)
 
-    /// Ends a turn of the shop: what it committed goes to the disk, if the disk is idle.
+    /// Ends a turn of the shop: its commits go to the disk, if the disk is idle.
     func flush()
 
-    /// Looks at the time. Called every `Limits.tickMilliseconds` or so.
+    /// Does what is due. Called about every `Limits.tickMilliseconds`.
     ///
     /// - Parameters:
     ///   - now: monotonic milliseconds.
     ///   - wall: milliseconds since 1970.
     func tick(now: Int64, wall: Int64)
 
-    /// Why new work may not begin; nil: it may. Work that has begun always finds room.
+    /// The reason why new work may not begin; nil: it may. Work that has begun always finds room.
     var admission: StoreError? { get }
 
-    /// Why nothing more becomes durable; nil as long as all is well. Then the process must end, and a restart shows what is there.
+    /// The reason why nothing more becomes durable; nil: all is well. After a failure the process must end; a restart
+    /// finds out what is durable.
     var failure: DurabilityError? { get }
 
     /// Records committed and not yet durable.
     var unsyncedRecords: Int { get }
 
-    /// Records of expiring members (``Member/isExpiring``) that it has, roughly: those that were not removed yet count too.
+    /// Stored records of expiring members (``Member/isExpiring``), roughly: expired ones that are not removed yet
+    /// count, too.
     var expiringRecords: Int { get }
 }
 
@@ -158,15 +171,17 @@ extension RecordStore {
 
 /// A write or sync failed: what it covered may or may not be there after a restart.
 public struct DurabilityError: Error, Hashable, Sendable {
+    /// What failed, in words for the log.
     public let reason: String
     public init(reason: String) { self.reason = reason }
 }
 
-/// Order ids are spread over partitions, so that several coordinators can share the search for open sagas.
+/// Partitions: parts of all ids, by a hash. They are the unit in which open work is scanned.
 public enum Partition {
+    /// The number of partitions. It is part of the keys in Redis, so it never changes.
     public static let count = 256
 
-    /// FNV-1a of the id: the same in every process and release.
+    /// The partition of an id, by FNV-1a: the same in every process and release.
     public static func of(_ id: Identifier) -> Int {
         var hash: UInt32 = 2_166_136_261
         for byte in id.text.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
@@ -176,25 +191,25 @@ public enum Partition {
 
 // MARK: Time and chance
 
-/// Time. Deadlines within a process are monotonic; those that are stored or sent are wall clock.
+/// The clocks. Deadlines within a process are monotonic; deadlines that are stored or sent are wall clock.
 public protocol ShopClock: AnyObject {
-    /// Never goes back; its zero has no meaning.
+    /// Milliseconds that never go back; their zero has no meaning.
     var monotonicMilliseconds: Int64 { get }
-    /// Milliseconds since 1970; may jump.
+    /// Milliseconds since 1970; they may jump.
     var wallMilliseconds: Int64 { get }
 }
 
-/// Chance: ids and incarnations are drawn from it.
+/// The source of random numbers, for ids and incarnations.
 public protocol RandomSource: AnyObject {
     func next() -> UInt64
 }
 
-/// Receives what operators should see. Messages are constant; the data is in `details`.
+/// Takes the events that operators should see. Messages are constant; the data is in `details`.
 public protocol EventLog: AnyObject {
-    /// Something that must not happen, happened.
+    /// Reports something that must not happen.
     func alarm(_ event: StaticString, _ details: [String: String])
-    /// Something that an operator should look at: work is refused, or the disk is slow.
+    /// Reports something that an operator should look at: work is refused, or the disk is slow.
     func warning(_ event: StaticString, _ details: [String: String])
-    /// Something that an operator wants to know later: what began, what ended, what was replaced.
+    /// Reports something that an operator wants to know later: what began, ended or was replaced.
     func notice(_ event: StaticString, _ details: [String: String])
 }

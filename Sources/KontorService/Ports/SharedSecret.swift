@@ -1,14 +1,15 @@
-// What the processes of one shop know and nobody else: who bears it may use the internal listeners.
+// The secret of one shop's processes: whoever presents it may use the internal listeners.
 
-/// A secret of at least ``minimumBytes``. It is compared in constant time, and never printed.
+/// A secret of at least ``minimumBytes``. It is compared in constant time and never printed.
 public struct SharedSecret: Sendable, CustomStringConvertible {
-    /// 128 bits, if they are random.
+    /// 128 bits, if the bytes are random.
     public static let minimumBytes = 16
 
     /// The secret itself.
     public let bytes: [UInt8]
 
-    /// Without the white space around it, which editors leave in files. nil: it is too short.
+    /// Makes a secret from a text without the white space around it, which editors leave in files; nil: it is too
+    /// short.
     public init?(_ text: String) {
         let trimmed = text.drop(while: \.isWhitespace)
         let end = trimmed.lastIndex { !$0.isWhitespace }
@@ -16,12 +17,13 @@ public struct SharedSecret: Sendable, CustomStringConvertible {
         if bytes.count < Self.minimumBytes { return nil }
     }
 
-    /// Whether the value of an `Authorization` header bears it.
+    /// Whether the value of an `Authorization` header has this secret.
     public func isBorne(by authorization: String?) -> Bool {
         authorization.map { Self.isBorne(bytes, by: $0.utf8) } ?? false
     }
 
-    /// The same for a secret in bytes. Takes as long for every wrong one of one length, wherever it differs.
+    /// Whether the value of an `Authorization` header has a secret. It takes equally long for each wrong value of one
+    /// length.
     public static func isBorne(_ secret: [UInt8], by authorization: some Collection<UInt8>) -> Bool {
         guard authorization.starts(with: "Bearer ".utf8) else { return false }
         let offered = Array(authorization.dropFirst(7))

@@ -1,6 +1,6 @@
-// What a shop needs from outside, together.
+// All ports of a shop as one value.
 
-/// The ports of one shop: its store, time, chance, and where it tells and counts what happens.
+/// The ports of one shop: store, clocks, randomness, the operators' log, and metrics.
 public struct ShopEnvironment {
     public let store: any RecordStore
     public let clock: any ShopClock

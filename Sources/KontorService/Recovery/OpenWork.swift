@@ -5,9 +5,10 @@ import KontorCore
 enum OpenWork {
     typealias Page = [(key: RecordKey, record: Record)]
 
-    /// Calls `visit` with each page of open work of one kind, then `completion`: nil, or why the store could not be read.
+    /// Calls `visit` with each page of open work of one kind, then `completion` with nil, or with why the store could
+    /// not be read.
     ///
-    /// - Parameter atOnce: partitions that are asked for at a time, where each costs a round trip.
+    /// - Parameter atOnce: partitions that are read at a time; each costs round trips.
     static func forEachPage(
         of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda, atOnce: Int = 1,
         visit: @escaping (Page) -> Void, completion: @escaping (StoreError?) -> Void
@@ -27,7 +28,7 @@ enum OpenWork {
         }
     }
 
-    /// The same at the visitor's pace: the next page comes when it calls what it is given.
+    /// Does the same at the visitor's pace: the next page comes when the visitor calls `next`.
     static func forEachPage(
         of kind: GroupKey.Kind, in store: any RecordStore, agenda: Agenda,
         partitions: StrideTo<Int> = stride(from: 0, to: Partition.count, by: 1),
@@ -45,7 +46,7 @@ enum OpenWork {
                     completion(error)
                 case .success(let page):
                     visit(page) {
-                        // By way of the agenda, so that the stack does not grow with the number of pages.
+                        // The agenda keeps the stack from growing with the number of pages.
                         agenda.add {
                             if let last = page.last {
                                 scan(partition, after: last.key)

@@ -1,9 +1,9 @@
-// Of several processes over one store: removes, in the background, what sagas leave behind. Markers must outlive every message that
-// can still arrive, and not grow for ever; and a copy of a hold that came late must not keep its lock.
+// Where several processes share a store: removes what sagas leave behind, in the background. Markers must outlive every
+// message that can still arrive, but not stay for ever, and a hold that came late must not keep its lock.
 
 import KontorCore
 
-/// Looks through all holds and markers, again and again.
+/// Scans all holds and markers, again and again.
 final class OrphanScan {
     private let shop: ShopParts
     private let kinds: [GroupKey.Kind]
@@ -12,7 +12,7 @@ final class OrphanScan {
     private var isRunning = false
     private var nextPass: Int64 = .min
 
-    /// - Parameter kinds: the ledgers that it looks through.
+    /// - Parameter kinds: the ledgers that it scans.
     init(_ shop: ShopParts, of kinds: [GroupKey.Kind]) {
         self.shop = shop
         self.kinds = kinds
@@ -32,7 +32,7 @@ final class OrphanScan {
         scan(kind) { [self] in scan(kinds.dropFirst()) }
     }
 
-    /// A ledger that cannot be read now is looked through in the next pass.
+    /// Scans one ledger. If it cannot be read now, the next pass scans it.
     private func scan(_ kind: GroupKey.Kind, then: @escaping () -> Void) {
         OpenWork.forEachPage(of: kind, in: shop.store, agenda: shop.agenda) { [self] page, next in
             if page.isEmpty { next() } else { settle(page, then: next) }
@@ -41,7 +41,7 @@ final class OrphanScan {
         }
     }
 
-    /// One page a tick, and one at a time: others go first, and what is under way stays bounded.
+    /// Settles one page, one page a tick: other work goes first, and what is under way stays bounded.
     private func settle(_ page: OpenWork.Page, then: @escaping () -> Void) {
         var pending = 1
         func endOne() {
@@ -58,7 +58,8 @@ final class OrphanScan {
         endOne()
     }
 
-    /// Whether it is time to ask for a record's saga. It may be open all the same: then it stays.
+    /// The orphan of a record whose saga may be over; nil: it is too early to ask. If the order says that the saga is
+    /// open, the orphan stays.
     private func due(_ key: RecordKey, _ record: Record) -> Orphan? {
         guard case .hold(let saga) = key.member, case .hold(let hold) = record else { return nil }
         let now = clock.wallMilliseconds
@@ -71,7 +72,7 @@ final class OrphanScan {
         return Orphan(account: key.group, saga: saga, hold: hold)
     }
 
-    /// No honest clock made it: waiting for it would lock the amount for as long as that clock was wrong.
+    /// Whether only a wrong clock can have made this expiry: waiting for it would lock the amount for too long.
     private func isAbsurd(_ expiry: Int64, now: Int64) -> Bool {
         expiry > now + Limits.longestDeadlineMilliseconds + Limits.clockSkewMilliseconds
     }

@@ -1,4 +1,5 @@
-// Holds and markers that nobody's saga drives any more: settled by asking their order. Nothing is guessed.
+// Orphans: holds and markers whose saga nobody drives any more. They are settled by asking their order; nothing is
+// guessed.
 
 import KontorCore
 
@@ -9,26 +10,26 @@ struct Orphan {
     let hold: Hold
 }
 
-/// Settles orphans, after a restart and, of several processes, in the background.
+/// Settles orphans: after a restart, and, where several processes share a store, in the background.
 final class OrphanSettlement {
     enum Result {
         case settled
-        /// It is in its place: its saga will end it.
+        /// The hold is in its place: its saga will end it.
         case sagaIsOpen
         /// The order cannot be read now.
         case unreadable
     }
 
-    /// What the order says of a saga.
+    /// The order's answer about a saga.
     private enum Verdict {
         case open, committed, notCommitted
-        /// Of a life of the order before `batch_init`: over, and more is not known.
-        case ofAnotherLife
+        /// The order has another incarnation: the saga is over, and its decision is not known.
+        case ofAnotherIncarnation
         case unreadable
     }
 
     private let shop: ShopParts
-    /// A copy of a hold can come when its saga is over. In one process it cannot.
+    /// Whether a copy of a hold can come after its saga is over. In one process it cannot.
     private let holdsCanBeLate: Bool
 
     init(_ shop: ShopParts, holdsCanBeLate: Bool) {
@@ -42,7 +43,7 @@ final class OrphanSettlement {
             switch verdict {
             case .open: completion(.sagaIsOpen)
             case .unreadable: completion(.unreadable)
-            case .committed, .notCommitted, .ofAnotherLife:
+            case .committed, .notCommitted, .ofAnotherIncarnation:
                 alarmIfContradicting(orphan, verdict)
                 end(orphan, completion)
             }
@@ -53,7 +54,7 @@ final class OrphanSettlement {
         switch reply {
         case .decided(.inspected(let order, let running)):
             if running?.id == saga { return .open }
-            if order.incarnation != saga.incarnation { return .ofAnotherLife }
+            if order.incarnation != saga.incarnation { return .ofAnotherIncarnation }
             return order.status == .paid && order.attempt == saga.attempt ? .committed : .notCommitted
         case .decided: return .notCommitted
         case .refused, .unknown, .keyed: return .unreadable
@@ -63,7 +64,7 @@ final class OrphanSettlement {
     private func alarmIfContradicting(_ orphan: Orphan, _ verdict: Verdict) {
         let isContradiction: Bool
         switch (verdict, orphan.hold.state) {
-        // What came late and was undone has no grant any more.
+        // A hold that came late and was undone has no grant.
         case (.committed, .released): isContradiction = orphan.hold.grant != 0
         // A saga finishes only after all of its captures were acknowledged.
         case (.committed, .held): isContradiction = !holdsCanBeLate
@@ -77,8 +78,8 @@ final class OrphanSettlement {
             ["saga": "\(orphan.saga)", "account": "\(orphan.account)", "hold": "\(orphan.hold.state)"])
     }
 
-    /// The saga is over. A lock that is still held came late, and is undone: it is never captured, so that a wrong clock costs time and
-    /// not stock.
+    /// Ends an orphan whose saga is over. A lock that is still held came late, and is undone, never captured: a wrong
+    /// clock costs time, not stock.
     private func end(_ orphan: Orphan, _ completion: @escaping (Result) -> Void) {
         let end: LedgerCommand.Operation = orphan.hold.state == .held ? .undo(orphan.saga) : .forget(orphan.saga)
         shop.ledger(orphan.account.kind).submit(LedgerCommand(orphan.account, end)) { _ in completion(.settled) }

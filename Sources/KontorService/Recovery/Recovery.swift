@@ -1,9 +1,9 @@
-// What the restart of a shop that is alone owes: every saga that was open goes on, and every hold or marker whose saga has finished is settled by
-// asking its order. Nothing is repaired by hand, and nothing is guessed.
+// Recovery after the restart of a shop that is alone: every open saga goes on, and every hold or marker of a finished
+// saga is settled by asking its order. Nothing is repaired by hand, and nothing is guessed.
 
 import KontorCore
 
-/// Brings the shop to where it would be without the crash. Runs once, before the first request.
+/// Ends what a crash interrupted. Runs once, before the first request.
 final class Recovery {
     private let shop: ShopParts
     private let completion: (Result<RecoveryReport, StoreError>) -> Void
@@ -88,9 +88,9 @@ final class Recovery {
     }
 }
 
-/// What recovery found.
+/// The outcome of a recovery.
 public struct RecoveryReport: Hashable, Sendable {
-    /// Open checkouts that were gone on with.
+    /// Open checkouts that were resumed.
     public var sagasResumed = 0
     /// Holds and markers of finished checkouts that were settled.
     public var orphansSettled = 0

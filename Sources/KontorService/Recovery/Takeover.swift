@@ -1,5 +1,5 @@
-// Of several processes over one store, each takes over what another one left: it looks for open sagas that stand still, and drives
-// them. There are no leases, see docs/decisions/0008-takeover-by-age.md.
+// Takeover, where several processes share a store: each looks for open sagas that stand still, because their process
+// may be gone, and drives them. There are no leases: see docs/decisions/0008-takeover-by-age.md.
 
 import KontorCore
 
@@ -8,9 +8,9 @@ final class Takeover {
     private struct Watched {
         let saga: SagaID
         let phase: SagaRecord.Phase
-        /// Monotonic milliseconds: when it will have stood still for too long.
+        /// When the saga will have stood still for too long, monotonic milliseconds.
         var due: Int64
-        /// The last scan that saw it.
+        /// The number of the last scan that saw the saga.
         var scan: Int
     }
 
@@ -46,7 +46,7 @@ final class Takeover {
             for case (_, .saga(let saga)) in page { see(saga) }
         } completion: { [self] error in
             isScanning = false
-            // What could not be seen may stand still all the same.
+            // After a scan that failed nothing is dropped: a saga that it did not reach may still stand still.
             if error == nil { watched = watched.filter { $0.value.scan == scans } }
         }
     }
@@ -69,14 +69,14 @@ final class Takeover {
     private func takeDue(now: Int64) {
         // Sorted: a dictionary's order differs between runs, and the simulator's must not.
         for order in watched.lazy.filter({ $0.value.due <= now }).map(\.key).sorted() {
-            // Looked at again if it is not, or cannot be, driven.
+            // If the saga cannot be driven now, it is due again later.
             watched[order]?.due = now + Limits.takeoverAgeMilliseconds
             take(order)
         }
         nextDue = watched.values.lazy.map(\.due).min() ?? .max
     }
 
-    /// Drives the saga, if it has not moved since it was seen.
+    /// Drives the order's saga, if it has not moved since it was seen.
     private func take(_ order: Identifier) {
         guard let known = watched[order] else { return }
         shop.orders.submit(OrderCommand(order, .inspect)) { [self] reply in

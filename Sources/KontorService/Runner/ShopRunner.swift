@@ -1,38 +1,40 @@
-// Runs a shop in production: takes what arrives from any thread, and lets the shop have it turn by turn on its serial domain. Which domain
-// that is, a thread or an event loop, is the waker's.
+// Runs a shop in production: takes what arrives from any thread, and gives it to the shop turn by turn on its serial
+// domain. The waker decides whether that domain is a thread or an event loop.
 
 import DequeModule
 import Foundation
 import KontorCore
 import Synchronization
 
-/// Has the turns of a ``ShopRunner`` run on its serial domain.
+/// Makes the turns of a ``ShopRunner`` run on its serial domain.
 public protocol Waker: AnyObject, Sendable {
-    /// Has ``ShopRunner/turn()`` run soon. From any thread. Many calls before that turn are one.
+    /// Makes ``ShopRunner/turn()`` run soon. May be called from any thread; several calls before that turn count as
+    /// one.
     func wake()
 }
 
-/// Runs a ``Shop``: one instance after the other, where an instance whose store has failed can be followed by another one. What an instance
-/// had in memory may rest on what its store has lost, so the next one begins as if the process had been started again.
+/// Runs a ``Shop``: one instance after the other. When an instance's store fails, another instance may follow. The
+/// memory of the failed one may contain what its store has lost, so the next one begins as after a restart of the
+/// process.
 ///
-/// `@unchecked Sendable`: what several threads touch is guarded by `lock`; the instance is touched on the serial domain alone.
+/// `@unchecked Sendable`: `lock` guards what several threads use; the instance is used on the serial domain alone.
 public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchecked Sendable {
-    /// Does something in a turn of the instance that it was given to; once that instance is gone it does nothing. From any thread.
+    /// Runs work in a turn of one instance; drops it once that instance is gone. From any thread.
     public typealias Post = @Sendable (@escaping () -> Void) -> Void
-    /// Makes a shop with its store, for one instance. Called on the serial domain, where it also completes.
+    /// Makes a shop and its store for one instance. It is called, and completes, on the serial domain.
     public typealias Factory = (_ post: @escaping Post, _ completion: @escaping (Shop, any RecordStore) -> Void) -> Void
 
-    /// What a runner needs besides a shop.
+    /// The settings of a runner.
     public struct Options {
         /// Takes the answers.
         public let sink: any AnswerSink
         public let clock: any ShopClock
         public let metrics: ShopMetrics
-        /// Requests that one turn takes.
+        /// The most requests that one turn takes.
         public var requestsPerTurn = Limits.requestsPerTurn
-        /// Where work is counted that was refused for want of room.
+        /// Counts the work that is refused for want of room.
         public var refusals = Refusals()
-        /// Whether the other services are there, without which requests can be taken, but not served well.
+        /// Whether the other services can be reached. Without them requests are taken, but not served well.
         public var isReachable: () -> Bool = { true }
         /// Called when an instance has recovered, or cannot read its store.
         public var recovered: (Result<RecoveryReport, StoreError>) -> Void = { _ in }
@@ -58,13 +60,13 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         }
     }
 
-    /// What arrived and waits for a turn.
+    /// What has arrived and waits for a turn.
     private struct Inbox {
         var arrivals = Deque<ShopTurns.Arrival>()
         var completions: [() -> Void] = []
-        /// Whose requests were taken and are not answered.
+        /// The callers whose requests were taken and are not answered.
         var callers: [ObjectIdentifier: any Caller] = [:]
-        /// Of the present instance.
+        /// The number of the present instance.
         var number = 0
         var isAccepting = false
         /// No requests are taken any more, in no instance.
@@ -78,7 +80,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
     private let waker: any Waker
     private let lock = NSLock()
     private var inbox = Inbox()
-    /// For those who only look.
+    /// How many more requests would be taken, for readers without the lock.
     private let roomLeft = Atomic(Limits.requestsInFlight)
     private let readiness = Atomic(false)
     // On the serial domain.
@@ -117,7 +119,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         options.metrics.didRefuseCheckout()
     }
 
-    /// Whether requests are served, and can be served well; as of the last turn.
+    /// Whether requests are served, and can be served well, as of the last turn.
     public var isReady: Bool { readiness.load(ordering: .relaxed) }
 
     /// Requests that were taken and are not answered.
@@ -126,10 +128,10 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
     /// Whether requests are taken.
     public var isServing: Bool { lock.withLock { inbox.isAccepting } }
 
-    /// Does something in a turn of the present instance: the completion of what another thread did.
+    /// Runs work in a turn of the present instance: the completion of what another thread did.
     public func post(_ work: @escaping () -> Void) { post(work, to: nil) }
 
-    /// - Parameter number: of the instance that it is for; nil: the present one.
+    /// - Parameter number: the instance's number; nil: the present one.
     private func post(_ work: @escaping () -> Void, to number: Int?) {
         lock.lock()
         let isCurrent = number == nil || number == inbox.number
@@ -138,9 +140,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         if isCurrent { waker.wake() }
     }
 
-    /// Takes no requests any more.
+    /// Stops taking requests.
     ///
-    /// - Parameter completion: called once, from any thread, when all that were taken are answered.
+    /// - Parameter completion: called once, from any thread, when all requests that were taken are answered.
     public func drain(completion: @escaping () -> Void) {
         lock.lock()
         inbox.isAccepting = false
@@ -151,7 +153,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         if isDrained { completion() }
     }
 
-    /// Callers must hold the lock.
+    /// Publishes the room. Callers must hold the lock.
     private func updateRoom() {
         roomLeft.store(Limits.requestsInFlight - inbox.callers.count, ordering: .relaxed)
     }
@@ -185,7 +187,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         waker.wake()
     }
 
-    /// One turn of the shop. To be called when the waker was woken, and every `Limits.tickMilliseconds` at least.
+    /// Runs one turn of the shop. To be called when the waker was woken, and every `Limits.tickMilliseconds` at least.
     public func turn() {
         updateReadiness()
         guard let instance else { return }
@@ -200,9 +202,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         if instance.turns.takesRequests, lock.withLock({ !inbox.arrivals.isEmpty }) { waker.wake() }
     }
 
-    /// What has arrived.
+    /// Takes what has arrived.
     ///
-    /// - Parameter wantsRequests: not while the disk must catch up: a completion will tell that it has.
+    /// - Parameter wantsRequests: false while the disk must catch up; a completion will wake the runner then.
     private func take(requests wantsRequests: Bool) -> (requests: [ShopTurns.Arrival], completions: [() -> Void]) {
         lock.lock()
         defer { lock.unlock() }
@@ -231,7 +233,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         var current: [(caller: any Caller, answer: ShopAnswer)] = []
         current.reserveCapacity(answers.count)
         lock.lock()
-        // A caller of an earlier instance has its answer.
+        // A caller that is missing here was answered when its instance failed.
         for answer in answers where inbox.callers.removeValue(forKey: ObjectIdentifier(answer.caller)) != nil {
             current.append(answer)
         }

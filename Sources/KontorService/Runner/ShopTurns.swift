@@ -1,8 +1,8 @@
-// The turns of a shop: what its thread does each time it wakes, and the simulator does for it.
+// The turns of a shop: what its runner does each time it wakes, and what the simulator does in its place.
 
 import KontorCore
 
-/// Runs a ``Shop`` turn by turn. All of it belongs to one serial domain.
+/// Runs a ``Shop`` turn by turn. Confined to one serial domain.
 public struct ShopTurns {
     /// A request that was taken.
     public struct Arrival {
@@ -32,11 +32,11 @@ public struct ShopTurns {
         nextTick = clock.monotonicMilliseconds
     }
 
-    /// Whether the next turn may have requests; if not, they wait until the disk has caught up.
+    /// Whether the next turn may take requests. If not, they wait until the disk has caught up.
     public var takesRequests: Bool { store.unsyncedRecords < Limits.unsyncedRecords }
 
-    /// One turn: completions of blocking work, requests (at most `Limits.requestsPerTurn`), what is due by time, and at its end
-    /// what was committed goes to the disk. To be called every `Limits.tickMilliseconds` at least.
+    /// Runs one turn: completions of blocking work, requests (at most `Limits.requestsPerTurn`), and what is due by
+    /// time. At the end its commits go to the disk. To be called every `Limits.tickMilliseconds` at least.
     public mutating func run(_ requests: [Arrival], finished: [() -> Void]) {
         for completion in finished { completion() }
         for arrival in requests {

@@ -6,7 +6,7 @@ import Synchronization
 
 /// Runs the turns of a ``ShopRunner`` on a thread of its own, and sleeps while there is nothing to do.
 ///
-/// `@unchecked Sendable`: `isWoken` and `isEnded` are atomic, and the condition guards the thread's sleep.
+/// `@unchecked Sendable`: `isWoken` and `isEnded` are atomic, and the condition guards the sleep.
 public final class TurnThread: Waker, @unchecked Sendable {
     private let condition = NSCondition()
     private let isWoken = Atomic(false)
@@ -40,7 +40,7 @@ public final class TurnThread: Waker, @unchecked Sendable {
         wake()
     }
 
-    /// Until it is woken, at most until the next tick.
+    /// Sleeps until it is woken, or until the next tick.
     private func sleep() {
         if isWoken.exchange(false, ordering: .acquiringAndReleasing) { return }
         condition.lock()

@@ -1,4 +1,4 @@
-// Whether new work may begin. Only here work is refused for want of room: what has begun always finds some.
+// Admission: whether new work may begin. Work that has begun always finds room.
 
 import KontorCore
 
@@ -14,7 +14,7 @@ final class Admission {
         self.handler = handler
     }
 
-    /// What a request is told if it may not begin now; nil: it may.
+    /// The answer to a request that may not begin now; nil: it may.
     func refusal(of request: ShopRequest) -> ShopAnswer? {
         if !request.isRead, let error = parts.store.admission {
             refusals.count(RefusalReason(error))
@@ -31,7 +31,7 @@ final class Admission {
         return nil
     }
 
-    /// Answers a request that may not begin. A checkout may be the repetition of one that began: then it is told the truth.
+    /// Answers a request that may not begin. A checkout may repeat one that began: then it gets the true answer.
     func refuse(
         _ request: ShopRequest, _ refusal: ShopAnswer, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
     ) {

@@ -1,5 +1,5 @@
-// `batch_init`: creates or replaces many records in slices, so that others are served in between and no frame grows too large.
-// A crash leaves a part of them done; the same request, sent again, completes it.
+// `batch_init`: creates or replaces many records in slices, so that other requests are served in between, and no frame
+// grows too large. After a crash a part is done; the same request, sent again, completes it.
 
 import KontorCore
 
@@ -7,7 +7,7 @@ import KontorCore
 final class BatchInit {
     enum Step {
         case done
-        /// An open saga has a lock on it: replaced as soon as that ends.
+        /// An open saga has locked the record: it is replaced when the saga ends.
         case locked
         case failed(ShopAnswer)
     }
@@ -21,7 +21,7 @@ final class BatchInit {
     private let replace: Replace
     private let completion: (ShopAnswer) -> Void
     private var failure: ShopAnswer?
-    /// From here on a failure is no refusal any more: some records are replaced.
+    /// Whether records have been replaced: then a failure is answered as unknown, not as a refusal.
     private var hasReplaced = false
     private var hasProgressed = false
     private var next = 0
@@ -40,8 +40,8 @@ final class BatchInit {
         self.completion = completion
     }
 
-    /// Refuses if one of the groups has an open saga now. One that gets its saga later is waited for: once the first record is
-    /// replaced, nothing can be refused any more.
+    /// Runs a `batch_init`. It is refused if one of the groups has an open saga now. A saga that begins later is waited
+    /// for: after the first replacement nothing can be refused.
     static func run(
         _ kind: GroupKey.Kind, count: Int, store: any RecordStore, agenda: Agenda, replace: @escaping Replace,
         completion: @escaping (ShopAnswer) -> Void
@@ -85,11 +85,12 @@ final class BatchInit {
         hasReplaced = hasReplaced || hasProgressed
         if let failure { return completion(hasReplaced ? .unknown : failure) }
         if next == count && locked.isEmpty { return completion(.initialized) }
-        // The room that is reserved on a full disk is for sagas, not for the rest of this.
+        // The room that is reserved on a full disk is for sagas, not for the rest of a `batch_init`.
         if let error = store.admission { return completion(hasReplaced ? .unknown : .unavailable(error)) }
-        // All that is left is locked. Its sagas end in later turns; asking again in this one would keep them from it.
+        // Only locked records are left. Their sagas end in later turns; asking again in this turn would keep them from
+        // it.
         guard hasProgressed else { return agenda.addAtTick { self.runSlice() } }
-        // The barrier lets others go on: it comes back after the slice is on disk.
+        // The barrier lets other requests run: it completes after the slice is on disk.
         store.barrier { [self] result in
             switch result {
             case .success: agenda.add { self.runSlice() }
@@ -102,7 +103,7 @@ final class BatchInit {
 /// The `batch_init`s of one shop.
 final class BatchInits {
     private let parts: ShopParts
-    /// Those that are not done.
+    /// The number of `batch_init`s that are not done.
     private(set) var running = 0
 
     init(_ parts: ShopParts) { self.parts = parts }
@@ -158,7 +159,7 @@ extension ShopAnswer {
 }
 
 extension LedgerReply {
-    /// What a `replace` of an account came to.
+    /// The step that a reply to the `replace` of an account means.
     var initStep: BatchInit.Step {
         switch self {
         case .decided(.done): return .done
@@ -171,7 +172,7 @@ extension LedgerReply {
 }
 
 extension OrderReply {
-    /// What a `replace` of an order came to.
+    /// The step that a reply to the `replace` of an order means.
     var initStep: BatchInit.Step {
         switch self {
         case .decided(.done): return .done

@@ -1,4 +1,4 @@
-// When waiting ends: a little before the caller's deadline, so that the refusal still arrives.
+// The end of waiting: a little before the caller's deadline, so that the refusal still arrives.
 
 import KontorCore
 

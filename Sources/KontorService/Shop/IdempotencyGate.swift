@@ -1,10 +1,11 @@
-// The gate for writes under an idempotency key: a repetition gets the answer of the first one, and has no second effect.
+// The gate for writes under an idempotency key: a repetition gets the answer of the first request, and has no second
+// effect.
 
 import KontorCore
 
-/// Looks for a request's key before anything else could answer it, and keeps the keys of what is done outside of engines.
+/// Looks for a request's key before anything else could answer the request, and keeps the keys of `batch_init`s.
 final class IdempotencyGate {
-    /// Within what a key names one write: the order, user or item in the request's path.
+    /// The scope of a key: within one order, user or item a key names one write.
     private struct Scope: Hashable {
         let group: GroupKey
         let key: IdempotencyKey
@@ -13,7 +14,7 @@ final class IdempotencyGate {
     /// A key whose request is not answered yet.
     private struct Running {
         let request: [UInt8]
-        /// More than one if a checkout was joined.
+        /// Callers that wait; a checkout can be joined, so there may be several.
         var callers = 0
     }
 
@@ -32,7 +33,7 @@ final class IdempotencyGate {
     ///
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
-    ///   - begin: begins the request, and tells its end to what it is given.
+    ///   - begin: begins the request, and calls `answer` at its end.
     func pass(
         _ request: ShopRequest, _ key: IdempotencyKey, deadline: Int64, answer: @escaping (ShopAnswer) -> Void,
         begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
@@ -50,14 +51,14 @@ final class IdempotencyGate {
             guard case .checkout(let order) = request else { return answer(.replayed(keyed.success)) }
             answerReplay(ofCheckout: order, keyed, deadline: deadline, answer: answer)
         }
-        // Before anything else: a repetition is told the truth also while nothing new may begin.
+        // The key is looked up first: a repetition gets the true answer even while nothing new may begin.
         lookUp(keyed, answer: end) { [self] in
-            // Its key is kept when it is done, and then it is too late to refuse it.
+            // The key of a `batch_init` is kept at its end, when it is too late to refuse it.
             if !request.hasDeadline, !keyed.write.hasRoom { return end(.keyed(.noRoom)) }
             begin(keyed) { [self] result in
                 switch result {
                 case .initialized: keep(keyed, answer: end)
-                // Made under this key, which has expired since.
+                // The account or order was made under this key, which has expired since.
                 case .ledger(.accountExists): compareExisting(keyed, answer: end)
                 case .order(.orderExists): end(.keyed(.replayed))
                 default: end(result)
@@ -66,7 +67,8 @@ final class IdempotencyGate {
         }
     }
 
-    /// Why a request may not begin beside the one that runs under its key; nil: none runs, or it is a checkout, which is joined.
+    /// The verdict on a request while another one runs under its key; nil: none runs, or the request is a checkout,
+    /// which joins.
     private func refusalWhileRunning(_ request: ShopRequest, _ keyed: KeyedRequest, _ scope: Scope) -> KeyVerdict? {
         guard let present = running[scope] else { return nil }
         if present.request != keyed.write.claim.request { return .usedForAnother }
@@ -79,7 +81,8 @@ final class IdempotencyGate {
         if running[scope]?.callers == 0 { running[scope] = nil }
     }
 
-    /// The key is kept with the decision; but who is told that the order is paid reads its captures, so they are waited for.
+    /// Answers the replay of a checkout. The key is kept with the decision, but a caller that is told "paid" relies on
+    /// the captures, so the replay waits for them.
     private func answerReplay(
         ofCheckout order: Identifier, _ keyed: KeyedRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
     ) {
@@ -93,7 +96,8 @@ final class IdempotencyGate {
         }
     }
 
-    /// Calls `then` if the key is free. Not by way of an engine: its other commands would wait for the look into the table.
+    /// Calls `then` if the key is free. It asks the store, not an engine: the engine's other commands would have to
+    /// wait for the read from the table.
     private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
         parts.store.load([ReadSet(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
             parts.agenda.add {
@@ -110,10 +114,11 @@ final class IdempotencyGate {
         }
     }
 
-    /// Keeps the key of a `batch_init` that is complete, in a group that has nothing but such keys.
+    /// Keeps the key of a complete `batch_init`, in a group that contains only such keys.
     private func keep(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void) {
         let group = keyed.group
-        // It is done. If its key could not be kept, only a repetition can tell, which does it once more.
+        // The `batch_init` is done. If its key could not be kept, the answer is "unknown", and a repetition does it
+        // again.
         let end: (ShopAnswer) -> Void = {
             answer($0 == .ledger(.done) || $0 == .order(.done) ? .initialized : .unknown)
         }

@@ -1,5 +1,5 @@
-// A request under an idempotency key, with its claim on that key. Where a key is kept, how a request is compared with a
-// repetition, and what that is answered is said with each request, in Requests.swift.
+// A request under an idempotency key, with its claim on that key. Requests.swift says where the key of each request is
+// kept, what a repetition is compared with, and how it is answered.
 
 import Crypto
 import KontorCore
@@ -20,7 +20,7 @@ public struct KeyPolicy: Sendable {
 /// A write with its key.
 struct KeyedRequest {
     let request: ShopRequest
-    /// The key's record lies here.
+    /// The group that has the key's record.
     let group: GroupKey
     let write: KeyedWrite
 
@@ -34,7 +34,7 @@ struct KeyedRequest {
     /// The answer to this request when it has its effect.
     var success: ShopAnswer { request.success(of: group) }
 
-    /// Whether this creation makes just this account.
+    /// Whether this creation would make exactly this account.
     func makes(_ account: Account) -> Bool {
         switch request {
         case .createItem(let price): return account.price == price
@@ -44,10 +44,10 @@ struct KeyedRequest {
 }
 
 extension Identifier {
-    /// A group that has keys and nothing else: nothing of this name can be created.
+    /// The id of a group that contains only keys: nothing of this name can be created.
     static let batchInit = Identifier(reserved: "~batch_init")
 
-    /// The same key makes the same id, in every process and release: 128 bits of SHA-256, in the shape of a UUID.
+    /// Derives an id from a key: the same one in every process and release, 128 bits of SHA-256 in the form of a UUID.
     init(derivedFrom key: IdempotencyKey, kind: GroupKey.Kind, scope: String) {
         var writer = ByteWriter()
         writer.byte(kind.rawValue)

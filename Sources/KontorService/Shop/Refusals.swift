@@ -1,11 +1,11 @@
-// Work that is refused for want of room: counted one by one, told to the operator by the period. A full disk or an overload
-// that refuses ten thousand requests a second is two lines: when it began, and when it was over.
+// Work that is refused for want of room: counted one by one, and reported to operators by the period. A full disk or an
+// overload that refuses ten thousand requests a second is two log lines: when it began, and when it ended.
 
 import CoreMetrics
 import KontorCore
 import Synchronization
 
-/// Why work is refused that could be done at another time.
+/// Why work is refused that could be done later.
 public enum RefusalReason: Int, CaseIterable, Sendable {
     case diskFull, storeUnavailable, openSagas, requestsInFlight, connections, batchInits, keptKeys
 
@@ -21,7 +21,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         }
     }
 
-    /// For a person.
+    /// The reason in words, for operators.
     fileprivate var text: String {
         switch self {
         case .diskFull: return "the disk is full: make room, nothing else is needed"
@@ -39,7 +39,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
     }
 }
 
-/// How much was refused since the start. From any thread; an addition each.
+/// Counts of refusals since the start. From any thread; each count costs an atomic addition.
 public final class Refusals: Sendable {
     private let diskFull = Atomic(0), storeUnavailable = Atomic(0), openSagas = Atomic(0)
     private let requestsInFlight = Atomic(0), connections = Atomic(0), batchInits = Atomic(0), keptKeys = Atomic(0)
@@ -59,7 +59,7 @@ public final class Refusals: Sendable {
         }
     }
 
-    /// How often.
+    /// The number of refusals for a reason.
     public func total(_ reason: RefusalReason) -> Int {
         switch reason {
         case .diskFull: return diskFull.load(ordering: .relaxed)
@@ -73,7 +73,7 @@ public final class Refusals: Sendable {
     }
 }
 
-/// Tells when a period of refusals begins and ends. Confined to the shop's serial domain.
+/// Logs when a period of refusals begins and ends. Confined to the shop's serial domain.
 final class RefusalLog {
     private struct Period {
         let began: Int64
@@ -87,7 +87,7 @@ final class RefusalLog {
     private let counters: [Counter]
     private var totals = [Int](repeating: 0, count: RefusalReason.allCases.count)
     private var periods: [RefusalReason: Period] = [:]
-    /// The store is being closed, as it should: nothing to tell.
+    /// Whether nothing is logged: the store is being closed, and takes no work as intended.
     var isSilent = false
 
     init(_ refusals: Refusals, log: any EventLog, factory: any MetricsFactory) {
@@ -98,7 +98,7 @@ final class RefusalLog {
         }
     }
 
-    /// - Parameter admission: why the store takes no work, whether or not somebody has asked for it.
+    /// - Parameter admission: why the store takes no work now, even if nobody has asked for it; nil: it takes work.
     func tick(now: Int64, admission: StoreError?) {
         if isSilent { return }
         let closedBy = admission.map { RefusalReason($0) }

@@ -1,4 +1,4 @@
-// Begins what was admitted: each request becomes commands to engines, a checkout, or a `batch_init`.
+// Begins admitted requests: each becomes commands to engines, a checkout, or a `batch_init`.
 
 import KontorCore
 
@@ -18,7 +18,7 @@ final class RequestHandler {
     var runningBatchInits: Int { batchInits.running }
 
     /// - Parameters:
-    ///   - keyed: the request with its idempotency key; nil: it has none.
+    ///   - keyed: the request with its idempotency key; nil: it has no key.
     ///   - deadline: monotonic milliseconds.
     func begin(
         _ request: ShopRequest, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
@@ -58,7 +58,8 @@ final class RequestHandler {
         }
     }
 
-    /// A creation under a key derives its id from it, so that even a repetition after the key's time makes no second one.
+    /// The id of a new record. A creation under a key derives its id from the key, so that even a repetition after the
+    /// key's expiry makes no second record.
     private func newID(_ keyed: KeyedRequest?) -> Identifier {
         let random = parts.environment.random
         return keyed?.group.id

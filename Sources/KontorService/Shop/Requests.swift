@@ -1,4 +1,4 @@
-// What a client can ask of the shop, and what the shop answers. Transport knows these and nothing of engines or stores.
+// Requests to the shop, and its answers. The HTTP layer knows these, and nothing of engines or stores.
 
 import KontorCore
 
@@ -17,12 +17,12 @@ public enum ShopRequest: Hashable, Sendable {
     /// `read`, `removeItem` or `remove`.
     case order(OrderCommand)
     case checkout(order: Identifier)
-    /// What happened to an order, and what it lacks.
+    /// Asks what happened to an order, and what it lacks.
     case explain(order: Identifier)
-    /// Orders of two random items each, for random users.
+    /// Creates or replaces orders of two random items each, for random users.
     case initOrders(count: Int, items: Int, users: Int, price: Amount)
 
-    /// Which service it is for: the one of orders, of items (Stock) or of users (Payment).
+    /// The service that the request is for: orders, items (Stock) or users (Payment).
     public var service: GroupKey.Kind {
         switch self {
         case .createItem, .initItems: return .item
@@ -32,7 +32,7 @@ public enum ShopRequest: Hashable, Sendable {
         }
     }
 
-    /// Reads change nothing, so their failures are told apart from those of writes.
+    /// Whether the request changes nothing. Failed reads are answered otherwise than failed writes.
     public var isRead: Bool {
         switch self {
         case .ledger(let command): return command.operation == .read
@@ -42,10 +42,10 @@ public enum ShopRequest: Hashable, Sendable {
         }
     }
 
-    /// Requests in flight up to which this one is taken: reads find room while others are refused.
+    /// The number of requests in flight up to which this one is taken: reads find room while others are refused.
     public var mostInFlight: Int { isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight }
 
-    /// `batch_init` runs until it is done.
+    /// Whether the request has a deadline. A `batch_init` has none: it runs until it is done.
     public var hasDeadline: Bool {
         switch self {
         case .initItems, .initUsers, .initOrders: return false
@@ -79,10 +79,10 @@ extension ShopRequest {
         }
     }
 
-    /// The answer to this write when it has its effect. It follows from the request, so that a key's record need not
+    /// The answer to this write when it has its effect. The answer follows from the request, so a key's record need not
     /// contain it.
     ///
-    /// - Parameter group: that of the request's key.
+    /// - Parameter group: the group of the request's key.
     func success(of group: GroupKey) -> ShopAnswer {
         switch self {
         case .createItem, .createUser, .createOrder: return .created(group.id)
@@ -111,7 +111,7 @@ extension ShopRequest {
         }
     }
 
-    /// What two requests have in common that are the same: they are stored, so they must never change from release to
+    /// The bytes by which two requests count as the same. They are stored, so they must never change from release to
     /// release. The group is not among them: keys of different groups never meet.
     var canonicalBytes: [UInt8] {
         var writer = ByteWriter()
@@ -150,50 +150,50 @@ extension ShopRequest {
     }
 }
 
-/// An answer. Transport turns it into a status and a body.
+/// An answer to a request. The HTTP layer makes a status and a body of it.
 public enum ShopAnswer: Hashable, Sendable {
     case created(Identifier)
     case ledger(LedgerOutcome)
     case order(OrderOutcome)
     case checkout(CheckoutResult)
-    /// A `cancelPayment` for an order that a checkout paid.
+    /// The answer to a `cancelPayment` for an order that a checkout paid.
     case paidByCheckout
     case initialized
     indirect case explanation(Explanation)
-    /// The request had this effect before, under its key, and has none now.
+    /// The request had this effect earlier, under its key, and none now.
     indirect case replayed(ShopAnswer)
-    /// Nothing was changed, because of the request's key.
+    /// The request changed nothing, because of its key.
     case keyed(KeyVerdict)
     /// A `batch_init` found an open saga on this account or order, and changed nothing.
     case hasOpenSaga(GroupKey)
-    /// No effect, now or later.
+    /// The store refused the request: it has no effect, now or later.
     case unavailable(StoreError)
-    /// No effect: not begun, because too much is running already.
+    /// The request was not begun, because too much is running already.
     case overloaded
-    /// It may have happened. The same request, sent again, tells.
+    /// The request may have had its effect. The same request, sent again, tells.
     case unknown
 }
 
-/// Who waits for an answer. Opaque to the shop.
+/// The caller of a request, who waits for its answer. Opaque to the shop.
 public protocol Caller: AnyObject, Sendable {}
 
-/// Takes answers, many at a time, once all that they tell is durable.
+/// Takes answers, several at a time, once everything that they tell is durable.
 public protocol AnswerSink: AnyObject {
     func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)])
 }
 
-/// The way into the shop from any thread.
+/// Takes requests from any thread.
 public protocol RequestPort: Sendable {
     /// - Parameters:
-    ///   - key: the request's `Idempotency-Key`; of no meaning for a read.
+    ///   - key: the request's `Idempotency-Key`; ignored for a read.
     ///   - deadline: on the shop's monotonic clock, in milliseconds.
-    /// - Returns: false if the shop has too much to do (or shuts down): nothing was begun, and no answer will come.
+    /// - Returns: false if the shop has too much to do or shuts down: nothing was begun, and no answer will come.
     func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool
 
-    /// How many more requests that begin work would be taken now. Cheap, so that refusing is: in an overload it is
-    /// asked for every request, before that is parsed.
+    /// How many more requests that begin work would be taken now. It is cheap: in an overload it is read for each
+    /// request before the request is parsed.
     var room: Int { get }
 
-    /// A checkout was refused for want of room, without being submitted: it only counts.
+    /// Counts a checkout that was refused for want of room without being submitted.
     func didShedCheckout()
 }

@@ -1,11 +1,12 @@
-// The three services of one shop, and the gate through which answers leave: none before all that it tells is durable.
+// The services of one shop, and the way its answers leave: none before everything that it tells is durable.
 
 import KontorCore
 
-/// A whole shop on one serial domain: one thread or event loop in production, the scheduler in the simulator.
+/// A whole shop on one serial domain: a thread or event loop in production, the scheduler in the simulator.
 ///
-/// Its owner calls ``handle(_:key:deadline:caller:)`` for requests, ``receive(_:)`` for messages of other processes and ``tick()`` every
-/// `Limits.tickMilliseconds`, each followed by ``endTurn()``, and ``endTurn()`` after it has delivered a completion to the store.
+/// Its owner calls ``handle(_:key:deadline:caller:)`` for requests, ``receive(_:)`` for messages of other processes,
+/// and ``tick()`` every `Limits.tickMilliseconds`. After each of these, and after the completion of a store's call, it
+/// calls ``endTurn()``.
 public final class Shop {
     private let parts: ShopParts
     private let handler: RequestHandler
@@ -15,16 +16,16 @@ public final class Shop {
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
-    /// nil: the shop is alone.
+    /// Carries messages to other processes; nil: the shop is alone.
     private let transport: (any Transport)?
     private let duties: SharedDuties?
     private var nextGauges: Int64 = .min
 
     /// - Parameters:
     ///   - sink: takes the answers.
-    ///   - deployment: who else works on the store.
+    ///   - deployment: which other processes work on the store.
     ///   - keys: how long idempotency keys are kept, and how many.
-    ///   - refusals: what others refused on the shop's behalf, to be told with its own.
+    ///   - refusals: counts of what was refused before it reached the shop; logged with the shop's own.
     public init(
         _ environment: ShopEnvironment, sink: any AnswerSink, deployment: Deployment = .alone, keys: KeyPolicy = KeyPolicy(),
         refusals: Refusals = Refusals()
@@ -44,8 +45,8 @@ public final class Shop {
 
     deinit { parts.router.disconnect() }
 
-    /// Goes on with all that a crash interrupted. Requests may follow once it has completed. One of several has nothing to wait for:
-    /// whatever stands still is taken over while it runs, by whoever comes first.
+    /// Ends what a crash interrupted. Requests may follow once it has completed. One of several processes has nothing
+    /// to wait for: the first process that sees a saga standing still takes it over.
     public func recover(completion: @escaping (Result<RecoveryReport, StoreError>) -> Void) {
         if duties != nil { return parts.agenda.add { completion(.success(RecoveryReport())) } }
         let recovery = Recovery(parts) { [unowned self] result in
@@ -59,10 +60,10 @@ public final class Shop {
     /// Checkouts that have begun and not ended.
     public var openSagas: Int { parts.orders.coordinator.openCount }
 
-    /// Begins a request, and all that can follow from it without waiting.
+    /// Begins a request, and does everything for it that need not wait.
     ///
     /// - Parameters:
-    ///   - key: the request's idempotency key; of no meaning for a read.
+    ///   - key: the request's idempotency key; ignored for a read.
     ///   - deadline: monotonic milliseconds.
     public func handle(_ request: ShopRequest, key: IdempotencyKey? = nil, deadline: Int64, caller: any Caller) {
         let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
@@ -82,14 +83,15 @@ public final class Shop {
         }
     }
 
-    /// Takes messages of other processes: requests to what is served here, and replies to what this process has asked.
+    /// Takes messages of other processes: requests to what is served here, and replies to what this process asked. Its
+    /// own replies leave behind the barrier.
     ///
-    /// Replies leave behind the barrier. There may be none, if there is too much to do, and two, if a hold may wait.
+    /// A request may get no reply while there is too much to do, and two if it is a hold that may wait.
     public func receive(_ messages: [Message]) {
         for message in messages { parts.router.receive(message) }
     }
 
-    /// Looks at the time.
+    /// Does what is due: repeats messages, enforces deadlines, sets gauges.
     public func tick() {
         parts.agenda.tick()
         parts.orders.coordinator.tick()
@@ -105,10 +107,10 @@ public final class Shop {
         parts.payment.publish()
     }
 
-    /// The store will be closed: that it takes no work from now on is nothing to tell.
+    /// Stops the log of refusals: the store will be closed, so it takes no more work.
     public func willClose() { refusalLog.isSilent = true }
 
-    /// Runs what is left to do and lets answers and messages go, behind all that was committed before them.
+    /// Runs the steps that are left, and lets answers and messages leave once everything committed before is durable.
     public func endTurn() {
         parts.agenda.runUntilQuiet()
         let messages = parts.router.takeOutbox()
@@ -120,7 +122,7 @@ public final class Shop {
             case .success:
                 if !answers.isEmpty { sink.deliver(answers) }
                 if !messages.isEmpty { transport?.send(messages) }
-            // Messages are lost, as they may be at any time.
+            // The messages are dropped: any message may be lost at any time.
             case .failure: sink.deliver(answers.map { ($0.caller, .unknown) })
             }
         }

@@ -1,5 +1,5 @@
-// What the services count. Instruments are made once and kept; the ones on the way of a checkout cost an atomic addition, and
-// gauges are set once a second. What the names mean to an operator is in docs/operating.md.
+// The metrics of the services. Instruments are made once and kept. A counter in the path of a checkout costs an atomic
+// addition; gauges are set once a second. docs/operating.md explains them to operators.
 
 import CoreMetrics
 import KontorCore
@@ -65,7 +65,7 @@ public final class ShopMetrics: Sendable {
         requestsInFlight = Gauge(label: "kontor_requests_in_flight", factory: factory)
     }
 
-    /// A checkout ended; once each. nil: another process ended it.
+    /// Counts the end of a checkout. nil: its result is not known here.
     func ended(_ result: CheckoutResult?) {
         switch result {
         case .paid: paid.increment()
@@ -90,7 +90,7 @@ public final class ShopMetrics: Sendable {
         }
     }
 
-    /// A checkout was refused because too many requests are in flight.
+    /// Counts a checkout that was refused because too many requests are in flight.
     public func didRefuseCheckout() { didNotBegin(because: .overloaded) }
 
     /// Sets the gauge of requests that were taken and are not answered.
@@ -100,7 +100,7 @@ public final class ShopMetrics: Sendable {
 
     func alarmed(_ anomaly: Anomaly) { anomalies[anomaly]?.increment() }
 
-    /// A `batch_init` ended.
+    /// Counts the end of a `batch_init`.
     func initialized(_ kind: GroupKey.Kind, isDone: Bool) {
         (isDone ? doneInits : failedInits)[kind]?.increment()
     }

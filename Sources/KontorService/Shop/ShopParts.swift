@@ -1,8 +1,9 @@
-// What a shop is made of, and how that is put together: alone with its store, or as one process of several.
+// The parts of a shop, and how they are put together: alone with its store, or as one of several processes.
 
 import KontorCore
 
-/// What the services share. Of several processes each has all of it, and leaves alone what it does not serve.
+/// The parts that the services share. Each of several processes has all of them, and leaves idle what it does not
+/// serve.
 struct ShopParts {
     let environment: ShopEnvironment
     let agenda: Agenda

@@ -1,9 +1,10 @@
-// Seeded clients over a network that loses and delays: each wants one thing at a time, and some ask again when they hear nothing.
+// Seeded clients over a network that loses and delays: each wants one thing at a time, and some ask again when no
+// answer comes.
 
 import KontorCore
 import KontorService
 
-/// All clients of one world, and what they have asked for.
+/// All clients of one world, and their requests.
 final class Clients {
     let history = History()
     let market = Market()
@@ -13,10 +14,10 @@ final class Clients {
     private let shop: any ShopFront
     private let random: SeededRandom
     private var isOpen = true
-    /// Clients that have something under way.
+    /// The number of clients with a request under way.
     private(set) var busy = 0
     private var keys = 0
-    /// Those that are not answered, by order.
+    /// The number of unanswered checkouts of each order.
     private var checkouts: [String: Int] = [:]
 
     init(_ world: Surroundings, _ swarm: Swarm, _ shop: any ShopFront, _ random: SeededRandom) {
@@ -27,7 +28,7 @@ final class Clients {
         workload = Workload(swarm, market)
     }
 
-    /// Each client wants one thing after the other until ``stop()``.
+    /// Starts the clients: each makes one request after the other until ``stop()``.
     func start() {
         for number in 1...swarm.clients {
             let chance = random.fork()
@@ -35,7 +36,7 @@ final class Clients {
         }
     }
 
-    /// What is under way comes to its end, and nothing follows it.
+    /// Ends the clients: what is under way ends, and nothing follows it.
     func stop() { isOpen = false }
 
     private func next(_ client: String, _ chance: SeededRandom) {
@@ -47,7 +48,7 @@ final class Clients {
         }
     }
 
-    /// One wish, asked until it is answered or the client gives up.
+    /// Makes a client's request, until it is answered or the client gives up.
     func run(
         _ wish: Wish, by client: String, _ chance: SeededRandom, keyed: Bool? = nil, isPatient: Bool = false,
         completion: @escaping () -> Void
@@ -55,7 +56,7 @@ final class Clients {
         var key: String?
         if wish.isWrite, keyed ?? chance.happens(swarm.keyedPercent) {
             keys += 1
-            // A gateway's key is kept for two minutes only, by clocks that tell them.
+            // A gateway's key is kept for two minutes only, so clocks must be right.
             key = chance.happens(10) && !swarm.hasWildClocks ? "gw-\(keys)" : "key-\(keys)"
         }
         ask(history.begin(wish, by: client, key: key), chance, isPatient: isPatient, completion: completion)
@@ -97,7 +98,7 @@ final class Clients {
         switch told {
         case .nothing: return isIdempotent && (isPatient || (action.attempts.count < 6 && chance.happens(80)))
         case .refused(.unavailable), .refused(.key): return isPatient || (action.attempts.count < 6 && chance.happens(60))
-        // Asked again although it knows: a lost answer looks like this to the shop.
+        // The client asks again though it was answered: to the shop that looks like a lost answer.
         default: return action.key != nil && action.attempts.count < 3 && !isPatient && chance.happens(10)
         }
     }
@@ -130,13 +131,13 @@ extension Action {
     var isCheckout: Bool { if case .checkout = wish { true } else { false } }
 }
 
-/// Where requests go.
+/// Takes the clients' requests.
 protocol ShopFront: AnyObject {
-    /// - Returns: false if nothing was begun: nobody is there, or there is no room.
+    /// - Returns: false if nothing was begun: no process is there, or it has no room.
     func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool
 }
 
-/// One request on its way there and back.
+/// One request on its way to the shop and back.
 private final class Exchange {
     private let world: Surroundings
     private let swarm: Swarm
@@ -151,14 +152,14 @@ private final class Exchange {
         self.random = random
     }
 
-    /// - Parameter completion: called once: with an answer, or with nil if none came in time.
+    /// - Parameter completion: called once, with the answer, or with nil if none came in time.
     func run(
         _ request: ShopRequest, key: String?, milliseconds: Int64, completion: @escaping (ShopAnswer?) -> Void
     ) {
         self.completion = completion
         world.scheduler.after(.milliseconds(milliseconds + 1_000)) { [self] in end(nil) }
         if isHit(swarm.requestLossPercent, .requestLost) { return }
-        // An answer behind the time-out above is nobody's any more.
+        // An answer after the time-out above is ignored.
         let caller = SimulatedCaller { [weak self] in self?.comeBack($0, milliseconds) }
         world.scheduler.after(latency()) { [self] in
             let key = key.flatMap { IdempotencyKey($0) }

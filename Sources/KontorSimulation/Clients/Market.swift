@@ -1,4 +1,4 @@
-// What clients know of: the items, users and orders that somebody has made. All clients share it, so that they meet.
+// The items, users and orders that clients have made. All clients share them, so that they meet.
 
 /// The ids that clients choose among.
 final class Market {
@@ -10,7 +10,7 @@ final class Market {
     private(set) var items: [String] = []
     private(set) var users: [String] = []
     private(set) var orders: [KnownOrder] = []
-    /// Of `batch_init`: replaced now and then.
+    /// The number of orders that `batch_init` made; it replaces them now and then.
     private(set) var batchOrders = 0
 
     func learn(_ wish: Wish, _ told: Told) {
@@ -30,7 +30,7 @@ final class Market {
     private func learn(user: String) { if !users.contains(user) { users.append(user) } }
 }
 
-/// Draws what a client wants next.
+/// Draws the next request of a client.
 struct Workload {
     let swarm: Swarm
     let market: Market
@@ -87,14 +87,14 @@ struct Workload {
         }
     }
 
-    /// The first items are the hot ones.
+    /// Draws an item, the first one most often.
     private func item(_ random: SeededRandom) -> String {
         market.items[random.happens(50) ? 0 : random.below(market.items.count)]
     }
 
     private func user(_ random: SeededRandom) -> String { random.pick(market.users) }
 
-    /// The latest ones above all: several clients check the same one out.
+    /// Draws an order, the latest ones most often, so that several clients check the same one out.
     private func order(_ random: SeededRandom) -> Market.KnownOrder? {
         if market.batchOrders > 0, market.orders.isEmpty || random.happens(30) {
             return Market.KnownOrder(id: String(random.below(market.batchOrders)), user: user(random))

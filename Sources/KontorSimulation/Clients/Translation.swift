@@ -1,10 +1,10 @@
-// Between the clients' words and the shop's: what the HTTP layer does in production.
+// Translates between the clients' words and the shop's, as the HTTP layer does in production.
 
 import KontorCore
 import KontorService
 
 extension Wish {
-    /// As the HTTP layer would parse it.
+    /// The request, as the HTTP layer would parse it.
     var request: ShopRequest {
         switch self {
         case .createItem(let price): return .createItem(price: Amount(price))
@@ -43,7 +43,7 @@ extension Wish {
         return id
     }
 
-    /// What a withdrawal wants, if it is one.
+    /// What a withdrawal wants; nil: the wish is no withdrawal.
     private var withdrawal: (account: String, amount: Int64)? {
         switch self {
         case .takeStock(let item, let units): return ("item \(item)", units)
@@ -52,7 +52,7 @@ extension Wish {
         }
     }
 
-    /// What an answer to this wish says.
+    /// The meaning of an answer to this wish.
     func told(by answer: ShopAnswer) -> Told {
         switch answer {
         case .created(let id): return .created(id.text)

@@ -1,4 +1,4 @@
-// Several shops over one store: their processes, which are killed, paused and started again.
+// Several processes over one store, which are killed, paused and started again.
 
 import KontorCore
 import KontorService
@@ -23,10 +23,11 @@ final class Cluster {
     private let random: SeededRandom
     private let store: SharedStore
     private let replicas: [Replica]
-    private var network: SimulatedNetwork!
+    /// nil until it is made: it calls back into the cluster.
+    private var network: SimulatedNetwork?
     private var nextLook: Int64 = 0
     private var pauseAtHold: Int64?
-    /// Nobody reaches its processes.
+    /// The service whose processes cannot be reached; nil: all can.
     private var cutOff: GroupKey.Kind?
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
@@ -41,10 +42,10 @@ final class Cluster {
         network = SimulatedNetwork(world, swarm, random.fork()) { [unowned self] in anyProcess(of: $0) }
     }
 
-    // MARK: Life and death
+    // MARK: Start and end
 
     private func start(_ replica: Replica) {
-        guard replica.process == nil else { return }
+        guard replica.process == nil, let network else { return }
         let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
         let process = ShopProcess(world, clock, random.fork()) { [unowned self] in kill(replica, .processFenced) }
         let connection = StoreConnection(store, world, swarm, random.fork(), post: { [weak process] in process?.post($0) })
@@ -97,27 +98,27 @@ extension Cluster: Site {
         if swarm.storeExpires { expire() }
     }
 
-    /// The store removes markers by itself.
+    /// Lets the store remove expired markers by itself.
     private func expire() {
         store.expire(now: SimulatedClock.epoch + world.scheduler.now / 1_000)
         world.scheduler.after(.seconds(1)) { [weak self] in self?.expire() }
     }
 
-    /// Of each service one.
+    /// Whether each service has a process that takes requests.
     var isAccepting: Bool {
         GroupKey.Kind.allCases.allSatisfy { kind in
             replicas.contains { $0.served.contains(kind) && $0.process?.isAccepting == true }
         }
     }
 
-    /// Each looks after what others left, so that it takes as long as that, and as a hold whose copy came late.
-    /// The longest deadline of a client, what its clock was off by, the skew, and two passes of the scan.
+    /// The time until what finished checkouts left is gone: the longest deadline of a client, the error of its clock,
+    /// the skew, and two passes of the scan for orphans.
     var untilClean: Int64? {
         swarm.isLong && !swarm.hasWildClocks
             ? .seconds(5 + 25) + .milliseconds(swarm.clockJumpMost + Limits.clockSkewMilliseconds) : nil
     }
 
-    /// A lock with the time of a wrong clock costs as long as that clock is believed.
+    /// A lock whose time comes from a wrong clock lasts as long as that clock is believed.
     var longestRecovery: Int64 { swarm.hasWildClocks ? .seconds(200) : .seconds(30) }
 
     var isAtRest: Bool {
@@ -153,7 +154,8 @@ extension Cluster: Site {
         let random = chaos.random
         chaos.every(swarm.killEvery) { [self] in kill(random.pick(replicas), .processKilled) }
         chaos.every(swarm.pauseEvery) { [self] in
-            // Any process, or the next one that asks for a lock: it may sleep past the decision.
+            // The fault pauses any process, or the next one that asks for a lock, which may then sleep past the
+            // decision.
             if random.happens(50) {
                 pauseAtHold = random.within(.seconds(2)...(.seconds(8)))
             } else if let process = random.pick(replicas).process {
@@ -179,7 +181,7 @@ extension Cluster: Site {
         }
     }
 
-    /// Clocks are set right, and sleepers wake.
+    /// Sets clocks right, and wakes paused processes.
     func stopFaults() {
         for replica in replicas { replica.wallOffset = 0 }
         cutOff = nil

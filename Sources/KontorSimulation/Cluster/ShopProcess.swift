@@ -1,17 +1,18 @@
-// One life of a simulated process: the whole shop over its store, turn by turn, as ShopRunner runs it in production.
+// A simulated process, from its start to its death: the whole shop over its store, turn by turn, as ShopRunner runs it
+// in production.
 
 import KontorCore
 import KontorEmbedded
 import KontorService
 
-/// Who waits for an answer of a simulated process. `@unchecked Sendable`: a world has one thread.
+/// Waits for an answer of a simulated process. `@unchecked Sendable`: a world has one thread.
 final class SimulatedCaller: Caller, @unchecked Sendable {
     let answer: (ShopAnswer) -> Void
     init(_ answer: @escaping (ShopAnswer) -> Void) { self.answer = answer }
 }
 
 final class ShopProcess: AnswerSink, EventLog {
-    /// Of the shop and its store.
+    /// The metrics of the shop and its store.
     let counters = CountingMetrics()
     private unowned let world: Surroundings
     private let clock: SimulatedClock
@@ -24,7 +25,7 @@ final class ShopProcess: AnswerSink, EventLog {
     private var completions: [() -> Void] = []
     private var isTurnDue = false
     private(set) var isEnded = false
-    /// As whom it writes, where several do.
+    /// Its number as a writer of the store, where several processes write.
     var writer: UInt64 = 0
     private var pausedUntil: Int64 = 0
     private(set) var isAccepting = false
@@ -37,7 +38,7 @@ final class ShopProcess: AnswerSink, EventLog {
         self.didFail = didFail
     }
 
-    /// Recovers, and then takes requests.
+    /// Starts the shop: it recovers, and then takes requests.
     func begin(_ store: any RecordStore, _ deployment: Deployment = .alone) {
         let environment = ShopEnvironment(
             store: store, clock: clock, random: random, log: self, metrics: ShopMetrics(factory: counters))
@@ -59,7 +60,7 @@ final class ShopProcess: AnswerSink, EventLog {
     func end() {
         isEnded = true
         isAccepting = false
-        // What is under way would keep the process in memory.
+        // Closures that are under way would keep the process in memory.
         shop = nil
         turns = nil
         store = nil
@@ -70,7 +71,7 @@ final class ShopProcess: AnswerSink, EventLog {
 
     var openSagas: Int { shop?.openSagas ?? 0 }
 
-    /// Takes nothing any more.
+    /// Stops taking requests.
     func willClose() {
         isAccepting = false
         shop?.willClose()
@@ -78,6 +79,8 @@ final class ShopProcess: AnswerSink, EventLog {
 
     // MARK: What arrives
 
+    /// Takes a request.
+    ///
     /// - Returns: false if nothing was begun.
     func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         guard isAccepting else { return false }
@@ -87,19 +90,19 @@ final class ShopProcess: AnswerSink, EventLog {
         return true
     }
 
-    /// Stops for a while, and knows nothing of it.
+    /// Pauses the process for a while, without its knowledge.
     func pause(_ duration: Int64) {
         world.coverage[.processPaused] += 1
         world.trace.note("machine", "the shop is paused for \(duration / 1_000) ms")
         pausedUntil = world.scheduler.now + duration
     }
 
-    /// Messages from any process.
+    /// Takes messages from any process.
     func receive(_ messages: [Message]) {
         post { [self] in shop?.receive(messages) }
     }
 
-    /// Something to be done in the next turn: the completion of blocking work, or a reply.
+    /// Runs work in the next turn: the completion of blocking work, or a reply.
     func post(_ completion: @escaping () -> Void) {
         if isEnded { return }
         completions.append(completion)

@@ -1,23 +1,23 @@
-// The network between the processes of a cluster. Each message crosses it as the bytes of a frame, as over a link, and may be lost,
-// doubled and late on its way.
+// The network between the processes of a cluster. Each message crosses it as the bytes of a frame, as over a link, and
+// may be lost, doubled and late.
 
 import KontorCore
 import KontorService
 
 /// Carries messages between simulated processes.
 final class SimulatedNetwork {
-    /// A request that has arrived somewhere: where its reply goes, and what the asking process called it.
+    /// A request that has arrived: where its reply goes, and the asking process's number for it.
     private struct Delivery {
         weak var asker: SimulatedLinks?
         let number: UInt32
-        /// It was answered `contended`: the next reply may be its grant.
+        /// Whether it was answered `contended`: the next reply may be its grant.
         var hasWaited = false
     }
 
     private let world: Surroundings
     private let swarm: Swarm
     private let random: SeededRandom
-    /// Any process that serves a kind; nil: none is there, or none can be reached.
+    /// Gives any process that serves a kind; nil: none is there, or none can be reached.
     private let target: (GroupKey.Kind) -> ShopProcess?
     /// Whether processes get replies that come twice, in this world.
     let bringsCopies: Bool
@@ -34,7 +34,7 @@ final class SimulatedNetwork {
         bringsCopies = random.happens(50)
     }
 
-    /// Brings a request to any process that serves its recipient.
+    /// Carries a request to any process that serves its recipient.
     func send(_ request: NumberedMessage, to kind: GroupKey.Kind, from asker: SimulatedLinks) {
         carry(request) { [weak self, weak asker] arrived in
             guard let self, let process = target(kind) else { return }
@@ -44,7 +44,7 @@ final class SimulatedNetwork {
         }
     }
 
-    /// Brings a reply back to the process that asked, if it still lives.
+    /// Carries a reply back to the process that asked, if that still lives.
     func send(_ reply: Message) {
         guard case .link(let name, _) = reply.origin, let delivery = deliveries[name] else { return }
         watch(reply.body, name)
@@ -55,7 +55,7 @@ final class SimulatedNetwork {
         switch reply {
         case .ledgerReply(.decided(.anomaly(.lateHold))): world.coverage[.lateHoldRefused] += 1
         case .ledgerReply(.decided(.contended)):
-            // Its grant may follow.
+            // The hold's grant may follow.
             deliveries[name]?.hasWaited = true
             return
         case .ledgerReply(.decided(.held)) where deliveries[name]?.hasWaited == true: world.coverage[.waitGranted] += 1
@@ -84,7 +84,7 @@ final class SimulatedNetwork {
         if isHit(swarm.messageLossPercent, .messageLost) { return }
         for _ in 0..<(isHit(swarm.messageDoublePercent, .messageDoubled) ? 2 : 1) {
             if isHit(swarm.messageLatePercent, .messageLate) {
-                // What is late when the faults end is lost with its connection.
+                // A message that is still late when the faults end is lost.
                 world.scheduler.after(random.within(.milliseconds(100)...swarm.messageLateMost)) { [world] in
                     if world.isFaulty { deliver() }
                 }
@@ -101,7 +101,7 @@ final class SimulatedNetwork {
     }
 }
 
-/// What one process has of the network: it knows which of its requests a reply answers, as a link does.
+/// One process's access to the network: as a link does, it knows which of its requests a reply answers.
 final class SimulatedLinks: Transport {
     private let network: SimulatedNetwork
     private let clock: SimulatedClock
@@ -140,7 +140,7 @@ final class SimulatedLinks: Transport {
 
     /// Takes a reply from the network.
     func receive(_ reply: NumberedMessage) {
-        // Of each kind of reply there is one to each kind of request: the network mixes nothing up.
+        // The network mixes nothing up, so a reply's kind always fits its request.
         if let message = try? pending.reply(reply) {
             process?.receive([message])
         } else if let origin = askers?[reply.number] {

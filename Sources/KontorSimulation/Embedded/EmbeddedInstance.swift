@@ -1,4 +1,4 @@
-// One life of a shop over the embedded store, on a simulated machine.
+// One start of a shop over the embedded store, on a simulated machine.
 
 import KontorEmbedded
 import KontorService
@@ -35,7 +35,7 @@ final class EmbeddedInstance {
         watched.end()
     }
 
-    /// Closes the store in good order.
+    /// Closes the store properly.
     func close(_ completion: @escaping () -> Void) {
         process.post { [self] in
             process.willClose()

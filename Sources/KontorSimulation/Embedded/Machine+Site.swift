@@ -1,4 +1,4 @@
-// The embedded form of the shop: one process on one machine with a disk.
+// A world's site in the embedded form: one process on one machine with a disk.
 
 import KontorCore
 import KontorService
@@ -57,7 +57,7 @@ extension Machine: Site {
         table.isBusy = false
     }
 
-    func close(_ completion: @escaping () -> Void) { life?.close(completion) }
+    func close(_ completion: @escaping () -> Void) { instance?.close(completion) }
 
     func forEachRecord(_ body: (RecordKey, Record) -> Void) throws {
         try table.forEach { key, record in

@@ -1,10 +1,10 @@
-// A simulated computer with one shop on it: its disk, its clock, and the process that is started, killed and started again.
+// A simulated machine with one shop: its disk, its clock, and the process that is started, killed and started again.
 
 import KontorCore
 import KontorEmbedded
 import KontorService
 
-/// The computer: what outlives its processes.
+/// The machine: what outlives its processes.
 final class Machine {
     static let directory = "/data"
     let world: Surroundings
@@ -14,13 +14,14 @@ final class Machine {
     let table = SimulatedTable()
     let sagas: SagaWatch
     let watch: StoreWatch
-    /// What the wall clock is off by, milliseconds.
+    /// The error of the wall clock, milliseconds.
     var wallOffset: Int64 = 0
-    private(set) var life: EmbeddedInstance?
-    var process: ShopProcess? { life?.process }
+    private(set) var instance: EmbeddedInstance?
+    var process: ShopProcess? { instance?.process }
     private var isStarting = false
-    /// Segments before bits of them were flipped, by their paths: what an operator would bring back. A start that does not read the
-    /// damage succeeds; a later one that has to read further back, because the table's log is lost, meets it.
+    /// The undamaged bytes of segments in which bits were flipped, by path, as an operator would restore them. A start
+    /// that does not read the damage succeeds; a later one that must read further back, because the table's log is
+    /// lost, meets it.
     private var undamaged: [String: [UInt8]] = [:]
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
@@ -31,20 +32,20 @@ final class Machine {
         watch = StoreWatch(world, sagas)
     }
 
-    // MARK: Life and death
+    // MARK: Start and end
 
     /// Starts the shop. If the start dies or is refused, another one follows.
     func start() {
         guard process == nil else { return }
         if world.isFaulty, random.happens(swarm.midstPercent / 4) { disk.deathStep = disk.steps + random.below(12) }
         do throws(EmbeddedError) {
-            let life = try EmbeddedInstance(self)
-            if disk.hasDied { return die(.killedInTheMidstOfAStart, life) }
+            let instance = try EmbeddedInstance(self)
+            if disk.hasDied { return die(.killedInTheMidstOfAStart, instance) }
             disk.deathStep = nil
-            if life.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
-            world.trace.note("machine", "the shop starts: \(life.startReport.recordsReplayed) records replayed")
-            self.life = life
-            life.begin()
+            if instance.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
+            world.trace.note("machine", "the shop starts: \(instance.startReport.recordsReplayed) records replayed")
+            self.instance = instance
+            instance.begin()
         } catch {
             startFailed(error)
         }
@@ -69,14 +70,14 @@ final class Machine {
         restart()
     }
 
-    /// The process is gone, and with it all that it had in memory.
-    func kill(_ branch: Branch) { die(branch, life) }
+    /// Kills the process: everything that it had in memory is gone.
+    func kill(_ branch: Branch) { die(branch, instance) }
 
-    private func die(_ branch: Branch, _ life: EmbeddedInstance?) {
+    private func die(_ branch: Branch, _ instance: EmbeddedInstance?) {
         world.coverage[branch] += 1
         world.trace.note("machine", branch.rawValue)
-        life?.end()
-        self.life = nil
+        instance?.end()
+        self.instance = nil
         watch.crash()
         if branch == .powerLost || (branch != .processKilled && random.happens(50)) {
             disk.crash(random)
@@ -100,7 +101,8 @@ final class Machine {
         }
     }
 
-    /// Of a segment that has a younger one behind it: in the last frame of all nobody could tell it from a torn write.
+    /// Flips a bit in a segment that is not the last one: in the last frame of all nobody could tell it from a torn
+    /// write.
     private func flipBit() {
         guard world.isFaulty, random.happens(swarm.bitFlipPercent) else { return }
         let segments = disk.paths.filter { $0.hasSuffix(".journal") }
@@ -114,27 +116,27 @@ final class Machine {
         world.trace.note("machine", "a bit of \(path) flips")
     }
 
-    /// The world is over.
+    /// Ends the machine: the world is over.
     func end() {
         world.coverage[.journalFileRemoved] += disk.removals
-        life?.end()
-        life = nil
+        instance?.end()
+        instance = nil
     }
 
-    /// The process has said that it cannot go on, and ends.
+    /// Ends the process, which has said that it cannot go on.
     func processFailed() {
         disk.failsSyncs = false
-        die(.processKilled, life)
+        die(.processKilled, instance)
     }
 
     // MARK: The disk
 
-    /// Called behind everything that was done to the disk.
+    /// Checks, after each work on the disk, whether the process died of it.
     func didWork() {
-        if disk.hasDied { die(.killedInTheMidstOfAWrite, life) }
+        if disk.hasDied { die(.killedInTheMidstOfAWrite, instance) }
     }
 
-    /// How long the next work takes.
+    /// The duration of a lane's next work, until its effect and until its report, microseconds.
     func duration(of lane: Lane) -> (effect: Int64, report: Int64) {
         var effect = random.within(lane == .journal ? 100...2_000 : 50...5_000)
         if world.isFaulty, lane == .journal, random.happens(swarm.slowSyncPercent) {

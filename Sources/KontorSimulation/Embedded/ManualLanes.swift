@@ -1,8 +1,8 @@
-// Lanes that stand still until they are stepped: blocking work takes exactly as long as a test or the simulator says.
+// Lanes that run work only when they are stepped: blocking work takes exactly as long as a test or the simulator says.
 
 import KontorEmbedded
 
-/// Queues the works of each lane; a step runs the first one of a lane and its continuation.
+/// Queues the work of each lane; a step runs a lane's first work and its continuation.
 public final class ManualLanes: Lanes {
     private var queues: [[() -> Void]] = Lane.allCases.map { _ in [] }
 
@@ -30,7 +30,7 @@ public final class ManualLanes: Lanes {
         return true
     }
 
-    /// Runs all work, and what comes of it, one lane after the other.
+    /// Runs all work, and all work that it adds, one lane after the other.
     public func runAll() {
         while let lane = busy.first { step(lane) }
     }

@@ -1,15 +1,15 @@
-// A disk in memory that behaves as badly as real ones may: it forgets what was not synced, tears what was being written,
-// fails a sync, and runs full. Names and contents become durable separately.
+// A disk in memory that behaves as badly as real ones may: it loses what was not synced, tears writes, fails syncs, and
+// runs full. Names and contents become durable separately.
 
 import KontorEmbedded
 import KontorService
 
 /// A file system whose crashes, failures and size a test chooses.
 ///
-/// Confined to the simulator's thread, in spite of its type.
+/// Confined to the simulator's thread, although its type is Sendable.
 public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     fileprivate final class Inode {
-        /// As the process sees it, and as a power cut leaves it.
+        /// The content as the process sees it, and as a power cut leaves it.
         var content: [UInt8] = []
         var durable: [UInt8] = []
         var reserved = 0
@@ -27,37 +27,38 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     private var pendingNames: [NameChange] = []
     private var lockedDirectories: Set<String> = []
     /// Rises with each crash: files that were opened before belong to a dead process.
-    fileprivate var life = 0
+    fileprivate var crashes = 0
 
     /// Bytes that fit, reservations included.
     public var capacityBytes = Int.max
-    /// The call that changes something and is to fail, counted from 0, and with it all calls behind it: the process is dead.
+    /// The number, from 0, of the changing call at which the process dies: this call and all later ones fail. nil: none
+    /// does.
     public var deathStep: Int?
-    /// Calls so far that changed something.
+    /// The number of changing calls so far.
     public private(set) var steps = 0
-    /// All syncs fail from now on.
+    /// Whether all syncs fail.
     public var failsSyncs = false
-    /// Appends fail as on a full disk, in spite of reservations.
+    /// Whether appends fail as on a full disk, in spite of reservations.
     public var failsAppends = false
-    /// Nothing can be opened (EMFILE); what is open stays.
+    /// Whether nothing can be opened (EMFILE); open files stay usable.
     public var hasNoDescriptors = false
-    /// Syncs that were asked for so far.
+    /// The number of syncs so far.
     public private(set) var syncCalls = 0
-    /// Files that were removed so far.
+    /// The number of removed files so far.
     public private(set) var removals = 0
 
     public init() {}
 
     // MARK: What happens to it
 
-    /// The process dies; the machine lives. Nothing that was written is lost.
+    /// Kills the process, not the machine. Nothing that was written is lost.
     public func kill() {
-        life += 1
+        crashes += 1
         deathStep = nil
         lockedDirectories = []
     }
 
-    /// The power goes. Of what was not synced, any part is left, or bytes that nobody wrote.
+    /// Cuts the power. Any part of what was not synced is left, or bytes that nobody wrote.
     public func crash(_ random: any RandomSource) {
         kill()
         let kept = Int(random.next() % UInt64(pendingNames.count + 1))
@@ -78,29 +79,29 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         var content = Array(inode.content.prefix(inode.durable.count + Int(random.next() % UInt64(unsynced + 1))))
         let kept = content.count - inode.durable.count
         if kept > 0 && random.next() % 2 == 0 {
-            // The size was written, and the data of some of its pages was not.
+            // The size was written, but not the data of some pages.
             for index in (content.count - 1 - Int(random.next() % UInt64(kept)))..<content.count { content[index] = 0 }
         }
         return content
     }
 
-    /// The bytes of a file, to be damaged.
+    /// The bytes of a file, for a test to damage; nil: there is no such file.
     public func content(_ path: String) -> [UInt8]? { names[path]?.content }
 
-    /// Replaces a file's bytes, durably: what damage does.
+    /// Replaces a file's bytes durably, as damage does.
     public func overwrite(_ path: String, _ bytes: [UInt8]) {
         names[path]?.content = bytes
         names[path]?.durable = bytes
     }
 
-    /// A call met its ``deathStep``.
+    /// Whether a call has met its ``deathStep``.
     public var hasDied: Bool { deathStep.map { steps > $0 } ?? false }
 
-    /// What all files take, reservations included.
+    /// The bytes of all files, reservations included.
     var usedBytes: Int { names.values.reduce(0) { $0 + $1.room } }
     var isFull: Bool { capacityBytes < .max }
 
-    /// All files, sorted.
+    /// The paths of all files, sorted.
     public var paths: [String] { names.keys.sorted() }
 
     // MARK: FileSystem
@@ -144,7 +145,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     fileprivate func syncNames() throws(EmbeddedError) {
         try step()
-        // Stronger than asked for: changes of names become durable in their order, whatever directory they are in.
+        // This is stronger than the port asks for: changes of names become durable in their order, whatever directory
+        // they are in.
         for change in pendingNames { Self.apply(change, to: &durableNames) }
         pendingNames = []
     }
@@ -162,8 +164,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         lockedDirectories.contains(directory) ? "1" : nil
     }
 
-    fileprivate func unlock(_ directory: String, life: Int) {
-        if life == self.life { lockedDirectories.remove(directory) }
+    fileprivate func unlock(_ directory: String, crashes: Int) {
+        if crashes == self.crashes { lockedDirectories.remove(directory) }
     }
 
     // MARK: Inside
@@ -193,12 +195,12 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     fileprivate func sync(_ inode: Inode, _ path: String) throws(EmbeddedError) {
         try step()
         syncCalls += 1
-        // As in Linux: after the failure the pages count as clean, and a second sync would say yes.
+        // As on Linux: after a failed sync the pages count as clean, and a second sync would succeed.
         if failsSyncs { throw .system(call: "fdatasync", path: path, code: 5) }
         inode.durable = inode.content
     }
 
-    /// Lets a file have `room` bytes, if the disk has them.
+    /// Reserves `room` bytes for a file, if the disk has them.
     fileprivate func grow(_ inode: Inode, to room: Int, _ path: String) throws(EmbeddedError) {
         guard room > inode.room else { return }
         let used = names.values.reduce(0) { $0 + $1.room }
@@ -211,17 +213,17 @@ private final class SimulatedFile: File, @unchecked Sendable {
     private let disk: SimulatedDisk
     private let inode: SimulatedDisk.Inode
     private let path: String
-    private let life: Int
+    private let crashes: Int
 
     init(_ disk: SimulatedDisk, _ inode: SimulatedDisk.Inode, _ path: String) {
         self.disk = disk
         self.inode = inode
         self.path = path
-        life = disk.life
+        crashes = disk.crashes
     }
 
     private func step() throws(EmbeddedError) {
-        if life != disk.life { throw .system(call: "(dead)", path: path, code: 9) }
+        if crashes != disk.crashes { throw .system(call: "(dead)", path: path, code: 9) }
         try disk.step()
     }
 
@@ -233,7 +235,7 @@ private final class SimulatedFile: File, @unchecked Sendable {
     }
 
     func sync() throws(EmbeddedError) {
-        if life != disk.life { throw .system(call: "(dead)", path: path, code: 9) }
+        if crashes != disk.crashes { throw .system(call: "(dead)", path: path, code: 9) }
         try disk.sync(inode, path)
     }
 
@@ -259,15 +261,15 @@ private final class SimulatedFile: File, @unchecked Sendable {
 /// Confined like its disk.
 private final class SimulatedDirectory: Directory, @unchecked Sendable {
     private let disk: SimulatedDisk
-    private let life: Int
+    private let crashes: Int
 
     init(_ disk: SimulatedDisk) {
         self.disk = disk
-        life = disk.life
+        crashes = disk.crashes
     }
 
     func sync() throws(EmbeddedError) {
-        if life != disk.life { throw .system(call: "(dead)", path: "", code: 9) }
+        if crashes != disk.crashes { throw .system(call: "(dead)", path: "", code: 9) }
         try disk.syncNames()
     }
 }
@@ -276,13 +278,13 @@ private final class SimulatedDirectory: Directory, @unchecked Sendable {
 private final class SimulatedLock: DirectoryLock, @unchecked Sendable {
     private let disk: SimulatedDisk
     private let directory: String
-    private let life: Int
+    private let crashes: Int
 
     init(_ disk: SimulatedDisk, _ directory: String) {
         self.disk = disk
         self.directory = directory
-        life = disk.life
+        crashes = disk.crashes
     }
 
-    func release() { disk.unlock(directory, life: life) }
+    func release() { disk.unlock(directory, crashes: crashes) }
 }

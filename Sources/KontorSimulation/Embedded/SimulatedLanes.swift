@@ -1,5 +1,5 @@
-// Blocking work in simulated time: it takes effect at one moment, and its process hears of it at a later one. A crash may come
-// in between.
+// Blocking work in simulated time: it has its effect at one moment, and its process learns of it at a later one. A
+// crash may come in between.
 
 import DequeModule
 import KontorEmbedded
@@ -12,11 +12,12 @@ final class SimulatedLanes: Lanes {
     }
 
     private let scheduler: Scheduler
-    /// How long the next work of a lane takes until its effect, and from there until it is heard of; microseconds.
+    /// The duration of a lane's next work until its effect, and from there until its process learns of it,
+    /// microseconds.
     private let duration: (Lane) -> (effect: Int64, report: Int64)
     /// Delivers a completion to the process.
     private let post: (@escaping () -> Void) -> Void
-    /// Called behind each effect: the process may have died of it.
+    /// Called after each effect: the process may have died of it.
     private let didWork: () -> Void
     private var queues: [Deque<Work>] = Lane.allCases.map { _ in [] }
     private var isBusy = Lane.allCases.map { _ in false }
@@ -43,7 +44,7 @@ final class SimulatedLanes: Lanes {
         beginNext(lane)
     }
 
-    /// The process is dead: what has not had its effect never has it.
+    /// Drops all work: the process is dead, and what has had no effect never has one.
     func drop() {
         isDropped = true
         for index in queues.indices { queues[index].removeAll() }

@@ -3,10 +3,10 @@
 import KontorCore
 import KontorEmbedded
 
-/// A table that outlives the store on it. What was applied is durable; until a checkpoint it lies in a write-ahead log, which
-/// ``loseLog()`` takes away as a flipped bit in SQLite's own log does.
+/// A table that outlives the store on it. What was applied is durable. Until a checkpoint it lies in a write-ahead log,
+/// which ``loseLog()`` removes as a bit flip in SQLite's own log does.
 ///
-/// Confined to the simulator's thread, in spite of its type.
+/// Confined to the simulator's thread, although its type is Sendable.
 public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     private struct Content {
         var records: [[UInt8]: [UInt8]] = [:]
@@ -18,20 +18,20 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     private var store: UInt64?
     private var current = Content()
     private var checkpointed = Content()
-    /// A reader of another process is in the way.
+    /// Whether a reader of another process keeps checkpoints from ending.
     public var isBusy = false
-    /// The disk has no room for a slice.
+    /// Whether the disk has no room for a slice.
     public var isFull = false
-    /// What a slice meets instead of being written.
+    /// The error that a slice meets instead of being written; nil: none.
     public var failure: EmbeddedError?
-    /// Reads fail.
+    /// Whether reads fail.
     public var failsReads = false
-    /// Slices that were applied so far.
+    /// The number of slices applied so far.
     public private(set) var slicesApplied = 0
 
     public init() {}
 
-    /// Opens this table, whatever the directory is called.
+    /// Opens this table, for any directory.
     public var opener: TableOpener {
         TableOpener(
             open: { [self] _ throws(EmbeddedError) in store == nil ? nil : self },
@@ -43,7 +43,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
             })
     }
 
-    /// Records that are here, in all areas.
+    /// The number of records in all areas.
     public var count: Int { current.records.count + current.openWork.count + current.expiring.count }
 
     /// Every record, in no order.
@@ -53,7 +53,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         }
     }
 
-    /// The write-ahead log is gone; what the last checkpoint had is left.
+    /// Removes the write-ahead log; what the last checkpoint had is left.
     public func loseLog() { current = checkpointed }
 
     public func storeID() throws(EmbeddedError) -> UInt64 { store ?? 0 }

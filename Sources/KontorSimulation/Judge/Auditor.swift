@@ -1,4 +1,5 @@
-// The judge: compares what clients were told with how it ended. It knows sums, sets and times, and none of the shop's rules.
+// The auditor: compares what clients were told with what the store had in the end. It knows sums, sets and times, and
+// none of the shop's rules.
 
 import KontorCore
 
@@ -8,9 +9,10 @@ struct Auditor {
     let final: FinalState
     let amounts: [GroupKey: Amounts]
     let sagas: SagaWatch
-    /// Clocks are so wrong that locks can be taken when their checkout is over: the order's own may be in its way.
+    /// Whether clocks are so wrong that a copy of a hold can lock after its checkout is over, so that an order's own
+    /// lock can be in its way.
     let takesLateCopies: Bool
-    /// Whether no process slept or died from one moment to another. Where clocks jump, nobody can tell.
+    /// Whether no process slept or died between two moments. Where clocks jump, nobody can tell.
     let wasCalm: (_ start: Int64, _ end: Int64) -> Bool
     let violation: (String) -> Void
 
@@ -30,11 +32,11 @@ struct Auditor {
 // MARK: Every unit and every hundredth
 
 extension Auditor {
-    /// What may have been booked on one account: certain amounts, and possible ones.
+    /// The amounts that were booked on one account: certain ones, and possible ones.
     private struct Bookings {
         var certain: Int64 = 0
         var possible: [Int64] = []
-        /// By `batch_init`: the amount is booked out and another one in.
+        /// Whether `batch_init` may have replaced the account: its amount is booked out and another one in.
         var isReplaced = false
 
         mutating func add(_ amount: Int64, _ effect: Action.Effect) {
@@ -49,7 +51,7 @@ extension Auditor {
         func canBe(_ sum: Int64) -> Bool {
             var reachable: Set<Int64> = [certain]
             for amount in possible {
-                // So many unknown outcomes on one account say nothing any more.
+                // So many possible sums say nothing any more.
                 if reachable.count > 20_000 { return true }
                 reachable.formUnion(reachable.map { $0 + amount })
             }
@@ -100,8 +102,8 @@ extension Auditor {
         }
     }
 
-    /// A `batch_init` that nobody knows the end of may have replaced any part of its accounts; one under a key that was asked
-    /// again may have done so each time.
+    /// Adds a `batch_init`. One with an unknown end may have replaced any part of its accounts; one under a key that
+    /// was asked again may have done so each time.
     private func replace(
         _ account: String, _ amount: Int64, _ action: Action, _ deposits: inout [String: Bookings],
         _ withdrawals: inout [String: Bookings]
@@ -112,7 +114,8 @@ extension Auditor {
         }
     }
 
-    /// A cancelled payment comes back once, however often it is cancelled; it may be paid and cancelled anew.
+    /// Adds cancelled payments. A payment is given back once, however often it is cancelled; it may be paid and
+    /// cancelled again.
     private func addCancellations(to deposits: inout [String: Bookings]) {
         var payments: [[String]: (paid: [Int64], cancellations: Int, certain: Bool)] = [:]
         for action in history.actions {
@@ -152,7 +155,7 @@ extension Auditor {
         }
     }
 
-    /// Each `batch_init` that may have replaced an order.
+    /// The `batch_init`s that may have replaced an order.
     private func replacements(of id: String) -> [Action] {
         guard let number = Int(id) else { return [] }
         return history.actions.filter {
@@ -171,7 +174,8 @@ extension Auditor {
         let paid = actions.filter { $0.isCheckout && $0.effect == .certain }
         let wasPaid = (final.orders[id]?.isPaid ?? false) || final.replaced[id] != nil
         if !paid.isEmpty && !wasPaid { violation("order \(id): a client was told that it is paid, and it is not") }
-        // Only batch_init ends a paid order's life, so whoever was told after the last one must find it paid.
+        // Only `batch_init` replaces a paid order, so a caller who was told "paid" after the last one must find it
+        // paid.
         let lastReplacement = replaced.map(\.last).max() ?? 0
         if let after = paid.first(where: { $0.first > lastReplacement }), final.orders[id]?.isPaid != true {
             violation("order \(id) was paid (\(after.title)), and is not any more")
@@ -183,12 +187,12 @@ extension Auditor {
         judgeStates(id, actions, replaced)
     }
 
-    /// Once somebody was told that an order is paid, nobody is told later that it is not.
+    /// Checks that once a client was told that an order is paid, no client is told later that it is not.
     private func judgeStates(_ id: String, _ actions: [Action], _ replaced: [Action]) {
         let attempts = actions.flatMap { action in action.attempts.map { (action, $0) } }
         let paid = attempts.filter { $0.0.isCheckout && $0.1.told == .done && !$0.1.isReplay }.map(\.1)
         for (action, attempt) in attempts where attempt.told.isUnpaid && (!action.wish.isWrite || action.isCheckout) {
-            // Nobody replaced it between the moment at which it was paid at the earliest and the answer.
+            // Nobody replaced the order between the earliest moment of its payment and the answer.
             let contradicted = paid.contains { paid in
                 attempt.asked > paid.answered ?? .max
                     && !replaced.contains { $0.last > paid.asked && $0.first < attempt.answered ?? .max }
@@ -199,7 +203,7 @@ extension Auditor {
         }
     }
 
-    /// What lies in each basket: what was put in, and not taken out.
+    /// Checks that each basket has what was put in and not taken out.
     private func judgeBaskets() {
         var baskets: [[String]: Bookings] = [:]
         var created: Set<String> = []
@@ -230,7 +234,7 @@ extension Auditor {
 // MARK: Answers
 
 extension Auditor {
-    /// What was booked on one account by one request, or may have been.
+    /// What one request has, or may have, booked on one account.
     private struct Booking {
         let action: Action
         let amount: Int64
@@ -251,7 +255,7 @@ extension Auditor {
                 add("user \(user)", -money)
                 payments[[user, order], default: []].append(money)
             case .cancelPayment(let user, let order):
-                // It brings back one of those that came before, or that are under way.
+                // The cancellation gives back one of the payments before it, or one that is under way.
                 for money in payments[[user, order]] ?? [] { add("user \(user)", money) }
             case .checkout(let id):
                 for order in [final.orders[id]].compactMap({ $0 }).filter(\.isPaid) + (final.replaced[id] ?? []) {
@@ -278,7 +282,7 @@ extension Auditor {
             case (.readItem(let item), .item(let stock, _)): judgeRead("item \(item)", stock)
             case (.readUser(let user), .credit(let credit)): judgeRead("user \(user)", credit)
             case (_, .refused(.insufficient(let account, let wanted, let left))):
-                // "Not enough" is only said when the committed amount did not suffice.
+                // "Insufficient" may only be answered when the committed amount does not suffice.
                 if left >= wanted { violation("\(account): \(action.title) was refused \(wanted) of \(left)") }
                 if !stood(account, left) {
                     violation(
@@ -290,7 +294,7 @@ extension Auditor {
                     violation("\(account): \(action.title) was refused because of others, and nobody else had a lock on it")
                 }
             case (_, .refused(.unreachable)):
-                // Long before the deadline, and whoever had a part in it was awake.
+                // The refusal came long before the deadline, and every process that had a part in it was awake.
                 if attempt.patience >= .seconds(1), answered - attempt.asked < attempt.patience / 2,
                     wasCalm(attempt.asked - .seconds(12), answered)
                 {
@@ -301,8 +305,8 @@ extension Auditor {
         }
     }
 
-    /// Whether an account's committed amount was this one at some moment. Bookings of the same time may be committed in one piece,
-    /// and who is between them is told what is between them.
+    /// Whether an account had this committed amount at some moment. Bookings of one time may be committed together, and
+    /// a caller between them is told an amount between them.
     private func stood(_ account: String, _ amount: Int64, _ asked: Int64, _ answered: Int64, _ bookings: [Booking]) -> Bool {
         guard let group = group(account), let amounts = amounts[group] else { return false }
         let standing = amounts.standing(from: asked, to: answered) + replacements(of: group, from: asked, to: answered)
@@ -311,7 +315,8 @@ extension Auditor {
         return standing.contains { Bookings(certain: $0, possible: concurrent).canBe(amount) }
     }
 
-    /// What each `batch_init` of that time made of an account: nobody can say what it was before others booked on it.
+    /// The amounts that each `batch_init` of that time gave an account: nobody can say what it was before others booked
+    /// on it.
     private func replacements(of account: GroupKey, from asked: Int64, to answered: Int64) -> [Int64] {
         guard let number = Int(account.id.text) else { return [] }
         return history.actions.compactMap { action in
@@ -324,7 +329,7 @@ extension Auditor {
         }
     }
 
-    /// Whether somebody else could be in the way.
+    /// Whether another client's lock could be in the way.
     private func isLocked(_ account: String, byOthersThan action: Action, _ asked: Int64, _ answered: Int64) -> Bool {
         guard let group = group(account) else { return false }
         let own = action.isCheckout && !takesLateCopies ? action.wish.order : nil
@@ -337,8 +342,8 @@ extension Auditor {
         return GroupKey(words[0] == "item" ? .item : .user, id)
     }
 
-    /// A key has one answer. That an order is paid or a payment cancelled already is no effect, so it is not kept, and a `batch_init`
-    /// makes it untrue.
+    /// Checks that a key has one answer. The answers that an order is paid already, or a payment cancelled, are no
+    /// effects: they are not kept, and a `batch_init` makes them untrue.
     private func judgeReplays(of action: Action) {
         guard action.key != nil else { return }
         let effects = Set(action.attempts.map(\.told).filter(\.isEffect))
@@ -359,7 +364,7 @@ extension Auditor {
 }
 
 extension Told {
-    /// It says that an order is not paid.
+    /// Whether the answer says that an order is not paid.
     fileprivate var isUnpaid: Bool {
         switch self {
         case .order(isPaid: false, _, _), .refused(.insufficient), .refused(.contended), .refused(.unknownOrder): return true

@@ -1,8 +1,8 @@
-// What the records say when all is over, in the auditor's plain words.
+// The state of the store at the end of a world, in the auditor's words.
 
 import KontorCore
 
-/// The end of one world.
+/// The records at the end of one world.
 struct FinalState {
     struct Account {
         var balance: Int64
@@ -21,14 +21,14 @@ struct FinalState {
         var total: Int64
     }
 
-    /// By "item 3", "user 7".
+    /// The accounts, by names like "item 3" and "user 7".
     private(set) var accounts: [String: Account] = [:]
     private(set) var orders: [String: Order] = [:]
-    /// Paid orders that `batch_init` replaced, each time.
+    /// The paid orders that `batch_init` replaced, by id.
     private(set) var replaced: [String: [Order]] = [:]
     /// Sagas, and holds that are neither captured nor released.
     private(set) var unfinished: [String] = []
-    /// Holds that are captured or released, of checkouts that are over.
+    /// Markers: holds that are captured or released.
     private(set) var markers: [String] = []
 
     mutating func add(_ key: RecordKey, _ record: Record) {
@@ -46,7 +46,7 @@ struct FinalState {
         }
     }
 
-    /// Every paid order there was.
+    /// Every paid order that there was.
     var paid: [Order] { orders.values.filter(\.isPaid) + replaced.values.flatMap { $0 } }
 }
 

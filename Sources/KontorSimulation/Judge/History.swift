@@ -1,6 +1,7 @@
-// What clients asked for and what they were told, in words of their own: the auditor knows these and nothing of the rules.
+// What clients asked for and what they were told, in words of their own: the auditor knows these, and nothing of the
+// rules.
 
-/// What a client wants. Accounts and orders go by their ids, units and money are plain numbers.
+/// What a client wants. Accounts and orders have their ids; units and money are plain numbers.
 enum Wish: Hashable {
     case createItem(price: Int64)
     case createUser
@@ -23,7 +24,7 @@ enum Wish: Hashable {
     case initUsers(count: Int, credit: Int64)
     case initOrders(count: Int, items: Int, users: Int, price: Int64)
 
-    /// Whether it can change anything.
+    /// Whether the wish can change anything.
     var isWrite: Bool {
         switch self {
         case .paymentStatus, .readItem, .readUser, .readOrder, .explain: return false
@@ -31,7 +32,7 @@ enum Wish: Hashable {
         }
     }
 
-    /// The order that it is about.
+    /// The order that the wish is about; nil: none.
     var order: String? {
         switch self {
         case .addItem(let order, _, _), .removeItem(let order, _), .removeOrder(let order), .checkout(let order),
@@ -44,7 +45,7 @@ enum Wish: Hashable {
 
 /// What a client was told.
 enum Told: Hashable {
-    /// It had its effect.
+    /// The request had its effect.
     case done
     case created(String)
     case item(stock: Int64, price: Int64)
@@ -52,13 +53,13 @@ enum Told: Hashable {
     case order(isPaid: Bool, Basket, total: Int64)
     case payment(isPaid: Bool)
     case explained
-    /// It had no effect and will have none.
+    /// The request had no effect and will have none.
     case refused(Refusal)
-    /// Nobody knows yet: told so, or not answered in time.
+    /// The outcome is unknown: the client was told so, or not answered in time.
     case nothing
 }
 
-/// Units by item. Its text is in a fixed order, as a dictionary's is not.
+/// Units by item. Its text has a fixed order, which a dictionary's has not.
 struct Basket: Hashable, CustomStringConvertible {
     var units: [String: Int64] = [:]
     var description: String { units.sorted { $0.key < $1.key }.map { "\($0.value) of \($0.key)" }.joined(separator: ", ") }
@@ -76,24 +77,24 @@ enum Refusal: Hashable {
     case orderIsPaid
     /// Something else about the order or account: empty, locked, removed, over a bound.
     case state(String)
-    /// The key is used or in use.
+    /// The key is used, or in use.
     case key(String)
-    /// Too much to do, no room, or nobody there: not begun.
+    /// Not begun: too much to do, no room, or no process there.
     case unavailable
 }
 
-/// One request and what came of it.
+/// One request and its answer.
 struct Attempt {
     let asked: Int64
-    /// How long the client gives the shop, microseconds.
+    /// How long the client waits, microseconds.
     let patience: Int64
     var answered: Int64?
     var told = Told.nothing
-    /// The answer says that it repeats an earlier one.
+    /// Whether the answer says that it repeats an earlier one.
     var isReplay = false
 }
 
-/// What one client wanted once, and how often it had to ask. Asked again under a key, or a checkout: still the same write.
+/// One wish of one client, with all its attempts. Repeated under a key, or as a checkout, it is still the same write.
 final class Action {
     let number: Int
     let client: String
@@ -115,10 +116,10 @@ final class Action {
         return attempts.contains { $0.told == .nothing } ? .possible : .none
     }
 
-    /// The first moment at which it can have had its effect, and the last.
+    /// The first and the last moment at which it can have had its effect.
     var first: Int64 { attempts.first?.asked ?? 0 }
     var last: Int64 {
-        // Not answered, it may still be on its way.
+        // A request without an answer may still be on its way.
         attempts.contains { $0.told == .nothing } ? .max : attempts.last?.answered ?? .max
     }
     var lastTold: Told { attempts.last?.told ?? .nothing }
@@ -133,7 +134,7 @@ extension Told {
     }
 }
 
-/// All that was asked in one world.
+/// All requests of one world.
 final class History {
     private(set) var actions: [Action] = []
 

@@ -1,9 +1,10 @@
-// What the sagas of a world do, seen from outside: their locks and decisions as they are committed, and who drives them.
+// Watches the sagas of a world from outside: their locks and decisions as they are committed, and the processes that
+// drive them.
 
 import KontorCore
 import KontorService
 
-/// Knows how long each lock stood, that none outlives its saga, and which processes drove the same saga.
+/// Records how long each lock stood, checks that none outlives its saga, and sees which processes drive the same saga.
 final class SagaWatch {
     private struct Lock {
         let saga: SagaID
@@ -11,14 +12,14 @@ final class SagaWatch {
         var until = Int64.max
     }
 
-    /// What processes did about one saga. They go by their writer numbers.
+    /// What processes did about one saga, by their writer numbers.
     private struct Drive {
         var senders: Set<UInt64> = []
         var lastSender: UInt64?
-        /// When each first asked for locks.
+        /// When each process first asked for locks.
         var asked: [UInt64: Int64] = [:]
         var decision: (writer: UInt64, time: Int64)?
-        /// Whose own decision came to nothing.
+        /// The processes whose own decision did not stand.
         var refused: Set<UInt64> = []
         var isRace = false
     }
@@ -29,10 +30,11 @@ final class SagaWatch {
     private var held: [SagaID: Set<GroupKey>] = [:]
     private var open: [Identifier: SagaID] = [:]
     private var drives: [SagaID: Drive] = [:]
-    /// Pauses so long that others take over.
+    /// The pauses that are long enough for others to take over.
     private var sleeps: [UInt64: [(from: Int64, until: Int64)]] = [:]
 
-    /// - Parameter takesLateCopies: clocks are so wrong that a hold may be taken when its release was answered already.
+    /// - Parameter takesLateCopies: whether clocks are so wrong that a hold may be accepted after its release was
+    ///   answered.
     init(_ world: Surroundings, takesLateCopies: Bool) {
         self.world = world
         self.takesLateCopies = takesLateCopies
@@ -40,6 +42,8 @@ final class SagaWatch {
 
     // MARK: Locks
 
+    /// Takes a commit.
+    ///
     /// - Parameter writer: the process that committed it, where there are several.
     func committed(_ change: GroupChange, by writer: UInt64 = 0) {
         change.draft.forEachChange { member, record in
@@ -51,7 +55,7 @@ final class SagaWatch {
         }
     }
 
-    /// Takes over what is there: after a crash it may be less than was committed.
+    /// Takes a record as it is read: after a crash it may be older than what was committed.
     func note(_ key: RecordKey, _ record: Record?) {
         switch key.member {
         case .saga: open[key.group.id] = record?.sagaID
@@ -61,7 +65,7 @@ final class SagaWatch {
         }
     }
 
-    /// Commits may be lost. What is left is noted when it is read again.
+    /// Ends all locks after a crash: commits may be lost. What is left is noted when it is read again.
     func crash() {
         for (saga, accounts) in held { for account in accounts { unlock(account, saga) } }
         open = [:]
@@ -80,21 +84,21 @@ final class SagaWatch {
         locks[account]?[place].until = world.scheduler.now
     }
 
-    /// Compensation is never skipped: the saga's record goes when all of its locks are gone.
+    /// Checks that compensation is never skipped: a saga's record goes only when all of its locks are gone.
     private func ended(_ saga: SagaID) {
         if takesLateCopies { return }
         let left = (held[saga] ?? []).map(\.description).sorted().joined(separator: ", ")
         if !left.isEmpty { world.violation("the checkout \(saga) is over, and its lock stays on \(left)") }
     }
 
-    /// Whether somebody else's checkout had a lock on an account at some moment from `start` to `end`.
+    /// Whether another order's checkout had a lock on an account at some moment from `start` to `end`.
     func isLocked(_ account: GroupKey, byOthersThan order: String?, from start: Int64, to end: Int64) -> Bool {
         locks[account]?.contains { $0.from <= end && $0.until >= start && $0.saga.order.text != order } ?? false
     }
 
     // MARK: Who drives
 
-    /// A process sends a message of a saga.
+    /// Notes that a process sends a message of a saga.
     func sent(_ operation: LedgerCommand.Operation, by process: UInt64) {
         switch operation {
         case .hold(let saga, _, _, _):
@@ -102,8 +106,8 @@ final class SagaWatch {
             if drives[saga]?.asked[process] == nil { drives[saga]?.asked[process] = world.scheduler.now }
         case .capture(let saga, _, _), .release(let saga, _, _):
             drive(saga, process)
-            // It asked for locks while the saga was undecided, and acts now on a decision that another process wrote: so its own met
-            // that one.
+            // The process asked for locks while the saga was undecided, and acts now on another process's decision: so
+            // its own decision met that one.
             if let decision = drives[saga]?.decision, decision.writer != process { refuse(saga, process) }
         default: break
         }
@@ -111,7 +115,7 @@ final class SagaWatch {
 
     private func drive(_ saga: SagaID, _ process: UInt64) {
         var drive = drives[saga] ?? Drive()
-        // It sent something, then another one did, and now it does again.
+        // The process sent something, then another one did, and now it does again.
         if drive.senders.contains(process), drive.lastSender != process, !drive.isRace, open[saga.order] == saga {
             drive.isRace = true
             world.coverage[.recoveryRace] += 1
@@ -121,7 +125,7 @@ final class SagaWatch {
         drives[saga] = drive
     }
 
-    /// A commit met a conflict: the saga may be decided by another one already, or be over.
+    /// Notes a commit that met a conflict: the saga may be decided by another process already, or be over.
     func conflicted(_ change: GroupChange, by process: UInt64) {
         change.draft.forEachChange { _, record in
             guard case .saga(let saga)? = record, saga.phase.isDecided else { return }

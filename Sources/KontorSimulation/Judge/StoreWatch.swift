@@ -1,5 +1,5 @@
-// Remembers what was committed, and compares it with what is read: across crashes, a store must have all that was durable, and of
-// the rest everything up to some moment.
+// Remembers what was committed, and compares it with what is read. After a crash a store must have everything that was
+// durable, and of the rest everything up to some commit.
 
 import KontorCore
 import KontorService
@@ -18,7 +18,7 @@ struct Amounts {
         if entries.last?.balance != balance { entries.append(Entry(time: time, balance: balance, commit: commit)) }
     }
 
-    /// A crash took these commits back.
+    /// Removes the commits that a crash took back.
     mutating func remove(commitsFrom first: Int) {
         entries.removeAll { $0.commit >= first }
     }
@@ -39,16 +39,16 @@ extension [GroupKey: Amounts] {
     }
 }
 
-/// The reference for one store.
+/// The reference that one store is compared with.
 final class StoreWatch {
-    /// What a crash may have left of one record: by how many of the commits before it survived.
+    /// What a crash may have left of one record, by the number of commits that survived.
     private struct Doubt {
         let crash: Crash
-        /// The value, and the numbers of the last surviving commit that go with it.
+        /// The possible values, each with the numbers of the last surviving commit that it implies.
         let possible: [(record: Record?, range: Range<Int>)]
     }
 
-    /// Which commit was the last to survive a crash, as far as is known.
+    /// The last commit that survived a crash, as far as is known.
     private final class Crash {
         let time: Int64
         var survivors: Range<Int>
@@ -66,7 +66,7 @@ final class StoreWatch {
     }
 
     private var records: [RecordKey: Record] = [:]
-    /// Committed and not known to be durable, oldest first, with what was there before.
+    /// The commits that are not known to be durable, oldest first, with the records before them.
     private var undurable: [(write: Write, before: Record?)] = []
     private var doubts: [RecordKey: Doubt] = [:]
     private(set) var commits = 0
@@ -99,7 +99,7 @@ final class StoreWatch {
         }
     }
 
-    /// All commits up to this number are on disk.
+    /// Notes that all commits up to this number are durable.
     func durable(through commit: Int) {
         undurable.removeAll { $0.write.commit <= commit }
     }
@@ -116,7 +116,7 @@ final class StoreWatch {
         records[key] = record
     }
 
-    /// The process died, or the power went.
+    /// Notes a crash of the process or the machine.
     func crash() {
         sagas.crash()
         guard let first = undurable.first?.write.commit else { return }
@@ -174,7 +174,8 @@ final class StoreWatch {
     }
 }
 
-// Written out: interpolating an enum looks its name up at run time, and a trace has a hundred thousand of them a second.
+// These texts are written out: interpolating an enum looks its name up at run time, and a trace has a hundred thousand
+// of them a second.
 
 extension Hold.State {
     var text: String {

@@ -1,11 +1,11 @@
-// The simplest store: dictionaries. What it does is what the port says, so that other stores can be compared with it.
+// The simplest store: dictionaries. It does what the port says, and other stores are compared with it.
 
 import KontorCore
 import KontorService
 
-/// Keeps records in memory, and nothing beyond the process. Everything completes before the call returns.
+/// Keeps records in memory only. Everything completes before the call returns.
 public final class MemoryStore: RecordStore {
-    /// Set it to see what the shop does when its store takes no new work.
+    /// Why the store takes no new work, for tests to set; nil: it takes work.
     public var admission: StoreError?
 
     private var records: [RecordKey: Record] = [:]
@@ -21,7 +21,7 @@ public final class MemoryStore: RecordStore {
         let partition: Int
     }
 
-    /// - Parameter writer: the nonce of this store's versions.
+    /// - Parameter writer: the writer of this store's versions.
     public init(writer: UInt64 = 1) { self.writer = writer }
 
     public func load(
@@ -39,13 +39,13 @@ public final class MemoryStore: RecordStore {
         completion(changes.map { commit($0, as: nextVersion()) ? .committed : .conflict })
     }
 
-    /// A version that no group has: for a commit that others do now, later or never.
+    /// A version that no group has, for a commit that others make now, later or never.
     public func nextVersion() -> Version {
         counter += 1
         return Version(writer: writer, counter: counter)
     }
 
-    /// Writes a group under a given version. Returns false, and writes nothing, if that meets a conflict.
+    /// Writes a group under a given version. Returns false, and writes nothing, if it meets a conflict.
     public func commit(_ change: GroupChange, as version: Version) -> Bool {
         guard versions[change.group] ?? .absent == change.expected,
             change.absent.allSatisfy({ records[RecordKey(change.group, $0)] == nil })
@@ -54,14 +54,14 @@ public final class MemoryStore: RecordStore {
         return true
     }
 
-    /// Writes what was committed once: nothing is compared any more.
+    /// Writes a change that was committed earlier, without comparing versions.
     func apply(_ change: GroupChange, as version: Version) {
         change.draft.forEachChange { member, record in set(RecordKey(change.group, member), record) }
         versions[change.group] = version
     }
 
-    /// Removes what is of no use any more, as a store with expiring records does in its own time.
-    /// - Returns: how many records that were.
+    /// Removes the records that a store may remove, as a store with expiring records does in its own time.
+    /// - Returns: the number of removed records.
     @discardableResult
     public func removeRemovable(now: Int64) -> Int {
         let gone = records.filter { $0.value.removableFrom.map { $0 < now } == true }.keys

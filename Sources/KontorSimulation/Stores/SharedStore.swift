@@ -1,9 +1,10 @@
-// One store for several processes: on another machine, over a network, and with a replica that may have to take its place.
+// One store for several processes: on another machine, over a network, and with a replica that may have to take its
+// place.
 
 import KontorCore
 import KontorService
 
-/// The store itself: what has landed, in its order.
+/// The store itself: the commits that have landed, in their order.
 final class SharedStore {
     private struct Entry {
         let change: GroupChange
@@ -15,14 +16,14 @@ final class SharedStore {
     private let random: SeededRandom
     private(set) var records = MemoryStore()
     private var log: [Entry] = []
-    /// So much of the log is on the replica.
+    /// The number of the log's entries that are on the replica.
     private var replicated = 0
-    /// Rises with each failover: whoever has seen what was lost with it must not go on.
+    /// Rises with each failover: a process that has seen what the failover lost must not go on.
     private(set) var epoch = 0
     private var waiting: [(position: Int, tell: (Bool) -> Void)] = []
     private(set) var amounts: [GroupKey: Amounts] = [:]
     let sagas: SagaWatch
-    /// How many processes have begun: the last one is this writer.
+    /// The number of processes that have begun; it is the last one's writer number.
     private(set) var writers: UInt64 = 0
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
@@ -60,7 +61,7 @@ final class SharedStore {
         return true
     }
 
-    /// Whether a release comes to a hold that was never there: refused, or still on its way.
+    /// Whether the change is a release of a hold that was never there: the hold was refused, or is still on its way.
     private func isEmptyRollback(_ change: GroupChange) -> Bool {
         var isEmpty = false
         change.draft.forEachChange { member, record in
@@ -79,16 +80,16 @@ final class SharedStore {
         for waiter in served { waiter.tell(true) }
     }
 
-    /// Tells once all that has landed so far is on the replica; false: it never will be.
+    /// Calls back once everything that has landed so far is on the replica; with false if it never will be.
     func whenReplicated(_ tell: @escaping (Bool) -> Void) {
         if log.count <= replicated { return tell(true) }
         waiting.append((log.count, tell))
     }
 
-    /// The world is over: whoever waits would keep it in memory.
+    /// Drops those who wait: the world is over, and they would keep it in memory.
     func end() { waiting = [] }
 
-    /// The store dies, and its replica takes its place: what had not come there is gone.
+    /// Kills the store; its replica takes its place, without what had not arrived there.
     func failOver() {
         let lost = log.count - replicated
         world.coverage[.storeFailedOver] += 1
@@ -96,7 +97,8 @@ final class SharedStore {
         world.trace.note("store", "fails over, and loses \(lost) commits")
         log.removeLast(lost)
         records = MemoryStore()
-        // Not compared again: what the store removed by itself is not in the log, and would be in the way of what came behind it.
+        // Versions are not compared: what the store removed by itself is not in the log, and would conflict with later
+        // entries.
         for entry in log { records.apply(entry.change, as: entry.version) }
         for group in amounts.keys { amounts[group]?.remove(commitsFrom: replicated + 1) }
         sagas.crash()

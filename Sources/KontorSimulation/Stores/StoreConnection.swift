@@ -1,4 +1,4 @@
-// What one process sees of the shared store: late, sometimes not at all, and sometimes without knowing what became of a commit.
+// One process's connection to the shared store: slow, sometimes broken, and sometimes without the outcome of a commit.
 
 import KontorCore
 import KontorService
@@ -8,7 +8,7 @@ final class StoreConnection: RecordStore {
     private unowned let world: Surroundings
     private let swarm: Swarm
     private let random: SeededRandom
-    /// Hands a completion to the process; a dead one drops it.
+    /// Gives a completion to the process; a dead one drops it.
     private let post: (@escaping () -> Void) -> Void
     private let epoch: Int
     private let writer: UInt64
@@ -74,7 +74,7 @@ final class StoreConnection: RecordStore {
             world.scheduler.after(latency()) { [self] in
                 post { [self] in
                     if isReplicated && epoch == store.epoch { return completion(.success(())) }
-                    // It may have read, and others may have acted on, what was lost.
+                    // This process may have read what was lost, and others may have acted on it.
                     let failure = DurabilityError(reason: "the store has failed over")
                     self.failure = failure
                     completion(.failure(failure))

@@ -1,11 +1,11 @@
-// A store under observation: the shop sees it as it is, and the watch sees what passes.
+// A store under observation: the shop uses it unchanged, and the watch sees what passes.
 
 import KontorCore
 import KontorService
 
-/// Hands everything to the store behind it, and tells the watch.
+/// Passes everything on to the store behind it, and tells the watch.
 final class WatchedStore: RecordStore {
-    /// nil: the process is dead, and nothing calls back.
+    /// The store behind it; nil: the process is dead, and nothing calls back.
     private var inner: (any RecordStore)?
     private unowned let watch: StoreWatch
 

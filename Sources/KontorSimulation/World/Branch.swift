@@ -1,4 +1,4 @@
-// What a run must have seen at least once to prove anything: each kind of fault, and each rare way through the code.
+// What a run must have seen at least once to prove anything: each kind of fault, and each rare path through the code.
 
 /// Something that happens in simulated worlds.
 public enum Branch: String, CaseIterable, Sendable {
@@ -48,7 +48,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case batchInitRefused = "batch_init refused: checkout open"
     case paymentCancelled = "direct payment cancelled"
 
-    // Rare ways through the services.
+    // Rare paths through the services.
     case sagaResumed = "saga resumed after a crash, or taken over"
     case orphanSettled = "orphaned hold settled"
     case storeConflict = "commit met a conflict"
@@ -69,11 +69,11 @@ public enum Branch: String, CaseIterable, Sendable {
     case journalFileRemoved = "journal file removed"
 }
 
-/// How often each of them happened.
+/// The counts of all branches.
 public struct Coverage: Sendable {
     private var counts = [Int](repeating: 0, count: Branch.allCases.count)
-    /// Faults that can be why an account seems not to answer long before the deadline: processes that sleep or die. That messages are
-    /// lost or the store is late costs time, and clocks are another matter.
+    /// The number of faults that can make an account seem silent long before the deadline: processes that sleep or die.
+    /// Lost messages and a late store only cost time, and clocks are judged otherwise.
     private(set) var disturbances = 0
     private static let index = Dictionary(uniqueKeysWithValues: Branch.allCases.enumerated().map { ($1, $0) })
     private static let faultKinds = Branch.allCases.prefix { $0 != .checkoutPaid }
@@ -88,7 +88,7 @@ public struct Coverage: Sendable {
 
     public init() {}
 
-    /// How often it happened.
+    /// How often a branch happened.
     public subscript(branch: Branch) -> Int {
         get { counts[Self.index[branch, default: 0]] }
         set {
@@ -98,16 +98,16 @@ public struct Coverage: Sendable {
         }
     }
 
-    /// What never happened.
+    /// The branches that never happened.
     public var missing: [Branch] { Branch.allCases.filter { self[$0] == 0 } }
 
-    /// Adds what happened in another world.
+    /// Adds the counts of another world.
     public mutating func add(_ other: Coverage) {
         for index in counts.indices { counts[index] += other.counts[index] }
         disturbances += other.disturbances
     }
 
-    /// Faults that were injected.
+    /// The number of injected faults.
     public var faults: Int {
         Self.faultKinds.reduce(0) { $0 + self[$1] }
     }

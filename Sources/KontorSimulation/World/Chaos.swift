@@ -1,6 +1,6 @@
-// Breaks things, as often as the world's settings say, until it is told to stop.
+// Injects faults, as often as the world's settings say, until it is told to stop.
 
-/// The times at which faults happen.
+/// Schedules the faults of a world.
 final class Chaos {
     let random: SeededRandom
     private let world: Surroundings
@@ -10,7 +10,7 @@ final class Chaos {
         self.random = random
     }
 
-    /// Lets a fault happen again and again, until faults have ended. nil: never.
+    /// Repeats a fault until faults have ended. `mean`: microseconds between two of them; nil: never.
     func every(_ mean: Int64?, _ fault: @escaping () -> Void) {
         guard let mean else { return }
         after(0...(2 * mean)) { [self] in

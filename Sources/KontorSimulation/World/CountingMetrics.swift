@@ -1,8 +1,8 @@
-// The shop's own metrics tell which rare branches a world has seen.
+// Metrics that only count: the shop's own metrics tell which rare branches a world has seen.
 
 import CoreMetrics
 
-/// Counts what counters count and how often histograms record. `@unchecked Sendable`: a world has one thread.
+/// Counts what counters count, and how often histograms record. `@unchecked Sendable`: a world has one thread.
 final class CountingMetrics: MetricsFactory, @unchecked Sendable {
     /// `@unchecked Sendable`: as above.
     private final class Cell: CounterHandler, RecorderHandler, TimerHandler, MeterHandler, @unchecked Sendable {

@@ -1,4 +1,5 @@
-// Simulated time. Whatever happens in a simulated world is an event here; two runs of one seed have the same events.
+// Simulated time. Everything that happens in a simulated world is an event here; two runs of one seed have the same
+// events.
 
 import HeapModule
 
@@ -20,16 +21,18 @@ public final class Scheduler {
 
     public init() {}
 
+    /// Adds an event.
+    ///
     /// - Parameter delay: microseconds, 0 or more.
     public func after(_ delay: Int64, _ work: @escaping () -> Void) {
         events.insert(Event(time: now + max(0, delay), number: added, work: work))
         added += 1
     }
 
-    /// Forgets everything that is still to come: the world has ended.
+    /// Drops all events: the world has ended.
     func clear() { events = Heap() }
 
-    /// Lets time pass until `end`, or until `isDone`, which is asked after each event.
+    /// Runs events until `end`, or until `isDone`, which is asked after each event.
     public func run(until end: Int64, or isDone: () -> Bool = { false }) {
         while let next = events.min, next.time <= end {
             now = next.time
@@ -41,7 +44,7 @@ public final class Scheduler {
 }
 
 extension Int64 {
-    /// A time in microseconds.
+    /// Milliseconds as microseconds.
     static func milliseconds(_ number: Int64) -> Int64 { number * 1_000 }
     static func seconds(_ number: Int64) -> Int64 { number * 1_000_000 }
 }

@@ -1,4 +1,5 @@
-// Chance that repeats: SplitMix64 (Steele, Lea, Flood 2014). The same seed gives the same numbers in every release.
+// Random numbers that repeat: SplitMix64 (Steele, Lea, Flood 2014). The same seed gives the same numbers in every
+// release.
 
 import KontorService
 
@@ -27,9 +28,9 @@ public final class SeededRandom: RandomSource, RandomNumberGenerator {
     /// True in `percent` of a hundred cases.
     func happens(_ percent: Double) -> Bool { Double(next() >> 11) / Double(1 << 53) * 100 < percent }
 
-    /// One of them.
+    /// One of the elements.
     func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 
-    /// A source of its own: what one part of the world draws does not change what another one gets.
+    /// An independent source: what one part of the world draws from it does not change what other parts draw.
     func fork() -> SeededRandom { SeededRandom(seed: next()) }
 }

@@ -6,9 +6,9 @@ import KontorService
 final class SimulatedClock: ShopClock {
     private let scheduler: Scheduler
     private let began: Int64
-    /// What the monotonic clock gains in a million microseconds.
+    /// The error of the monotonic clock, in microseconds gained in each second.
     private let drift: Int64
-    /// What the wall clock is off by, in milliseconds; belongs to the machine.
+    /// The error of the wall clock, milliseconds; the machine has it.
     private let offset: () -> Int64
     static let epoch: Int64 = 1_700_000_000_000
 

@@ -1,21 +1,21 @@
-// One seed: a world is founded, shaken, left in peace, and judged.
+// One seed: a world is set up, shaken by faults, left in peace, and judged.
 
 import KontorCore
 import KontorEmbedded
 import KontorService
 
-/// What came of one seed.
+/// The outcome of one seed.
 public struct Verdict: Sendable {
     /// The number that decided everything in the world.
     public let seed: UInt64
-    /// The same in every run of the seed.
+    /// A hash of everything that happened: the same in every run of the seed.
     public let fingerprint: UInt64
-    /// What must not be; empty: all promises were kept.
+    /// The broken promises, in words; empty: all were kept.
     public let violations: [String]
     /// How long the world lasted, by its own clock.
     public let simulatedMicroseconds: Int64
     public let coverage: Coverage
-    /// Empty unless they were asked for.
+    /// The lines of the trace; empty unless they were asked for.
     public let trace: [Trace.Line]
 }
 
@@ -28,7 +28,7 @@ public final class Simulation {
     private let clients: Clients
     private let chaos: Chaos
     private let random: SeededRandom
-    /// It was waited until nothing of finished checkouts should be left.
+    /// Whether the world was left in peace until nothing of finished checkouts should be left.
     private var isClean = false
 
     private init(seed: UInt64, isRecording: Bool) {
@@ -41,7 +41,9 @@ public final class Simulation {
         chaos = Chaos(world, random.fork())
     }
 
-    /// - Parameter isRecording: keeps every line of the trace.
+    /// Runs one seed.
+    ///
+    /// - Parameter isRecording: whether to keep every line of the trace.
     public static func run(seed: UInt64, isRecording: Bool = false) -> Verdict {
         let simulation = Simulation(seed: seed, isRecording: isRecording)
         simulation.run()
@@ -58,12 +60,12 @@ public final class Simulation {
     private func run() {
         site.start()
         guard found() else { return world.violation("the world could not be founded") }
-        // Safety: whatever happens, nothing wrong may come of it.
+        // Safety: whatever breaks, no promise is broken.
         clients.start()
         world.isFaulty = true
         site.startFaults(chaos)
         world.scheduler.run(until: world.scheduler.now + swarm.safety)
-        // Liveness: nothing breaks any more, and everything comes to its end.
+        // Liveness: nothing breaks any more, and everything that was begun ends.
         world.isFaulty = false
         site.stopFaults()
         clients.stop()
@@ -83,7 +85,7 @@ public final class Simulation {
 
     // MARK: Steps
 
-    /// Goods, users and some orders, without faults.
+    /// Sets up the world, without faults: items, users and some orders.
     private func found() -> Bool {
         guard wait(.seconds(10), { self.site.isAccepting }) else { return false }
         ask(.initItems(count: swarm.items, stock: swarm.stock, price: 100))
@@ -95,14 +97,14 @@ public final class Simulation {
         return clients.market.orders.count == 3
     }
 
-    /// One wish after the other, until each is answered.
+    /// Makes a request, and waits until it is answered.
     private func ask(_ wish: Wish) {
         var isDone = false
         clients.run(wish, by: "founder", random, keyed: false, isPatient: true) { isDone = true }
         if !wait(.seconds(60), { isDone }) { world.violation("\(wish) is never answered") }
     }
 
-    /// Whoever still does not know asks again, under the same key: then it is told the truth.
+    /// Repeats the requests with unknown outcomes under their keys: now they get true answers.
     private func settle() {
         for action in clients.history.actions where action.effect == .possible && (action.key != nil || action.isCheckout) {
             // A key of the gateway may be gone, by the clock that is furthest ahead.

@@ -7,13 +7,13 @@ import Synchronization
 public struct SimulationPlan: Sendable {
     /// The first seed; the others follow it.
     public var firstSeed: UInt64
-    /// At most so many; nil: as many as the time allows.
+    /// The most seeds to run; nil: as many as the time allows.
     public var seeds: Int?
-    /// No new seed begins after this; nil: all of them are run.
+    /// The seconds after which no new seed begins; nil: all seeds are run.
     public var seconds: Double?
-    /// Worlds that run at a time.
+    /// The number of worlds that run at a time.
     public var threads: Int
-    /// It ends early when so many seeds have failed.
+    /// The number of failed seeds at which the run ends early.
     public var failures: Int
 
     public init(firstSeed: UInt64, seeds: Int?, seconds: Double?, threads: Int, failures: Int = 3) {
@@ -25,19 +25,19 @@ public struct SimulationPlan: Sendable {
     }
 }
 
-/// What many seeds came to so far.
+/// The outcome of many seeds so far.
 public struct SimulationReport: Sendable {
-    /// Seeds that were run.
+    /// The number of seeds that were run.
     public var seeds = 0
     /// How long that took, by a real clock.
     public var seconds = 0.0
     /// How long the worlds lasted together, by their own clocks.
     public var simulatedMicroseconds: Int64 = 0
     public var coverage = Coverage()
-    /// Their verdicts, by seed.
+    /// The verdicts of the failed seeds, by seed.
     public var failed: [Verdict] = []
 
-    /// The same in hours.
+    /// How long the worlds lasted together, in hours.
     public var simulatedHours: Double { Double(simulatedMicroseconds) / 3.6e9 }
 
     fileprivate mutating func add(_ verdict: Verdict) {
@@ -57,7 +57,7 @@ public final class SimulationRun: Sendable {
 
     private init(_ plan: SimulationPlan) { self.plan = plan }
 
-    /// Blocks until the plan is done.
+    /// Runs a plan, and blocks until it is done.
     ///
     /// - Parameter progress: called about once a second, on this thread.
     public static func run(_ plan: SimulationPlan, progress: (SimulationReport) -> Void = { _ in }) -> SimulationReport {

@@ -1,32 +1,33 @@
-// Where the shop of a world runs, as the simulation sees it.
+// The site of a world's shop, as the simulation sees it: a machine with one process, or a cluster.
 
 import KontorCore
 
 protocol Site: ShopFront {
-    /// Starts what there is to start. It keeps itself running.
+    /// Starts the processes; from then on the site restarts them.
     func start()
-    /// Somebody takes requests.
+    /// Whether requests are taken.
     var isAccepting: Bool { get }
-    /// Everything that was begun has ended.
+    /// Whether everything that was begun has ended.
     var isAtRest: Bool { get }
-    /// What is not at rest, in words.
+    /// What has not ended, in words.
     var unrest: String { get }
-    /// Everything that was begun has ended so soon after the faults have (P5), sagas that may still wait included; microseconds.
+    /// How soon after the faults everything that was begun must have ended, sagas that may still wait included;
+    /// microseconds.
     var longestRecovery: Int64 { get }
-    /// When all is at rest, what finished checkouts left is gone so much later, microseconds; nil: that is not waited for.
+    /// How much later what finished checkouts left must be gone, microseconds; nil: that is not waited for.
     var untilClean: Int64? { get }
-    /// Begins the faults of its swarm.
+    /// Starts the faults of the world's swarm.
     func startFaults(_ chaos: Chaos)
-    /// What was broken works again.
+    /// Ends the faults: what was broken works again.
     func stopFaults()
-    /// Closes the store in good order.
+    /// Closes the store properly.
     func close(_ completion: @escaping () -> Void)
-    /// All that the store has in the end.
+    /// Calls `body` with each record that the store has in the end.
     func forEachRecord(_ body: (RecordKey, Record) -> Void) throws
     /// The committed amounts of every account over time.
     var amounts: [GroupKey: Amounts] { get }
-    /// Their locks over time.
+    /// The watch over sagas and their locks.
     var sagas: SagaWatch { get }
-    /// The world is over.
+    /// Ends the site: the world is over.
     func end()
 }

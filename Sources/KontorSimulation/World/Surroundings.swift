@@ -1,17 +1,17 @@
-// What the parts of one simulated world have in common.
+// The surroundings of one simulated world: time, trace, coverage and violations.
 
-/// What the parts of one world share.
+/// What the parts of one simulated world share.
 final class Surroundings {
     let scheduler = Scheduler()
     let trace: Trace
     var coverage = Coverage() {
         didSet { if coverage.disturbances > 0, disturbed.last?.count != coverage.disturbances { noteDisturbance() } }
     }
-    /// When processes slept or died, and how many had by then.
+    /// When processes slept or died, and how many had until then.
     private var disturbed: [(time: Int64, count: Int)] = []
-    /// What must not be, in words, with the order or account concerned.
+    /// The broken promises, in words, with the order or account concerned.
     private(set) var violations: [String] = []
-    /// Faults may be injected.
+    /// Whether faults may be injected.
     var isFaulty = false
 
     init(isRecording: Bool) { trace = Trace(scheduler, isRecording: isRecording) }

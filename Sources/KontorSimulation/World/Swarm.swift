@@ -1,5 +1,5 @@
-// Which world a seed gets. Each draws its own subset of faults and its own rates (swarm testing: Groce et al., 2012): a world in
-// which everything fails all the time never gets far enough to find anything.
+// The settings of a seed's world. Each seed draws its own subset of faults and its own rates (swarm testing: Groce et
+// al., 2012): a world in which everything fails all the time never gets far enough to find anything.
 
 import KontorCore
 import KontorEmbedded
@@ -7,7 +7,7 @@ import KontorEmbedded
 /// The settings of one world. Times are microseconds; "every" is the mean time between two faults, nil: never.
 struct Swarm {
     var safety: Int64
-    /// It lives longer than what finished checkouts leave behind.
+    /// Whether the world outlives what finished checkouts leave behind.
     var isLong: Bool
     var clients: Int
     var items: Int
@@ -24,16 +24,16 @@ struct Swarm {
     var powerEvery: Int64?
     var pauseEvery: Int64?
     var clockJumpEvery: Int64?
-    /// Milliseconds: so that no two clocks differ by more than the shop allows for, or by far more.
+    /// The longest jump of a clock, milliseconds: within the skew that the shop allows for, or far beyond it.
     var clockJumpMost: Int64
     var syncFailureEvery: Int64?
     var diskFullEvery: Int64?
     var tableBusyEvery: Int64?
-    /// A backup reads for so long at most.
+    /// The longest time that a backup reads the table.
     var tableBusyMost: Int64
     var bitFlipPercent: Double
     var tableLogLossPercent: Double
-    /// Of the kills: they hit a write in its midst.
+    /// The kills that hit a write in its midst, as a percentage of all.
     var midstPercent: Double
     var slowSyncPercent: Double
     var requestLossPercent: Double
@@ -43,7 +43,7 @@ struct Swarm {
 
     /// Processes over one store; 1: one on a machine of its own.
     var shops: Int
-    /// Each of them serves orders, stock or payment only.
+    /// Whether each process serves only one of orders, stock and payment.
     var isSplit: Bool
     var messageLossPercent: Double
     var messageDoublePercent: Double
@@ -55,7 +55,7 @@ struct Swarm {
     var failoverEvery: Int64?
     var rememberedGroups: Int
     var storeExpires: Bool
-    /// One of the services cannot be reached by the others, for so long at most.
+    /// How often one of the services cannot be reached by the others, and for how long at most.
     var cutOffEvery: Int64?
     var cutOffMost: Int64
 
@@ -129,7 +129,7 @@ struct Swarm {
         if random.happens(5) { makeTableForgetful(random) }
     }
 
-    /// Clocks that nobody keeps in time, and copies of messages that come when their saga is over and its marker gone.
+    /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.
     private mutating func makeClocksWild(_ random: SeededRandom) {
         clockJumpMost = 200_000
         clockJumpEvery = random.within(.milliseconds(500)...(.seconds(8)))
@@ -138,7 +138,7 @@ struct Swarm {
         messageLateMost = random.pick([.seconds(3), .seconds(30)])
     }
 
-    /// Everybody wants the same few things, of which there are always some, and never many.
+    /// Makes everybody want the same few things, of which there are always some, and never many.
     private mutating func makeCrowd(_ random: SeededRandom) {
         items = 1 + random.below(3)
         users = 1 + random.below(4)
@@ -150,11 +150,11 @@ struct Swarm {
         if shops == 1, random.happens(60) {
             shops = (isSplit ? 3 : 2) + random.below(3)
         } else if shops == 1 {
-            // Each step waits for the table, so that checkouts meet, and a crash finds them open.
+            // Each step waits for the table, so that checkouts meet, and crashes find them open.
             options.cacheRecords = 0
             options.foldStartBytes = 1
         }
-        // Where everybody waits for something else, nobody meets.
+        // A slow store would keep clients apart.
         storeLatePercent = random.pick([0, 1])
         storeLossPercent = 0
         storeUnknownPercent = min(storeUnknownPercent, 1)
@@ -168,8 +168,8 @@ struct Swarm {
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 2)) }
     }
 
-    /// The journal must stay until the table has it for sure: somebody reads the table and holds checkpoints up, and then the power
-    /// goes and the table's log is lost.
+    /// Makes the table lose its log: a reader holds checkpoints up, and then the power goes. The journal must stay
+    /// until the table has its changes for sure.
     private mutating func makeTableForgetful(_ random: SeededRandom) {
         tableBusyEvery = random.within(.milliseconds(200)...(.seconds(2)))
         tableBusyMost = .seconds(3)
@@ -184,13 +184,13 @@ struct Swarm {
     var hasWildClocks: Bool { clockJumpMost > Limits.clockSkewMilliseconds / 2 }
 }
 
-/// What clients can want, without the details.
+/// The kinds of wishes.
 enum WishKind: CaseIterable {
     case createItem, createUser, createOrder, addStock, takeStock, addCredit, payDirectly, cancelPayment, paymentStatus
     case addItem, removeItem, removeOrder, checkout, readItem, readUser, readOrder, explain
     case initItems, initUsers, initOrders
 
-    /// How often it is wanted in this world, next to others: now and then not at all.
+    /// How often clients want it in this world, relative to the others; sometimes never.
     fileprivate func weight(_ random: SeededRandom) -> Int {
         let usual: Int
         switch self {

@@ -1,4 +1,4 @@
-// What happened in a world, line by line, and its fingerprint: two runs of one seed have the same one.
+// The trace of a world: what happened, line by line, and its fingerprint. Two runs of one seed have the same one.
 
 /// The story of one seed.
 public final class Trace {
@@ -6,9 +6,9 @@ public final class Trace {
     public struct Line: Sendable {
         /// Microseconds since the world began.
         public let time: Int64
-        /// Who did it: a client, a process, the disk.
+        /// The actor: a client, a process, the disk.
         public let actor: String
-        /// What it was.
+        /// What happened.
         public let text: String
 
         public var description: String {
@@ -21,7 +21,7 @@ public final class Trace {
 
     /// FNV-1a over all lines.
     public private(set) var fingerprint: UInt64 = 14_695_981_039_346_656_037
-    /// Kept only if asked for: they are most of a simulation's memory.
+    /// The lines, kept only if asked for: they are most of a simulation's memory.
     public private(set) var lines: [Line] = []
     private let isRecording: Bool
     private let scheduler: Scheduler

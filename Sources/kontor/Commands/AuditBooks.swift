@@ -42,7 +42,8 @@ struct AuditBooks: ParsableCommand {
     }
 }
 
-/// Adds up the Redis stores of a shop's services. It is no consistent cut: exact while nothing is written.
+/// Audits the Redis stores of a shop's services. The stores are read one after the other, so the sums are exact only
+/// while nothing is written.
 func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
     try StoreReader.with(stores) { reader, promise in
         readEpochs(reader.clients[...], known: nil) { refusal in
@@ -53,7 +54,7 @@ func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
     }
 }
 
-/// Whether all stores are of one shop: books of other ones would balance, too.
+/// Checks that all stores belong to one shop: the books of stores of several shops could balance, too.
 private func readEpochs(
     _ clients: ArraySlice<RedisClient>, known: [UInt8]?, completion: @escaping (RedisStoreError?) -> Void
 ) {
@@ -68,7 +69,7 @@ private func readEpochs(
     }
 }
 
-/// Adds up one store after the other. Used on one event loop.
+/// Audits one store after the other. Used on one event loop.
 private final class RunningAudit {
     private var audit = Audit()
 
@@ -85,14 +86,14 @@ private final class RunningAudit {
     }
 }
 
-/// Adds up one consistent cut of a store.
+/// Audits one consistent cut of a store.
 private func audit(_ directory: String) throws -> AuditReport {
     var audit = Audit()
     try EmbeddedSnapshot(directory: directory).forEach { key, record in audit.add(key, record) }
     return audit.finish()
 }
 
-/// What `/audit` says, as JSON.
+/// The content of `/audit`, as JSON.
 struct AuditPage: Codable {
     struct Culprit: Codable { let finding, subject, detail: String }
     let clean: Bool

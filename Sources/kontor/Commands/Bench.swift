@@ -1,4 +1,4 @@
-// `kontor bench`: offers load to a shop on this machine, measures what comes back, and looks at the books.
+// `kontor bench`: puts load on a shop on this machine, measures its answers, and audits its books.
 
 import ArgumentParser
 import Foundation
@@ -119,7 +119,7 @@ struct Bench: ParsableCommand {
         }
     }
 
-    /// nil: nobody looks.
+    /// The books to audit afterwards; nil: none are.
     private func books() throws -> BenchBooks? {
         guard audit else { return nil }
         let urls = internalPort == nil ? try stores.urls() : []
@@ -160,7 +160,7 @@ extension Bench {
 
 // MARK: The load, and its books
 
-/// What a run measured, and what was found after it.
+/// The result of a run: its measurements, and what the audit found.
 private struct Outcome {
     var report: Report
     var facts: [(name: String, text: String)] = []
@@ -188,7 +188,7 @@ extension Bench {
             throw NoResult(description: "The answers contradict the contract: \(wrong).")
         }
         if let books {
-            // Without orders of others it is known how many are paid.
+            // If all orders were made by this run, it is known how many are paid.
             let paid = scenario.checksOut && initialize ? (orders, checkouts.possiblyPaid) : nil
             outcome.facts.append(("books", try books.balance(paid: paid)))
             outcome.report.booksBalance = true
@@ -226,7 +226,7 @@ extension Bench {
         print(outcome.report.booksBalance == true ? "The books balance." : "The books were not checked.")
     }
 
-    /// What the page says of the run besides its figures.
+    /// The facts that the page shows beside the figures.
     private var facts: [(name: String, text: String)] {
         let load = rate.map { "open loop, \($0) requests a second" } ?? "closed loop, \(connections) connections"
         var facts = [

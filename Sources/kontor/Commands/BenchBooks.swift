@@ -1,30 +1,30 @@
-// The books after a load: whether the run that it was has a result.
+// The books after a load: they decide whether the run has a result.
 
 import Foundation
 import KontorBench
 import RedisClient
 
-/// Why a run has no result, for a person.
+/// Why a run has no result, in words.
 struct NoResult: Error, CustomStringConvertible {
     let description: String
 }
 
 /// Where the books of the shop under load are.
 enum BenchBooks {
-    /// `/audit` on the operators' port of the embedded shop: one consistent cut.
+    /// `/audit` on the operators' port of the embedded shop, one consistent cut.
     case page(port: Int)
-    /// The Redis stores of the three services, of which only the gateway's port is used otherwise.
+    /// The Redis stores of the three services. Everything else goes through the gateway's port.
     case stores([RedisURL])
 
-    /// How long checkouts that are open, and sums that are read while they end, get to come to rest. Recovery takes 5 s.
+    /// How long open checkouts, and sums that are read meanwhile, get to settle. Recovery takes 5 s.
     static let patienceSeconds = 30.0
     private static let pauseSeconds = 0.25
 
-    /// Waits until no checkout is open, and adds up.
+    /// Waits until no checkout is open, then audits.
     ///
-    /// - Parameter paid: how many orders the caller made, all unpaid, and how many of them must be paid now. Not looked at if
-    ///   there are others.
-    /// - Returns: what was found, for the report.
+    /// - Parameter paid: how many orders the caller made, all unpaid, and how many of them must be paid now; nil: there
+    ///   are other orders, and this is not checked.
+    /// - Returns: the finding, for the report.
     /// - Throws: ``NoResult``.
     func balance(paid: (orders: Int, expected: ClosedRange<Int>)?) throws -> String {
         let end = Date(timeIntervalSinceNow: Self.patienceSeconds)
@@ -53,7 +53,8 @@ enum BenchBooks {
         return "\(found.accounts) accounts, \(found.orders) orders (\(paidNow) paid), no open checkouts"
     }
 
-    /// Sums of one cut are wrong for good; those of stores that are read one after the other only if nothing moves any more.
+    /// Whether the audit's finding is final. Wrong sums of one cut are; those of stores that are read one after the
+    /// other are only if nothing changes any more.
     private func isAtRest(_ found: AuditPage) -> Bool {
         switch self {
         case .page: return !found.clean || found.openSagas == 0

@@ -1,4 +1,5 @@
-// `kontor doctor`: what is in a store, how it is, and what to do about it. It writes nothing, whatever the store's state.
+// `kontor doctor`: shows what is in a store, its state, and what to do about it. It writes nothing, whatever that state
+// is.
 
 import ArgumentParser
 import Foundation
@@ -110,7 +111,7 @@ struct Doctor: ParsableCommand {
         return findings
     }
 
-    /// A checkout ends within its deadline and 5 s of recovery; ten times that is no delay.
+    /// The age at which an open checkout is a finding: ten times its deadline and 5 s of recovery.
     private static let lateMilliseconds: Int64 = 60_000
 
     private func advice(_ problem: EmbeddedError, _ found: StoreExamination) -> String {

@@ -1,4 +1,4 @@
-// `kontor health`: asks the process that serves with the same settings how it is. Container runtimes call it.
+// `kontor health`: asks the process that serves with the same settings whether it is well. Container runtimes call it.
 
 import ArgumentParser
 import KontorBench
@@ -25,7 +25,7 @@ struct Health: ParsableCommand {
 
     func run() throws {
         var host = Setting.text(host, "host", default: "127.0.0.1")
-        // Who listens everywhere listens here.
+        // A server that listens on all addresses listens on this one, too.
         if host == "0.0.0.0" || host == "::" { host = "127.0.0.1" }
         let port = try Setting.port(port, "port", default: 8000)
         let path = live ? "/health/live" : "/health/ready"

@@ -1,4 +1,4 @@
-// `kontor init`: makes new Redis stores one shop's, once.
+// `kontor init`: turns new Redis stores into the stores of one shop, once.
 
 import ArgumentParser
 import Foundation
@@ -30,7 +30,7 @@ struct Init: ParsableCommand {
         }
     }
 
-    /// 128 random bits, in hexadecimal: readable in logs.
+    /// A new epoch: 128 random bits, in hexadecimal so that logs can show it.
     private static var newEpoch: [UInt8] {
         var random = SystemRandomNumberGenerator()
         return Array((0..<2).map { _ in String(random.next() as UInt64, radix: 16) }.joined().utf8)

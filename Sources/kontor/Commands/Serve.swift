@@ -1,4 +1,4 @@
-// `kontor serve`: the whole shop in one process on the embedded store.
+// `kontor serve`: serves the whole shop from an embedded store, or, with `--service`, one service from Redis.
 
 import ArgumentParser
 import Foundation
@@ -83,7 +83,7 @@ struct Serve: ParsableCommand {
         let port = try Setting.port(port, "port", default: 8000)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
         let directory = Setting.text(data, "data", default: "kontor-data")
-        // A client that is gone must not end the shop.
+        // A write to a client that is gone must not end the shop.
         signal(SIGPIPE, SIG_IGN)
         let shutdown = ShutdownSignal()
         let format = try LogFormat(rawValue: Setting.choice(logFormat, "log-format", of: ["text", "json"])) ?? .text
@@ -102,7 +102,8 @@ struct Serve: ParsableCommand {
             logger.critical("Kontor cannot start", metadata: ["reason": "\(error)"])
             throw ExitCode(1)
         }
-        // Where both streams end up in one place, a machine reads every line as JSON.
+        // The greeting goes to standard output only if logs are for people: where both streams are merged, a machine
+        // reads every line as JSON.
         if services == nil, format == .text { greet(host, server, directory) }
         shutdown.wait()
         server.stop()
@@ -124,7 +125,7 @@ struct Serve: ParsableCommand {
 private struct ShutdownSignal {
     private var set = sigset_t()
 
-    /// Blocks both signals in this thread, and so in all that it starts: only ``wait()`` gets them.
+    /// Blocks both signals in this thread, and so in all that it starts: only ``wait()`` receives them.
     init() {
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)

@@ -1,4 +1,4 @@
-// `kontor simulate`: the shop in simulated worlds, where everything that can break does.
+// `kontor simulate`: runs the shop in simulated worlds, where everything that can break breaks.
 
 import ArgumentParser
 import Foundation
@@ -72,7 +72,7 @@ struct Simulate: ParsableCommand {
             guard report.seconds - lastLine >= 5 else { return }
             lastLine = report.seconds
             print(report.line)
-            // Somebody may watch a file grow.
+            // The output may be a file that somebody watches.
             fflush(nil)
         }
         print(report.line)
@@ -87,7 +87,7 @@ struct Simulate: ParsableCommand {
 }
 
 extension Verdict {
-    /// The lines about what the violations name; everything if they name nothing.
+    /// The lines about what the violations name, or all lines if they name nothing.
     fileprivate var story: [String] {
         let names = Set(
             violations.flatMap { $0.split(whereSeparator: { " :,".contains($0) }) }.filter { word in

@@ -1,4 +1,4 @@
-// Redis stores for commands that are not servers: they connect, ask, and end.
+// Access to Redis stores for commands that are not servers: connect, ask, end.
 
 import Foundation
 import KontorCore
@@ -7,7 +7,7 @@ import NIOCore
 import NIOPosix
 import RedisClient
 
-/// Some stores, opened for the length of a call.
+/// Redis stores that are open for the length of a call.
 ///
 /// `@unchecked Sendable`: the clients are used on the event loop alone.
 final class StoreReader: @unchecked Sendable {
@@ -21,7 +21,7 @@ final class StoreReader: @unchecked Sendable {
         }
     }
 
-    /// Calls `body` on the event loop with the connected stores, and waits for what it promises.
+    /// Calls `body` on the event loop with the connected stores, and waits for its promise.
     static func with<Value: Sendable>(
         _ urls: [RedisURL], _ body: @escaping @Sendable (StoreReader, EventLoopPromise<Value>) -> Void
     ) throws -> Value {

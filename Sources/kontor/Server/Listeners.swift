@@ -1,25 +1,25 @@
-// What servers of both forms need to listen: an address that can be bound, and descriptors for their connections.
+// Listening, for both forms of the shop: addresses that can be bound, and file descriptors for connections.
 
 import Foundation
 import KontorHTTP
 import NIOCore
 
-/// Why the shop did not start, for people.
+/// Why the shop did not start, in words.
 struct StartError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Files that the process may have open: each connection is one, and the store must never be without.
+/// The files that the process may have open: each connection is one, and the store must always find some.
 enum OpenFiles {
-    /// For the store, the listeners and the event loop.
+    /// Descriptors for the store, the listeners and the event loop.
     private static let reserved = 128
-    /// Of the operators' listener.
+    /// Connections of the operators' listener.
     static let operatorConnections = 32
 
-    /// What the public listener may have, after the limit was raised.
+    /// The most connections of the public listener, after the limit was raised.
     static func connections() -> Int { min(HTTPLimits.connections, raiseLimit() - reserved) }
 
-    /// Raises the limit as far as this user may.
+    /// Raises the process's limit as far as this user may, and gives it.
     private static func raiseLimit() -> Int {
         var limit = rlimit()
         let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -32,7 +32,7 @@ enum OpenFiles {
 }
 
 extension HTTPListener {
-    /// Listens, or throws what an operator must read.
+    /// Starts to listen; throws an error in words for operators.
     static func started(
         _ host: String, _ port: Int, _ group: any EventLoopGroup, _ service: HTTPService, first: ConnectionFilter? = nil
     ) throws -> HTTPListener {

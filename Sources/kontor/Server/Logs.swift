@@ -1,4 +1,4 @@
-// How log lines look: text for people, or one JSON object a line for machines. Which lines there are is decided where they are written.
+// The form of log lines: text for people, or one JSON object a line for machines.
 
 import Foundation
 import KontorService
@@ -35,7 +35,8 @@ struct LineLogHandler: LogHandler {
 }
 
 extension LineLogHandler {
-    /// What cannot be written (a full disk, a reader that is gone) is lost: a shop must not end for want of its log.
+    /// Writes bytes. What cannot be written (a full disk, a reader that is gone) is lost: a shop must not end for want
+    /// of its log.
     private static func write(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
@@ -49,7 +50,7 @@ extension LineLogHandler {
     }
 }
 
-/// One line.
+/// One log line.
 struct LogLine {
     let time: Date
     let level: String
@@ -65,7 +66,7 @@ struct LogLine {
             return "\(stamp) \(level.uppercased()) \(Self.oneLine(message))\(tail)\n"
         case .json:
             var members = [("time", stamp), ("level", level), ("message", message)]
-            // A field of one of these names would hide it.
+            // A field with the name of one of these members would hide it.
             members += sorted.map { field in (members.contains { $0.0 == field.key } ? "_" + field.key : field.key, field.value)
             }
             return "{" + members.map { "\(Self.quoted($0.0)):\(Self.quoted($0.1))" }.joined(separator: ",") + "}\n"
@@ -102,7 +103,7 @@ struct LogLine {
     }
 }
 
-/// Events of the shop as log lines.
+/// Writes the shop's events as log lines.
 final class LoggedEvents: EventLog {
     private let logger: Logger
 

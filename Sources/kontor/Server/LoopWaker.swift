@@ -1,14 +1,15 @@
-// An event loop as the serial domain of a shop: requests, links, the store's replies and the shop's turns are all there, so nothing hops
-// between threads. A service over Redis does little but wait for others.
+// An event loop as the serial domain of a shop. Requests, links, the store's replies and the shop's turns run on it, so
+// nothing hops between threads. A service over Redis mostly waits for others, so one thread is enough.
 
 import KontorCore
 import KontorService
 import NIOCore
 import Synchronization
 
-/// Runs the turns of a ``ShopRunner`` on an event loop, each at the end of a round: with all that has come in it.
+/// Runs the turns of a ``ShopRunner`` on an event loop, each at the end of a round, with everything that has arrived in
+/// it.
 ///
-/// `@unchecked Sendable`: what changes is touched on the event loop alone, or atomic.
+/// `@unchecked Sendable`: its variables are atomic, or used on the event loop alone.
 final class LoopWaker: Waker, @unchecked Sendable {
     private let eventLoop: any EventLoop
     private let isTurnDue = Atomic(false)
@@ -25,7 +26,7 @@ final class LoopWaker: Waker, @unchecked Sendable {
         }
     }
 
-    /// Begins the turns. To be called on the event loop.
+    /// Starts the turns. To be called on the event loop.
     func start(_ runner: ShopRunner) {
         eventLoop.preconditionInEventLoop()
         self.runner = runner

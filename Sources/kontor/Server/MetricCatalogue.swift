@@ -1,4 +1,4 @@
-// What each metric means, in a sentence, for /metrics. How to read them, and what is normal, is in docs/operating.md.
+// The meaning of each metric in a sentence, for /metrics. docs/operating.md says how to read them, and what is normal.
 
 import KontorCore
 import KontorMetrics

@@ -1,5 +1,5 @@
-// The page /metrics: everything that the shop counts, and what the system says about the process. Computed when it is asked for, off the
-// shop's thread; reading a counter stops nobody.
+// The page /metrics: everything that the shop counts, and what the system says about the process. It is computed on
+// request, off the shop's thread; reading a counter stops nobody.
 
 import Foundation
 import KontorHTTP
@@ -7,7 +7,7 @@ import KontorMetrics
 
 struct MetricsPage: Sendable {
     let registry: MetricsRegistry
-    /// Of the store, if it is on this machine.
+    /// The store's directory; nil: the store is not on this machine.
     let directory: String?
     let version: String
     let isReady: @Sendable () -> Bool
@@ -35,10 +35,10 @@ struct MetricsPage: Sendable {
     }
 }
 
-/// What proc(5) says about this process, under the names that all Prometheus clients use.
+/// The figures of proc(5) about this process, under the names that all Prometheus clients use.
 private enum ProcessFigures {
     static func write(into page: inout Exposition) {
-        // Behind the command's name, which may contain anything: the 3rd field of proc_pid_stat(5) and on.
+        // The fields behind the command's name, which may contain anything: from the 3rd field of proc_pid_stat(5) on.
         guard let stat = text("/proc/self/stat")?.components(separatedBy: ") ").last?.split(separator: " "),
             stat.count > 21, let user = Double(stat[11]), let system = Double(stat[12]), let started = Double(stat[19]),
             let pages = Double(stat[21])

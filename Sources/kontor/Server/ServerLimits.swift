@@ -16,10 +16,10 @@ enum ServerLimits {
 
     /// How long requests in flight get to end: longer than the longest deadline.
     static let drainMilliseconds = Limits.longestDeadlineMilliseconds + 1_000
-    /// How long a shop takes to stop at most: draining, and then folding what is left of the journal.
+    /// The longest time that a shop takes to stop: draining, and then folding the rest of the journal.
     static let stopMilliseconds = drainMilliseconds + 29_000
-    /// The same of a service, which has nothing to fold: draining, and giving its connections back.
+    /// The longest time that a service takes to stop: draining, and closing its connections. It has nothing to fold.
     static let serviceStopMilliseconds = drainMilliseconds + 9_000
-    /// How long the last answers get to leave when the disk has failed.
+    /// How long the last answers get to leave after the disk has failed.
     static let lastAnswersMilliseconds: Int64 = 500
 }

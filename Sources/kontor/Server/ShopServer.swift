@@ -1,5 +1,5 @@
-// Puts a shop together: store, serial domain, links, shop and listeners. It has two forms: the whole shop in one process has a thread and a
-// directory; one service of three has an event loop, Redis, and links to the others.
+// Puts a shop together: store, serial domain, links, shop and listeners. There are two forms: the whole shop in one
+// process has a directory and a thread; one of three services has Redis, an event loop, and links to the others.
 
 import CLinux
 import Foundation
@@ -12,11 +12,11 @@ import Logging
 import NIOCore
 import NIOPosix
 
-/// What a server listens on and serves with.
+/// The settings of a server.
 struct ServerSettings {
     /// The form of the shop.
     enum Form {
-        /// `cacheRecords`: records in memory besides what is open.
+        /// The whole shop on an embedded store. `cacheRecords`: records in memory besides open work.
         case embedded(directory: String, cacheRecords: Int)
         case service(ServiceSettings)
     }
@@ -77,8 +77,8 @@ final class ShopServer: @unchecked Sendable {
             links = nil
             factory = EmbeddedStoreFactory(
                 directory, cacheRecords: cacheRecords, random: random, registry: registry, logger: logger)
-            // Where the loop shares a processor with the shop's thread, it waits for 0.2 ms turns instead of 3 ms ones: under an
-            // overload that is what most of a refusal's time goes to. Best effort: an older kernel changes nothing.
+            // If the event loop shares a processor with the shop's thread, it waits for slices of 0.2 ms instead of 3
+            // ms: in an overload that is most of a refusal's time. An older kernel ignores the request.
             eventLoop.execute { _ = kontor_ask_for_time_slice(200_000) }
         case .service(let service):
             domain = .eventLoop(LoopWaker(eventLoop))
@@ -87,7 +87,7 @@ final class ShopServer: @unchecked Sendable {
         }
     }
 
-    /// Opens the store, listens, and recovers. Throws what an operator must read.
+    /// Opens the store, listens, and recovers. Throws an error in words for operators.
     static func start(_ settings: ServerSettings, logger: Logger) throws -> ShopServer {
         let server = ShopServer(settings, logger)
         try server.factory.open(server.runner)
@@ -109,7 +109,7 @@ final class ShopServer: @unchecked Sendable {
         case .thread(let thread): waker = thread
         case .eventLoop(let loop):
             waker = loop
-            // All that came in a round of the loop is one turn: its commits are one round trip.
+            // Everything that came in a round of the loop is one turn, whose commits are one round trip.
             options.requestsPerTurn = .max
             options.isReachable = { [links] in links?.isConnected ?? true }
         }
@@ -138,7 +138,7 @@ final class ShopServer: @unchecked Sendable {
 
     private func recovered(_ result: Result<RecoveryReport, StoreError>) {
         switch result {
-        // One of several has nothing to recover: what stands still is taken over while it runs.
+        // One of several services has nothing to recover: sagas that stand still are taken over while it runs.
         case .success where links != nil: break
         case .success(let report):
             logger.notice(
@@ -162,7 +162,8 @@ final class ShopServer: @unchecked Sendable {
         }
         logger.critical(
             "The disk failed. Kontor ends; a restart shows what is durable", metadata: ["reason": "\(failure.reason)"])
-        // The answers (504) are with the event loop: let them out, then end without another word to the disk.
+        // The event loop has the answers (504). They get time to leave; then the process ends without writing to the
+        // disk again.
         for listener in listeners { try? listener.shutdown(withinMilliseconds: ServerLimits.lastAnswersMilliseconds).wait() }
         exit(74)
     }
@@ -217,7 +218,7 @@ final class ShopServer: @unchecked Sendable {
             ])
     }
 
-    /// The pages of the operators' listener, and what one must know to see them; nil: nothing.
+    /// The pages of the operators' listener, and the secret that opens them; nil: none is needed.
     private func operatorPages() -> ([String: OperatorRoute], SharedSecret?) {
         let runner = runner
         func metrics(_ directory: String?) -> OperatorRoute {
@@ -234,8 +235,8 @@ final class ShopServer: @unchecked Sendable {
 
     // MARK: The end
 
-    /// Answers what is in flight, and gives the store back. If that hangs it gives up after a while: nothing is lost, and the next start, or
-    /// another process, goes on with it.
+    /// Answers what is in flight, and closes the store. If that hangs, it gives up after a while: nothing is lost, and
+    /// the next start, or another process, ends what is open.
     func stop() {
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Int(stopMilliseconds))) { [logger] in
             logger.critical("The shutdown takes too long. Kontor ends; the next start goes on with what is open")
@@ -244,10 +245,10 @@ final class ShopServer: @unchecked Sendable {
         logger.notice(
             "The shutdown begins: requests in flight end first",
             metadata: ["requestsInFlight": "\(runner.requestsInFlight)"])
-        // Who has links to this process sends elsewhere from now on.
+        // Processes with links to this one send their requests elsewhere from now on.
         if let links { try? group.next().submit { links.server?.leave() }.wait() }
         let began = clock.monotonicMilliseconds
-        // Links still bring what the open requests wait for.
+        // The links stay open: they bring the replies that open requests wait for.
         let closing = (links == nil ? listeners : Array(listeners.prefix(1))).map {
             $0.shutdown(withinMilliseconds: ServerLimits.drainMilliseconds)
         }

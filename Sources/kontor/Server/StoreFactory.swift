@@ -1,4 +1,4 @@
-// The two forms of a shop's store: a directory of this process, or Redis. This is the only file that names them.
+// The two stores of a shop: a directory of this process, or Redis. No other file of the servers names them.
 
 import Foundation
 import KontorCore
@@ -12,17 +12,17 @@ import RedisClient
 
 /// Opens a store, and gives it to each instance of the shop.
 protocol StoreFactory: AnyObject {
-    /// Opens or reaches the store, and says so in the log. Throws what an operator must read.
+    /// Opens or reaches the store, and logs it. Throws an error in words for operators.
     func open(_ runner: ShopRunner) throws
-    /// The store for one instance. Called on the shop's serial domain, where it also completes.
+    /// Gives the store for one instance. It is called, and completes, on the shop's serial domain.
     func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void)
-    /// Gives the store back, behind all that was committed. Waits until that is done.
+    /// Closes the store behind everything that was committed. Blocks until that is done.
     func close(_ runner: ShopRunner)
 }
 
 // MARK: Embedded
 
-/// A store in a directory, for the whole shop.
+/// Opens a store in a directory, for the whole shop.
 final class EmbeddedStoreFactory: StoreFactory {
     private let directory: String
     private let options: EmbeddedOptions
@@ -78,9 +78,9 @@ final class EmbeddedStoreFactory: StoreFactory {
 
 // MARK: Redis
 
-/// A store in Redis, for one of the three services.
+/// Opens a store in Redis, for one of the three services.
 ///
-/// `@unchecked Sendable`: what changes is touched on the event loop alone.
+/// `@unchecked Sendable`: its variables are used on the event loop alone.
 final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     private let settings: ServiceSettings
     private let eventLoop: any EventLoop
@@ -105,10 +105,10 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
             log: { message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
     }
 
-    /// The shop's mark on its stores; empty while it is not known.
+    /// The epoch of the shop's stores; empty while it is not known.
     var epochText: String { String(decoding: epoch ?? [], as: UTF8.self) }
 
-    /// Reaches the store, and checks that it is the shop's.
+    /// Reaches the store, and checks that it belongs to the shop.
     func open(_ runner: ShopRunner) throws {
         let opened = eventLoop.makePromise(of: Void.self)
         eventLoop.execute { [self] in
@@ -126,7 +126,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         try opened.futureResult.wait()
     }
 
-    /// Checks that what is there is the shop's, and kept as it must be.
+    /// Checks that the store belongs to the shop, and that its servers are set up safely.
     private func check(_ completion: @escaping (Result<[UInt8], RedisStoreError>) -> Void) {
         RedisInspection.check(client, replicas: settings.replicas) { [self] result in
             if case .failure(let refusal) = result { return completion(.failure(refusal)) }
@@ -142,8 +142,9 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         }
     }
 
-    /// An instance that follows because a master has changed can begin at once: every command is compared with the epoch anyway, and the
-    /// servers' settings are looked at meanwhile. If a command has met another epoch, the look comes first.
+    /// Gives each instance a store of its own. An instance that follows a change of master begins at once: every
+    /// command compares the epoch anyway, and the servers' settings are checked meanwhile. If a command has met another
+    /// epoch, the check comes first.
     func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void) {
         let mustCheck = present.map { $0.isForeign } ?? false
         let begin = { [self] in
@@ -173,7 +174,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         }
     }
 
-    /// What is under way ends with the process, or is taken over by another one.
+    /// Ends nothing that is under way: it ends with the process, or another process takes it over.
     func close(_ runner: ShopRunner) {
         try? eventLoop.submit { runner.willClose() }.wait()
     }

@@ -1,9 +1,9 @@
-// Time and chance as the operating system has them.
+// The operating system's clocks and random numbers.
 
 import Foundation
 import KontorService
 
-/// The coarse clocks: a few milliseconds are fine for deadlines of seconds, and they cost a fifth.
+/// The coarse clocks: an error of a few milliseconds is fine for deadlines of seconds, and they cost a fifth.
 ///
 /// `@unchecked Sendable`: it has no state.
 final class SystemClock: ShopClock, @unchecked Sendable {
@@ -17,7 +17,7 @@ final class SystemClock: ShopClock, @unchecked Sendable {
     }
 }
 
-/// Used by the shop's thread alone.
+/// The system's random numbers. Used on the shop's serial domain alone.
 final class SystemRandom: RandomSource {
     private var generator = SystemRandomNumberGenerator()
     func next() -> UInt64 { generator.next() }

@@ -1,4 +1,4 @@
-// What `kontor serve --service` takes: one of the three services over Redis, and where the others are.
+// The settings of `kontor serve --service`: one of the three services over Redis, and where the others are.
 
 import ArgumentParser
 import Foundation
@@ -69,7 +69,7 @@ struct ServiceOptions: ParsableArguments {
     var secretFile: String?
 }
 
-/// The same, checked.
+/// The checked settings of a service.
 struct ServiceSettings {
     let service: ServiceName
     let store: RedisURL
@@ -102,13 +102,13 @@ struct ServiceSettings {
         secret = try Self.secret(options.secretFile)
     }
 
-    /// The services that this one asks: their kind, their name for the log, and where their internal listeners are.
+    /// The services that this one asks: their kind, their name in the log, and their internal listeners.
     var peers: [(kind: GroupKey.Kind, name: String, urls: [LinkURL])] {
         service == .order
             ? [(.item, "stock", stock), (.user, "payment", payment)] : [(.order, "order", orders)]
     }
 
-    /// From the command line, else from the environment, there separated by commas.
+    /// URLs from the command line, else from the environment, where commas separate them.
     private static func urls(_ options: [String], _ name: String, isNeeded: Bool) throws -> [LinkURL] {
         let texts =
             options.isEmpty ? Setting.text(nil, name, default: "").split(separator: ",").map(String.init) : options

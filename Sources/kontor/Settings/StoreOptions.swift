@@ -1,4 +1,4 @@
-// Where the Redis stores are, for commands that look at all three of them, and how an address and its password become one.
+// The addresses of the Redis stores, for commands that read all three, and how an address and its password become one.
 
 import ArgumentParser
 import Foundation
@@ -20,7 +20,7 @@ struct StoreOptions: ParsableArguments {
             """)
     var storePasswordFile: [String] = []
 
-    /// The three stores; none, if none is named here or in the environment.
+    /// The three stores; empty if none is named here or in the environment.
     func urls() throws -> [RedisURL] {
         let texts = Self.list(store, "store")
         let files = Self.list(storePasswordFile, "store-password-file")
@@ -28,7 +28,7 @@ struct StoreOptions: ParsableArguments {
         guard Set(texts).count == texts.count else {
             throw ValidationError("A store is given twice: each service has its own.")
         }
-        // A service's own environment names its store alone.
+        // The environment of one service names only that service's store.
         guard !store.isEmpty || texts.count == 3 else {
             throw ValidationError("KONTOR_STORE names \(texts.count) of the three services' stores: give all three by --store.")
         }
@@ -39,7 +39,9 @@ struct StoreOptions: ParsableArguments {
         return try texts.enumerated().map { try Self.url($1, passwordFile: files.isEmpty ? "" : files[$0]) }
     }
 
-    /// - Parameter passwordFile: empty means that the URL has the password, or that there is none.
+    /// The address of one store.
+    ///
+    /// - Parameter passwordFile: empty if the URL has the password, or there is none.
     static func url(_ text: String, passwordFile: String) throws -> RedisURL {
         if text.isEmpty { throw ValidationError("--store (KONTOR_STORE) is missing: redis://host:port.") }
         var password: String?

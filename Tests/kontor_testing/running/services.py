@@ -125,7 +125,7 @@ class Deployment(Reachable):
     def store_arguments(self) -> list:
         return [word for store in self.stores.values() for word in ("--store", store.url)]
 
-    # Its life
+    # Start and end
 
     async def start_stores(self):
         await asyncio.gather(*(store.start() for store in self.stores.values()))
