@@ -9,7 +9,7 @@ struct Waiters {
     struct Waiter {
         let command: LedgerCommand
         let keyed: KeyedWrite?
-        /// Monotonic milliseconds.
+        /// When waiting ends, monotonic milliseconds.
         let deadline: Int64
         let reply: (LedgerReply) -> Void
     }

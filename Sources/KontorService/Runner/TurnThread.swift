@@ -26,7 +26,7 @@ public final class TurnThread: Waker, @unchecked Sendable {
         let thread = Thread { [self] in
             runner.begin()
             while !isEnded.load(ordering: .relaxed) {
-                sleep()
+                waitForWork()
                 runner.turn()
             }
         }
@@ -41,7 +41,7 @@ public final class TurnThread: Waker, @unchecked Sendable {
     }
 
     /// Sleeps until it is woken, or until the next tick.
-    private func sleep() {
+    private func waitForWork() {
         if isWoken.exchange(false, ordering: .acquiringAndReleasing) { return }
         condition.lock()
         if !isWoken.load(ordering: .acquiring) {
