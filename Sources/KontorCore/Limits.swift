@@ -62,14 +62,14 @@ public enum Limits {
     // MARK: What processes say to each other
 
     /// Messages in one frame: as many as one engine decides in a batch, several times over.
-    public static let frameItems = 8 * engineBatchCommands
+    public static let frameMessages = 8 * engineBatchCommands
     /// The size at which a frame is closed and another one begun: some 2,000 holds, encoded and read within a
     /// millisecond.
     public static let fullFrameBytes = 256 << 10
     /// The largest message: an order of 256 lines with its saga and history, of about 100 KiB, twice over.
-    public static let itemBytes = 256 << 10
+    public static let messageBytes = 256 << 10
     /// The largest frame that is read: a nearly full one with the largest message added.
-    public static let frameBytes = fullFrameBytes + itemBytes + 64
+    public static let frameBytes = fullFrameBytes + messageBytes + 64
     /// Replies that one link waits for: several messages of all open sagas. Beyond it the oldest are forgotten.
     public static let pendingReplies = 131_072
 

@@ -37,13 +37,13 @@ struct FrameTests {
     @Test("a frame is full at its bounds, and one at its bounds is read")
     func bounds() throws {
         var writer = FrameWriter()
-        let count = 2 * Limits.frameItems + 1
+        let count = 2 * Limits.frameMessages + 1
         for number in 0..<count { writer.mustAdd(message(UInt32(number))) }
-        #expect(try frames(writer.take()).map { try $0.messages().count } == [Limits.frameItems, Limits.frameItems, 1])
+        #expect(try frames(writer.take()).map { try $0.messages().count } == [Limits.frameMessages, Limits.frameMessages, 1])
         writer.mustAdd(reply(ofBytes: Limits.fullFrameBytes - 9))
-        writer.mustAdd(reply(ofBytes: Limits.itemBytes))
-        writer.mustAdd(reply(ofBytes: Limits.itemBytes))
-        let isTooLargeAdded = writer.add(reply(ofBytes: Limits.itemBytes + 1))
+        writer.mustAdd(reply(ofBytes: Limits.messageBytes))
+        writer.mustAdd(reply(ofBytes: Limits.messageBytes))
+        let isTooLargeAdded = writer.add(reply(ofBytes: Limits.messageBytes + 1))
         #expect(!isTooLargeAdded, "larger than anything that is read")
         #expect(try frames(writer.take()).map { try $0.messages().count } == [2, 1, 0], "an empty frame says nothing")
     }

@@ -57,12 +57,12 @@ struct LinkTests {
     @Test("more than a frame may hold comes in several, and nothing is lost")
     func manyMessages() async throws {
         let (service, caller) = try await pair()
-        let count = 3 * Limits.frameItems + 1
+        let count = 3 * Limits.frameMessages + 1
         try await on { caller.send((0..<count).map { read(item("i\($0)")) }) }
         try await eventually("replies") { caller.replies.count == count }
         try await on {
             #expect(service.shop.accounts == (0..<count).map { item("i\($0)") })
-            #expect(service.shop.batches.allSatisfy { $0 <= Limits.frameItems })
+            #expect(service.shop.batches.allSatisfy { $0 <= Limits.frameMessages })
             #expect(caller.client.counts.sent == UInt64(count))
         }
         try await caller.stop()

@@ -79,15 +79,15 @@ import Testing
     }
 
     @Test func `frames take the messages that they are for`() {
-        #expect(Limits.fullFrameBytes >= Limits.itemBytes, "the largest message is no frame beyond measure")
-        #expect(Limits.historyBytes < Limits.itemBytes / 4, "an order's history leaves room for the order")
+        #expect(Limits.fullFrameBytes >= Limits.messageBytes, "the largest message is no frame beyond measure")
+        #expect(Limits.historyBytes < Limits.messageBytes / 4, "an order's history leaves room for the order")
         #expect(LinkLimits.unsentHighBytes >= Limits.frameBytes, "one frame alone does not stop the reading")
         #expect(LinkLimits.unsentLowBytes < LinkLimits.unsentHighBytes, "reading goes on before all is sent")
         #expect(
             LinkLimits.unsentBytes >= 8 * LinkLimits.unsentHighBytes,
             "replies to what was read before do not close the connection")
         #expect(LinkLimits.receiveBytes < LinkLimits.largestReceiveBytes, "the size of reads can adapt")
-        #expect(RedisClientLimits.replyBytes >= 4 * Limits.itemBytes, "the largest record, as text, is read")
+        #expect(RedisClientLimits.replyBytes >= 4 * Limits.messageBytes, "the largest record, as text, is read")
         #expect(RedisClientLimits.heldBytes >= RedisClientLimits.replyBytes, "what can be read can be written")
         #expect(RedisStoreLimits.scanPage <= RedisClientLimits.replyElements, "a page is one reply")
     }
@@ -173,7 +173,7 @@ import Testing
     @Test func `the embedded store keeps its pieces in proportion`() {
         #expect(EmbeddedLimits.lastFrameBytes < EmbeddedLimits.segmentBytes, "a segment has room for more than its last frame")
         #expect(EmbeddedLimits.frameBytes <= EmbeddedLimits.foldSliceBytes, "a slice takes whole frames")
-        #expect(EmbeddedLimits.frameBytes >= 8 * Limits.itemBytes, "a frame takes many of the largest orders")
+        #expect(EmbeddedLimits.frameBytes >= 8 * Limits.messageBytes, "a frame takes many of the largest orders")
         #expect(EmbeddedLimits.foldStartBytes < EmbeddedLimits.urgentFoldBytes, "the fold works before it is urgent")
         #expect(EmbeddedLimits.urgentFoldBytes < EmbeddedLimits.unfoldedBytes, "it is urgent before work is refused")
         #expect(
@@ -189,7 +189,7 @@ import Testing
             Int64(EmbeddedLimits.busyMilliseconds) < EmbeddedLimits.idleMilliseconds,
             "a checkpoint gives up before the next is due")
         #expect(
-            EmbeddedLimits.backupFrameBytes >= 4 * Limits.itemBytes, "the frame of a backup takes several of the largest orders"
+            EmbeddedLimits.backupFrameBytes >= 4 * Limits.messageBytes, "the frame of a backup takes several of the largest orders"
         )
     }
 

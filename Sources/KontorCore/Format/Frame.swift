@@ -48,7 +48,7 @@ public struct Frame: Sendable {
         guard let kind = FrameKind(rawValue: try reader.byte()) else { throw .invalid("a kind") }
         self.kind = kind
         count = Int(try reader.fixed(UInt16.self))
-        guard count <= Limits.frameItems else { throw .invalid("\(count) items") }
+        guard count <= Limits.frameMessages else { throw .invalid("\(count) items") }
         items = bytes[reader.position...]
     }
 

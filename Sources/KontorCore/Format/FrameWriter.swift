@@ -22,12 +22,12 @@ public struct FrameWriter: Sendable {
     /// - Returns: false if the message is larger than a reader accepts; then it is not added.
     public mutating func add(_ message: NumberedMessage) -> Bool {
         let kind = message.kind
-        if self.kind != kind || count == Limits.frameItems || writer.bytes.count - start >= Limits.fullFrameBytes {
+        if self.kind != kind || count == Limits.frameMessages || writer.bytes.count - start >= Limits.fullFrameBytes {
             begin(kind)
         }
         let size = writer.bytes.count
         message.encode(into: &writer)
-        guard writer.bytes.count - size <= Limits.itemBytes else {
+        guard writer.bytes.count - size <= Limits.messageBytes else {
             writer.bytes.removeLast(writer.bytes.count - size)
             return false
         }

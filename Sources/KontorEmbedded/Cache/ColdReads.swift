@@ -15,7 +15,7 @@ struct ColdReads {
         self.ports = ports
     }
 
-    /// Reads what the cache has not of these readSets, then calls back. What another call is reading already is not
+    /// Reads what the cache lacks of these read sets, then calls back. What another call is reading already is not
     /// read again: the lane runs one read after the other, so it is there when this one calls back.
     func fetch(_ readSets: [ReadSet], completion: @escaping (Result<Void, StoreError>) -> Void) {
         let missing = cache.pin(readSets)

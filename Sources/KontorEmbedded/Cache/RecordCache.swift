@@ -296,7 +296,7 @@ final class RecordCache {
         return index
     }
 
-    /// Calls `body` for each record of these readSets that need not be in memory: all but open work.
+    /// Calls `body` for each record of these read sets that need not be in memory: all but open work.
     private func forEachCacheable(_ readSets: [ReadSet], _ body: (RecordKey) -> Void) {
         for readSet in readSets {
             body(RecordKey(readSet.group, .head))

@@ -183,7 +183,7 @@ private struct StoreEnding {
     let lock: any DirectoryLock
     let completion: (Result<Void, DurabilityError>) -> Void
 
-    /// Waits for the lanes, so that nothing readSets the directory once it belongs to somebody else.
+    /// Waits for the lanes, so that nothing touches the directory once it belongs to somebody else.
     func closeTable() {
         lanes.perform(on: .journal) {
         } then: {

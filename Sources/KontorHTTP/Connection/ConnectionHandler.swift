@@ -188,7 +188,7 @@ extension ConnectionHandler {
             }
         case .shop(let call):
             let now = table.service.monotonicMilliseconds()
-            let deadline = call.request.hasDeadline ? now + exchange.timeoutMilliseconds : .max
+            let deadline = call.request.isBatchInit ? .max : now + exchange.timeoutMilliseconds
             machine.awaitsShop(until: deadline)
             table.submit(exchange, call, deadline: deadline)
         }

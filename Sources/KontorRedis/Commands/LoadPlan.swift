@@ -1,4 +1,4 @@
-// One MGET for many readSets, and what its reply means.
+// One MGET for many read sets, and what its reply means.
 
 import KontorCore
 import KontorService
@@ -48,7 +48,7 @@ struct LoadPlan {
         return command
     }
 
-    /// What the reply says about the readSets, in their order. Throws if it cannot be read, or is of another shop.
+    /// What the reply says about the read sets, in their order. Throws if it cannot be read, or is of another shop.
     func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreError) -> [LoadedGroup] {
         guard let values = replies.first?.elements, values.count == names.count else { throw RedisStore.unreadable("MGET") }
         guard values[0].octets == epoch else { throw .unreachable(RedisEpoch.foreign) }

@@ -84,7 +84,7 @@ final class Engine<R: Rules> {
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
     private var mailbox = Deque<Entry>()
-    /// Whether a batch is between load and commit, or a turn is on the agenda.
+    /// Whether a batch is between load and commit, or the next one is on the agenda.
     private var isBusy = false
 
     private var batch: [Entry] = []
@@ -95,7 +95,7 @@ final class Engine<R: Rules> {
     private var places: [GroupKey: Int] = [:]
     // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
     // would not be.
-    private lazy var turn: () -> Void = { [unowned self] in runBatch() }
+    private lazy var nextBatch: () -> Void = { [unowned self] in runBatch() }
     private lazy var loaded: (Result<[LoadedGroup], StoreError>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
@@ -119,16 +119,16 @@ final class Engine<R: Rules> {
     ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
     func submit(_ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void) {
         mailbox.append(Entry(command: command, keyed: keyed, reply: reply))
-        scheduleTurn()
+        scheduleBatch()
     }
 
     /// Commands that wait to be decided, without those of the present batch.
     var waiting: Int { mailbox.count + parkedCommands }
 
-    private func scheduleTurn() {
+    private func scheduleBatch() {
         guard !isBusy, !mailbox.isEmpty else { return }
         isBusy = true
-        agenda.add(turn)
+        agenda.add(nextBatch)
     }
 
     // MARK: Load
@@ -243,7 +243,7 @@ final class Engine<R: Rules> {
 
     private func decideFirst(_ entries: [Entry]) {
         for entry in entries.reversed() { mailbox.prepend(entry) }
-        scheduleTurn()
+        scheduleBatch()
     }
 
     private func count(_ place: Int) {
@@ -281,7 +281,7 @@ final class Engine<R: Rules> {
         readSets.removeAll(keepingCapacity: true)
         if !places.isEmpty { places.removeAll(keepingCapacity: true) }
         isBusy = false
-        scheduleTurn()
+        scheduleBatch()
     }
 }
 

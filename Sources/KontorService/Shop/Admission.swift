@@ -24,7 +24,7 @@ final class Admission {
             refusals.count(.openSagas)
             return .overloaded
         }
-        if !request.hasDeadline, handler.runningBatchInits >= Limits.batchInitsAtOnce {
+        if request.isBatchInit, handler.runningBatchInits >= Limits.batchInitsAtOnce {
             refusals.count(.batchInits)
             return .overloaded
         }

@@ -54,7 +54,7 @@ final class IdempotencyGate {
         // The key is looked up first: a repetition gets the true answer even while nothing new may begin.
         lookUp(keyed, answer: end) { [self] in
             // The key of a `batch_init` is kept at its end, when it is too late to refuse it.
-            if !request.hasDeadline, !keyed.write.hasRoom { return end(.keyed(.noRoom)) }
+            if request.isBatchInit, !keyed.write.hasRoom { return end(.keyed(.noRoom)) }
             begin(keyed) { [self] result in
                 switch result {
                 case .initialized: keep(keyed, answer: end)

@@ -108,14 +108,14 @@ final class RefusalLog {
             totals[reason.rawValue] = total
             if total > before { counters[reason.rawValue].increment(by: total - before) }
             if total > before || reason == closedBy {
-                isRefused(reason, now: now, totalBefore: before, admission: reason == closedBy ? admission : nil)
+                noteRefusal(reason, now: now, totalBefore: before, admission: reason == closedBy ? admission : nil)
             } else if let period = periods[reason], now - period.lastSeen >= Limits.refusalQuietMilliseconds {
                 end(reason, period)
             }
         }
     }
 
-    private func isRefused(_ reason: RefusalReason, now: Int64, totalBefore: Int, admission: StoreError?) {
+    private func noteRefusal(_ reason: RefusalReason, now: Int64, totalBefore: Int, admission: StoreError?) {
         guard var period = periods[reason] else {
             periods[reason] = Period(began: now, totalBefore: totalBefore, lastSeen: now, told: now)
             var details = ["reason": reason.label, "text": reason.text]

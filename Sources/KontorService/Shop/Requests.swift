@@ -45,11 +45,11 @@ public enum ShopRequest: Hashable, Sendable {
     /// The number of requests in flight up to which this one is taken: reads find room while others are refused.
     public var mostInFlight: Int { isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight }
 
-    /// Whether the request has a deadline. A `batch_init` has none: it runs until it is done.
-    public var hasDeadline: Bool {
+    /// Whether it is a `batch_init`, which has no deadline: it runs until it is done.
+    public var isBatchInit: Bool {
         switch self {
-        case .initItems, .initUsers, .initOrders: return false
-        default: return true
+        case .initItems, .initUsers, .initOrders: return true
+        default: return false
         }
     }
 }

@@ -127,7 +127,8 @@ public protocol RecordStore: AnyObject {
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
     /// messages) waits for this: a crash could still take back what it tells.
     ///
-    /// After a failure nobody knows what is durable, and nothing more will be: the process must end.
+    /// After a failure nobody knows what is durable, and nothing more will be. A store that can fail must tell that by
+    /// ``failure`` as well: the runner looks there at the end of each turn, and ends the process or the instance.
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void)
 
     /// Ends a turn of the shop: its commits go to the disk, if the disk is idle.
