@@ -55,20 +55,23 @@ private final class Stage {
     private(set) var stores: [FailingStore] = []
     private(set) var posts: [ShopRunner.Post] = []
     private(set) var failures: [String] = []
-    private(set) var runner: ShopRunner!
+    private(set) lazy var runner = makeRunner()
+    private let requestsPerTurn: Int
 
-    init(requestsPerTurn: Int = 16) {
+    init(requestsPerTurn: Int = 16) { self.requestsPerTurn = requestsPerTurn }
+
+    private func makeRunner() -> ShopRunner {
         let clock = ManualClock()
         let records = MemoryStore()
         var options = ShopRunner.Options(sink: sink, clock: clock)
         options.requestsPerTurn = requestsPerTurn
         options.failed = { [unowned self] in failures.append($0.reason) }
-        runner = ShopRunner(options, waker: waker) { [unowned self] post, completion in
+        return ShopRunner(options, waker: waker) { [unowned self] post, completion in
             let store = FailingStore(records)
             stores.append(store)
             posts.append(post)
-            let environment = ShopEnvironment(
-                store: store, clock: clock, random: SeededRandom(seed: UInt64(stores.count)), log: RecordedEvents())
+            let random = SeededRandom(seed: UInt64(stores.count))
+            let environment = ShopEnvironment(store: store, clock: clock, random: random, log: RecordedEvents())
             completion(Shop(environment, sink: runner), store)
         }
     }

@@ -189,7 +189,8 @@ import Testing
             Int64(EmbeddedLimits.busyMilliseconds) < EmbeddedLimits.idleMilliseconds,
             "a checkpoint gives up before the next is due")
         #expect(
-            EmbeddedLimits.backupFrameBytes >= 4 * Limits.messageBytes, "the frame of a backup takes several of the largest orders"
+            EmbeddedLimits.backupFrameBytes >= 4 * Limits.messageBytes,
+            "a backup's frame takes several of the largest orders"
         )
     }
 
