@@ -90,8 +90,8 @@ public struct ByteReader {
         }
     }
 
-    /// Reads what ``ByteWriter/fixed(_:)`` wrote, of at most 64 bits. Inlined, because other modules would go through witness
-    /// tables for every byte otherwise.
+    /// Reads what ``ByteWriter/fixed(_:)`` wrote, of at most 64 bits. Inlined, because other modules would go through
+    /// witness tables for every byte otherwise.
     @inlinable
     public mutating func fixed<Value: FixedWidthInteger>(_ type: Value.Type) throws(FormatError) -> Value {
         Value(truncatingIfNeeded: try littleEndian(byteCount: MemoryLayout<Value>.size))

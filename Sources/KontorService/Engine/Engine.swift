@@ -208,7 +208,8 @@ final class Engine<R: Rules> {
     // MARK: Commit
 
     private func commit() {
-        // By index, as wherever groups and entries are gone through on the way of every command: an iterator copies them.
+        // By index, as wherever groups and entries are gone through on the way of every command: an iterator copies
+        // them.
         var changes: [GroupChange] = []
         for place in groups.indices where groups[place].hasChanges { changes.append(groups[place].change) }
         if changes.isEmpty {
@@ -269,7 +270,8 @@ final class Engine<R: Rules> {
         if !unconfirmed.isEmpty { decideFirst(unconfirmed) }
     }
 
-    /// Whether a decision stands once its group is committed. One on remembered records that changed nothing was not put to the test.
+    /// Whether a decision stands once its group is committed. One on remembered records that changed nothing was not
+    /// put to the test.
     private func confirms(_ decision: Decision) -> Bool {
         if let guess = decision.guess, !groups[decision.group].draft.isChanged(guess) { return false }
         return groups[decision.group].isFresh || groups[decision.group].hasChanges

@@ -109,8 +109,8 @@ final class SimulatedLinks: Transport {
     /// Called with each request before it leaves.
     private let willSend: (Message) -> Void
     private var pending = PendingReplies()
-    /// Who asked, by the numbers of requests: where replies arrive twice, though links let only the first one pass. A saga must bear more
-    /// than links do to it. nil: they do not.
+    /// Who asked, by the numbers of requests: where replies arrive twice, though links let only the first one pass. A
+    /// saga must bear more than links do to it. nil: they do not.
     private var askers: [UInt32: Message.Origin]?
 
     init(
