@@ -117,6 +117,8 @@ class Client:
         self._port = port
         self._slots = asyncio.Semaphore(connections)
         self._idle = []
+        # Requests that have left, so that a test can wait for that.
+        self.sent = 0
 
     async def get(self, path: str) -> Outcome:
         return await self.request("GET", path)
@@ -138,6 +140,7 @@ class Client:
             if isinstance(connection, Unanswered):
                 return connection
             request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+            self.sent += 1
             try:
                 outcome = await asyncio.wait_for(connection.ask(request), PATIENCE_SECONDS)
             except asyncio.TimeoutError:

@@ -23,11 +23,14 @@ class SignalTests(ServerCase):
         for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(signal=number.name):
                 server = await self.started_server()
-                shop = Shop(server.client())
+                client = server.client()
+                shop = Shop(client)
                 item, user = await shop.create_item(100, 1_000), await shop.create_user(100_000)
                 orders = [await shop.order_of(user, {item: 1}) for _ in range(50)]
+                sent = client.sent + len(orders)
                 async with injected(server.pid, "delay_enter=500000"):
                     checkouts = [asyncio.create_task(shop.checkout(order)) for order in orders]
+                    await eventually(lambda: client.sent == sent, "all checkouts are sent")
                     await eventually(lambda: is_held_in_sync(server.pid), "the sync")
                     # Sent after the others and answered at once: by now the server has read them all.
                     live = await server.client(connections=1).get("/health/live")
