@@ -72,6 +72,9 @@ public enum Limits {
     public static let frameBytes = fullFrameBytes + messageBytes + 64
     /// Replies that one link waits for: several messages of all open sagas. Beyond it the oldest are forgotten.
     public static let pendingReplies = 131_072
+    /// How long a link waits for a reply: the longest deadline of a message, and the skew of the clocks. By then the
+    /// sender has repeated the request many times.
+    public static let pendingReplyMilliseconds = longestDeadlineMilliseconds + clockSkewMilliseconds
 
     // MARK: What is remembered
 

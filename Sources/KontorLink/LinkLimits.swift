@@ -32,12 +32,6 @@ public enum LinkLimits {
     /// before the first bound still fit.
     static let unsentBytes = 16 << 20
 
-    // MARK: Replies
-
-    /// How long a reply is waited for: the longest deadline of a message, and the skew of the clocks. By then the
-    /// sender has repeated the request many times.
-    static let pendingMilliseconds = Limits.longestDeadlineMilliseconds + Limits.clockSkewMilliseconds
-
     // MARK: Whether the other side lives
 
     /// How often a client checks its connections: fine enough for the bounds below.

@@ -34,6 +34,7 @@ public struct NumberedMessage: Hashable, Sendable {
 
     /// Appends a message for which ``Message/mayCross`` is true; traps on any other message, which is a bug.
     func encode(into writer: inout ByteWriter) {
+        precondition(body.mayCross, "\(body) may not be sent to another process.")
         writer.fixed(number)
         switch body {
         case .command(let command, let deadline):
@@ -90,8 +91,7 @@ extension LedgerCommand {
             writer.sagaID(saga)
             writer.amount(amount)
             writer.fixed(expiry)
-        case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey:
-            preconditionFailure("Only a saga's steps and reads may be sent to another process.")
+        default: preconditionFailure("\(operation) may cross, but has no bytes.")
         }
     }
 
@@ -123,7 +123,6 @@ extension OrderCommand {
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
-        precondition(Message.Body.question(self).mayCross, "Only questions about orders may be sent to another process.")
         writer.byte(operation == .read ? Tag.read : Tag.inspect)
         writer.text(order.text)
     }

@@ -74,7 +74,7 @@ final class ClientConnection: ChannelInboundHandler {
         case .greeting:
             if now - began >= 2 * LinkLimits.openMilliseconds { close("the link was not opened in time") }
         case .open:
-            pending.forget(before: now - LinkLimits.pendingMilliseconds)
+            pending.forget(before: now - Limits.pendingReplyMilliseconds)
             guard let pinged, !wasAway else { return ping(now) }
             if isPongDue {
                 if now - pinged >= LinkLimits.pongMilliseconds { close("the server is silent") }

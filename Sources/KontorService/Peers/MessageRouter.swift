@@ -47,7 +47,8 @@ final class MessageRouter {
             services?.orders.coordinator.receive(reply, leg: leg, step, of: saga)
         case (.read(let number), _): services?.reads.receive(body, number)
         case (.link, _): outbox.append(Message(origin, body))
-        default: break
+        // Nobody waits, or the reply is of the wrong kind.
+        case (.nobody, _), (.leg, _): break
         }
     }
 

@@ -60,7 +60,8 @@ public struct PendingReplies {
         case (.ledgerReply, true): throw WrongKind(reason: "a ledger's reply to a question about an order")
         default: throw WrongKind(reason: "an order's reply to a message for a ledger")
         }
-        if case .ledgerReply(.decided(.contended)) = reply.body, slots[index].mayComeTwice {} else { end(index) }
+        let isContended = if case .ledgerReply(.decided(.contended)) = reply.body { true } else { false }
+        if !(isContended && slots[index].mayComeTwice) { end(index) }
         return Message(origin, reply.body)
     }
 

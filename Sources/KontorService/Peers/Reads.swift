@@ -23,7 +23,7 @@ final class Reads {
     private let router: MessageRouter
     private let clock: any ShopClock
     private var pending: [UInt64: Pending] = [:]
-    /// Starts at a random number, so that a reply to an earlier process finds no reader.
+    /// Starts at a random number, so that a late reply to an earlier instance of the shop finds no reader.
     private var lastNumber: UInt64
 
     init(_ router: MessageRouter, clock: any ShopClock, random: any RandomSource) {

@@ -1,12 +1,10 @@
-// The ports of the services: store, time, randomness, and the operators' log. Each says what a crash means.
+// The store as a port: what the services need of it, and what a crash means.
 //
 // Ports are called, and call back, on one serial domain: a thread or event loop in production, the scheduler in the
 // simulator. A completion may run before the call returns. Nothing is `async`, so nothing can escape to another
 // executor.
 
 import KontorCore
-
-// MARK: The store
 
 /// Names one committed state of a group. No two writers ever make the same version, so a record that was lost and
 /// written again is not mistaken for the process's own.
@@ -188,29 +186,4 @@ public enum Partition {
         for byte in id.text.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
         return Int(hash % UInt32(count))
     }
-}
-
-// MARK: Time and chance
-
-/// The clocks. Deadlines within a process are monotonic; deadlines that are stored or sent are wall clock.
-public protocol ShopClock: AnyObject {
-    /// Milliseconds that never go back; their zero has no meaning.
-    var monotonicMilliseconds: Int64 { get }
-    /// Milliseconds since 1970; they may jump.
-    var wallMilliseconds: Int64 { get }
-}
-
-/// The source of random numbers, for ids and incarnations.
-public protocol RandomSource: AnyObject {
-    func next() -> UInt64
-}
-
-/// Takes the events that operators should see. Messages are constant; the data is in `details`.
-public protocol EventLog: AnyObject {
-    /// Reports something that must not happen.
-    func alarm(_ event: StaticString, _ details: [String: String])
-    /// Reports something that an operator should look at: work is refused, or the disk is slow.
-    func warning(_ event: StaticString, _ details: [String: String])
-    /// Reports something that an operator wants to know later: what began, ended or was replaced.
-    func notice(_ event: StaticString, _ details: [String: String])
 }

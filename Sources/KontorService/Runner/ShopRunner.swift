@@ -218,6 +218,8 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     private func beginAnew(because failure: DurabilityError) {
         lock.lock()
+        // From here on completions for the failed instance are dropped.
+        inbox.number += 1
         inbox.isAccepting = false
         inbox.arrivals = []
         inbox.completions = []

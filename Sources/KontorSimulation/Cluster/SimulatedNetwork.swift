@@ -109,8 +109,8 @@ final class SimulatedLinks: Transport {
     /// Called with each request before it leaves.
     private let willSend: (Message) -> Void
     private var pending = PendingReplies()
-    /// Who asked, by the numbers of requests: where replies arrive twice, though links let only the first one pass. A
-    /// saga must bear more than links do to it. nil: they do not.
+    /// The origins of all requests, by their numbers. A link drops the second reply to a request; in half of the worlds
+    /// the process gets it all the same, because sagas must bear that. nil: second replies are dropped.
     private var askers: [UInt32: Message.Origin]?
 
     init(
@@ -128,7 +128,7 @@ final class SimulatedLinks: Transport {
         for message in messages {
             if let recipient = message.recipient {
                 willSend(message)
-                pending.forget(before: now - Limits.longestDeadlineMilliseconds - Limits.clockSkewMilliseconds)
+                pending.forget(before: now - Limits.pendingReplyMilliseconds)
                 let request = pending.number(message, now: now)
                 askers?[request.number] = message.origin
                 network.send(request, to: recipient.kind, from: self)

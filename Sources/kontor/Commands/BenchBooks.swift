@@ -30,6 +30,7 @@ enum BenchBooks {
         let end = Date(timeIntervalSinceNow: Self.patienceSeconds)
         var found = try read()
         while !isAtRest(found), Date() < end {
+            // The shop tells nobody when it is at rest, so the command asks again; nothing else runs on its thread.
             Thread.sleep(forTimeInterval: Self.pauseSeconds)
             found = try read()
         }

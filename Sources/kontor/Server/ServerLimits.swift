@@ -1,6 +1,6 @@
 // The bounds of a server's start and end, with their units and reasons. Those of the end follow from the longest
-// deadline that a request can have. Whoever stops a container waits longer:
-// Tests/TidyTests/DeploymentBoundsTests.swift.
+// deadline that a request can have. Compose and
+// Kubernetes wait longer before they kill a container, which Tests/TidyTests/DeploymentBoundsTests.swift checks.
 
 import KontorCore
 
@@ -9,7 +9,7 @@ enum ServerLimits {
 
     /// How long a service waits for its Redis before it gives up. Probes wait longer.
     static let storeStartMilliseconds: Int64 = 30_000
-    /// How long a command that only reads (`audit`, `bench`) waits for a Redis: somebody sits before it.
+    /// How long a command that only reads (`audit`, `bench`) waits for a Redis: a person waits for its result.
     static let readerStartMilliseconds: Int64 = 10_000
 
     // MARK: End

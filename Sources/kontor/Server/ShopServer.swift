@@ -171,17 +171,18 @@ final class ShopServer: @unchecked Sendable {
     // MARK: Links and listeners
 
     private func prepareLinks() throws {
-        guard let links, case .service(let service) = settings.form, let redis = factory as? RedisStoreFactory else { return }
+        guard let links, case .service(let service) = settings.form else { return }
         try group.next().submit { [self] in
             let log: LinkLog = { [logger] in LoggedEvents(logger).notice($0, $1) }
             for peer in service.peers {
                 let asked = LinkClient.Service(
-                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: redis.epochText)
+                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: factory.epochText)
                 links.clients[peer.kind] = LinkClient(
                     asked, on: group.next(), random: random, receiver: runner, log: log)
             }
             links.server = LinkServer(
-                secret: service.secret.bytes, epoch: { [runner] in runner.isServing ? redis.epochText : nil }, receiver: runner,
+                secret: service.secret.bytes, epoch: { [runner, factory] in runner.isServing ? factory.epochText : nil },
+                receiver: runner,
                 on: group.next(), log: log)
         }.wait()
     }

@@ -16,6 +16,8 @@ protocol StoreFactory: AnyObject {
     func open(_ runner: ShopRunner) throws
     /// Gives the store for one instance. It is called, and completes, on the shop's serial domain.
     func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void)
+    /// The epoch that links of the shop's processes must bear; empty: it is not known, or there are no links.
+    var epochText: String { get }
     /// Closes the store behind everything that was committed. Blocks until that is done.
     func close(_ runner: ShopRunner)
 }
@@ -61,8 +63,11 @@ final class EmbeddedStoreFactory: StoreFactory {
     }
 
     func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void) {
-        if let opened { completion(opened.store) }
+        guard let opened else { preconditionFailure("The store is used before it is opened.") }
+        completion(opened.store)
     }
+
+    var epochText: String { "" }
 
     func close(_ runner: ShopRunner) {
         guard let opened else { return }
@@ -105,7 +110,6 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
             log: { message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
     }
 
-    /// The epoch of the shop's stores; empty while it is not known.
     var epochText: String { String(decoding: epoch ?? [], as: UTF8.self) }
 
     /// Reaches the store, and checks that it belongs to the shop.
@@ -174,7 +178,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         }
     }
 
-    /// Ends nothing that is under way: it ends with the process, or another process takes it over.
+    /// Leaves alone what is under way: another process takes it over.
     func close(_ runner: ShopRunner) {
         try? eventLoop.submit { runner.willClose() }.wait()
     }
