@@ -3,10 +3,10 @@
 
 /// The format of messages between processes.
 public enum Wire {
-    /// The version of everything in this file and of the records in messages, which have record format 3. A new record
-    /// format needs a new version here. Each frame bears it.
+    /// The version of everything in this file and of the records in messages. Each frame bears it.
     public static let formatVersion: UInt8 = 1
-    static let recordVersion: UInt8 = 3
+    /// The format of records in messages, whatever format the stores are written in: peers may be of an older release.
+    static let recordVersion = RecordFormat.three.rawValue
 }
 
 // MARK: Messages
@@ -239,9 +239,12 @@ extension Reply where Outcome: WireOutcome {
             writer.byte(2)
             outcome.encode(into: &writer)
         case .refused(.diskFull): writer.byte(3)
-        case .refused(.unreachable(let what)):
+        case .refused(.unreachable(let what)), .refused(.unreadable(let what)):
             writer.byte(4)
             writer.text(what)
+        case .refused(.memoryFull):
+            writer.byte(4)
+            writer.text(StoreError.memoryFullText)
         case .keyed: preconditionFailure("No command with an idempotency key is sent to another process.")
         }
     }
@@ -251,10 +254,18 @@ extension Reply where Outcome: WireOutcome {
         case 1: self = .unknown
         case 2: self = .decided(try Outcome(from: &reader))
         case 3: self = .refused(.diskFull)
-        case 4: self = .refused(.unreachable(try reader.text()))
+        case 4:
+            let text = try reader.text()
+            self = .refused(text == StoreError.memoryFullText ? .memoryFull : .unreachable(text))
         default: throw .invalid("a reply's tag")
         }
     }
+}
+
+extension StoreError {
+    /// What stands for ``memoryFull`` in a message: releases up to 0.2 know no tag for it, and take it for a store that
+    /// cannot be reached.
+    fileprivate static let memoryFullText = "the memory of the store is full"
 }
 
 extension ByteReader {

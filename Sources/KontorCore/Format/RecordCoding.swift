@@ -1,10 +1,6 @@
 // Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
 
 extension Record {
-    /// The format that this release writes. Format 1 had no idempotency keys, no history of orders, and no begin of
-    /// sagas; format 2 had no grants, and no expiry of holds.
-    static let formatVersion: UInt8 = 3
-
     private enum Tag {
         static let account: UInt8 = 1
         static let hold: UInt8 = 2
@@ -14,9 +10,11 @@ extension Record {
         static let key: UInt8 = 6
     }
 
-    /// Appends the version of the format, and the record.
-    public func encode(into writer: inout ByteWriter) {
-        writer.byte(Self.formatVersion)
+    /// Appends the version of the format, and the record. What the format has no place for is left out.
+    ///
+    /// - Parameter format: the format that the store is written in.
+    public func encode(into writer: inout ByteWriter, in format: RecordFormat = .newest) {
+        writer.byte(format.rawValue)
         switch self {
         case .account(let account):
             writer.byte(Tag.account)
@@ -58,7 +56,7 @@ extension Record {
     public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version <= Self.formatVersion else { throw .newerFormat(version) }
+        guard version <= RecordFormat.newest.rawValue else { throw .newerFormat(version) }
         let tag = try reader.byte()
         switch tag {
         case Tag.account: self = .account(try Account(from: &reader, version))

@@ -67,7 +67,7 @@ struct CommitReply {
     private static func outcome(ofError error: String, _ version: Version) -> CommitOutcome {
         switch error.prefix(while: { $0 != " " }) {
         // All of these come before the script's first write.
-        case "OOM": return .refused(.diskFull)
+        case "OOM": return .refused(.memoryFull)
         case "EPOCH", "MISCONF", "NOREPLICAS", "NOPERM": return .refused(.unreachable(error))
         default: return .unknown(version)
         }

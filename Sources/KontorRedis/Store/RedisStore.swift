@@ -110,7 +110,7 @@ public final class RedisStore: RecordStore {
                 let used = RedisInfo.number("used_memory", in: info) ?? 0
                 return most > 0 && used > most / 100 * RedisStoreLimits.usedMemoryPercent
             }
-            admission = isFull ? .diskFull : nil
+            admission = isFull ? .memoryFull : nil
         }
     }
 
@@ -165,7 +165,7 @@ public final class RedisStore: RecordStore {
     /// Gives what is remembered, and loads the rest. What is remembered costs no round trip, and most steps of a
     /// checkout are on what the step before wrote.
     public func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         switch source {
         case .memory, .throughMemory: remembered.load(readSets, from: source, of: self, completion: completion)
@@ -175,11 +175,10 @@ public final class RedisStore: RecordStore {
 
     /// Loads groups by one `MGET`; in a cluster by one for each partition.
     private func loadNewest(
-        _ readSets: [ReadSet], completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], completion: @escaping ([LoadOutcome]) -> Void
     ) {
         let batches = PartitionBatch.batches(readSets, isCluster: client.isCluster) { Partition.of($0.group.id) }
-        var loaded = [LoadedGroup?](repeating: nil, count: readSets.count)
-        var loadError: StoreError?
+        var loaded = [LoadOutcome](repeating: .failure(.unreachable("")), count: readSets.count)
         var pending = batches.count
         for batch in batches {
             let plan = LoadPlan(batch.members.map { (readSets[$0.index], $0.partition) }, epoch: batch.partition)
@@ -189,14 +188,11 @@ public final class RedisStore: RecordStore {
                     for (member, group) in zip(batch.members, groups) { loaded[member.index] = group }
                 } catch {
                     failIfForeign(error)
-                    loadError = error
+                    for member in batch.members { loaded[member.index] = .failure(error) }
                 }
                 replicationBarrier.didRead(batch.members.lazy.map(\.partition))
                 pending -= 1
-                guard pending == 0 else { return }
-                let outcome: Result<[LoadedGroup], StoreError> =
-                    loadError.map { .failure($0) } ?? .success(loaded.compactMap { $0 })
-                post { completion(outcome) }
+                if pending == 0 { post { [loaded] in completion(loaded) } }
             }
         }
     }

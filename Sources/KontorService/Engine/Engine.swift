@@ -96,7 +96,7 @@ final class Engine<R: Rules> {
     // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
     // would not be.
     private lazy var nextBatch: () -> Void = { [unowned self] in runBatch() }
-    private lazy var loaded: (Result<[LoadedGroup], StoreError>) -> Void = { [unowned self] in didLoad($0) }
+    private lazy var loaded: ([LoadOutcome]) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
     /// - Parameter expiryClock: gives the time by which messages expire; nil: no message can be late.
@@ -148,40 +148,62 @@ final class Engine<R: Rules> {
         store.load(readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
     }
 
-    private func didLoad(_ result: Result<[LoadedGroup], StoreError>) {
-        switch result {
-        case .failure(let error):
-            for entry in batch { entry.reply(entry.refused(error)) }
-            endBatch()
-        case .success(let records):
-            decideAll(records)
-            commit()
-        }
+    private func didLoad(_ outcomes: [LoadOutcome]) {
+        decideAll(outcomes)
+        commit()
     }
 
     // MARK: Decide
 
-    /// - Parameter records: one entry for each read set, in order.
-    private func decideAll(_ records: [LoadedGroup]) {
+    /// Decides the commands whose records were loaded, and refuses the others.
+    ///
+    /// - Parameter outcomes: one for each read set, in order.
+    private func decideAll(_ outcomes: [LoadOutcome]) {
         var next = 0
         // The time is read only now: this process may have been paused while it waited for the records.
         let now = expiryClock?.wallMilliseconds
         for index in batch.indices {
-            let place = place(of: readSets[next], records[next], now: now)
-            let guess = records[next].certainty == .guessed ? readSets[next].member : nil
-            next += 1
-            let reply: Reply<R.Outcome>
-            if let keyed = batch[index].keyed {
-                groups[place].draft.add(.key(keyed.claim.key), records[next].member)
-                next += 1
-                reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
-            } else {
-                reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
+            let first = next
+            next += batch[index].keyed == nil ? 1 : 2
+            switch outcomes[first] {
+            case .failure(let error): refuse(index, error)
+            case .success(let records):
+                if batch[index].keyed == nil {
+                    decide(index, readSets[first], records, kept: nil, now: now)
+                    continue
+                }
+                switch outcomes[first + 1] {
+                case .failure(let error): refuse(index, error)
+                case .success(let key): decide(index, readSets[first], records, kept: key.member, now: now)
+                }
             }
-            groups[place].decided()
-            batch[index].decision = Decision(reply: reply, group: place, guess: guess)
-            if let guess { groups[place].guesses.append(guess) }
         }
+    }
+
+    /// Replies to a command whose records cannot be read.
+    private func refuse(_ index: Int, _ error: StoreError) {
+        batch[index].decision = nil
+        batch[index].reply(batch[index].refused(error))
+    }
+
+    /// Decides one command of the batch.
+    ///
+    /// - Parameters:
+    ///   - records: those of the command's read set.
+    ///   - kept: the record of its key; nil: there is none, or it has no key.
+    private func decide(_ index: Int, _ readSet: ReadSet, _ records: LoadedGroup, kept: Record?, now: Int64?) {
+        let place = place(of: readSet, records, now: now)
+        let guess = records.certainty == .guessed ? readSet.member : nil
+        let reply: Reply<R.Outcome>
+        if let keyed = batch[index].keyed {
+            groups[place].draft.add(.key(keyed.claim.key), kept)
+            reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
+        } else {
+            reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
+        }
+        groups[place].decided()
+        batch[index].decision = Decision(reply: reply, group: place, guess: guess)
+        if let guess { groups[place].guesses.append(guess) }
     }
 
     /// The index of a read set's group, which gets the loaded records.

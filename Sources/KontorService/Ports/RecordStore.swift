@@ -50,6 +50,9 @@ public struct LoadedGroup: Sendable {
     }
 }
 
+/// What became of the read of one ``ReadSet``: its records, or why they cannot be read.
+public typealias LoadOutcome = Result<LoadedGroup, StoreError>
+
 /// The changed records of one group, to be written if the group still has the version that was read.
 public struct GroupChange: Sendable {
     public let expected: Version
@@ -99,10 +102,13 @@ public enum ReadSource: Sendable {
 /// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns,
 /// bounds or an end.
 public protocol RecordStore: AnyObject {
-    /// Reads the records of each read set, in order. It changes nothing. An engine never gets an older state of a group
-    /// than it got before.
+    /// Reads the records of each read set. It changes nothing. An engine never gets an older state of a group than it
+    /// got before.
+    ///
+    /// - Parameter completion: gets one outcome for each read set, in order. What cannot be read fails its own read
+    ///   sets, and no others.
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void)
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void)
 
     /// Writes each group atomically or not at all; groups are independent of each other. Gives one outcome for each
     /// change, in order.
@@ -163,7 +169,7 @@ extension RecordStore {
     public var expiringRecords: Int { 0 }
 
     /// Reads the newest records.
-    public func load(_ readSets: [ReadSet], completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void) {
+    public func load(_ readSets: [ReadSet], completion: @escaping ([LoadOutcome]) -> Void) {
         load(readSets, from: .store, completion: completion)
     }
 }

@@ -99,12 +99,12 @@ final class IdempotencyGate {
     /// Calls `then` if the key is free. It asks the store, not an engine: the engine's other commands would have to
     /// wait for the read from the table.
     private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
-        parts.store.load([ReadSet(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
+        parts.store.load([ReadSet(keyed.group, .key(keyed.write.claim.key))]) { [parts] outcomes in
             parts.agenda.add {
-                switch result {
+                switch outcomes[0] {
                 case .failure(let error): answer(.unavailable(error))
-                case .success(let groups):
-                    if let verdict = keyed.write.verdict(on: groups.first?.member) {
+                case .success(let group):
+                    if let verdict = keyed.write.verdict(on: group.member) {
                         answer(.keyed(verdict))
                     } else {
                         then()

@@ -66,7 +66,7 @@ final class SharedStore {
         var isEmpty = false
         change.draft.forEachChange { member, record in
             guard case .hold = member, case .hold(let hold)? = record, hold.state == .released else { return }
-            records.load([ReadSet(change.group, member)]) { isEmpty = (try? $0.get())?.first?.member == nil }
+            isEmpty = records.load(ReadSet(change.group, member)).member == nil
         }
         return isEmpty
     }

@@ -33,14 +33,16 @@ final class StoreConnection: RecordStore {
     var expiringRecords: Int { store.records.expiringRecords }
 
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         if source != .store { return remembered.load(readSets, from: source, of: self, completion: completion) }
-        ask(completion) { store in
-            var result = Result<[LoadedGroup], StoreError>.success([])
-            store.records.load(readSets) { result = $0 }
-            return result
+        let done: (Result<[LoadedGroup], StoreError>) -> Void = { result in
+            switch result {
+            case .failure(let error): completion(readSets.map { _ in .failure(error) })
+            case .success(let groups): completion(groups.map { .success($0) })
+            }
         }
+        ask(done) { store in .success(readSets.map { store.records.load($0) }) }
     }
 
     func scanOpenWork(
