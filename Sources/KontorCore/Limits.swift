@@ -117,6 +117,9 @@ public enum Limits {
     /// Sagas that one of several processes watches in order to take them over: those of five processes. It watches the
     /// others when some of these have ended.
     public static let watchedSagas = 5 * openSagas
+    /// Commands that wait behind one unsettled commit: a hot item's of a second. Beyond it they are refused: a shard
+    /// can be away for hours.
+    public static let parkedCommands = 1_000
     /// Fences of unknown outcome that are remembered for one group: 25 s of them. If an older one landed, the commit's
     /// outcome stays unknown, and its callers are told so.
     public static let rememberedFences = 1_000

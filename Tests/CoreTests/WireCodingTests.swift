@@ -190,6 +190,17 @@ struct WireCodingTests {
         }
     }
 
+    @Test("a store that is full of memory is not told as a full disk, also over a link")
+    func memoryFull() throws {
+        for error in [StoreError.memoryFull, .diskFull, .unreadable("item 7"), .unreachable("x")] {
+            let reply = LedgerReply.refused(error)
+            var writer = ByteWriter()
+            reply.encode(into: &writer)
+            var reader = ByteReader(writer.bytes)
+            #expect(try LedgerReply(from: &reader) == reply)
+        }
+    }
+
     @Test("records in messages stay in format 3 as long as the wire has version 1: peers may be older")
     func formats() {
         #expect(Wire.recordVersion == 3)

@@ -123,4 +123,13 @@ BUGS = [
         "guard versions[change.group] ?? .absent == change.expected,", "guard"),
     Bug("a member that was taken for absent is not looked for", "Sources/KontorSimulation/Stores/MemoryStore.swift",
         "            change.absent.allSatisfy({ records[RecordKey(change.group, $0)] == nil })", "            true"),
+    Bug("a commit counts that the replica does not have", "Sources/KontorSimulation/Stores/StoreConnection.swift",
+        "tell(isConfirmed ? .committed : .unknown(version), latency())", "_ = isConfirmed; tell(.committed, latency())"),
+    Bug("what is read need not be on the replica", "Sources/KontorSimulation/Stores/StoreConnection.swift",
+        "                if !isConfirmed { return fail(\"not confirmed\", latency()) }\n", "                _ = isConfirmed\n"),
+    Bug("a record that cannot be read is taken for absent", "Sources/KontorSimulation/Stores/StoreConnection.swift",
+        "                return .failure(.unreadable(\"\\(key)\"))\n",
+        "                return .success(LoadedGroup(version: .absent, head: nil, member: nil))\n"),
+    Bug("a command whose records cannot be read is not answered", SERVICE + "Engine/Engine.swift",
+        "        batch[index].decision = nil\n        batch[index].reply(batch[index].refused(error))\n", "        batch[index].decision = nil\n"),
 ]

@@ -239,12 +239,9 @@ extension Reply where Outcome: WireOutcome {
             writer.byte(2)
             outcome.encode(into: &writer)
         case .refused(.diskFull): writer.byte(3)
-        case .refused(.unreachable(let what)), .refused(.unreadable(let what)):
+        case .refused(let error):
             writer.byte(4)
-            writer.text(what)
-        case .refused(.memoryFull):
-            writer.byte(4)
-            writer.text(StoreError.memoryFullText)
+            writer.text(error.wireText)
         case .keyed: preconditionFailure("No command with an idempotency key is sent to another process.")
         }
     }
@@ -255,17 +252,34 @@ extension Reply where Outcome: WireOutcome {
         case 2: self = .decided(try Outcome(from: &reader))
         case 3: self = .refused(.diskFull)
         case 4:
-            let text = try reader.text()
-            self = .refused(text == StoreError.memoryFullText ? .memoryFull : .unreachable(text))
+            self = .refused(StoreError(wireText: try reader.text()))
         default: throw .invalid("a reply's tag")
         }
     }
 }
 
 extension StoreError {
-    /// What stands for ``memoryFull`` in a message: releases up to 0.2 know no tag for it, and take it for a store that
-    /// cannot be reached.
-    fileprivate static let memoryFullText = "the memory of the store is full"
+    /// What stands for the errors that release 0.1 has no tag for: it takes them for a store that cannot be reached.
+    private static let memoryFullText = "the memory of the store is full"
+    private static let unreadableText = "a record cannot be read: "
+
+    fileprivate var wireText: String {
+        switch self {
+        case .unreachable(let what): what
+        case .unreadable(let what): Self.unreadableText + what
+        case .memoryFull, .diskFull: Self.memoryFullText
+        }
+    }
+
+    fileprivate init(wireText text: String) {
+        if text == Self.memoryFullText {
+            self = .memoryFull
+        } else if text.hasPrefix(Self.unreadableText) {
+            self = .unreadable(String(text.dropFirst(Self.unreadableText.count)))
+        } else {
+            self = .unreachable(text)
+        }
+    }
 }
 
 extension ByteReader {

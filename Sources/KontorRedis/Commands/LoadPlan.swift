@@ -50,7 +50,7 @@ struct LoadPlan {
 
     /// What the reply says about the read sets, in their order. Throws if it is not what Redis replies to `MGET`, or of
     /// another shop.
-    func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreError) -> [LoadOutcome] {
+    func outcomes(in replies: [RESPValue], epoch: [UInt8]) throws(StoreError) -> [LoadOutcome] {
         guard let values = replies.first?.elements, values.count == names.count else { throw RedisStore.unreadable("MGET") }
         guard values[0].octets == epoch else { throw .unreachable(RedisEpoch.foreign) }
         return places.map { place in

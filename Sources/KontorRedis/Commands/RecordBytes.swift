@@ -13,9 +13,9 @@ extension RESPValue {
 enum RecordBytes {
     private static let versionBytes = 16
 
-    static func bytes(_ record: Record) -> [UInt8] {
+    static func bytes(_ record: Record, _ format: RecordFormat) -> [UInt8] {
         var writer = ByteWriter()
-        record.encode(into: &writer)
+        record.encode(into: &writer, in: format)
         return writer.bytes
     }
 

@@ -4,7 +4,7 @@ import KontorCore
 
 /// Orders, their items, and their checkouts. The service reads accounts, but changes them only by its sagas.
 final class OrderService {
-    private let engine: Engine<OrderRules>
+    private let engine: ShardedEngine<OrderRules>
     private let metrics: EngineMetrics
     private let router: MessageRouter
     private let random: any RandomSource
@@ -17,7 +17,7 @@ final class OrderService {
     ///   - isAlone: whether no message can be lost, doubled or late.
     init(_ environment: ShopEnvironment, agenda: Agenda, router: MessageRouter, reads: Reads, isAlone: Bool) {
         metrics = EngineMetrics(environment.metrics.factory, engine: "order")
-        engine = Engine(store: environment.store, agenda: agenda, metrics: metrics)
+        engine = ShardedEngine(store: environment.store, agenda: agenda, metrics: metrics)
         self.router = router
         self.reads = reads
         random = environment.random

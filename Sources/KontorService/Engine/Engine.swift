@@ -326,10 +326,14 @@ extension Engine {
         unknownCommits.settle(unsettled) { [self] in unpark(key, $0) }
     }
 
-    /// Sets a command aside if its group has an unknown commit, to keep the order of the group's commands. Returns
-    /// whether it did.
+    /// Sets a command aside if its group has an unknown commit, to keep the order of the group's commands, or refuses
+    /// it if too many wait there. Returns whether it did.
     private func park(_ entry: Entry, behind group: GroupKey) -> Bool {
-        guard parked[group] != nil else { return false }
+        guard let waiting = parked[group]?.waiting.count else { return false }
+        if waiting >= Limits.parkedCommands {
+            entry.reply(entry.refused(.unreachable("an earlier write to \(group) is not settled")))
+            return true
+        }
         parked[group]?.waiting.append(entry)
         parkedCommands += 1
         return true

@@ -13,6 +13,7 @@ public final class Shop {
     private let admission: Admission
     private let gate: IdempotencyGate
     private let refusalLog: RefusalLog
+    private let troubleLog: TroubleLog
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
@@ -35,6 +36,7 @@ public final class Shop {
         admission = Admission(parts, refusals, handler)
         gate = IdempotencyGate(parts, keys, refusals)
         refusalLog = RefusalLog(refusals, log: environment.log, factory: environment.metrics.factory)
+        troubleLog = TroubleLog(log: environment.log, factory: environment.metrics.factory)
         self.sink = sink
         switch deployment {
         case .alone: (transport, duties) = (nil, nil)
@@ -105,6 +107,7 @@ public final class Shop {
         parts.orders.publish()
         parts.stock.publish()
         parts.payment.publish()
+        troubleLog.update(parts.store.troubles)
     }
 
     /// Stops the log of refusals: the store will be closed, so it takes no more work.

@@ -58,6 +58,14 @@ struct Swarm {
     /// How often one of the services cannot be reached by the others, and for how long at most.
     var cutOffEvery: Int64?
     var cutOffMost: Int64
+    var storeShards: Int
+    /// How often a shard of the store gets into trouble, and for how long at most.
+    var shardTroubleEvery: Int64?
+    var shardTroubleMost: Int64
+    /// How often records become unreadable.
+    var damageEvery: Int64?
+    /// When the store's format is raised, at the latest; nil: it is the newest one from the beginning.
+    var upgradeAfter: Int64?
 
     var options: EmbeddedOptions
 
@@ -124,9 +132,16 @@ struct Swarm {
         options.foldStartBytes = random.pick([1, 4 << 10, 64 << 10, 16 << 20])
         options.foldSliceBytes = random.pick([256 << 10, 16 << 20])
         options.checkpointBytes = random.pick([1 << 10, 64 << 10, 64 << 20])
+        storeShards = 1
+        shardTroubleMost = .seconds(2)
         if shops > 1, random.happens(15) { makeClocksWild(random) }
         if random.happens(15) { makeCrowd(random) }
         if random.happens(5) { makeTableForgetful(random) }
+        storeShards = random.pick([1, 3, 4])
+        shardTroubleEvery = sometimes(30, .seconds(1)...(.seconds(10)))
+        shardTroubleMost = random.pick([.seconds(1), .seconds(5), .seconds(60)])
+        damageEvery = sometimes(15, .seconds(1)...(.seconds(8)))
+        upgradeAfter = sometimes(30, .milliseconds(500)...(.seconds(10)))
     }
 
     /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.
