@@ -104,6 +104,15 @@ public enum Limits {
     /// How often the log repeats a period of refusals that goes on.
     public static let refusalReminderMilliseconds: Int64 = 60_000
 
+    // MARK: Audits
+
+    /// Groups of accounts of which an audit knows sums: 64 KiB, and in a large shop some hundred accounts each.
+    public static let auditBuckets = 4_096
+    /// Accounts that an audit adds up one by one, in order to name those that are wrong: some 20 MB.
+    public static let auditTallies = 100_000
+    /// What an audit names of what is wrong. A person reads some; how many there are counts then.
+    public static let auditCulprits = 1_000
+
     // MARK: Work in progress
 
     /// Commands that one engine decides in one batch: the first one's answer waits for the last one.

@@ -62,7 +62,8 @@ enum Setting {
         return value?.isEmpty == true ? nil : value
     }
 
-    private static func key(_ name: String) -> String {
+    /// The name of a setting in the environment.
+    static func key(_ name: String) -> String {
         "KONTOR_" + name.uppercased().replacingOccurrences(of: "-", with: "_")
     }
 }

@@ -11,9 +11,9 @@ final class TurnPort: RequestPort, @unchecked Sendable {
     var room: Int { 1_000 }
     func didShedCheckout() {}
 
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
         arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
-        return true
+        return .taken
     }
 
     func take() -> [ShopTurns.Arrival] {

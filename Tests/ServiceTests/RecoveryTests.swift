@@ -196,9 +196,7 @@ struct AuditTests {
         var records: [RecordKey: Record] = [:]
         world.records.forEach { records[$0] = $1 }
         cook(&records)
-        var audit = Audit()
-        for (key, record) in records { audit.add(key, record) }
-        return audit.finish().culprits.map(\.finding)
+        return Audit.report { body in for (key, record) in records { body(key, record) } }.culprits.map(\.finding)
     }
 
     private let item = RecordKey(GroupKey(.item, id("a")), .head)

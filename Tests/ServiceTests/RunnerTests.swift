@@ -76,7 +76,7 @@ private final class Stage {
         }
     }
 
-    func submit(_ request: ShopRequest = .createUser) -> (isTaken: Bool, caller: Request) {
+    func submit(_ request: ShopRequest = .createUser) -> (intake: Intake, caller: Request) {
         let caller = Request()
         return (runner.submit(request, key: nil, deadline: .max, caller: caller), caller)
     }
@@ -89,7 +89,7 @@ struct RunnerTests {
     @Test("requests are taken once the shop has recovered, and answered in turns of at most so many")
     func turns() {
         let stage = Stage(requestsPerTurn: 2)
-        #expect(!stage.submit().isTaken && !stage.runner.isReady)
+        #expect(stage.submit().intake == .starting && !stage.runner.isReady)
         stage.runner.begin()
         stage.run()
         #expect(stage.runner.isReady)
@@ -106,10 +106,10 @@ struct RunnerTests {
         let stage = Stage()
         stage.runner.begin()
         stage.run()
-        for _ in 0..<Limits.requestsInFlight { #expect(stage.submit().isTaken) }
+        for _ in 0..<Limits.requestsInFlight { #expect(stage.submit().intake == .taken) }
         #expect(stage.runner.room == 0)
-        #expect(!stage.submit().isTaken)
-        #expect(stage.submit(.ledger(LedgerCommand(GroupKey(.user, id("u")), .read))).isTaken)
+        #expect(stage.submit().intake == .full)
+        #expect(stage.submit(.ledger(LedgerCommand(GroupKey(.user, id("u")), .read))).intake == .taken)
     }
 
     @Test("when the store fails, whoever waits is told that the outcome is not known, and another instance serves")
@@ -124,7 +124,7 @@ struct RunnerTests {
         #expect(stage.failures == ["a test"] && stage.stores.count == 2)
         let next = stage.submit()
         stage.run()
-        guard next.isTaken, case .created? = next.caller.answer else {
+        guard next.intake == .taken, case .created? = next.caller.answer else {
             Issue.record("the second instance does not serve")
             return
         }
@@ -152,12 +152,12 @@ struct RunnerTests {
         let caller = stage.submit().caller
         nonisolated(unsafe) var drained = 0
         stage.runner.drain { drained += 1 }
-        #expect(drained == 0 && !stage.submit().isTaken)
+        #expect(drained == 0 && stage.submit().intake == .ending)
         stage.run()
         #expect(drained == 1 && caller.answer != nil)
         stage.stores[0].failure = DurabilityError(reason: "a test")
         stage.runner.turn()
         stage.run()
-        #expect(stage.stores.count == 2 && !stage.submit().isTaken, "the next instance takes nothing either")
+        #expect(stage.stores.count == 2 && stage.submit().intake == .ending, "the next instance takes nothing either")
     }
 }

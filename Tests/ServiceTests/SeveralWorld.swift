@@ -209,9 +209,7 @@ final class SeveralWorld {
     // MARK: What is left
 
     func audit() -> AuditReport {
-        var audit = Audit()
-        records.forEach { key, record in audit.add(key, record) }
-        return audit.finish()
+        Audit.report { body in records.forEach { body($0, $1) } }
     }
 
     /// Sagas, holds and markers.

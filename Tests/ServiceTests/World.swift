@@ -168,9 +168,7 @@ final class World {
     }
 
     func audit() -> AuditReport {
-        var audit = Audit()
-        records.forEach { key, record in audit.add(key, record) }
-        return audit.finish()
+        Audit.report { body in records.forEach { body($0, $1) } }
     }
 
     /// The books balance, no lock is left, nothing alarmed.

@@ -119,8 +119,14 @@ import Testing
         #expect(HTTPLimits.pathBytes < HTTPLimits.headerBytes, "the request line is the smaller part of a head")
         #expect(Limits.idempotencyKeyBytes < HTTPLimits.headerBytes / 4, "a key leaves room for other headers")
         #expect(
-            HTTPLimits.heldRequests * 18 >= 4 * HTTPLimits.receiveBytes,
-            "four reads full of the shortest requests, of 18 bytes, are held")
+            HTTPLimits.heldRequests >= HTTPLimits.pipelinedRequests
+                + Int(HTTPLimits.readsPerTurn) * HTTPLimits.receiveBytes / 18,
+            "one read full of the shortest requests, of 18 bytes, is held")
+        #expect(HTTPLimits.unsentLowBytes < HTTPLimits.unsentHighBytes, "a client can read again")
+        #expect(HTTPLimits.halfSentRequests + HTTPLimits.unreadConnections < HTTPLimits.connections / 4, "most may be well")
+        #expect(
+            HTTPLimits.sweepMilliseconds < HTTPLimits.evictableMilliseconds / 10,
+            "a connection's rest is measured by sweeps")
         #expect(HTTPLimits.pipelinedRequests < HTTPLimits.heldRequests, "reading stops long before requests are refused")
         #expect(
             HTTPLimits.lingerMilliseconds < HTTPLimits.idleMilliseconds, "a refused client is kept shorter than an idle one")
@@ -129,11 +135,19 @@ import Testing
             "a slow head is refused before the connection counts as idle")
     }
 
+    @Test func `what a process keeps besides its cache fits into the memory that the manifests give`() {
+        let container = MemoryBounds(room: 512 << 20, openFiles: HTTPLimits.connections)
+        #expect(container.connections < HTTPLimits.connections && container.connections >= ServerLimits.fewestConnections)
+        #expect(container.connectionBytes + container.workBytes < 320 << 20, "of 512 MiB, at worst")
+        #expect(MemoryBounds(room: 16 << 30, openFiles: 700).connections == 700, "open files are a bound, too")
+        #expect(MemoryBounds(room: 16 << 30, openFiles: HTTPLimits.connections).connections == HTTPLimits.connections)
+    }
+
     @Test func `a server's end leaves time for what has begun`() {
         #expect(ServerLimits.drainMilliseconds > Limits.longestDeadlineMilliseconds, "each request in flight is answered")
         #expect(
-            ServerLimits.drainMilliseconds > HTTPLimits.unreadAnswerMilliseconds,
-            "a client that does not read holds up the end no longer than others")
+            10 * HTTPLimits.shutdownPatienceMilliseconds <= ServerLimits.drainMilliseconds,
+            "a client that does not read, or sent half a request, does not hold up the end")
         #expect(
             ServerLimits.serviceStopMilliseconds > ServerLimits.drainMilliseconds + LinkLimits.openMilliseconds,
             "connections are given back after the drain, which took all of its time")

@@ -26,7 +26,10 @@ struct TidyTests {
         arguments: [
             ("KontorMetrics", ["CoreMetrics", "Synchronization"]),
             ("KontorBench", ["CLinux", "Glibc", "Histogram"]),
-            ("KontorService", ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization"]),
+            (
+                "KontorService",
+                ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization", "Glibc", "Musl"]
+            ),
             (
                 "KontorEmbedded",
                 ["KontorCore", "KontorService", "CoreMetrics", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl"]

@@ -17,7 +17,8 @@ async def bench(scenario: str, port: int, *options, prefix=(), seconds: float = 
     with tempfile.TemporaryDirectory(prefix="kontor-bench-") as directory:
         path = Path(directory) / "report.json"
         process = await asyncio.create_subprocess_exec(
-            *prefix, BINARY, "bench", scenario, "--port", str(port), "--json", str(path), *map(str, options), cwd=REPOSITORY,
+            *prefix, BINARY, "bench", scenario, "--replace", "--port", str(port), "--json", str(path), *map(str, options),
+            cwd=REPOSITORY,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
         said = []
 

@@ -92,7 +92,12 @@ class Process:
             os.kill(orphan, signal.SIGKILL)
         # Somebody else who answers there must not be taken for it.
         for port in self._ports:
-            wait(lambda: is_free(port), f"{self.name} needs port {port}, and its being free", [], seconds=2)
+            try:
+                wait(lambda: is_free(port), f"port {port}", [], seconds=2)
+            except Failure:
+                raise Failure(
+                    f"{self.name} needs port {port}, which another program has: `ss -ltnp | grep :{port}` names it. End that one first."
+                ) from None
         for path in (self._state_path, self.log_path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log_path, "ab") as log:

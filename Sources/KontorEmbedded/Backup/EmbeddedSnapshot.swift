@@ -23,15 +23,31 @@ public struct EmbeddedSnapshot {
     ///
     /// - Throws: ``EmbeddedError``, or what `body` throws.
     public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
+        try read { cut in try cut.forEach(body) }
+    }
+
+    /// Calls `body` with one moment of the store, once.
+    ///
+    /// - Throws: ``EmbeddedError``, or what `body` throws.
+    public func read<Value>(_ body: (Cut) throws -> Value) throws -> Value {
         var hasGiven = false
-        try reading { view in
-            let tail = try readTail(view)
-            try merge(tail, view) { key, record in
-                hasGiven = true
-                try body(key, record)
-            }
+        return try reading { view in
+            let cut = Cut(view: view, tail: try readTail(view))
+            hasGiven = true
+            return try body(cut)
         } canRepeat: {
             !hasGiven
+        }
+    }
+
+    /// One moment of the store, which can be walked over several times.
+    public struct Cut {
+        fileprivate let view: SQLiteView
+        fileprivate let tail: [(key: [UInt8], value: [UInt8]?)]
+
+        /// Calls `body` for each record, in the order of the keys' bytes.
+        public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
+            try EmbeddedSnapshot.merge(tail, view, body)
         }
     }
 
@@ -95,23 +111,23 @@ public struct EmbeddedSnapshot {
     }
 
     /// Calls `body` for each record of table and tail, in order. Where both have a key, the tail's value counts.
-    private func merge(
+    private static func merge(
         _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, Record) throws -> Void
     ) throws {
         var next = 0
         try view.forEach { key, value in
             while next < tail.count, tail[next].key.lexicographicallyPrecedes(key) {
-                try Self.give(tail[next].key, tail[next].value, body)
+                try give(tail[next].key, tail[next].value, body)
                 next += 1
             }
             if next < tail.count, tail[next].key == key {
-                try Self.give(key, tail[next].value, body)
+                try give(key, tail[next].value, body)
                 next += 1
             } else {
-                try Self.give(key, value, body)
+                try give(key, value, body)
             }
         }
-        for entry in tail[next...] { try Self.give(entry.key, entry.value, body) }
+        for entry in tail[next...] { try give(entry.key, entry.value, body) }
     }
 
     private static func give(

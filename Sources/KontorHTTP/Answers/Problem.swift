@@ -42,6 +42,7 @@ struct Problem: Error, Hashable, Sendable {
 
         case unavailable
         case overloaded
+        case notServing = "not-serving"
         case keysFull = "idempotency-keys-full"
         case readUnavailable = "read-unavailable"
         case notReady = "not-ready"
@@ -65,7 +66,7 @@ struct Problem: Error, Hashable, Sendable {
             case .pathTooLong: return 414
             case .keyReused: return 422
             case .unavailable: return 424
-            case .overloaded, .keysFull: return 429
+            case .overloaded, .notServing, .keysFull: return 429
             case .headersTooLarge: return 431
             case .bug: return 500
             case .readUnavailable, .notReady: return 503
@@ -76,7 +77,8 @@ struct Problem: Error, Hashable, Sendable {
         /// Seconds after which to come back; nil if waiting does not help.
         var retryAfterSeconds: Int? {
             switch self {
-            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
+            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .readUnavailable, .notReady:
+                return 1
             case .keysFull: return 60
             default: return nil
             }
@@ -116,6 +118,7 @@ struct Problem: Error, Hashable, Sendable {
             case .headersTooLarge: return "Headers too large"
             case .unavailable: return "Not available"
             case .overloaded: return "Overloaded"
+            case .notServing: return "Not serving now"
             case .readUnavailable: return "Cannot be read now"
             case .notReady: return "Not ready"
             case .outcomeUnknown: return "Outcome unknown"
@@ -138,6 +141,8 @@ struct Problem: Error, Hashable, Sendable {
         self.ids = ids
         self.allowed = allowed
     }
+
+    static let contentType = "application/problem+json"
 
     /// The body of the answer.
     var json: [UInt8] {
@@ -171,8 +176,8 @@ extension Problem {
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
     static let notTaken = Problem(
         .overloaded,
-        "There is too much to do, or the service shuts down. This request was not begun; send it again later. If it repeats an "
-            + "earlier one, the outcome of that one stands.")
+        "There is too much to do. This request was not begun; send it again later. If it repeats an earlier one, the outcome of "
+            + "that one stands.")
     static let tooManyConnections = Problem(
         .overloaded, "There are too many open connections. Nothing was read; connect again later.")
     static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
@@ -189,6 +194,24 @@ extension Problem {
     static let bodyTooLarge = Problem(
         .bodyTooLarge, "The body has more than \(HTTPLimits.bodyBytes) bytes. Nothing was begun, and no route needs it."
     )
+
+    /// The service has begun to listen, and not to serve.
+    static func starting(isRead: Bool) -> Problem {
+        notServing("The service is starting: it goes on with what its last run left, and then serves.", isRead: isRead)
+    }
+
+    /// The service takes nothing new any more.
+    static func ending(isRead: Bool) -> Problem {
+        notServing("The service shuts down, and takes no more requests.", isRead: isRead)
+    }
+
+    private static func notServing(_ why: String, isRead: Bool) -> Problem {
+        if isRead { return Problem(.notReady, why + " Try again in a moment.") }
+        return Problem(
+            .notServing,
+            why + " This request was not begun; send it again in a moment. If it repeats an earlier one, the outcome of that one stands."
+        )
+    }
 
     static func wrongMethod(allowed: MethodSet) -> Problem {
         Problem(.wrongMethod, "This path exists, but not with this method. Use \(allowed.allowText).", allowed: allowed)

@@ -1,5 +1,6 @@
 // A response, and its bytes. One buffer holds status line, headers and body, so that an answer is one write.
 
+import KontorService
 import NIOCore
 
 /// An answer before it is bytes.
@@ -22,7 +23,7 @@ struct Response: Hashable, Sendable {
 
     init(_ problem: Problem) {
         status = problem.kind.status
-        contentType = "application/problem+json"
+        contentType = Problem.contentType
         body = problem.json
         retryAfterSeconds = problem.kind.retryAfterSeconds
         allowed = problem.allowed
@@ -30,6 +31,7 @@ struct Response: Hashable, Sendable {
 
     init(_ page: OperatorPage) {
         self.init(status: page.status, contentType: page.contentType, body: Array(page.body.utf8))
+        retryAfterSeconds = page.retryAfterSeconds
     }
 
     /// A 200.
@@ -39,8 +41,17 @@ struct Response: Hashable, Sendable {
 
     static func json(_ body: String) -> Response { json(Array(body.utf8)) }
 
-    /// The answer to a request that the shop did not take. Made once, because in an overload it must cost nothing.
+    /// The answer to a request for which the shop has no room. Made once, because in an overload it must cost nothing.
     static let notTaken = Response(.notTaken)
+
+    /// The answer to a request that the shop did not take.
+    static func refusal(_ intake: Intake, isRead: Bool) -> Response {
+        switch intake {
+        case .starting: return Response(.starting(isRead: isRead))
+        case .ending: return Response(.ending(isRead: isRead))
+        case .full, .taken: return notTaken
+        }
+    }
 
     /// Whether the connection stays open behind the answer, and whether the answer says so.
     enum Persistence {

@@ -3,7 +3,6 @@
 
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// The last handler of a connection's channel. It lives on the channel's event loop.
 final class ConnectionHandler: ChannelDuplexHandler {
@@ -19,6 +18,16 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var machine = ConnectionStateMachine<Exchange>()
     /// When the current exchange began, on the clock of ``RequestTimers``.
     private var currentBegan: UInt64 = 0
+    /// Until when it may ask for the process's health, which is all that it may; nil: it may ask for everything.
+    private var reservedUntil: Int64?
+    /// Whether the table counts it among those whose requests have arrived in part.
+    private var isHalfSent = false {
+        didSet { if isHalfSent != oldValue { table.isHalfSent(self, isHalfSent) } }
+    }
+    /// Whether the table counts it among those whose clients do not read.
+    private var isUnread = false {
+        didSet { if isUnread != oldValue { table.isUnread(self, isUnread) } }
+    }
 
     init(_ table: ConnectionTable) { self.table = table }
 
@@ -41,20 +50,49 @@ extension ConnectionHandler {
     func channelActive(context: ChannelHandlerContext) { enter() }
 
     private func enter() {
-        if table.isDraining {
-            close()
-        } else if table.add(self) {
-            machine.opened(at: table.now)
-        } else {
-            machine.turnedAway(at: table.now)
-            writeLast(table.bytes(of: Response(.tooManyConnections), persistence: .closed, isHead: false))
-        }
+        if table.isDraining { return close() }
+        if table.add(self) { reservedUntil = table.now + HTTPLimits.reservedMilliseconds }
+        machine.opened(at: table.now)
+    }
+
+    /// Tells the client that there are too many connections, and closes this one.
+    func turnAway() {
+        leaveReserve()
+        guard machine.isOpen else { return }
+        table.service.metrics.refusedConnection()
+        machine.turnedAway(at: table.now)
+        writeLast(table.bytes(of: Response(.tooManyConnections), persistence: .closed, isHead: false))
+    }
+
+    private func leaveReserve() {
+        guard reservedUntil != nil else { return }
+        reservedUntil = nil
+        table.leaveReserve(self)
+    }
+
+    /// Since when nobody waits for anything here; nil: somebody does.
+    var restSince: Int64? { machine.restSince }
+
+    /// Closes the connection at once: another one needs its place.
+    func evict() {
+        let context = context
+        leave()
+        context?.close(promise: nil)
+    }
+
+    /// Closes the connection of a client that does not read.
+    func drop() {
+        table.service.metrics.dropped.increment()
+        close()
     }
 
     func channelInactive(context: ChannelHandlerContext) { leave() }
 
     /// Forgets all requests. Those that are with the shop go on there; their answers find nobody.
     private func leave() {
+        leaveReserve()
+        isHalfSent = false
+        isUnread = false
         table.remove(self)
         machine.closed()
         context = nil
@@ -74,9 +112,13 @@ extension ConnectionHandler {
         }
     }
 
-    /// A shutdown begins: closes the connection if nobody waits for an answer.
+    /// A shutdown begins: closes the connection behind what is being written, if nobody waits for an answer. A page is
+    /// not waited for.
     func drain() {
-        if machine.isClosable { close() }
+        if case .page? = machine.current?.target {
+            machine.awaitsAnswer(until: table.now + HTTPLimits.shutdownPatienceMilliseconds)
+        }
+        if machine.drain(at: table.now) { writeLast(ByteBuffer()) }
     }
 
     /// The time of a shutdown is over: tells who still waits that the outcome is unknown, and closes the connection.
@@ -99,7 +141,10 @@ extension ConnectionHandler {
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { machine.readCompleted(at: table.now) }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        machine.readCompleted(at: table.now)
+        isHalfSent = machine.isHalfSent
+    }
 
     func read(context: ChannelHandlerContext) {
         if machine.readRequested() { context.read() }
@@ -108,10 +153,14 @@ extension ConnectionHandler {
     private func receive(_ head: HTTPRequestHead) {
         let isHead = head.method == .HEAD
         do throws(Problem) {
+            if reservedUntil != nil, !HTTPService.asksForHealth(head.uri) {
+                table.service.metrics.refusedConnection()
+                throw .tooManyConnections
+            }
             if head.uri.utf8.count > HTTPLimits.pathBytes { throw .pathTooLong }
             let headers = try RequestHeaders(of: head)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
-            let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT
+            let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT && reservedUntil == nil
             let exchange = Exchange(
                 headers.problem.map { .ready(Response($0)) }
                     ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
@@ -131,8 +180,12 @@ extension ConnectionHandler {
         guard machine.isOpen else { return }
         machine.refused(
             with: Exchange(.ready(Response(problem)), persistence: .closed, isHead: isHead, connection: bound))
+        isHalfSent = false
         proceed()
     }
+
+    /// Refuses the request that has arrived in part: there are too many such.
+    func refuseHalfSent() { refuse(.slowRequest) }
 }
 
 // MARK: Refusing before parsing
@@ -141,7 +194,7 @@ extension ConnectionHandler {
     var isShopFull: Bool { table.isShopFull }
 
     /// Whether a request that arrives now could be answered at once.
-    var isAtRest: Bool { machine.isAtRest && !table.isDraining }
+    var isAtRest: Bool { machine.isAtRest && !table.isDraining && reservedUntil == nil }
 
     /// Refuses a request that nobody has parsed.
     func shed() {
@@ -182,21 +235,23 @@ extension ConnectionHandler {
         switch exchange.target {
         case .ready(let response): answer(exchange, with: response)
         case .page(let compute):
-            NIOThreadPool.singleton.runIfActive(eventLoop: table.eventLoop, compute).whenComplete { result in
-                let response = (try? result.get()).map { Response($0) } ?? Response(.pageFailed)
-                exchange.connection.value.complete(exchange, with: response)
+            let connection = exchange.connection
+            compute { page in
+                connection.eventLoop.execute {
+                    connection.value.complete(exchange, with: page.map { Response($0) } ?? Response(.pageFailed))
+                }
             }
         case .shop(let call):
             let now = table.service.monotonicMilliseconds()
             let deadline = call.request.isBatchInit ? .max : now + exchange.timeoutMilliseconds
-            machine.awaitsShop(until: deadline)
+            machine.awaitsAnswer(until: deadline)
             table.submit(exchange, call, deadline: deadline)
         }
     }
 
     private func answer(_ exchange: Exchange, with response: Response) {
         table.timers.answered(exchange.target, response.status, since: currentBegan)
-        let isLast = machine.answered(at: table.now, isDraining: table.isDraining)
+        let isLast = machine.answered(at: table.now)
         let bytes = table.bytes(
             of: response, persistence: isLast ? .closed : exchange.persistence, isHead: exchange.isHead)
         if isLast {
@@ -223,8 +278,10 @@ extension ConnectionHandler {
         }
     }
 
-    /// Tells the client that the outcome of its request is unknown.
-    private func expire(_ exchange: Exchange) { exchange.complete(.unknown) }
+    /// Tells the client that the outcome of its request is unknown. A page has no outcome.
+    private func expire(_ exchange: Exchange) {
+        if case .page = exchange.target { close() } else { exchange.complete(.unknown) }
+    }
 }
 
 // MARK: Time
@@ -233,18 +290,18 @@ extension ConnectionHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         let isWritable = context.channel.isWritable
         machine.writabilityChanged(isWritable, at: table.now)
+        isUnread = !isWritable
         if isWritable { proceed() }
     }
 
     /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection
     /// waiting.
     func sweep(now: Int64) {
+        if let reservedUntil, now > reservedUntil { return turnAway() }
         switch machine.sweep(at: now) {
         case .none: break
         case .close: close()
-        case .drop:
-            table.service.metrics.dropped.increment()
-            close()
+        case .drop: drop()
         case .expire(let exchange): expire(exchange)
         case .refuse(let problem): refuse(problem)
         }

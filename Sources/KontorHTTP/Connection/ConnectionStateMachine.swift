@@ -80,6 +80,8 @@ struct ConnectionStateMachine<Request: HeldRequest> {
     private var isReadHeld = false
     /// A part of a request was completed by what was read last.
     private var sawPart = false
+    /// When a shutdown began; nil: none has.
+    private var drainBegan: Int64?
 }
 
 // MARK: State
@@ -104,6 +106,25 @@ extension ConnectionStateMachine {
         if case .closing = output { return true }
         if case .body = input { return false }
         return current == nil && waiting.isEmpty
+    }
+
+    /// Since when the connection is at rest; nil: it is not.
+    var restSince: Int64? {
+        guard case .idle(let since) = output, isAtRest else { return nil }
+        return since
+    }
+
+    /// Whether a request has arrived in part.
+    var isHalfSent: Bool {
+        switch input {
+        case .head, .body: return true
+        case .idle, .ended, .discarding: return false
+        }
+    }
+
+    /// How long a client may refuse to read its answers.
+    private var unreadPatience: Int64 {
+        drainBegan == nil ? HTTPLimits.unreadAnswerMilliseconds : HTTPLimits.shutdownPatienceMilliseconds
     }
 
     /// The request that is being answered.
@@ -132,6 +153,21 @@ extension ConnectionStateMachine {
     /// The connection is one too many: it is told so and closed.
     mutating func turnedAway(at now: Int64) { endOutput(at: now) }
 
+    /// A shutdown begins: the connection ends behind its next answer. A client that has sent half of a request, or does
+    /// not read, gets a short time.
+    ///
+    /// - Returns: whether the connection is to be closed as soon as everything is written.
+    mutating func drain(at now: Int64) -> Bool {
+        drainBegan = now
+        if case .closing(let end) = output {
+            output = .closing(at: min(end, now + unreadPatience))
+            return false
+        }
+        guard isClosable else { return false }
+        endOutput(at: now)
+        return true
+    }
+
     /// The client has closed its side. It may still wait for answers.
     mutating func inputClosed() {
         if isOpen { input = .ended }
@@ -156,7 +192,7 @@ extension ConnectionStateMachine {
         if isOpen { input = .ended }
         owesContinue = false
         waiting.removeAll()
-        output = .closing(at: now + HTTPLimits.unreadAnswerMilliseconds)
+        output = .closing(at: now + unreadPatience)
     }
 }
 
@@ -252,19 +288,18 @@ extension ConnectionStateMachine {
         return nil
     }
 
-    /// The current request is with the shop.
-    mutating func awaitsShop(until deadline: Int64) {
+    /// The current request is with somebody who answers later.
+    mutating func awaitsAnswer(until deadline: Int64) {
         if let current { output = .answering(current, deadline: deadline) }
     }
 
     /// The current request has its answer.
     ///
-    /// - Parameter isDraining: whether connections are closed as soon as they can be.
     /// - Returns: whether the answer is the connection's last: then the connection is closed once it is written.
-    mutating func answered(at now: Int64, isDraining: Bool) -> Bool {
+    mutating func answered(at now: Int64) -> Bool {
         guard let current else { return false }
         output = .idle(since: now)
-        guard current.isLast || isDraining || (!isOpen && waiting.isEmpty) else { return false }
+        guard current.isLast || drainBegan != nil || (!isOpen && waiting.isEmpty) else { return false }
         endOutput(at: now)
         return true
     }
@@ -278,7 +313,7 @@ extension ConnectionStateMachine {
     /// Looks at the clock: for the deadline of the request being answered, and for clients that keep the connection
     /// waiting.
     func sweep(at now: Int64) -> SweepAction {
-        if let unwritableSince, now - unwritableSince > HTTPLimits.unreadAnswerMilliseconds { return .drop }
+        if let unwritableSince, now - max(unwritableSince, drainBegan ?? unwritableSince) > unreadPatience { return .drop }
         switch output {
         case .closing(let end): return now >= end ? .close : .none
         case .answering(let request, let deadline): return now >= deadline ? .expire(request) : .none
@@ -287,6 +322,9 @@ extension ConnectionStateMachine {
     }
 
     private func sweepInput(at now: Int64, idleSince: Int64) -> SweepAction {
+        if isHalfSent, let drainBegan, now - drainBegan > HTTPLimits.shutdownPatienceMilliseconds {
+            return .refuse(.ending(isRead: false))
+        }
         switch input {
         case .head(let since) where now - max(since, idleSince) > HTTPLimits.headMilliseconds:
             return .refuse(.slowRequest)

@@ -14,7 +14,16 @@ final class ConnectionTable {
     private(set) var isDraining = false
 
     private let maximumConnections: Int
+    /// All of them, in no order. At most the maximum, and the reserve.
     private var connections: [ConnectionHandler] = []
+    /// Those beyond the maximum, which are there for health checks alone.
+    private var reserve = ConnectionQueue(bound: HTTPLimits.reservedConnections)
+    /// Those whose requests have arrived in part.
+    private var halfSent = ConnectionQueue(bound: HTTPLimits.halfSentRequests)
+    /// Those whose clients do not read.
+    private var unread = ConnectionQueue(bound: HTTPLimits.unreadConnections)
+    /// Where the search for an idle connection goes on.
+    private var evictionCursor = 0
     /// nil while there are no connections.
     private var sweeping: RepeatedTask?
     /// Succeeds when a drain has closed the last connection; nil until a drain begins.
@@ -25,7 +34,8 @@ final class ConnectionTable {
     private var date = DateHeader()
     /// ``Response/notTaken`` as bytes, with the current date, so that refusing in an overload costs little.
     private(set) var refusal = ByteBuffer()
-    /// The requests of this turn of the event loop. Deadlines are milliseconds of the service's clock.
+    /// The requests of this turn of the event loop, at most one of each connection. Deadlines are milliseconds of the
+    /// service's clock.
     private var outbox: [(exchange: Exchange, call: ShopCall, deadline: Int64)] = []
 
     init(service: HTTPService, maximumConnections: Int, eventLoop: any EventLoop) {
@@ -35,20 +45,49 @@ final class ConnectionTable {
         self.eventLoop = eventLoop
     }
 
-    /// Takes a connection.
+    /// Takes a connection. If there are too many, it takes the place of one that is idle. If there is none, it goes to
+    /// the reserve.
     ///
-    /// - Returns: false if there are too many connections already.
+    /// - Returns: whether it is in the reserve, and may only ask for the process's health.
     func add(_ connection: ConnectionHandler) -> Bool {
-        if connections.count >= maximumConnections {
-            service.metrics.refusedConnection()
-            return false
-        }
+        let isReserved = connections.count - reserve.count >= maximumConnections && !closeIdleOne()
         service.metrics.connections.increment()
         connection.place = connections.count
         connections.append(connection)
         if sweeping == nil { startSweeping() }
+        if isReserved { reserve.add(connection)?.turnAway() }
+        return isReserved
+    }
+
+    /// Closes the connection that is idle for the longest, of the next few that it looks at.
+    ///
+    /// - Returns: false if none of them was idle for long enough.
+    private func closeIdleOne() -> Bool {
+        var found: (connection: ConnectionHandler, since: Int64)?
+        for _ in 0..<min(HTTPLimits.evictionVisits, connections.count) {
+            evictionCursor = evictionCursor + 1 < connections.count ? evictionCursor + 1 : 0
+            let candidate = connections[evictionCursor]
+            guard let since = candidate.restSince, since < found?.since ?? .max else { continue }
+            found = (candidate, since)
+        }
+        guard let found, now - found.since >= HTTPLimits.evictableMilliseconds else { return false }
+        service.metrics.evicted.increment()
+        found.connection.evict()
         return true
     }
+
+    /// A part of a request has arrived, and the rest has not; or the rest has, too. To be told once each.
+    func isHalfSent(_ connection: ConnectionHandler, _ isHalfSent: Bool) {
+        if isHalfSent { halfSent.add(connection)?.refuseHalfSent() } else { halfSent.remove(connection) }
+    }
+
+    /// A client does not read its answers, or does again. To be told once each.
+    func isUnread(_ connection: ConnectionHandler, _ isUnread: Bool) {
+        if isUnread { unread.add(connection)?.drop() } else { unread.remove(connection) }
+    }
+
+    /// The connection leaves the reserve: it was turned away, or is gone.
+    func leaveReserve(_ connection: ConnectionHandler) { reserve.remove(connection) }
 
     /// Forgets a connection. Does nothing if it is not in the table.
     func remove(_ connection: ConnectionHandler) {
@@ -92,9 +131,11 @@ final class ConnectionTable {
             let connection = exchange.connection.value
             // If nobody waits for the answer any more, the request is not begun.
             guard connection.awaits(exchange) else { continue }
-            let isTaken =
-                service.shop?.submit(call.request, key: exchange.key, deadline: deadline, caller: exchange) ?? false
-            if !isTaken { connection.complete(exchange, with: .notTaken) }
+            let intake =
+                service.shop?.submit(call.request, key: exchange.key, deadline: deadline, caller: exchange) ?? .full
+            if intake != .taken {
+                connection.complete(exchange, with: .refusal(intake, isRead: call.request.isRead))
+            }
         }
         requests.removeAll(keepingCapacity: true)
         if outbox.isEmpty { swap(&requests, &outbox) }

@@ -21,11 +21,13 @@ public enum HTTPLimits {
     /// Requests held behind the one that is being answered, past which the connection is not read until some are
     /// answered.
     public static let pipelinedRequests = 16
-    /// Requests held at the very most: four reads (one turn of the event loop) full of the shortest requests, of 18
-    /// bytes. Only a client that sends thousands and hangs up gets past it, since the rest is read at once then: 429.
-    public static let heldRequests = 1_024
+    /// Requests held at the very most: those, and one read full of the shortest requests, of 18 bytes. Only a client
+    /// that sends hundreds and hangs up gets past it, since the rest is read at once then: 429.
+    public static let heldRequests = 256
     /// Most bytes of one read: many requests of usual size, and cheap to keep for each of thousands of connections.
     public static let receiveBytes = 4 * 1024
+    /// Reads of one connection in one turn of the event loop: so that what it says in one turn is held.
+    public static let readsPerTurn: UInt = 1
     /// Most bytes that the decoder may hold: one header field of the largest size, and the reads of one turn behind it.
     public static let undecodedBytes = 2 * headerBytes
     /// How long a request's head may take from its first byte. A slow network needs one second; a slowloris attack
@@ -38,14 +40,44 @@ public enum HTTPLimits {
     public static let idleMilliseconds: Int64 = 75_000
     /// How long a client may refuse to read its answers.
     public static let unreadAnswerMilliseconds: Int64 = 30_000
+    /// Unsent bytes at which a connection counts as one whose client does not read; no further request of it is begun.
+    /// The largest answer may come on top.
+    public static let unsentHighBytes = 16 * 1024
+    /// Unsent bytes at which it counts as reading again.
+    public static let unsentLowBytes = 4 * 1024
+    /// Connections of one event loop whose clients do not read, about 100 KiB each at worst. Past it the one that has
+    /// not read for the longest is closed.
+    public static let unreadConnections = 512
+    /// Requests of one event loop that have arrived in part, up to 40 KiB each. Past it the one that has been arriving
+    /// for the longest is refused: 408.
+    public static let halfSentRequests = 1_000
+    /// How long a shutdown waits for a client that has sent half of a request, or does not read its answers. A network
+    /// needs a tenth of it, and nothing else may hold up a shutdown for longer than requests take.
+    public static let shutdownPatienceMilliseconds: Int64 = 1_000
     /// How long input is thrown away after a refusal, so that the client can read it before its connection is reset.
     public static let lingerMilliseconds: Int64 = 1_000
 
     /// Connections waiting to be accepted: a whole load test that connects at once.
     public static let backlogConnections: Int32 = 4_096
     /// Open connections of one listener, unless configured: about 10 KiB each. The command takes fewer where the system
-    /// grants fewer open files. Past it: 429.
+    /// grants fewer open files. Past it a new one takes the place of one that is idle; if there is none: 429.
     public static let connections = 10_000
+    /// Bytes that an idle connection takes, as measured with 10,000 of them.
+    public static let connectionBytes = 5 * 1024
+    /// Bytes that the connections take besides which are half sent or unread, at worst.
+    public static var busyConnectionsBytes: Int {
+        halfSentRequests * (undecodedBytes + receiveBytes) + unreadConnections * (unsentHighBytes + 80 * 1024)
+    }
+    /// How long a connection has been idle at least when it is closed for a new one: who has just connected, or been
+    /// answered, is about to ask.
+    public static let evictableMilliseconds: Int64 = 1_000
+    /// Connections that are looked at for one that is idle: a look costs as much as refusing.
+    public static let evictionVisits = 64
+    /// Connections of one event loop beyond its bound, which are there for health checks alone: what a flood of 10,000
+    /// connections a second brings while a health check sends its request. Past it the oldest is turned away.
+    public static let reservedConnections = 128
+    /// How long such a connection may take to ask: a health check asks at once.
+    public static let reservedMilliseconds: Int64 = 2_000
     /// How often an event loop looks for deadlines and slow clients: often enough for a deadline, and of no cost.
     public static let sweepMilliseconds: Int64 = 50
 }

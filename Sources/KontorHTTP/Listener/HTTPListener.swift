@@ -57,6 +57,10 @@ public final class HTTPListener: Sendable {
             .childChannelOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: HTTPLimits.receiveBytes)
             )
+            .childChannelOption(.maxMessagesPerRead, value: HTTPLimits.readsPerTurn)
+            .childChannelOption(
+                .writeBufferWaterMark, value: .init(low: HTTPLimits.unsentLowBytes, high: HTTPLimits.unsentHighBytes)
+            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let table = tables.first(where: { $0.eventLoop === channel.eventLoop }) else { return }

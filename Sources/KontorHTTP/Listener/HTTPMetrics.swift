@@ -13,6 +13,8 @@ public final class HTTPMetrics: Sendable {
     let connections: Meter
     /// Connections that were closed because their clients did not read their answers.
     let dropped: Counter
+    /// Idle connections that were closed because others needed their place.
+    let evicted: Counter
 
     /// Makes the instruments of a listener.
     ///
@@ -27,6 +29,8 @@ public final class HTTPMetrics: Sendable {
         connections = Meter(label: "kontor_http_connections", dimensions: [("listener", listener)], factory: factory)
         dropped = Counter(
             label: "kontor_http_connections_dropped", dimensions: [("listener", listener)], factory: factory)
+        evicted = Counter(
+            label: "kontor_http_connections_evicted", dimensions: [("listener", listener)], factory: factory)
     }
 
     /// Counts a connection that was turned away.

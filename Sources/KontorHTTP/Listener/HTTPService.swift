@@ -13,18 +13,31 @@ public struct OperatorPage: Hashable, Sendable {
     public let contentType: String
     /// The body as text.
     public let body: String
+    /// Seconds after which to ask again; nil: no word about that.
+    public let retryAfterSeconds: Int?
 
     /// Makes the answer of a page; without further words it is JSON that was computed well.
-    public init(status: Int = 200, contentType: String = "application/json", body: String) {
+    public init(
+        status: Int = 200, contentType: String = "application/json", body: String, retryAfterSeconds: Int? = nil
+    ) {
         self.status = status
         self.contentType = contentType
         self.body = body
+        self.retryAfterSeconds = retryAfterSeconds
+    }
+
+    /// The answer of a page that is being computed for somebody else, and cannot be computed twice at a time: 429.
+    public static func busy(_ detail: String) -> OperatorPage {
+        let problem = Problem(.overloaded, detail)
+        return OperatorPage(
+            status: problem.kind.status, contentType: Problem.contentType,
+            body: String(decoding: problem.json, as: UTF8.self), retryAfterSeconds: problem.kind.retryAfterSeconds)
     }
 }
 
-/// Computes a page. It runs on a thread pool and may block. If it throws, the answer is a 500 that does not tell the
-/// error: whoever gives the route logs it.
-public typealias OperatorRoute = @Sendable () throws -> OperatorPage
+/// Begins to compute a page, and calls back once, from any thread. It is called on event loops, so it must not block.
+/// Without a page the answer is a 500: whoever gives the route logs why.
+public typealias OperatorRoute = @Sendable (_ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void
 
 /// What one listener serves, and what it needs for that.
 public struct HTTPService: Sendable {
@@ -81,7 +94,7 @@ public struct HTTPService: Sendable {
     ///
     /// - Parameter authorization: the value of the header; nil if there is none.
     func target(method: HTTPMethod, uri: String, authorization: String?) -> Target {
-        if let secret, !uri.hasPrefix("/health/"), !secret.isBorne(by: authorization) {
+        if let secret, !Self.asksForHealth(uri), !secret.isBorne(by: authorization) {
             return .ready(
                 Response(Problem(.secretNeeded, "This listener is for operators: send Authorization: Bearer SECRET.")))
         }
@@ -95,6 +108,9 @@ public struct HTTPService: Sendable {
         case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))
         }
     }
+
+    /// Whether a request with this target asks for the process's health.
+    static func asksForHealth(_ uri: String) -> Bool { uri.hasPrefix("/health/") }
 
     private func serves(_ tag: RouteTag) -> Bool {
         guard shop != nil, let service = tag.service else { return false }

@@ -116,8 +116,8 @@ extension Route {
         ]
         switch effect {
         case .none: return everyone
-        case .read: return everyone + [.readUnavailable]
-        case .write: return everyone + [.keyInUse, .keyReused, .keysFull, .unavailable, .outcomeUnknown]
+        case .read: return everyone + [.readUnavailable, .notReady]
+        case .write: return everyone + [.notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .outcomeUnknown]
         }
     }
 }

@@ -4,88 +4,166 @@ import KontorCore
 
 /// Adds up all records of a shop and names what does not balance.
 ///
-/// Give it every record of one consistent cut with ``add(_:_:)``, in any order, then call ``finish()``. It needs memory
-/// for one entry per account, hold and open saga.
+/// Give it every record of one consistent cut with ``add(_:_:)``, in any order, then call ``endWalk()``, and again as
+/// long as that asks for it. Its memory is that of the open work, and some megabytes: it does not grow with the number
+/// of accounts. The first walk finds out whether an account is wrong, each further one which.
 public struct Audit {
-    /// Sums that must agree for one account.
-    private struct Tally {
-        var account: Account?
-        var held = Amount.zero
-        /// Captured by sagas that have not finished.
-        var capturedByOpen = Amount.zero
-        /// What paid orders owe. If such an order's saga is open, its captures may still be on their way.
-        var owedByPaid = Amount.zero
-        var directPayments = Amount.zero
-    }
-
-    private var tallies: [GroupKey: Tally] = [:]
+    private var sums = AccountSums()
+    /// nil in the first walk.
+    private var search: Search?
     private var sagas: [SagaID: SagaRecord] = [:]
-    private var checkingOut: [(id: Identifier, order: Order)] = []
+    private var checkingOut: [SagaID] = []
     /// By account and saga.
     private var holds: [RecordKey: Hold] = [:]
-    private var report = AuditReport()
+    /// What was found so far.
+    public private(set) var report = AuditReport()
 
     public init() {}
 
-    /// Takes one record of the cut. Each must come once.
+    /// Takes one record of the cut. Each must come once in each walk.
     public mutating func add(_ key: RecordKey, _ record: Record) {
+        if search == nil { look(key, record) }
         switch (key.member, record) {
-        case (.head, .account(let account)):
-            tallies[key.group, default: Tally()].account = account
-            check(account, key.group)
+        case (.head, .account(let account)): put(.account(account), of: key.group)
+        case (.head, .order(let order)) where order.status == .paid, (.receipt, .order(let order)): putPaid(order)
+        case (.payment, .payment(let payment)):
+            put(.paidDirectly(Amount(payment.amount.raw &+ payment.earlier.raw)), of: key.group)
+        default: break
+        }
+    }
+
+    /// Ends a walk over the cut.
+    ///
+    /// - Returns: whether it needs another walk over the same records, to name what is wrong. If not, the report is
+    ///   complete.
+    public mutating func endWalk() -> Bool {
+        if search == nil { lookAtOpenWork() }
+        putOpenWork()
+        if let search { name(search) }
+        let wrong = search?.left ?? sums.wrong[...]
+        guard report.hasRoom, !wrong.isEmpty else {
+            report.addUnnamed(wrong.count)
+            return false
+        }
+        search = Search(wrong, accounts: report.accounts)
+        return true
+    }
+
+    /// Audits a cut that can be walked over again.
+    ///
+    /// - Parameter walk: calls its argument for each record of the cut, each time that it is called.
+    public static func report(_ walk: (_ body: (RecordKey, Record) -> Void) throws -> Void) rethrows -> AuditReport {
+        var audit = Audit()
+        repeat { try walk { audit.add($0, $1) } } while audit.endWalk()
+        return audit.report
+    }
+}
+
+// MARK: Sums of accounts
+
+extension Audit {
+    /// A look at the accounts of some buckets, one by one.
+    private struct Search {
+        /// The wrong buckets that this walk does not examine.
+        let left: ArraySlice<Int>
+        private let examined: Set<Int>
+        private(set) var tallies: [GroupKey: AccountTally] = [:]
+
+        /// - Parameters:
+        ///   - wrong: the wrong buckets that are not examined yet.
+        ///   - accounts: those of the whole cut. As many buckets are examined as probably have `Limits.auditTallies`.
+        init(_ wrong: ArraySlice<Int>, accounts: Int) {
+            let count = max(1, Limits.auditTallies / max(1, accounts / Limits.auditBuckets))
+            examined = Set(wrong.prefix(count))
+            left = wrong.dropFirst(count)
+        }
+
+        mutating func add(_ entry: AccountEntry, of account: GroupKey) {
+            guard examined.contains(AccountSums.bucket(account)) else { return }
+            if tallies.count >= Limits.auditTallies, tallies[account] == nil { return }
+            tallies[account, default: AccountTally()].add(entry)
+        }
+    }
+
+    private mutating func put(_ entry: AccountEntry, of account: GroupKey) {
+        if search == nil { sums.add(entry, of: account) } else { search?.add(entry, of: account) }
+    }
+
+    private mutating func putPaid(_ order: Order) {
+        for line in order.lines { put(.owed(line.units), of: GroupKey(.item, line.item)) }
+        if order.total > .zero { put(.owed(order.total), of: GroupKey(.user, order.user)) }
+    }
+
+    private mutating func putOpenWork() {
+        for (key, hold) in holds where hold.state == .held { put(.held(hold.amount), of: key.group) }
+        // A committed saga that is still open may not have captured all of its legs yet.
+        for saga in sagas.values where saga.phase == .committed {
+            for leg in saga.legs where holds[RecordKey(leg.account, .hold(saga.id))]?.state == .held {
+                put(.uncaptured(leg.amount), of: leg.account)
+            }
+        }
+    }
+
+    /// Names what is wrong among the examined accounts.
+    private mutating func name(_ search: Search) {
+        let before = report.culprits.count
+        let inOrder = search.tallies.sorted { ($0.key.kind.rawValue, $0.key.id) < ($1.key.kind.rawValue, $1.key.id) }
+        for (account, tally) in inOrder { compare(account, tally) }
+        if report.culprits.count == before {
+            report.add(
+                .wrongSum, "accounts", "what was captured or is held does not add up, and no account shows it: read them again")
+        }
+    }
+
+    private mutating func compare(_ group: GroupKey, _ tally: AccountTally) {
+        guard let account = tally.account else {
+            return report.add(.missingAccount, "\(group)", "orders, payments or holds need it, but it does not exist")
+        }
+        if account.held.raw != tally.held {
+            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held)")
+        }
+        if account.captured.raw != tally.expected {
+            report.add(
+                .wrongCaptured, "\(group)",
+                "\(account.captured.raw) was captured, but paid orders and direct payments add up to \(tally.expected)")
+        }
+    }
+}
+
+// MARK: Single records, and open work
+
+extension Audit {
+    /// Counts a record, and looks at what must be true of it alone.
+    private mutating func look(_ key: RecordKey, _ record: Record) {
+        switch (key.member, record) {
+        case (.head, .account(let account)): check(account, key.group)
         case (.head, .order(let order)):
             report.orders += 1
-            if order.status == .paid { addPaid(order) }
-            if order.status == .checkingOut { checkingOut.append((key.group.id, order)) }
+            if order.status == .paid { report.paidOrders += 1 }
+            if order.status == .checkingOut {
+                checkingOut.append(SagaID(order: key.group.id, incarnation: order.incarnation, attempt: order.attempt))
+            }
             checkTotal(order, key.group)
-        case (.receipt, .order(let order)):
+        case (.receipt, .order):
             report.receipts += 1
-            addPaid(order)
-        case (.payment, .payment(let payment)):
-            tallies[key.group, default: Tally()].directPayments += payment.amount + payment.earlier
-        case (.saga, .saga(let saga)):
-            sagas[saga.id] = saga
-        case (.hold, .hold(let hold)):
-            holds[key] = hold
-        case (.key, .key): break
+            report.paidOrders += 1
+        case (.saga, .saga(let saga)): sagas[saga.id] = saga
+        case (.hold, .hold(let hold)): holds[key] = hold
+        case (.payment, .payment), (.key, .key): break
         default:
             report.add(.misplacedRecord, "\(key.group)", "a record of the wrong kind lies at \(key.member)")
         }
     }
 
-    /// Compares the sums.
-    public mutating func finish() -> AuditReport {
-        report.openSagas = sagas.count
-        for (key, hold) in holds {
-            if case .hold(let saga) = key.member { check(hold, of: saga, on: key.group) }
-        }
-        for (id, order) in checkingOut {
-            let saga = SagaID(order: id, incarnation: order.incarnation, attempt: order.attempt)
-            if sagas[saga] == nil {
-                report.add(.lockWithoutSaga, "order \(id)", "it is locked for checkout, but no saga is open")
-            }
-        }
-        for saga in sagas.values where saga.phase == .committed { addUncaptured(of: saga) }
-        let inOrder = tallies.sorted { ($0.key.kind.rawValue, $0.key.id) < ($1.key.kind.rawValue, $1.key.id) }
-        for (account, tally) in inOrder { compare(account, tally) }
-        return report
-    }
-}
-
-extension Audit {
-    private mutating func addPaid(_ order: Order) {
-        report.paidOrders += 1
-        for line in order.lines { tallies[GroupKey(.item, line.item), default: Tally()].owedByPaid += line.units }
-        if order.total > .zero { tallies[GroupKey(.user, order.user), default: Tally()].owedByPaid += order.total }
-    }
-
     private mutating func check(_ account: Account, _ group: GroupKey) {
         report.accounts += 1
-        let expected = account.deposited - account.withdrawn - account.captured
-        if account.balance != expected {
+        let (added, overflows) = account.deposited.raw.subtractingReportingOverflow(account.withdrawn.raw)
+        let (expected, overflowsToo) = added.subtractingReportingOverflow(account.captured.raw)
+        if overflows || overflowsToo || account.balance.raw != expected {
             report.add(
                 .wrongBalance, "\(group)",
-                "its balance is \(account.balance.raw), but put in - withdrawn - captured is \(expected.raw)")
+                "its balance is \(account.balance.raw), but put in - withdrawn - captured is "
+                    + (overflows || overflowsToo ? "beyond all bounds" : "\(expected)"))
         }
         if account.held < .zero || account.held > account.balance {
             report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held of a balance of \(account.balance.raw)")
@@ -93,10 +171,30 @@ extension Audit {
     }
 
     private mutating func checkTotal(_ order: Order, _ group: GroupKey) {
-        var total = Amount.zero
-        for line in order.lines { total += Amount(line.units.raw * line.price.raw) }
-        if total != order.total {
-            report.add(.wrongTotal, "\(group)", "its lines cost \(total.raw), its total is \(order.total.raw)")
+        var total: Int64? = 0
+        for line in order.lines {
+            let (cost, overflows) = line.units.raw.multipliedReportingOverflow(by: line.price.raw)
+            let sum = total?.addingReportingOverflow(cost)
+            total = overflows || sum?.overflow ?? true ? nil : sum?.partialValue
+        }
+        if total != order.total.raw {
+            let text = total.map { "\($0)" } ?? "more than can be counted"
+            report.add(.wrongTotal, "\(group)", "its lines cost \(text), its total is \(order.total.raw)")
+        }
+    }
+
+    private mutating func lookAtOpenWork() {
+        report.openSagas = sagas.count
+        for (key, hold) in holds {
+            if case .hold(let saga) = key.member { check(hold, of: saga, on: key.group) }
+        }
+        for saga in checkingOut where sagas[saga] == nil {
+            report.add(.lockWithoutSaga, "order \(saga.order)", "it is locked for checkout, but no saga is open")
+        }
+        for saga in sagas.values where saga.phase == .committed {
+            for leg in saga.legs where holds[RecordKey(leg.account, .hold(saga.id))] == nil {
+                report.add(.committedWithoutHold, "\(leg.account)", "saga \(saga.id) is committed, but its hold is gone")
+            }
         }
     }
 
@@ -104,7 +202,6 @@ extension Audit {
         let saga = sagas[id]
         switch hold.state {
         case .held:
-            tallies[account, default: Tally()].held += hold.amount
             if saga == nil {
                 report.add(.lockWithoutSaga, "\(account)", "saga \(id) holds a part of it, but is not open")
             }
@@ -117,72 +214,5 @@ extension Audit {
                 report.add(.releasedCommitted, "\(account)", "saga \(id) is committed, but released it")
             }
         }
-    }
-
-    /// A committed saga that is still open may not have captured all of its legs yet.
-    private mutating func addUncaptured(of saga: SagaRecord) {
-        for leg in saga.legs {
-            switch holds[RecordKey(leg.account, .hold(saga.id))]?.state {
-            case .held: tallies[leg.account, default: Tally()].capturedByOpen += leg.amount
-            case .captured, .released: break
-            case nil:
-                report.add(.committedWithoutHold, "\(leg.account)", "saga \(saga.id) is committed, but its hold is gone")
-            }
-        }
-    }
-
-    private mutating func compare(_ group: GroupKey, _ tally: Tally) {
-        guard let account = tally.account else {
-            if tally.owedByPaid > .zero || tally.directPayments > .zero {
-                report.add(.missingAccount, "\(group)", "paid orders need it, but it does not exist")
-            }
-            return
-        }
-        if account.held != tally.held {
-            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held.raw)")
-        }
-        let expected = tally.owedByPaid + tally.directPayments - tally.capturedByOpen
-        if account.captured != expected {
-            report.add(
-                .wrongCaptured, "\(group)",
-                "\(account.captured.raw) was captured, but paid orders and direct payments add up to \(expected.raw)")
-        }
-    }
-}
-
-/// The outcome of an audit.
-public struct AuditReport: Hashable, Sendable {
-    /// What can be wrong with an account or an order.
-    public enum Finding: String, Sendable {
-        case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
-        case committedWithoutHold, missingAccount, misplacedRecord
-    }
-
-    /// One thing that is wrong, and where.
-    public struct Culprit: Hashable, Sendable {
-        public let finding: Finding
-        /// The account or order.
-        public let subject: String
-        /// The numbers that contradict each other, in words.
-        public let detail: String
-    }
-
-    /// Accounts of the cut.
-    public var accounts = 0
-    /// Orders of the cut, without receipts.
-    public var orders = 0
-    /// Paid orders, receipts included.
-    public var paidOrders = 0
-    /// The paid orders that `batch_init` has replaced since.
-    public var receipts = 0
-    /// Checkouts that had not ended.
-    public var openSagas = 0
-    public var culprits: [Culprit] = []
-
-    /// Whether the books balance.
-    public var isClean: Bool { culprits.isEmpty }
-
-    mutating func add(_ finding: Finding, _ subject: String, _ detail: String) {
-        culprits.append(Culprit(finding: finding, subject: subject, detail: detail))
     }
 }

@@ -97,21 +97,21 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     // MARK: From any thread
 
-    public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
+    public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
         lock.lock()
         guard inbox.isAccepting, inbox.callers.count < request.mostInFlight else {
-            let isFull = inbox.isAccepting
+            let refusal: Intake = inbox.isAccepting ? .full : inbox.isDraining ? .ending : .starting
             lock.unlock()
-            if isFull { options.refusals.count(.requestsInFlight) }
+            if refusal == .full { options.refusals.count(.requestsInFlight) }
             if case .checkout = request { options.metrics.didRefuseCheckout() }
-            return false
+            return refusal
         }
         inbox.callers[ObjectIdentifier(caller)] = caller
         inbox.arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
         updateRoom()
         lock.unlock()
         waker.wake()
-        return true
+        return .taken
     }
 
     public var room: Int { roomLeft.load(ordering: .relaxed) }

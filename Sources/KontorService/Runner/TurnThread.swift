@@ -5,10 +5,8 @@ import KontorCore
 import Synchronization
 
 /// Runs the turns of a ``ShopRunner`` on a thread of its own, and sleeps while there is nothing to do.
-///
-/// `@unchecked Sendable`: `isWoken` and `isEnded` are atomic, and the condition guards the sleep.
-public final class TurnThread: Waker, @unchecked Sendable {
-    private let condition = NSCondition()
+public final class TurnThread: Waker, Sendable {
+    private let signal = TimedSignal()
     private let isWoken = Atomic(false)
     private let isEnded = Atomic(false)
 
@@ -16,9 +14,7 @@ public final class TurnThread: Waker, @unchecked Sendable {
 
     public func wake() {
         guard !isWoken.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        condition.lock()
-        condition.signal()
-        condition.unlock()
+        signal.raise()
     }
 
     /// Starts the thread. From here on the runner's shop lives on it.
@@ -42,12 +38,7 @@ public final class TurnThread: Waker, @unchecked Sendable {
 
     /// Sleeps until it is woken, or until the next tick.
     private func waitForWork() {
-        if isWoken.exchange(false, ordering: .acquiringAndReleasing) { return }
-        condition.lock()
-        if !isWoken.load(ordering: .acquiring) {
-            _ = condition.wait(until: Date(timeIntervalSinceNow: Double(Limits.tickMilliseconds) / 1000))
-        }
-        condition.unlock()
+        signal.wait(milliseconds: Limits.tickMilliseconds)
         isWoken.store(false, ordering: .releasing)
     }
 }

@@ -182,13 +182,24 @@ public protocol AnswerSink: AnyObject {
     func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)])
 }
 
+/// What becomes of a request that is handed to the shop.
+public enum Intake: Hashable, Sendable {
+    case taken
+    /// There is too much to do.
+    case full
+    /// The shop does not serve yet, or not again yet.
+    case starting
+    /// The shop shuts down.
+    case ending
+}
+
 /// Takes requests from any thread.
 public protocol RequestPort: Sendable {
     /// - Parameters:
     ///   - key: the request's `Idempotency-Key`; ignored for a read.
     ///   - deadline: on the shop's monotonic clock, in milliseconds.
-    /// - Returns: false if the shop has too much to do or shuts down: nothing was begun, and no answer will come.
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool
+    /// - Returns: anything but `taken`: nothing was begun, and no answer will come.
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake
 
     /// How many more requests that begin work would be taken now. It is cheap: in an overload it is read for each
     /// request before the request is parsed.

@@ -130,16 +130,14 @@ public final class Simulation {
 
     private func judge() {
         var final = FinalState()
-        var audit = Audit()
+        let audit: AuditReport
         do {
-            try site.forEachRecord { key, record in
-                final.add(key, record)
-                audit.add(key, record)
-            }
+            try site.forEachRecord { key, record in final.add(key, record) }
+            audit = try Audit.report { body in try site.forEachRecord { body($0, $1) } }
         } catch {
             return world.violation("the final records cannot be read: \(error)")
         }
-        for culprit in audit.finish().culprits { world.violation("kontor audit: \(culprit)") }
+        for culprit in audit.culprits { world.violation("kontor audit: \(culprit)") }
         Auditor(
             history: clients.history, final: final, amounts: site.amounts, sagas: site.sagas,
             takesLateCopies: swarm.hasWildClocks,

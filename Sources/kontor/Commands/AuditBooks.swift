@@ -37,7 +37,11 @@ struct AuditBooks: ParsableCommand {
             \(report.openSagas) open checkouts
             """)
         for culprit in report.culprits { print("\(culprit.finding.rawValue): \(culprit.subject): \(culprit.detail)") }
-        print(report.isClean ? "The books balance." : "The books do NOT balance: \(report.culprits.count) findings.")
+        if report.unnamedCulprits > 0 { print("... and at least \(report.unnamedCulprits) more.") }
+        print(
+            report.isClean
+                ? "The books balance."
+                : "The books do NOT balance: \(report.culprits.count + report.unnamedCulprits) findings.")
         if !report.isClean { throw ExitCode(1) }
     }
 }
@@ -49,7 +53,7 @@ func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
         readEpochs(reader.clients[...], known: nil) { refusal in
             if let refusal { return promise.fail(refusal) }
             let audit = RunningAudit()
-            audit.add(reader.clients[...]) { promise.completeWith($0) }
+            audit.run(reader.clients) { promise.completeWith($0) }
         }
     }
 }
@@ -73,14 +77,21 @@ private func readEpochs(
 private final class RunningAudit {
     private var audit = Audit()
 
-    func add(_ clients: ArraySlice<RedisClient>, completion: @escaping (Result<AuditReport, any Error>) -> Void) {
-        guard let client = clients.first else { return completion(.success(audit.finish())) }
+    func run(_ clients: [RedisClient], completion: @escaping (Result<AuditReport, any Error>) -> Void) {
+        walk(clients[...]) { [self] refusal in
+            if let refusal { return completion(.failure(refusal)) }
+            if audit.endWalk() { run(clients, completion: completion) } else { completion(.success(audit.report)) }
+        }
+    }
+
+    private func walk(_ clients: ArraySlice<RedisClient>, completion: @escaping (RedisStoreError?) -> Void) {
+        guard let client = clients.first else { return completion(nil) }
         RedisScan.forEachRecord(client) { [self] key, record in
             audit.add(key, record)
         } completion: { [self] result in
             switch result {
-            case .failure(let refusal): completion(.failure(refusal))
-            case .success: add(clients.dropFirst(), completion: completion)
+            case .failure(let refusal): completion(refusal)
+            case .success: walk(clients.dropFirst(), completion: completion)
             }
         }
     }
@@ -88,9 +99,7 @@ private final class RunningAudit {
 
 /// Audits one consistent cut of a store.
 private func audit(_ directory: String) throws -> AuditReport {
-    var audit = Audit()
-    try EmbeddedSnapshot(directory: directory).forEach { key, record in audit.add(key, record) }
-    return audit.finish()
+    try EmbeddedSnapshot(directory: directory).read { cut in try Audit.report { body in try cut.forEach { body($0, $1) } } }
 }
 
 /// The content of `/audit`, as JSON.
@@ -99,6 +108,8 @@ struct AuditPage: Codable {
     let clean: Bool
     let accounts, orders, paidOrders, receipts, openSagas: Int
     let culprits: [Culprit]
+    /// How much more is wrong than is named.
+    let unnamedCulprits: Int?
 
     init(_ report: AuditReport) {
         clean = report.isClean
@@ -108,6 +119,7 @@ struct AuditPage: Codable {
         receipts = report.receipts
         openSagas = report.openSagas
         culprits = report.culprits.map { Culprit(finding: $0.finding.rawValue, subject: $0.subject, detail: $0.detail) }
+        unnamedCulprits = report.unnamedCulprits > 0 ? report.unnamedCulprits : nil
     }
 }
 

@@ -17,7 +17,8 @@ struct Bench: ParsableCommand {
 
             Without --rate it is a closed loop: --connections clients, each waits for its answer. With --rate it is an open \
             loop, and latency counts from the moment at which a request should have been sent, so that a stall is not hidden. \
-            It replaces the shop's items, users and orders "0", "1", ...: use it on a directory that may be thrown away.
+            It makes items, users and orders "0", "1", ...: use it on a directory that may be thrown away. If the shop has such \
+            already, it refuses; with --replace it replaces them.
 
             A shop in one process is audited by its operators' port (--internal-port), three services over Redis by their \
             stores: --port is that of the gateway, and --store is given three times. A run whose books do not balance, or whose \
@@ -76,6 +77,9 @@ struct Bench: ParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Make items, users and orders before.")
     var initialize = true
 
+    @Flag(help: "Replace the items, users and orders \"0\", \"1\", ... that the shop has already.")
+    var replace = false
+
     @Flag(inversion: .prefixedNo, help: "Check the books after.")
     var audit = true
 
@@ -132,11 +136,46 @@ struct Bench: ParsableCommand {
 // MARK: Before
 
 extension Bench {
+    /// What a run makes: its `batch_init`, and the read of the first record that this would replace.
+    private struct Making {
+        let what: String
+        let path: String
+        let first: String
+    }
+
+    private var makings: [Making] {
+        if scenario == .mix { return [] }
+        let accounts = [
+            Making(what: "items", path: "/stock/batch_init/\(itemCount)/1000000000/1", first: "/stock/find/0"),
+            Making(what: "users", path: "/payment/batch_init/\(users)/1000000000", first: "/payment/find_user/0"),
+        ]
+        guard scenario.checksOut else { return accounts }
+        let path = "/orders/batch_init/\(orders)/\(itemCount)/\(users)/1"
+        return accounts + [Making(what: "orders", path: path, first: "/orders/find/0")]
+    }
+
+    /// Refuses to replace what the shop has. Only `batch_init` makes records with numbers for ids, and the first of
+    /// them is 0: without it there are none.
+    private func refuseToReplace(_ port: Int) throws {
+        for making in makings {
+            let answer = try SimpleClient.ask("GET", making.first, port: port)
+            if answer.status == 404 { continue }
+            guard answer.status == 200 else {
+                complain("GET \(making.first) was answered with \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
+                throw ExitCode(2)
+            }
+            complain(
+                """
+                The shop on port \(port) has \(making.what) "0", "1", ..., which this run would replace. Nothing was changed. \
+                Give --replace if they may go, or use a new directory.
+                """)
+            throw ExitCode(2)
+        }
+    }
+
     private func makeData(_ port: Int) throws {
-        var paths = ["/stock/batch_init/\(itemCount)/1000000000/1", "/payment/batch_init/\(users)/1000000000"]
-        if scenario == .mix { paths = [] }
-        if scenario.checksOut { paths.append("/orders/batch_init/\(orders)/\(itemCount)/\(users)/1") }
-        for path in paths {
+        if !replace { try refuseToReplace(port) }
+        for path in makings.map(\.path) {
             let answer = try SimpleClient.ask("POST", path, port: port)
             guard answer.status == 200 else {
                 complain("POST \(path) was answered with \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")

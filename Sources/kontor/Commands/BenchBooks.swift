@@ -27,12 +27,11 @@ enum BenchBooks {
     /// - Returns: the finding, for the report.
     /// - Throws: ``NoResult``.
     func balance(paid: (orders: Int, expected: ClosedRange<Int>)?) throws -> String {
-        let end = Date(timeIntervalSinceNow: Self.patienceSeconds)
-        var found = try read()
-        while !isAtRest(found), Date() < end {
-            // The shop tells nobody when it is at rest, so the command asks again; nothing else runs on its thread.
-            Thread.sleep(forTimeInterval: Self.pauseSeconds)
-            found = try read()
+        let end = ContinuousClock.now + .seconds(Self.patienceSeconds)
+        var found = try read(until: end)
+        while !isAtRest(found), .now < end {
+            pause()
+            found = try read(until: end)
         }
         if !found.clean {
             let culprits = found.culprits.prefix(5).map { "\n  \($0.finding): \($0.subject): \($0.detail)" }.joined()
@@ -63,12 +62,20 @@ enum BenchBooks {
         }
     }
 
-    private func read() throws -> AuditPage {
+    /// The shop tells nobody when it is at rest, so the command asks again; nothing else runs on its thread.
+    private func pause() { Thread.sleep(forTimeInterval: Self.pauseSeconds) }
+
+    private func read(until end: ContinuousClock.Instant) throws -> AuditPage {
         switch self {
         case .page(let port):
-            let answer: (status: Int, body: [UInt8])
+            var answer: (status: Int, body: [UInt8])
             do {
                 answer = try SimpleClient.ask("GET", "/audit", port: port)
+                // Somebody else's audit runs.
+                while answer.status == 429, .now < end {
+                    pause()
+                    answer = try SimpleClient.ask("GET", "/audit", port: port)
+                }
             } catch {
                 throw NoResult(description: "The books cannot be read: \(error). (--internal-port or --store says where.)")
             }

@@ -9,6 +9,7 @@ import KontorService
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -85,7 +86,7 @@ struct Serve: ParsableCommand {
         let directory = Setting.text(data, "data", default: "kontor-data")
         // A write to a client that is gone must not end the shop.
         signal(SIGPIPE, SIG_IGN)
-        let shutdown = ShutdownSignal()
+        ShutdownSignal.block()
         let format = try LogFormat(rawValue: Setting.choice(logFormat, "log-format", of: ["text", "json"])) ?? .text
         let levels = ["info", "debug", "notice", "warning", "error", "critical"]
         let level = try Logger.Level(rawValue: Setting.choice(logLevel, "log-level", of: levels)) ?? .info
@@ -95,6 +96,7 @@ struct Serve: ParsableCommand {
         let settings = ServerSettings(
             form: services.map { .service($0) } ?? .embedded(directory: directory, cacheRecords: cacheRecords), host: host,
             port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys)
+        let shutdown = ShutdownSignal(logger)
         let server: ShopServer
         do {
             server = try ShopServer.start(settings, logger: logger)
@@ -105,7 +107,7 @@ struct Serve: ParsableCommand {
         // The greeting goes to standard output only if logs are for people: where both streams are merged, a machine
         // reads every line as JSON.
         if services == nil, format == .text { greet(host, server, directory) }
-        shutdown.wait()
+        shutdown.waitWhileServing()
         server.stop()
     }
 
@@ -121,21 +123,42 @@ struct Serve: ParsableCommand {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-private struct ShutdownSignal {
-    private var set = sigset_t()
+/// Takes SIGTERM and SIGINT on a thread of its own. Before the shop serves, either ends the process: there is nothing
+/// to answer, and a store that is being opened bears that.
+private final class ShutdownSignal: Sendable {
+    private let isServing = Mutex(false)
+    private let arrived = DispatchSemaphore(value: 0)
 
-    /// Blocks both signals in this thread, and so in all that it starts: only ``wait()`` receives them.
-    init() {
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
+    /// Blocks both signals in this thread, and so in all that it starts: only ``ShutdownSignal`` receives them.
+    static func block() {
+        var set = signals
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    func wait() {
-        var waited = set
-        var received: Int32 = 0
-        sigwait(&waited, &received)
+    private static var signals: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGTERM)
+        sigaddset(&set, SIGINT)
+        return set
+    }
+
+    init(_ logger: Logger) {
+        let thread = Thread { [self] in
+            var set = Self.signals
+            var received: Int32 = 0
+            sigwait(&set, &received)
+            if isServing.withLock({ $0 }) { return _ = arrived.signal() }
+            logger.notice("The start is given up: the process was told to end")
+            exit(0)
+        }
+        thread.name = "signals"
+        thread.start()
+    }
+
+    /// Waits for a signal. From here on it ends the process gracefully.
+    func waitWhileServing() {
+        isServing.withLock { $0 = true }
+        arrived.wait()
     }
 }

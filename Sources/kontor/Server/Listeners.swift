@@ -16,8 +16,10 @@ enum OpenFiles {
     /// Connections of the operators' listener.
     static let operatorConnections = 32
 
-    /// The most connections of the public listener, after the limit was raised.
-    static func connections() -> Int { min(HTTPLimits.connections, raiseLimit() - reserved) }
+    /// The most connections of the public listener, after the limit was raised. Both listeners have a reserve besides.
+    static func connections() -> Int {
+        min(HTTPLimits.connections, raiseLimit() - reserved - operatorConnections - 2 * HTTPLimits.reservedConnections)
+    }
 
     /// Raises the process's limit as far as this user may, and gives it.
     private static func raiseLimit() -> Int {
@@ -39,7 +41,21 @@ extension HTTPListener {
         do {
             return try bind(host: host, port: port, group: group, service: service, first: first).wait()
         } catch {
-            throw StartError(description: "it cannot listen on \(host):\(port): \(error)")
+            throw StartError(description: "it cannot listen on \(host):\(port): \(reason(error)). \(advice(error, port))")
+        }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        guard let error = error as? IOError else { return "\(error)" }
+        return String(cString: strerror(error.errnoCode)).lowercased()
+    }
+
+    private static func advice(_ error: any Error, _ port: Int) -> String {
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE: "Another process has that port (`ss -ltnp | grep :\(port)` names it): end it, or choose another port"
+        case EACCES: "Ports below 1024 are for the system: choose another"
+        case EADDRNOTAVAIL: "This machine does not have that address: give one that `ip address` shows, or 0.0.0.0 for all"
+        default: "Choose another address or port"
         }
     }
 }

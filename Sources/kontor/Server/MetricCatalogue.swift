@@ -25,6 +25,7 @@ enum MetricCatalogue {
             "From a request's turn on its connection to its answer, by route and status."),
         MetricFamily("kontor_http_connections", "Open connections, by listener."),
         MetricFamily("kontor_http_connections_dropped", "Connections closed because the client did not read its answers."),
+        MetricFamily("kontor_http_connections_evicted", "Idle connections closed because others needed their place."),
     ]
 
     private static let engines = [

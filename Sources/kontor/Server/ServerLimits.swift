@@ -14,6 +14,19 @@ enum ServerLimits {
     /// How long a command that only reads (`audit`, `bench`) waits for a Redis: a person waits for its result.
     static let readerStartMilliseconds: Int64 = 10_000
 
+    // MARK: Memory
+
+    /// The part of the memory that idle connections may take is one of so many: the rest is for the store's cache, for
+    /// work in progress and for the system.
+    static let connectionsShare = 16
+    /// Connections that are taken however little memory there is: those of the requests in flight, and as many idle.
+    static let fewestConnections = 2 * (Limits.requestsInFlight + Limits.readsReserve)
+    /// Bytes of one request in flight, with its answer.
+    static let requestBytes = 4 << 10
+    /// Bytes of one open checkout of usual size: its saga, its order, its locks and the messages about them, as
+    /// measured with 20,000 of them.
+    static let sagaBytes = 6 << 10
+
     // MARK: End
 
     /// How long requests in flight get to end: longer than the longest deadline.

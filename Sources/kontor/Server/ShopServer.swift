@@ -56,6 +56,7 @@ final class ShopServer: @unchecked Sendable {
     private let links: ServiceLinks?
     private lazy var runner = makeRunner()
     private var listeners: [HTTPListener] = []
+    private let memory = MemoryBounds(openFiles: OpenFiles.connections())
 
     /// Where the shop's turns run.
     private enum SerialDomain {
@@ -147,7 +148,7 @@ final class ShopServer: @unchecked Sendable {
                 "Ready: requests are served",
                 metadata: [
                     "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
-                ])
+                ].merging(memoryFacts) { first, _ in first })
         case .failure(let error):
             logger.critical("Recovery cannot read the store", metadata: ["reason": "\(error)"])
             exit(1)
@@ -201,7 +202,7 @@ final class ShopServer: @unchecked Sendable {
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }
         let shop = service(
-            "public", isAdminOpen: settings.isAdminOpen, connections: OpenFiles.connections(), pages: [:], nil)
+            "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:], nil)
         let (pages, secret) = operatorPages()
         let operators = service(
             "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages, secret)
@@ -217,20 +218,26 @@ final class ShopServer: @unchecked Sendable {
             metadata: [
                 "version": "\(Kontor.release)", "service": "\(service.service.rawValue)", "store": "\(service.store)",
                 "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
-            ])
+            ].merging(memoryFacts) { first, _ in first })
     }
+
+    private var memoryFacts: Logger.Metadata { memory.facts.mapValues { "\($0)" } }
 
     /// The pages of the operators' listener, and the secret that opens them; nil: none is needed.
     private func operatorPages() -> ([String: OperatorRoute], SharedSecret?) {
         let runner = runner
+        let logger = logger
         func metrics(_ directory: String?) -> OperatorRoute {
             let page = MetricsPage(
                 registry: registry, directory: directory, version: Kontor.release, isReady: { runner.isReady })
-            return { page.page() }
+            return OperatorPages.page("/metrics", logger) { page.page() }
         }
         switch settings.form {
         case .embedded(let directory, _):
-            return (["/audit": { try auditPage(of: directory) }, "/metrics": metrics(directory)], nil)
+            let audit = OperatorPages.oneAtATime(
+                "/audit", logger, busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
+            ) { try auditPage(of: directory) }
+            return (["/audit": audit, "/metrics": metrics(directory)], nil)
         case .service(let service): return (["/metrics": metrics(nil)], service.secret)
         }
     }
@@ -259,10 +266,10 @@ final class ShopServer: @unchecked Sendable {
                 logger.warning("A listener did not close", metadata: ["reason": "\(error)"])
             }
         }
-        let drained = DispatchSemaphore(value: 0)
-        runner.drain { drained.signal() }
+        let drained = TimedSignal()
+        runner.drain { drained.raise() }
         let left = ServerLimits.drainMilliseconds - (clock.monotonicMilliseconds - began)
-        _ = drained.wait(timeout: .now() + .milliseconds(Int(max(1_000, left))))
+        drained.wait(milliseconds: max(1_000, left))
         let unanswered = runner.requestsInFlight
         factory.close(runner)
         if case .thread(let thread) = domain { thread.end() }

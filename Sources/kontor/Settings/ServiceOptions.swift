@@ -92,7 +92,7 @@ struct ServiceSettings {
     init?(_ options: ServiceOptions) throws {
         let name = Setting.text(options.service?.rawValue, "service", default: "")
         if name.isEmpty {
-            if options.store != nil { throw ValidationError("--store needs --service: which of the three services is it?") }
+            try Self.refuseWithoutService(options)
             return nil
         }
         guard let service = ServiceName(rawValue: name) else {
@@ -119,6 +119,22 @@ struct ServiceSettings {
     var peers: [(kind: GroupKey.Kind, name: String, urls: [LinkURL])] {
         service == .order
             ? [(.item, "stock", stock), (.user, "payment", payment)] : [(.order, "order", orders)]
+    }
+
+    /// What has a meaning for one of three services only is refused for a whole shop: ignored, it would be taken for
+    /// granted.
+    private static func refuseWithoutService(_ options: ServiceOptions) throws {
+        let given: [(name: String, option: String?)] = [
+            ("store", options.store), ("store-password-file", options.storePasswordFile),
+            ("redis-replicas", options.redisReplicas.map { "\($0)" }), ("stock-url", options.stockUrl.first),
+            ("payment-url", options.paymentUrl.first), ("order-url", options.orderUrl.first),
+            ("internal-host", options.internalHost), ("secret-file", options.secretFile), ("secret", nil),
+        ]
+        for (name, option) in given where !Setting.text(option, name, default: "").isEmpty {
+            throw ValidationError(
+                "--\(name) (\(Setting.key(name))) needs --service: a whole shop in one process has no Redis, no other services, and its "
+                    + "operators' port on 127.0.0.1. Say which of the three services it is, or leave it out.")
+        }
     }
 
     /// URLs from the command line, else from the environment, where commas separate them.

@@ -93,7 +93,8 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let retried = Problem.Kind.allCases.filter { $0.retryAfterSeconds != nil }
         #expect(
             retried == [
-                .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .keysFull, .readUnavailable, .notReady,
+                .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .keysFull, .readUnavailable,
+                .notReady,
             ])
     }
 

@@ -155,11 +155,7 @@ import Testing
     }
 
     @Test func `a client that does not read its answers is not read either, and closed`() throws {
-        var big = Order(user: id("u"), incarnation: 1)
-        big.lines = (0..<64).map {
-            OrderLine(item: id(String(repeating: "x", count: 60) + String($0)), units: Amount(1), price: .zero)
-        }
-        let answer = ShopAnswer.order(.order(big))
+        let answer = ShopAnswer.order(.order(Order.large))
         try withServer(script: Script { _ in answer }) { (server) throws in
             let client = try server.client()
             let asked = 3_000
@@ -192,6 +188,17 @@ import Testing
             }
             #expect(try server.exchange("GET", "/health/live").status == 200)
         }
+    }
+}
+
+extension Order {
+    /// An order whose answer has some kilobytes.
+    static var large: Order {
+        var order = Order(user: id("u"), incarnation: 1)
+        order.lines = (0..<64).map {
+            OrderLine(item: id(String(repeating: "x", count: 60) + String($0)), units: Amount(1), price: .zero)
+        }
+        return order
     }
 }
 

@@ -63,16 +63,16 @@ extension Machine {
         #expect(machine.arrive(second) == nil)
         #expect(machine.steps() == ["begin first"])
         #expect(machine.awaits(first) && !machine.awaits(second) && !machine.isAtRest)
-        #expect(machine.answered(at: 1_001, isDraining: false) == false)
+        #expect(machine.answered(at: 1_001) == false)
         #expect(!machine.awaits(first))
         #expect(machine.steps() == ["begin second"])
-        #expect(machine.answered(at: 1_002, isDraining: false) == false)
+        #expect(machine.answered(at: 1_002) == false)
         #expect(machine.steps() == [])
         #expect(machine.isAtRest)
     }
 
     @Test mutating func `an answer without a request that awaits it is nobody's`() {
-        #expect(machine.answered(at: 1_001, isDraining: true) == false)
+        #expect(machine.answered(at: 1_001) == false)
         #expect(machine.isOpen)
     }
 
@@ -80,7 +80,7 @@ extension Machine {
         _ = machine.arrive(last)
         #expect(machine.partArrived() == false)
         #expect(machine.steps() == ["begin last"])
-        #expect(machine.answered(at: 1_001, isDraining: false) == true)
+        #expect(machine.answered(at: 1_001) == true)
         #expect(machine.isClosable)
         #expect(machine.lastAnswerWritten(at: 1_002) == .close)
     }
@@ -90,9 +90,45 @@ extension Machine {
         _ = machine.arrive(second)
         #expect(machine.steps() == ["begin first"])
         #expect(!machine.isClosable)
-        #expect(machine.answered(at: 1_001, isDraining: true) == true)
+        #expect(machine.drain(at: 1_001) == false)
+        #expect(machine.answered(at: 1_001) == true)
         #expect(machine.steps() == [])
         #expect(!machine.isOpen)
+    }
+
+    @Test mutating func `a shutdown closes a connection at rest behind what is being written`() {
+        #expect(machine.drain(at: 2_000) == true)
+        #expect(!machine.isOpen)
+        #expect(machine.sweepWord(at: 2_000 + HTTPLimits.shutdownPatienceMilliseconds - 1) == "none")
+        #expect(machine.sweepWord(at: 2_000 + HTTPLimits.shutdownPatienceMilliseconds) == "close")
+    }
+
+    @Test mutating func `a shutdown does not wait long for the rest of a request, and refuses it`() {
+        _ = machine.partArrived()
+        machine.headArrived(first, wantsContinue: false, at: 1_000)
+        #expect(machine.drain(at: 2_000) == false)
+        #expect(machine.sweepWord(at: 2_000 + HTTPLimits.shutdownPatienceMilliseconds) == "none")
+        #expect(machine.sweepWord(at: 2_001 + HTTPLimits.shutdownPatienceMilliseconds) == "refuse notServing")
+        // Within that time it may still arrive, and is answered.
+        #expect(machine.endArrived() == nil)
+        #expect(machine.steps() == ["begin first"])
+        #expect(machine.answered(at: 2_500) == true)
+    }
+
+    @Test mutating func `a shutdown does not wait long for a client that does not read`() {
+        machine.writabilityChanged(false, at: 1_000)
+        _ = machine.arrive(first)
+        #expect(machine.drain(at: 2_000) == false)
+        #expect(machine.sweepWord(at: 2_000 + HTTPLimits.shutdownPatienceMilliseconds) == "none")
+        #expect(machine.sweepWord(at: 2_001 + HTTPLimits.shutdownPatienceMilliseconds) == "drop")
+    }
+
+    @Test mutating func `a shutdown does not wait long for a last answer to be taken`() {
+        _ = machine.arrive(last)
+        _ = machine.steps()
+        #expect(machine.answered(at: 1_500) == true)
+        #expect(machine.drain(at: 2_000) == false)
+        #expect(machine.sweepWord(at: 2_000 + HTTPLimits.shutdownPatienceMilliseconds) == "close")
     }
 
     @Test mutating func `a client that closed its side gets the answers that it waits for, and then the end`() {
@@ -101,9 +137,9 @@ extension Machine {
         machine.inputClosed()
         #expect(!machine.isClosable)
         #expect(machine.steps() == ["begin first"])
-        #expect(machine.answered(at: 1_001, isDraining: false) == false)
+        #expect(machine.answered(at: 1_001) == false)
         #expect(machine.steps() == ["begin second"])
-        #expect(machine.answered(at: 1_002, isDraining: false) == true)
+        #expect(machine.answered(at: 1_002) == true)
     }
 
     @Test mutating func `a client that closed its side and waits for nothing is closed`() {
@@ -119,9 +155,9 @@ extension Machine {
         machine.refused(with: last)
         #expect(!machine.isOpen)
         #expect(machine.steps() == ["begin first"])
-        #expect(machine.answered(at: 1_001, isDraining: false) == false)
+        #expect(machine.answered(at: 1_001) == false)
         #expect(machine.steps() == ["begin last"])
-        #expect(machine.answered(at: 1_002, isDraining: false) == true)
+        #expect(machine.answered(at: 1_002) == true)
         #expect(machine.readRequested() == true)
         #expect(machine.lastAnswerWritten(at: 2_000) == .closeOutput)
         #expect(machine.sweepWord(at: 2_000 + HTTPLimits.lingerMilliseconds - 1) == "none")
@@ -140,7 +176,7 @@ extension Machine {
         #expect(machine.steps() == ["begin first"])
         machine.headArrived(second, wantsContinue: true, at: 1_000)
         #expect(machine.steps() == [])
-        #expect(machine.answered(at: 1_001, isDraining: false) == false)
+        #expect(machine.answered(at: 1_001) == false)
         #expect(machine.steps() == ["continue"])
         #expect(machine.endArrived() == nil)
         #expect(machine.steps() == ["begin second"])
@@ -151,11 +187,11 @@ extension Machine {
         _ = machine.steps()
         machine.headArrived(second, wantsContinue: true, at: 1_000)
         #expect(machine.endArrived() == nil)
-        #expect(machine.answered(at: 1_001, isDraining: false) == false)
+        #expect(machine.answered(at: 1_001) == false)
         #expect(machine.steps() == ["begin second"])
         machine.headArrived(first, wantsContinue: true, at: 1_001)
         machine.refused(with: last)
-        #expect(machine.answered(at: 1_002, isDraining: false) == false)
+        #expect(machine.answered(at: 1_002) == false)
         #expect(machine.steps() == ["begin last"])
     }
 
@@ -202,7 +238,7 @@ extension Machine {
         _ = machine.arrive(first)
         _ = machine.steps()
         #expect(machine.sweepWord(at: .max - 1) == "none")
-        machine.awaitsShop(until: 5_000)
+        machine.awaitsAnswer(until: 5_000)
         #expect(machine.sweepWord(at: 4_999) == "none")
         #expect(machine.sweepWord(at: 5_000) == "expire first")
         #expect(machine.awaits(first))
@@ -220,7 +256,7 @@ extension Machine {
     @Test mutating func `what completed a request is not the beginning of the next one`() {
         _ = machine.arrive(first)
         _ = machine.steps()
-        _ = machine.answered(at: 1_000, isDraining: false)
+        _ = machine.answered(at: 1_000)
         machine.readCompleted(at: 1_000)
         #expect(machine.isAtRest)
         machine.readCompleted(at: 1_001)
@@ -239,7 +275,7 @@ extension Machine {
         _ = machine.arrive(first)
         _ = machine.steps()
         machine.headArrived(second, wantsContinue: false, at: 2_000)
-        _ = machine.answered(at: 50_000, isDraining: false)
+        _ = machine.answered(at: 50_000)
         #expect(machine.sweepWord(at: 50_000 + HTTPLimits.bodyMilliseconds) == "none")
         #expect(machine.sweepWord(at: 50_001 + HTTPLimits.bodyMilliseconds) == "refuse requestTimeout")
     }
@@ -251,7 +287,7 @@ extension Machine {
         #expect(machine.sweepWord(at: 2_000 + HTTPLimits.idleMilliseconds) == "none")
         _ = machine.arrive(first)
         _ = machine.steps()
-        _ = machine.answered(at: 3_000, isDraining: false)
+        _ = machine.answered(at: 3_000)
         #expect(machine.sweepWord(at: 3_000 + HTTPLimits.idleMilliseconds) == "none")
         #expect(machine.sweepWord(at: 3_001 + HTTPLimits.idleMilliseconds) == "close")
     }

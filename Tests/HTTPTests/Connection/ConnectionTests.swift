@@ -203,8 +203,84 @@ import Testing
             #expect(try first.exchange("POST", "/stock/add/x/1").status == 200)
             #expect(try second.exchange("POST", "/stock/add/x/1").status == 200)
             let third = try server.client()
-            #expect(try third.readResponse().status == 429)
+            let response = try third.exchange("POST", "/stock/add/x/1")
+            #expect(response.status == 429)
+            #expect(response.headers["connection"] == "close")
             #expect(third.isClosedByServer())
+            #expect(server.shop.submissions.count == 2)
+        }
+    }
+
+    @Test func `a health check is answered when all connections are taken`() throws {
+        try withServer(maximumConnections: 2, script: Script { _ in nil }) { (server) throws in
+            let busy = try (0..<2).map { _ in try server.client() }
+            for client in busy { client.sendRequest("POST", "/orders/checkout/o") }
+            _ = try server.shop.waitForSubmissions(2)
+            // More than the reserve, and silent: the oldest of them are turned away.
+            var silent: [RawClient] = []
+            for number in 0..<4 * HTTPLimits.reservedConnections {
+                silent.append(try server.client())
+                guard number % 32 == 0 else { continue }
+                for path in ["/health/live", "/health/ready"] {
+                    let response = try server.exchange("GET", path)
+                    #expect(response.status == 200)
+                    #expect(response.headers["connection"] == "close")
+                }
+            }
+            #expect(try silent[0].readResponse().status == 429)
+            #expect(silent[0].isClosedByServer())
+            // And who says nothing is not kept for long.
+            server.clock.advance(milliseconds: HTTPLimits.reservedMilliseconds + 1_000)
+            let last = try #require(silent.last)
+            #expect(try last.readResponse().status == 429)
+            #expect(last.isClosedByServer())
+        }
+    }
+
+    @Test func `when all connections are taken, one that is idle makes room, and none that was just answered`() throws {
+        try withServer(maximumConnections: 2) { (server) throws in
+            // One for each event loop.
+            let idle = try (0..<2).map { _ in try server.client() }
+            for client in idle { #expect(try client.exchange("POST", "/stock/add/x/1").status == 200) }
+            #expect(try server.exchange("POST", "/stock/add/x/1").status == 429)
+            server.clock.advance(milliseconds: HTTPLimits.evictableMilliseconds + 1_000)
+            sleepMilliseconds(3 * UInt32(HTTPLimits.sweepMilliseconds))
+            let next = try (0..<2).map { _ in try server.client() }
+            for client in next { #expect(try client.exchange("POST", "/stock/add/x/1").status == 200) }
+            for client in idle { #expect(client.isClosedByServer()) }
+        }
+    }
+
+    @Test func `requests that arrive in part are bounded, and the oldest is refused`() throws {
+        try withServer(maximumConnections: 4 * HTTPLimits.halfSentRequests) { (server) throws in
+            // The two event loops have a bound each.
+            let clients = try (0...2 * HTTPLimits.halfSentRequests + 1).map { _ in
+                let client = try server.client()
+                client.send("GET /health/live HTT")
+                return client
+            }
+            #expect(try clients[0].readResponse().status == 408)
+            #expect(clients[0].isClosedByServer())
+            let last = try #require(clients.last)
+            last.send("P/1.1\r\nHost: h\r\n\r\n")
+            #expect(try last.readResponse().status == 200)
+        }
+    }
+
+    @Test func `a shop that starts or ends says so, to reads otherwise than to writes`() throws {
+        try withServer { (server) throws in
+            for (intake, word) in [(Intake.starting, "is starting"), (.ending, "shuts down")] {
+                server.shop.refuse(as: intake)
+                for (method, path, status) in [
+                    ("GET", "/stock/find/x", 503), ("POST", "/stock/add/x/1", 429), ("POST", "/orders/checkout/o", 429),
+                ] {
+                    let response = try server.exchange(method, path)
+                    #expect(response.status == status)
+                    #expect(response.headers["retry-after"] == "1")
+                    #expect(response.body.contains(word), "\(response.body)")
+                    #expect(!response.body.contains("too much"))
+                }
+            }
         }
     }
 }

@@ -24,9 +24,10 @@ import Testing
 
     @Test func `an internal listener serves its pages and health, and no shop`() throws {
         let pages: [String: OperatorRoute] = [
-            "/audit": { OperatorPage(status: 200, contentType: "text/plain", body: "balanced") },
-            "/teapot": { OperatorPage(status: 418, body: "{}") },
-            "/broken": { throw TestFailure("secret") },
+            "/audit": { $0(OperatorPage(status: 200, contentType: "text/plain", body: "balanced")) },
+            "/teapot": { $0(OperatorPage(status: 418, body: "{}")) },
+            "/busy": { $0(.busy("One at a time.")) },
+            "/broken": { $0(nil) },
         ]
         try withServer(pages: pages, hasShop: false) { (server) throws in
             let client = try server.client()
@@ -35,9 +36,12 @@ import Testing
             #expect(audit.headers["content-type"] == "text/plain")
             #expect(audit.body == "balanced")
             #expect(try client.exchange("GET", "/teapot").status == 418)
-            let broken = try client.exchange("GET", "/broken")
-            #expect(broken.status == 500)
-            #expect(!broken.body.contains("secret"))
+            #expect(try client.exchange("GET", "/broken").status == 500)
+            let busy = try client.exchange("GET", "/busy")
+            #expect(busy.status == 429)
+            #expect(busy.headers["retry-after"] == "1")
+            #expect(busy.headers["content-type"] == "application/problem+json")
+            #expect(busy.body.contains("One at a time."))
             #expect(try client.exchange("POST", "/audit").status == 405)
             #expect(try client.exchange("GET", "/health/ready").status == 200)
             #expect(try client.exchange("GET", "/stock/find/x").status == 404)
@@ -74,6 +78,28 @@ import Testing
             try server.listener.shutdown(withinMilliseconds: 50).wait()
             #expect(try busy.readResponse().status == 504)
             #expect(busy.isClosedByServer())
+        }
+    }
+
+    @Test func `shutting down does not wait for half a request, a client that does not read, or a page`() throws {
+        let answer = ShopAnswer.order(.order(Order.large))
+        let never: [String: OperatorRoute] = ["/slow": { _ in }]
+        try withServer(pages: never, script: Script { _ in answer }) { (server) throws in
+            let half = try server.client()
+            half.sendRequest("POST", "/stock/add/x/1", headers: ["Content-Length: 2"], body: "{")
+            let page = try server.client()
+            page.sendRequest("GET", "/slow")
+            let deaf = try server.client()
+            deaf.send(String(repeating: "GET /orders/find/o HTTP/1.1\r\nHost: h\r\n\r\n", count: 3_000))
+            sleepMilliseconds(500)
+            let began = server.clock.monotonicMilliseconds
+            try server.listener.shutdown(withinMilliseconds: 30_000).wait()
+            let took = server.clock.monotonicMilliseconds - began
+            #expect(took < 2 * HTTPLimits.shutdownPatienceMilliseconds + HTTPLimits.lingerMilliseconds)
+            let refusal = try half.readResponse()
+            #expect(refusal.status == 429)
+            #expect(refusal.body.contains("shuts down"))
+            #expect(page.isClosedByServer())
         }
     }
 

@@ -30,6 +30,8 @@ final class ScriptedShop: RequestPort {
         /// Requests that it takes.
         var room = 1_000_000
         var refusals = 0
+        /// What it says to every request; nil: it takes those that it has room for.
+        var refusal: Intake?
     }
 
     let sink = HTTPAnswerSink()
@@ -43,6 +45,9 @@ final class ScriptedShop: RequestPort {
 
     func refuseEverything() { setRoom(0) }
 
+    /// Refuses every request, as a shop that starts or ends does.
+    func refuse(as refusal: Intake) { state.withLock { $0.refusal = refusal } }
+
     func setRoom(_ room: Int) { state.withLock { $0.room = room } }
 
     func didShedCheckout() {}
@@ -50,18 +55,19 @@ final class ScriptedShop: RequestPort {
     /// Requests that came and were not taken.
     var refusals: Int { state.withLock { $0.refusals } }
 
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
-        let (isTaken, answer) = state.withLock { state -> (Bool, ShopAnswer?) in
+    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
+        let (intake, answer) = state.withLock { state -> (Intake, ShopAnswer?) in
+            if let refusal = state.refusal { return (refusal, nil) }
             if state.room == 0 {
                 state.refusals += 1
-                return (false, nil)
+                return (.full, nil)
             }
             state.room -= 1
             state.submissions.append(Submission(request: request, key: key, deadline: deadline, caller: caller))
-            return (true, state.script.answer(request))
+            return (.taken, state.script.answer(request))
         }
         if let answer { sink.deliver([(caller, answer)]) }
-        return isTaken
+        return intake
     }
 
     /// Waits until so many requests have come, and returns them.

@@ -30,7 +30,8 @@ class BenchTests(ServerCase):
         for path in paths:
             path.unlink(missing_ok=True)
         code, output = await run_kontor(
-            "bench", scenario, "--warm-up", 0.2, "--duration", 1.2, "--json", paths[0], "--report", paths[1], *options)
+            "bench", scenario, "--replace", "--warm-up", 0.2, "--duration", 1.2, "--json", paths[0], "--report", paths[1],
+            *options)
         texts = [path.read_text() if path.exists() else None for path in paths]
         return code, output, texts[0] and json.loads(texts[0]), texts[1]
 
@@ -64,6 +65,33 @@ class BenchTests(ServerCase):
                 if "--rate" in options:
                     self.assertAlmostEqual(report["lines"][0]["perSecond"], 500, delta=100)
         await self.assert_clean_audit(server)
+
+    async def test_what_a_shop_has_is_not_replaced_unless_asked_for(self):
+        server = await self.started_server()
+        client = server.client()
+        for path, reads in (
+            ("/stock/batch_init/3/7/1", "/stock/find/2"), ("/payment/batch_init/3/7", "/payment/find_user/2"),
+            ("/orders/batch_init/3/2/2/1", "/orders/find/2"),
+        ):
+            with self.subTest(has=path):
+                self.assertEqual((await client.post(path)).status, 200)
+                before = (await client.get(reads)).body
+                code, output = await run_kontor(
+                    "bench", "checkout", "--port", server.port, "--internal-port", server.internal_port, "--duration", 1,
+                    "--warm-up", 0, "--orders", 5_000, "--items", 10, "--users", 10)
+                self.report(f"bench on a shop with {path}: exit status {code}")
+                self.assertEqual((await client.get(reads)).body, before)
+                self.assertEqual(code, 2, output)
+                self.assertIn("--replace", output)
+                server.kill()
+                server = await self.started_server()
+                client = server.client()
+        # What a run does not replace, it does not ask about.
+        self.assertEqual((await client.post("/payment/create_user")).status, 200)
+        code, output = await run_kontor(
+            "bench", "find", "--port", server.port, "--internal-port", server.internal_port, "--duration", 1, "--warm-up", 0,
+            "--items", 10, "--users", 10)
+        self.assertEqual(code, 0, output)
 
     async def test_a_run_without_good_books_has_no_result(self):
         culprit = {"finding": "wrongBalance", "subject": "item 0", "detail": "a test"}
@@ -103,5 +131,6 @@ class ServicesBenchTests(ServicesCase, BenchTests):
                 measured = await self.bench(scenario, "--port", shop.port, *shop.store_arguments, *few)
                 self.assert_measured(measured, statuses)
 
+    test_what_a_shop_has_is_not_replaced_unless_asked_for = None
     test_a_run_without_good_books_has_no_result = None
     test_a_shop_that_is_not_there_is_said_to_be = None

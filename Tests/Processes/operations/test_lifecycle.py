@@ -85,6 +85,11 @@ class SettingTests(ServerCase):
             ((*data, "--port", "70000"), {}, "70000"),
             (data, {"KONTOR_PORT": "many"}, "KONTOR_PORT"),
             ((*ports, "--data", self.scratch("file")), {}, str(self.scratch("file"))),
+            # What only one of three services has.
+            ((*data, *ports, "--internal-host", "0.0.0.0"), {}, "--internal-host"),
+            ((*data, *ports, "--stock-url", "http://127.0.0.1:1"), {}, "--stock-url"),
+            ((*data, *ports), {"KONTOR_SECRET": "a secret of enough characters"}, "KONTOR_SECRET"),
+            ((*data, *ports), {"KONTOR_STORE": "redis://127.0.0.1:1"}, "KONTOR_STORE"),
         ):
             with self.subTest(named=named):
                 code, output = await run_kontor("serve", *arguments, environment=environment)
@@ -102,6 +107,8 @@ class SettingTests(ServerCase):
                         "serve", "--data", self.scratch("data"), flag, port, other, free_port())
                     self.assertNotEqual(code, 0)
                     self.assertIn(str(port), output)
+                    self.assertIn("another process has that port", output.lower())
+                    self.assertNotIn("errno", output)
 
 
 class DirectoryTests(ServerCase):
