@@ -43,6 +43,11 @@ public enum RedisInspection {
         probe(client, client.masters[...], completion: completion)
     }
 
+    /// The errors of a server that loads its data, fails over, or is short of something.
+    private static let passing = [
+        "LOADING", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "BUSY",
+    ]
+
     private static func probe(
         _ client: RedisClient, _ masters: ArraySlice<RedisAddress>,
         completion: @escaping (Result<Void, RedisStoreError>) -> Void
@@ -60,10 +65,9 @@ public enum RedisInspection {
                 completion(.failure(RedisStoreError(description: text, isTransient: true)))
             case .success(let replies):
                 if let error = replies.lazy.compactMap(\.errorText).first {
-                    // An error that passes is that of a server that loads, or is short of something.
-                    let isRefused = error.contains("NOPERM") || error.hasPrefix("ERR unknown command")
                     let text = "\(master) refuses a command that the shop needs: \(error)"
-                    return completion(.failure(RedisStoreError(description: text, isTransient: !isRefused)))
+                    let passes = passing.contains { error.hasPrefix($0) }
+                    return completion(.failure(RedisStoreError(description: text, isTransient: passes)))
                 }
                 probe(client, masters.dropFirst(), completion: completion)
             }

@@ -37,7 +37,7 @@ public final class RedisStore: RecordStore {
     private let post: (@escaping () -> Void) -> Void
     private let replicaWait: ReplicaWait
     private let commitSender: CommitSender
-    private let shards: ShardWatch
+    private lazy var shards = makeShardWatch()
     /// What this process has read and written.
     private let remembered = GroupCache()
     private var unreadable = UnreadableRecords()
@@ -68,8 +68,15 @@ public final class RedisStore: RecordStore {
         lanes = client.isCluster ? Partition.count : 1
         replicaWait = ReplicaWait(options.replicas)
         commitSender = CommitSender(client: client, epochs: epochs, replicaWait: replicaWait)
-        shards = ShardWatch(client, replicaWait)
         writer = random.next() | 1
+        // The masters that were examined are those of now.
+        _ = shards
+    }
+
+    private func makeShardWatch() -> ShardWatch {
+        ShardWatch(client, replicaWait, epochs: epochs) { [weak self] in
+            self?.failIfForeign(.unreachable(RedisEpoch.foreign))
+        }
     }
 
     /// To be called when a master was reached again (nil: when slots changed their masters). What this process knows

@@ -25,15 +25,25 @@ final class ShardWatch {
 
     private let client: RedisClient
     private let replicaWait: ReplicaWait
+    /// The epoch's copy of each partition.
+    private let epochs: [[UInt8]]
+    /// Called when a partition has another epoch, or none.
+    private let foundForeign: () -> Void
     private var shards: [RedisAddress: Shard] = [:]
     private var now: Int64 = .min
     /// For each partition why it is refused, and whether replies about it count. Empty while all masters are well.
     private var partitions: [(refusal: StoreError?, isTrusted: Bool)] = []
 
-    /// - Parameter client: A client whose masters have been examined.
-    init(_ client: RedisClient, _ replicaWait: ReplicaWait) {
+    /// - Parameters:
+    ///   - client: A client whose masters have been examined.
+    ///   - foundForeign: Called when a partition has another epoch, or none.
+    init(
+        _ client: RedisClient, _ replicaWait: ReplicaWait, epochs: [[UInt8]], foundForeign: @escaping () -> Void
+    ) {
         self.client = client
         self.replicaWait = replicaWait
+        self.epochs = epochs
+        self.foundForeign = foundForeign
         for master in client.masters { shards[master] = Shard(isTrusted: true) }
     }
 
@@ -114,6 +124,7 @@ final class ShardWatch {
         shard.lookBegan = now
         shards[master] = shard
         let number = shard.look
+        readEpoch(of: master, number)
         client.send(
             MasterExamination.commands, then: replicaWait.command, to: master,
             deadline: .now() + .milliseconds(RedisStoreLimits.lookPatienceMilliseconds)
@@ -133,6 +144,21 @@ final class ShardWatch {
                     shard.trouble == nil ? RedisStoreLimits.lookMilliseconds : RedisStoreLimits.troubledLookMilliseconds
                 shard.nextLook = now + pause
             }
+        }
+    }
+
+    /// Compares the epoch of one of the master's partitions, each time of another one. Commands compare it, too, but a
+    /// master that lost its data must be found out by whoever asks for something else.
+    private func readEpoch(of master: RedisAddress, _ look: Int) {
+        let owned = epochs.indices.filter { client.master(of: RedisKeys.slots[$0]) == master }
+        if owned.isEmpty { return }
+        let partition = owned[look % owned.count]
+        client.send(
+            [RedisCommand("GET", RedisKeys.epoch(partition))], slot: RedisKeys.slots[partition], lane: .reads,
+            deadline: .now() + .milliseconds(RedisStoreLimits.lookPatienceMilliseconds)
+        ) { [weak self] result in
+            guard let self, case .success(let replies) = result, replies.first?.errorText == nil else { return }
+            if replies.first?.octets != epochs[partition] { foundForeign() }
         }
     }
 

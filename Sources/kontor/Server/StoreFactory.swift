@@ -130,15 +130,20 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     }
 
     /// Checks the store until it may be served from; until the deadline, as long as what is wrong may pass.
-    private func check(until deadline: NIODeadline, _ completion: @escaping (Result<Void, any Error>) -> Void) {
+    ///
+    /// - Parameter known: what was logged already.
+    private func check(
+        until deadline: NIODeadline, known: String = "", _ completion: @escaping (Result<Void, any Error>) -> Void
+    ) {
         check { [self] result in
             guard case .failure(let refusal) = result else { return completion(.success(())) }
             guard refusal.isTransient, NIODeadline.now() < deadline else {
                 return completion(.failure(StartError(description: refusal.description)))
             }
-            logger.notice("The start waits for the store", metadata: ["reason": "\(refusal)"])
+            let reason = refusal.description
+            if reason != known { logger.notice("The start waits for the store", metadata: ["reason": "\(reason)"]) }
             eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(ServerLimits.storeRetryMilliseconds)) {
-                self.check(until: deadline, completion)
+                self.check(until: deadline, known: reason, completion)
             }
         }
     }

@@ -65,7 +65,7 @@ class ShardAwayTests(ServicesCase):
         load = [asyncio.create_task(self._load(others, ends)) for _ in range(_CLIENTS)]
         load += [asyncio.create_task(self._load(sorted(theirs), ends)) for _ in range(_CLIENTS)]
         await asyncio.sleep(min(_NOTICED_SECONDS, AWAY_SECONDS / 2))
-        await self._assert_told(master)
+        told = await self._told()
         took = [seconds for task in load[:_CLIENTS] for seconds in await task]
         refused = [seconds for task in load[_CLIENTS:] for seconds in await task]
         prompt = sum(seconds is not None and seconds < _PROMPT_SECONDS for seconds in took)
@@ -73,6 +73,7 @@ class ShardAwayTests(ServicesCase):
             f"{len(took)} requests for other shards, {prompt / len(took):.3%} good within {_PROMPT_SECONDS} s; "
             f"of {len(refused)} for the shard {sum(seconds is not None for seconds in refused)} were good")
         self.assertGreaterEqual(prompt, _PROMPT_PART * len(took))
+        self._assert_told(*told)
         for victim in victims:
             if hangs:
                 victim.resume()
@@ -107,12 +108,13 @@ class ShardAwayTests(ServicesCase):
         answer = await (self.client.post(f"/stock/add/{item}/1") if write else self.client.get(f"/stock/find/{item}"))
         return answer.status == 200
 
-    async def _assert_told(self, master):
-        answer = await get_once(self.stock.port, "/health/ready", seconds=2)
+    async def _told(self) -> tuple:
+        return await get_once(self.stock.port, "/health/ready", seconds=2), await self._metrics()
+
+    def _assert_told(self, answer, metrics):
         self.assertEqual(answer.status, 200, "the other shards are served")
         self.assertTrue(answer.json().get("troubles"), "readiness does not tell what is wrong")
         self.report(f"ready: {answer.json()['troubles']}")
-        metrics = await self._metrics()
         self.assertRegex(metrics, r'kontor_store_shard_unused\{shard="127.0.0.1:\d+"\} 1')
         self.assertIn("A part of the store is not used", self.stock.log())
 
