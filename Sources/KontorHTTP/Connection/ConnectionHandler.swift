@@ -55,6 +55,7 @@ extension ConnectionHandler {
 
     /// Forgets all requests. Those that are with the shop go on there; their answers find nobody.
     private func leave() {
+        if let current = machine.current, case .shop = current.target { table.service.shop?.didGiveUp(current) }
         table.remove(self)
         machine.closed()
         context = nil
@@ -224,7 +225,10 @@ extension ConnectionHandler {
     }
 
     /// Tells the client that the outcome of its request is unknown.
-    private func expire(_ exchange: Exchange) { exchange.complete(.unknown) }
+    private func expire(_ exchange: Exchange) {
+        exchange.complete(.unknown)
+        table.service.shop?.didGiveUp(exchange)
+    }
 }
 
 // MARK: Time

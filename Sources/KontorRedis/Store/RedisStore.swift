@@ -38,7 +38,7 @@ public final class RedisStore: RecordStore {
     private let replicationBarrier: ReplicationBarrier
     /// What this process has read and written.
     private let remembered = GroupCache()
-    private let writer: UInt64
+    public let writer: UInt64
     private var commits: UInt64 = 0
     /// When the servers' memory is looked at again, on the clock of ``tick(now:wall:)``.
     private var nextLook: Int64 = .min

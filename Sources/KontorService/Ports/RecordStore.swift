@@ -146,6 +146,9 @@ public protocol RecordStore: AnyObject {
     /// finds out what is durable.
     var failure: DurabilityError? { get }
 
+    /// The writer of the versions that this process makes; 0 where it is the only one.
+    var writer: UInt64 { get }
+
     /// Records committed and not yet durable.
     var unsyncedRecords: Int { get }
 
@@ -159,6 +162,7 @@ extension RecordStore {
     public func tick(now: Int64, wall: Int64) {}
     public var admission: StoreError? { nil }
     public var failure: DurabilityError? { nil }
+    public var writer: UInt64 { 0 }
     public var unsyncedRecords: Int { 0 }
     public var expiringRecords: Int { 0 }
 

@@ -26,7 +26,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         switch self {
         case .diskFull: return "the disk is full: make room, nothing else is needed"
         case .storeUnavailable: return "the store does not take new work"
-        case .openSagas: return "\(Limits.openSagas) checkouts are open"
+        case .openSagas: return "\(Limits.openSagas) checkouts are open, or fewer with \(Limits.openLegs) items and users"
         case .requestsInFlight: return "\(Limits.requestsInFlight) requests are in flight"
         case .connections: return "the bound of open connections is reached"
         case .batchInits: return "another batch_init is running"

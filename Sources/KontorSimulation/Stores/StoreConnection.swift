@@ -11,7 +11,7 @@ final class StoreConnection: RecordStore {
     /// Gives a completion to the process; a dead one drops it.
     private let post: (@escaping () -> Void) -> Void
     private let epoch: Int
-    private let writer: UInt64
+    let writer: UInt64
     private var commits: UInt64 = 0
     private let remembered: GroupCache
     private(set) var failure: DurabilityError?
@@ -31,6 +31,9 @@ final class StoreConnection: RecordStore {
     }
 
     var expiringRecords: Int { store.records.expiringRecords }
+    /// The kinds that the process serves: what fills up is told by who serves it.
+    var served: Set<GroupKey.Kind> = []
+    var admission: StoreError? { store.filling.map { served.contains($0.kind) } == true ? .diskFull : nil }
 
     func load(
         _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void

@@ -30,6 +30,7 @@ final class ScriptedShop: RequestPort {
         /// Requests that it takes.
         var room = 1_000_000
         var refusals = 0
+        var gone = 0
     }
 
     let sink = HTTPAnswerSink()
@@ -46,6 +47,16 @@ final class ScriptedShop: RequestPort {
     func setRoom(_ room: Int) { state.withLock { $0.room = room } }
 
     func didShedCheckout() {}
+
+    /// Callers that gave up.
+    var gone: Int { state.withLock { $0.gone } }
+
+    func didGiveUp(_ caller: any Caller) {
+        state.withLock {
+            $0.gone += 1
+            $0.room += 1
+        }
+    }
 
     /// Requests that came and were not taken.
     var refusals: Int { state.withLock { $0.refusals } }
