@@ -142,7 +142,7 @@ let package = Package(
             name: "TidyTests",
             dependencies: [
                 "kontor", "KontorBench", "KontorCore", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorRedis",
-                "RedisClient",
+                "KontorService", "RedisClient",
             ]),
         .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(

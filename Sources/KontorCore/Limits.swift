@@ -36,12 +36,24 @@ public enum Limits {
     public static let deadlineMarginMilliseconds: Int64 = 250
     /// When an unanswered message of a saga is sent again: many round trips, yet a tenth of a deadline.
     public static let resendMilliseconds = deadlineMilliseconds / 10
+    /// The longest pause between two copies of a message, without its jitter: pauses double up to here. A service that
+    /// was away is asked soon after it is back, and one that has too much to do is not asked much more.
+    public static let longestResendMilliseconds = 4 * resendMilliseconds
+    /// How often a coordinator looks at each saga that it drives, for its deadline and for messages to send again: a
+    /// fifth of the margin of a deadline.
+    public static let sagaLookMilliseconds = deadlineMarginMilliseconds / 5
     /// How often deadlines and resends are checked: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
     /// By how much the clocks of any two processes may differ: far more than clocks that are synchronised. If they
     /// differ by more, a late message may be accepted: that costs time, never stock.
     public static let clockSkewMilliseconds: Int64 = 60_000
+    /// The difference of two clocks from which on operators are warned: clocks that are synchronised stay far below it,
+    /// and there is time to act before the skew that is allowed for.
+    public static let worryingClockSkewMilliseconds = clockSkewMilliseconds / 6
+    /// How long the marker of a hold is kept behind the hold's expiry. A hold is taken until the skew has passed behind
+    /// its expiry, for a clock that is ahead, and by a clock that may be behind by the skew.
+    public static let markerMilliseconds = 2 * clockSkewMilliseconds
     /// How often one of several processes looks for sagas that nobody drives: a fifth of the time in which they must
     /// have ended.
     public static let takeoverScanMilliseconds = deadlineMilliseconds / 5
@@ -50,12 +62,29 @@ public enum Limits {
     /// The age at which a saga that stands still is taken over: three times what a lost message costs a coordinator
     /// that lives.
     public static let takeoverAgeMilliseconds = 3 * resendMilliseconds
+    /// How long an undecided saga whose process is gone may still wait for amounts that others hold: nobody waits for it
+    /// any more, and it must end soon.
+    public static let abandonedSagaMilliseconds = takeoverAgeMilliseconds
+    /// How often a process that drives sagas shows that it lives, and how often the others look: a beat may be lost, and
+    /// still none of its sagas is taken over.
+    public static let heartbeatMilliseconds = takeoverAgeMilliseconds / 3
+    /// How long a process whose heartbeat cannot be read counts as living: its part of the store may be away for both.
+    public static let unreadableHeartbeatMilliseconds: Int64 = 10_000
+    /// How long a process is watched after a saga of it was seen last.
+    public static let watchedProcessMilliseconds: Int64 = 60_000
+    /// Processes that are watched: far more than there are, with those that have ended lately.
+    public static let watchedProcesses = 1_000
+    /// Sagas of which a scan learns which processes there are.
+    public static let sampledSagas = 16
     /// A random time up to this is added, so that not all processes take over the same saga.
     public static let takeoverJitterMilliseconds: Int64 = 500
     /// How often one of several processes scans for holds and markers of sagas that are over: these are in nobody's
     /// way.
     public static let orphanScanMilliseconds: Int64 = 10_000
 
+    /// How long a saga's hold waits for a contended amount after it was last asked for: a saga that still wants it has
+    /// asked three times by then. The clock of the sender does not matter.
+    public static let waiterLeaseMilliseconds = 4 * longestResendMilliseconds
     /// How often waiters are decided again: another process can free an amount without waking them.
     public static let waiterRetryMilliseconds: Int64 = 100
 
@@ -70,11 +99,14 @@ public enum Limits {
     public static let messageBytes = 256 << 10
     /// The largest frame that is read: a nearly full one with the largest message added.
     public static let frameBytes = fullFrameBytes + messageBytes + 64
-    /// Replies that one link waits for: several messages of all open sagas. Beyond it the oldest are forgotten.
-    public static let pendingReplies = 131_072
-    /// How long a link waits for a reply: the longest deadline of a message, and the skew of the clocks. By then the
-    /// sender has repeated the request many times.
-    public static let pendingReplyMilliseconds = longestDeadlineMilliseconds + clockSkewMilliseconds
+    /// Replies that one link waits for: one for each leg that a process drives, and one for each request that reads.
+    /// Beyond it a message is not sent; its saga tries again.
+    public static let pendingReplies = drivenLegs + requestsInFlight + readsReserve
+    /// How long a link waits for a reply after the last copy of its request: three copies later nobody wants it.
+    public static let pendingReplyMilliseconds = 4 * longestResendMilliseconds
+    /// Messages of one process that wait for the barrier before they leave: those of all legs that it drives. Beyond it
+    /// messages are dropped, and are sent again.
+    public static let leavingMessages = drivenLegs
 
     // MARK: What is remembered
 
@@ -117,12 +149,22 @@ public enum Limits {
 
     /// Commands that one engine decides in one batch: the first one's answer waits for the last one.
     public static let engineBatchCommands = 512
+    /// Commands that wait in one ledger's mailbox, from which on a copy of one that waits is dropped: looking for
+    /// copies costs time, and within a few batches they do no harm.
+    public static let mailboxCommandsWithCopies = 4 * engineBatchCommands
     /// Commands that wait in one ledger's mailbox. Beyond it the ledger drops messages of sagas, which are sent again.
-    /// It has room for several for each leg of all open sagas of usual size, so only repetitions to a store that hangs
-    /// reach it.
-    public static let mailboxCommands = 10 * openSagas
+    /// It has room for one of each leg of all sagas that a coordinator may have begun.
+    public static let mailboxCommands = openLegs
     /// Checkouts that have begun and not finished: bounds the number of holds, and the time of a recovery.
     public static let openSagas = 20_000
+    /// Legs of all open checkouts of one process: the sagas above with ten legs each, or some 780 of the largest. No
+    /// checkout begins beyond it; those that begin at once can pass it by one basket each.
+    public static let openLegs = 10 * openSagas
+    /// Checkouts that one process drives, with those that it takes over: its own, and as many of a process that died.
+    /// It takes over the others when some of these have ended.
+    public static let drivenSagas = 2 * openSagas
+    /// The legs of these checkouts.
+    public static let drivenLegs = 2 * openLegs
     /// Sagas that one of several processes watches in order to take them over: those of five processes. It watches the
     /// others when some of these have ended.
     public static let watchedSagas = 5 * openSagas
@@ -144,6 +186,9 @@ public enum Limits {
     public static let requestsInFlight = 2_000
     /// Reads that are accepted beyond that: they find room while checkouts are refused.
     public static let readsReserve = 500
+    /// Requests whose callers were told "unknown" at their deadline, or have hung up, and that still run: with a store
+    /// that does not answer, those of many seconds. Beyond it no request is taken.
+    public static let unfinishedRequests = 8 * requestsInFlight
     /// Requests that one turn of the shop takes: its answers wait for all of them, and then for one sync.
     public static let requestsPerTurn = 16
     /// Records committed and not durable, beyond which no more requests are taken: bounds a frame, and the wait for its

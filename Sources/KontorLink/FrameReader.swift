@@ -46,6 +46,10 @@ struct LinkError: Error, Hashable {
 }
 
 extension Frame {
+    func readStatus() throws(LinkError) -> PeerStatus {
+        do { return try status() } catch { throw LinkError(error) }
+    }
+
     /// Decodes all messages; throws if one of them cannot be read.
     func readMessages() throws(LinkError) -> [NumberedMessage] {
         do { return try messages() } catch { throw LinkError(error) }

@@ -17,6 +17,7 @@ enum LinkHandshake {
         case malformed = 400
         case wrongSecret = 401
         case otherProtocol = 426
+        case otherService = 421
         case notReady = 503
         case otherEpoch = 409
 
@@ -26,6 +27,7 @@ enum LinkHandshake {
             case .malformed: return "Bad Request"
             case .wrongSecret: return "Unauthorized"
             case .otherProtocol: return "Upgrade Required"
+            case .otherService: return "Misdirected Request"
             case .notReady: return "Service Unavailable"
             case .otherEpoch: return "Conflict"
             }
@@ -38,27 +40,43 @@ enum LinkHandshake {
             case .malformed: return "the request is malformed"
             case .wrongSecret: return "the secret is another one"
             case .otherProtocol: return "the link's protocol is another one"
+            case .otherService: return "the server is another service"
             case .notReady: return "the server is not ready"
             case .otherEpoch: return "the store belongs to another shop"
             }
         }
     }
 
-    static func request(host: String, secret: [UInt8], epoch: String) -> [UInt8] {
+    /// What a client says beyond what the first release said. A server of that release takes no notice of it.
+    struct Offer: Hashable {
+        /// The service that the client wants; nil: it does not say.
+        var service: String?
+        /// Whether it takes frames with a ``PeerStatus``.
+        var takesStatus = false
+    }
+
+    /// - Parameter service: the name of the service that the client wants; empty: it does not say.
+    static func request(host: String, secret: [UInt8], epoch: String, service: String = "") -> [UInt8] {
         var bytes = Array("GET /internal/link HTTP/1.1\r\nHost: \(host)\r\nConnection: Upgrade\r\n".utf8)
-        bytes += Array("Upgrade: \(`protocol`)\r\nKontor-Epoch: \(epoch)\r\nAuthorization: Bearer ".utf8)
+        bytes += Array("Upgrade: \(`protocol`)\r\nKontor-Epoch: \(epoch)\r\n".utf8)
+        if !service.isEmpty { bytes += Array("Kontor-Service: \(service)\r\nKontor-Takes: status\r\n".utf8) }
+        bytes += Array("Authorization: Bearer ".utf8)
         bytes += secret
         bytes += Array("\r\n\r\n".utf8)
         return bytes
     }
 
-    static func response(_ verdict: Verdict) -> String {
-        let line = "HTTP/1.1 \(verdict.rawValue) \(verdict.phrase)\r\n"
+    /// - Parameter services: the names of the services that this process is; empty: it does not say.
+    static func response(_ verdict: Verdict, services: [String] = []) -> String {
+        var line = "HTTP/1.1 \(verdict.rawValue) \(verdict.phrase)\r\n"
+        if verdict == .opened || verdict == .otherService, !services.isEmpty {
+            line += "Kontor-Service: \(services.joined(separator: ", "))\r\n"
+        }
         switch verdict {
         case .opened: return line + "Connection: Upgrade\r\nUpgrade: \(`protocol`)\r\n\r\n"
         case .otherProtocol:
             return line + "Connection: Upgrade, close\r\nUpgrade: \(`protocol`)\r\nContent-Length: 0\r\n\r\n"
-        case .malformed, .wrongSecret, .notReady, .otherEpoch:
+        case .malformed, .wrongSecret, .notReady, .otherEpoch, .otherService:
             return line + "Connection: close\r\nContent-Length: 0\r\n\r\n"
         }
     }
@@ -66,18 +84,55 @@ enum LinkHandshake {
     /// - Parameters:
     ///   - head: the request up to its empty line.
     ///   - epoch: this side's epoch; nil: it is not known yet.
-    static func judge(_ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?) -> Verdict {
+    ///   - services: the services that this process is; empty: any client may connect.
+    static func judge(
+        _ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?, services: [String] = []
+    ) -> Verdict {
         let lines = lines(of: head)
         guard let first = lines.first, first.elementsEqual("GET /internal/link HTTP/1.1".utf8) else { return .malformed }
-        var fields: [String: ArraySlice<UInt8>] = [:]
-        for line in lines.dropFirst() {
-            guard let (name, value) = field(line), fields.updateValue(value, forKey: name) == nil else { return .malformed }
-        }
+        guard let fields = fields(lines.dropFirst()) else { return .malformed }
         guard SharedSecret.isBorne(secret, by: fields["authorization"] ?? []) else { return .wrongSecret }
         guard offers(fields["upgrade"] ?? []) else { return .otherProtocol }
         guard let epoch else { return .notReady }
         guard let offered = fields["kontor-epoch"], offered.elementsEqual(epoch.utf8) else { return .otherEpoch }
+        if let wanted = fields["kontor-service"], !services.isEmpty,
+            !services.contains(where: { wanted.elementsEqual($0.utf8) })
+        {
+            return .otherService
+        }
         return .opened
+    }
+
+    /// What a client says beyond what the first release said.
+    static func offer(in head: ArraySlice<UInt8>) -> Offer {
+        let fields = fields(lines(of: head).dropFirst()) ?? [:]
+        let takes = fields["kontor-takes"] ?? []
+        return Offer(
+            service: fields["kontor-service"].map { String(decoding: $0, as: UTF8.self) },
+            takesStatus: takes.split(separator: UInt8(ascii: ",")).contains { trimmed($0).elementsEqual("status".utf8) })
+    }
+
+    /// The services that a server says it is; nil: it does not say, as the first release.
+    static func services(in head: ArraySlice<UInt8>) -> String? {
+        fields(lines(of: head).dropFirst())?["kontor-service"].map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The names in a list.
+    static func names(in list: String) -> [String] {
+        list.split(separator: ",").map { String(decoding: trimmed(Array($0.utf8)[...]), as: UTF8.self) }
+    }
+
+    /// The header's fields by their names in lower case; nil: a line is none, or a field that must not is there twice.
+    /// Several lines of `Upgrade` are one list (RFC 9110, 5.3).
+    private static func fields(_ lines: ArraySlice<ArraySlice<UInt8>>) -> [String: ArraySlice<UInt8>]? {
+        var fields: [String: ArraySlice<UInt8>] = [:]
+        for line in lines {
+            guard let (name, value) = field(line) else { return nil }
+            guard let before = fields.updateValue(value, forKey: name) else { continue }
+            guard name == "upgrade" else { return nil }
+            fields[name] = before + [UInt8(ascii: ",")] + value
+        }
+        return fields
     }
 
     /// Whether this release's protocol is among those that a client offers (RFC 9110, 7.8): a later release can offer

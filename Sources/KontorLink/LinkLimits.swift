@@ -45,8 +45,9 @@ public enum LinkLimits {
     static let pongMilliseconds: Int64 = 1_000
     /// How long a client may be silent: then it is gone, and has repeated its requests elsewhere.
     static let silentClientMilliseconds = 6 * idlePingMilliseconds
-    /// How often a server looks for silent clients.
-    static let serverTickMilliseconds: Int64 = 1_000
+    /// How often a server looks for silent clients, and whether they must be told that it fills up or has room again:
+    /// a hundredth of its memory, with all clients writing, takes longer to fill.
+    static let serverTickMilliseconds: Int64 = 500
 
     // MARK: Replicas
 

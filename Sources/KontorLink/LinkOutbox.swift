@@ -37,6 +37,13 @@ final class LinkOutbox {
         scheduleFlush()
     }
 
+    /// Adds what this process says about itself.
+    func add(_ status: PeerStatus) {
+        guard !isClosed else { return }
+        frames.add(status)
+        scheduleFlush()
+    }
+
     private func scheduleFlush() {
         guard !isFlushDue else { return }
         isFlushDue = true

@@ -20,6 +20,8 @@ public final class ServiceLinks: Transport, @unchecked Sendable {
     /// Whether each service that this process asks has a replica that takes requests.
     public var isConnected: Bool { clients.values.allSatisfy(\.isConnected) }
 
+    public func peers(of kind: GroupKey.Kind) -> PeerState { clients[kind]?.peers ?? PeerState() }
+
     /// Forgets what was asked: another instance of the shop follows, and knows nothing of it.
     public func forgetReplies() { for client in clients.values { client.forgetReplies() } }
 

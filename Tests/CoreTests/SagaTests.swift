@@ -96,6 +96,7 @@ struct SagaTests {
         for losesReply in [false, true] {
             atEachStep(of: enough) { world, message in
                 if losesReply { _ = world.receive(message) }
+                world.lose(message)
             } expect: { world, step in
                 #expect(world.isSoldOnce && world.answers == [.paid] && world.alarms.isEmpty, "lost at \(step)")
             }
@@ -217,6 +218,40 @@ struct SagaTests {
         #expect(world.book.state?.status == .open)
     }
 
+    @Test("messages are repeated in growing pauses, and nothing is asked that still waits (F4)")
+    func asksNothingTwice() {
+        var world = enough()
+        var holds: [Int64] = []
+        var questions = 0
+        for _ in 0..<4_000 {
+            for message in world.messages {
+                if case .order = message { questions += 1 } else { holds.append(world.now) }
+            }
+            world.messages = []
+            world.tick(after: 25)
+        }
+        #expect(Set(holds).count <= 7, "within its deadline of 10 s: at 0, 0.5, 1.5, 3.5, 5.5, 7.5 and 9.5 s, or later")
+        #expect(zip(holds.dropFirst(3), holds).allSatisfy { $0 - $1 >= Limits.resendMilliseconds })
+        #expect(questions == 1, "the decision is on its way for 90 s, and is not asked again")
+    }
+
+    @Test("nothing is sent to accounts that cannot be reached, and what waited is sent soon after they can (F20)")
+    func waitsForWhoIsAway() {
+        var world = SagaWorld(stock: ["a": 3, "b": 0], credit: 500)
+        while !world.messages.contains(where: { if case .ledger(_, .release, _, _) = $0 { true } else { false } }) {
+            world.handle(world.receive(world.messages.removeFirst()))
+        }
+        world.messages = []
+        for _ in 0..<2_400 {
+            world.now += 25
+            world.handle(.tick(unreachable: [.item, .user]))
+        }
+        #expect(world.messages.isEmpty, "60 s without a message, and without a question to the order")
+        let back = world.now
+        world.run()
+        #expect(world.isUndone && world.now - back < 1_000)
+    }
+
     @Test("two coordinators on one saga: one decides, the other follows", arguments: 1...60)
     func twoCoordinators(seed: UInt64) {
         var random = SeededRandom(seed: seed)
@@ -227,7 +262,7 @@ struct SagaTests {
             zombieMessages += actions.compactMap { SagaWorld.Message($0, of: zombie.record.id) }
         }
         collect(zombie.start(now: 0))
-        collect(zombie.handle(.tick, now: 1))
+        collect(zombie.handle(.tick(), now: 1))
         for _ in 0..<500 where !world.hasEnded {
             if Bool.random(using: &random), !zombieMessages.isEmpty {
                 let message = zombieMessages.remove(at: Int.random(in: 0..<zombieMessages.count, using: &random))
@@ -255,8 +290,10 @@ struct SagaTests {
             if world.messages.isEmpty || Int.random(in: 0..<20, using: &random) == 0 { world.tick(after: 300); continue }
             let message = world.messages.remove(at: Int.random(in: 0..<world.messages.count, using: &random))
             switch Int.random(in: 0..<10, using: &random) {
-            case 0: break
-            case 1: _ = world.receive(message)
+            case 0: world.lose(message)
+            case 1:
+                _ = world.receive(message)
+                world.lose(message)
             case 2: world.messages.append(message); world.handle(world.receive(message))
             case 3: _ = world.receive(message); world.crash(); world.hasEnded = world.book.records[.saga] == nil
             default: world.handle(world.receive(message))

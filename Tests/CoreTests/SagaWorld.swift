@@ -84,9 +84,15 @@ struct SagaWorld {
         perform(saga.start(now: now))
     }
 
+    /// A message is lost. The order is asked in the same process, where each question gets a reply: here one that tells
+    /// nothing.
+    mutating func lose(_ message: Message) {
+        if case .order(let step, let id, _) = message { handle(.orderReplied(to: step, of: id, .unknown)) }
+    }
+
     mutating func tick(after milliseconds: Int64 = Limits.resendMilliseconds) {
         now += milliseconds
-        handle(.tick)
+        handle(.tick())
     }
 
     /// Delivers messages in order until the saga has ended; time goes on when there is none.

@@ -62,7 +62,7 @@ struct FrameTests {
     @Test(
         "a frame that is too large, too small, of an unknown kind, or ends early is refused",
         arguments: [
-            [3, 0, 0, 0, 1, 5, 0], [0, 0, 0, 0], [255, 255, 255, 255], [4, 0, 0, 0, 1, 0, 0, 0], [4, 0, 0, 0, 1, 8, 0, 0],
+            [3, 0, 0, 0, 1, 5, 0], [0, 0, 0, 0], [255, 255, 255, 255], [4, 0, 0, 0, 1, 0, 0, 0], [4, 0, 0, 0, 1, 9, 0, 0],
             [4, 0, 0, 0, 1, 1, 1, 0], [4, 0, 0, 0, 1, 1, 255, 255], [5, 0, 0, 0, 1, 1, 0, 0, 0],
         ] as [[UInt8]])
     func malformed(bytes: [UInt8]) {

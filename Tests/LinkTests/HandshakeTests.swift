@@ -36,6 +36,46 @@ struct HandshakeTests {
         try await service.stop()
     }
 
+    @Test("an address that leads to another service is refused, both logs name both, and it is tried again (F10)")
+    func otherService() async throws {
+        let service = try await Service.start(services: ["payment"])
+        let caller = try await Caller.start([service.port])
+        try await eventually("several attempts") { caller.client.counts.lost > 3 }
+        try await on {
+            #expect(caller.client.counts.opened == 0 && !caller.client.isConnected)
+            #expect(Set(caller.log.reasons("A link is closed")) == ["stock is wanted there, and the server is payment"])
+            #expect(Set(service.log.reasons("A link is refused")) == ["stock is wanted here, and this is payment"])
+        }
+        try await caller.stop()
+        try await service.stop()
+        let right = try await Service.start(services: ["stock"])
+        let again = try await Caller.start([right.port])
+        try await eventually("a link") { again.client.isConnected }
+        try await again.stop()
+        try await right.stop()
+    }
+
+    @Test("peers of the first release, which say nothing of services or status, get links as before (F10, F17)")
+    func firstRelease() async throws {
+        let service = try await Service.start(
+            services: ["stock"], status: { PeerStatus(wallMilliseconds: 0, admission: .diskFull) })
+        let client = try await RawClient.connect(port: service.port)
+        var frames = FrameWriter()
+        frames.add(.ping)
+        let lists = head(protocol: "kontor-link/2").replacing("Upgrade: kontor-link/2", with: "Upgrade: kontor-link/3\r\nUpgrade: kontor-link/1")
+        try await client.send(Array(lists.utf8) + frames.take())
+        try await eventually("a pong") { (try? client.collector.frames().count) == 1 }
+        try await on { #expect(try client.collector.frames().map(\.kind) == [.pong]) }
+        try await client.close()
+        try await service.stop()
+
+        let old = try await FakeServer.start(answer: LinkHandshake.response(.opened))
+        let caller = try await Caller.start([old.port])
+        try await eventually("a link") { caller.client.isConnected }
+        try await caller.stop()
+        try await old.stop()
+    }
+
     @Test("what is wrong is told in order: secret, protocol, readiness, epoch")
     func verdicts() {
         func verdict(_ head: String, epoch: String? = "shop 1") -> LinkHandshake.Verdict {

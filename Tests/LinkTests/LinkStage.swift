@@ -109,11 +109,15 @@ final class Service: @unchecked Sendable {
     let port: Int
     private let listener: any Channel
 
-    static func start(port: Int = 0, epoch: String? = "shop 1") async throws -> Service {
+    static func start(
+        port: Int = 0, epoch: String? = "shop 1", services: [String] = [], status: (@Sendable () -> PeerStatus)? = nil
+    ) async throws -> Service {
         let shop = FakeShop()
         let log = Logbook()
         let server = try await on {
-            let server = LinkServer(secret: testSecret, epoch: { epoch }, receiver: shop, on: testLoop) { log.add($0, $1) }
+            let server = LinkServer(
+                secret: testSecret, epoch: { epoch }, services: services, status: status, receiver: shop, on: testLoop
+            ) { log.add($0, $1) }
             shop.server = server
             return server
         }

@@ -5,6 +5,35 @@ import Testing
 
 @testable import KontorLink
 
+/// What a server says of itself. `@unchecked Sendable`: used on the loop of the tests.
+private final class Status: @unchecked Sendable {
+    var admission: StoreError? = .diskFull
+    let offset: Int64
+    init(offset: Int64) { self.offset = offset }
+    var now: PeerStatus { PeerStatus(wallMilliseconds: LinkClock.wallMilliseconds + offset, admission: admission) }
+}
+
+@Suite("What a process tells the others of itself", .serialized)
+struct PeerStatusTests {
+    @Test("its clock, from which the skew follows, and that its store fills up and has room again (F12, A6)", arguments: [0, 70_000, -6_000] as [Int64])
+    func isTold(offset: Int64) async throws {
+        let status = Status(offset: offset)
+        let service = try await Service.start(status: { status.now })
+        let caller = try await Caller.start([service.port])
+        try await eventually("a status") { caller.client.peers.clockSkewMilliseconds != nil }
+        try await on {
+            let peers = caller.client.peers
+            #expect(peers.isReachable && peers.admission == .diskFull)
+            #expect(abs((peers.clockSkewMilliseconds ?? 0) - offset) < 400)
+            status.admission = nil
+        }
+        try await eventually("room that is back") { caller.client.peers.admission == nil }
+        try await caller.stop()
+        try await on { #expect(!caller.client.peers.isReachable) }
+        try await service.stop()
+    }
+}
+
 @Suite("A link between processes", .serialized)
 struct LinkTests {
     /// One service and one caller that is connected.

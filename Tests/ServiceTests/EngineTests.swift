@@ -69,6 +69,33 @@ private final class UnsettledStore: RecordStore {
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
 }
 
+/// A store that does not answer until the test lets it.
+private final class HangingStore: RecordStore {
+    private let records = MemoryStore()
+    private var held: [() -> Void] = []
+    var isHanging = true { didSet { if !isHanging { for answer in held { answer() } } } }
+
+    func load(
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
+    ) {
+        let answer = { [records] in records.load(readSets, completion: completion) }
+        if isHanging { held.append(answer) } else { answer() }
+    }
+
+    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        records.commit(changes, completion: completion)
+    }
+
+    func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
+    ) {
+        completion(.success([]))
+    }
+
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
+}
+
 /// A store of which some records cannot be read.
 private final class DamagedStore: RecordStore {
     private let records = MemoryStore()
@@ -133,6 +160,30 @@ struct EngineTests {
         }
         #expect(engine.waiting == 1 + Limits.parkedCommands)
         #expect(refused == 2 * Limits.parkedCommands - 1)
+    }
+
+    @Test("of a step that is repeated while it waits one is decided, and its latest copy gets the reply (F4)")
+    func copies() {
+        let store = HangingStore()
+        let agenda = Agenda()
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda)
+        let steps = 10_000
+        var replies: [Int: [Int]] = [:]
+        for copy in 0..<20 {
+            for step in 0..<steps {
+                let saga = SagaID(order: Identifier(number: step), incarnation: UInt64(step), attempt: 1)
+                let item = GroupKey(.item, Identifier(number: step % 7))
+                engine.submitRepeated(LedgerCommand(item, .release(saga, Amount(1)))) { _ in replies[step, default: []].append(copy) }
+            }
+            agenda.runUntilQuiet()
+            #expect(engine.waiting <= steps + Limits.mailboxCommandsWithCopies)
+        }
+        store.isHanging = false
+        agenda.runUntilQuiet()
+        #expect(engine.waiting == 0 && replies.count == steps)
+        // Those of the first batch were being decided when their copies came.
+        #expect((Limits.engineBatchCommands..<steps).allSatisfy { replies[$0]?.last == 19 })
+        #expect(replies.values.allSatisfy { $0.count <= 2 })
     }
 
     @Test("a command that may have had its effect is unknown when its store cannot be reached, and not refused")

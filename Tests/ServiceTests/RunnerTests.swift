@@ -112,6 +112,26 @@ struct RunnerTests {
         #expect(stage.submit(.ledger(LedgerCommand(GroupKey(.user, id("u")), .read))).intake == .taken)
     }
 
+    @Test("who was told that the outcome is unknown gives his place back; what still runs has a bound of its own (F8)")
+    func givesPlacesBack() {
+        let stage = Stage()
+        stage.runner.begin()
+        stage.run()
+        var callers: [Request] = []
+        for _ in 0..<8 {
+            let taken = (0..<Limits.requestsInFlight).map { _ in stage.submit() }
+            #expect(taken.allSatisfy { $0.isTaken })
+            #expect(!stage.submit().isTaken)
+            callers = taken.map(\.caller)
+            for caller in callers { stage.runner.didGiveUp(caller) }
+            #expect(stage.runner.requestsInFlight == 0)
+        }
+        #expect(stage.runner.room == 0 && !stage.submit().isTaken, "so many still run")
+        stage.run()
+        #expect(callers.allSatisfy { $0.answers.isEmpty }, "nobody is answered twice")
+        #expect(stage.runner.room == Limits.requestsInFlight && stage.submit().isTaken)
+    }
+
     @Test("when the store fails, whoever waits is told that the outcome is not known, and another instance serves")
     func failure() {
         let stage = Stage(requestsPerTurn: 1)

@@ -52,6 +52,8 @@ final class SeveralWorld {
     private(set) var replicas: [Replica] = []
     var faults = Faults.none { didSet { for replica in replicas { replica.store.unknownPercent = faults.unknown } } }
     private(set) var now: Int64 = 0
+    /// What each process knows of the others.
+    var peerState = PeerState()
     private var packets: [Packet] = []
     private var packetNumber = 0
     /// Who asked, by the names that origins bear.
@@ -61,7 +63,7 @@ final class SeveralWorld {
         random = SeededRandom(seed: seed)
         for index in 0..<shops {
             let clock = ManualClock()
-            let store = LateStore(records, random)
+            let store = LateStore(records, random, writer: UInt64(index + 1))
             replicas.append(Replica(clock: clock, store: store, shop: makeShop(index, 0, clock, store)))
         }
     }
@@ -260,10 +262,12 @@ private final class LossyLinks: Transport {
             switch message.recipient?.kind {
             case nil: world.send(message)
             case .order: Issue.record("A shop that serves orders asks others about them.")
-            default: world.send(pending.number(message, now: 0), from: self)
+            default: if let request = pending.number(message, now: 0) { world.send(request, from: self) }
             }
         }
     }
+
+    func peers(of kind: GroupKey.Kind) -> PeerState { world.peerState }
 
     func reply(_ reply: NumberedMessage) -> Message? { try? pending.reply(reply) }
 }

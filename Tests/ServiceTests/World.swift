@@ -19,9 +19,11 @@ final class LateStore: RecordStore {
     var admission: StoreError? { inner.admission }
     var expiringRecords: Int { inner.expiringRecords }
     var isIdle: Bool { pending.isEmpty }
+    let writer: UInt64
 
-    init(_ inner: MemoryStore, _ random: SeededRandom) {
+    init(_ inner: MemoryStore, _ random: SeededRandom, writer: UInt64 = 1) {
         self.inner = inner
+        self.writer = writer
         self.random = random
     }
 
@@ -36,6 +38,7 @@ final class LateStore: RecordStore {
         }
     }
 
+    /// Commits are written under this store's own writer.
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
         var known: [(index: Int, change: GroupChange)] = []
         var outcomes: [CommitOutcome] = changes.map { _ in .conflict }
@@ -46,7 +49,7 @@ final class LateStore: RecordStore {
                 continue
             }
             // It lands before or after the caller hears that nothing is known, or never.
-            let version = inner.nextVersion()
+            let version = Version(writer: writer, counter: inner.nextVersion().counter)
             let lands: () -> Void = { [inner] in _ = inner.commit(change, as: version) }
             outcomes[index] = .unknown(version)
             switch random.below(3) {
@@ -55,10 +58,11 @@ final class LateStore: RecordStore {
             default: break
             }
         }
-        pending.append { [inner] in
+        pending.append { [inner, writer] in
             for land in landsFirst { land() }
-            inner.commit(known.map(\.change)) { answers in
-                for (entry, answer) in zip(known, answers) { outcomes[entry.index] = answer }
+            for entry in known {
+                let version = Version(writer: writer, counter: inner.nextVersion().counter)
+                outcomes[entry.index] = inner.commit(entry.change, as: version) ? .committed : .conflict
             }
             completion(outcomes)
         }

@@ -2,6 +2,7 @@
 // it is declared. Bounds outside Swift are in DeploymentBoundsTests.
 
 import KontorHTTP
+import KontorService
 import Testing
 
 @testable import KontorBench
@@ -45,6 +46,17 @@ import Testing
         #expect(
             Limits.takeoverJitterMilliseconds < Limits.takeoverAgeMilliseconds,
             "chance spreads takeovers, and does not delay them much")
+        #expect(
+            longest + Limits.abandonedSagaMilliseconds <= Limits.deadlineMilliseconds + Limits.resendMilliseconds,
+            "also if it waits for amounts that others hold")
+        #expect(
+            Limits.pendingReplyMilliseconds > 2 * (Limits.longestResendMilliseconds * 5 / 4),
+            "a reply is waited for as long as its saga asks again, jitter and one lost copy included")
+        #expect(
+            Limits.waiterLeaseMilliseconds > 2 * (Limits.longestResendMilliseconds * 5 / 4),
+            "a waiter keeps its place while its saga asks again, one lost copy included")
+        #expect(
+            Limits.sagaLookMilliseconds < Limits.deadlineMarginMilliseconds / 2, "a saga gives up well within its margin")
         #expect(Limits.orphanScanMilliseconds < Limits.clockSkewMilliseconds, "markers go about when they may")
     }
 
@@ -67,8 +79,17 @@ import Testing
         #expect(
             Limits.waiters >= Limits.openSagas + requests,
             "each open saga waits for one lock at a time, and each other request for one")
-        #expect(Limits.mailboxCommands >= 5 * Limits.openSagas, "several commands of each open saga fit")
-        #expect(Limits.pendingReplies >= 5 * Limits.openSagas, "several replies for each open saga are waited for")
+        #expect(Limits.unfinishedRequests > Limits.requestsInFlight, "a deadline's end of all requests has room")
+        #expect(Limits.openLegs >= 520 * (Limits.orderLines + 1), "some hundred of the largest baskets are open at a time")
+        #expect(Limits.mailboxCommands >= Limits.openLegs, "one command of each open leg fits")
+        #expect(Limits.pendingReplies >= Limits.drivenLegs + requests, "a reply to each leg is waited for, and to each read")
+        #expect(
+            Limits.pendingReplies + PendingReplies.restingSlots <= PendingReplies.mostSlots, "each reply has a number")
+        #expect(Limits.drivenSagas >= 2 * Limits.openSagas, "what a dead process left is driven besides one's own")
+        #expect(Limits.waiters >= Limits.drivenSagas + requests, "each of them waits for one lock at a time")
+        #expect(
+            Limits.mailboxCommandsWithCopies > 2 * Limits.engineBatchCommands,
+            "copies are looked for only when an engine is behind")
         #expect(Limits.rememberedGroups >= 2 * Limits.openSagas, "all open orders are remembered, and as many accounts")
         #expect(Limits.requestsPerTurn <= Limits.engineBatchCommands, "what one turn takes is decided in one batch")
         #expect(Limits.batchInitSlice <= Limits.engineBatchCommands, "a slice delays others by no more than a batch")

@@ -18,12 +18,15 @@ public enum FrameKind: UInt8, CaseIterable, Sendable {
     case pong = 6
     /// Sent by a server that will end soon and takes no more requests; it has no items. Its replies still come.
     case leaving = 7
+    /// A server's ``PeerStatus``, behind a pong or when it changes; one item. Only for clients that said that they take
+    /// it.
+    case status = 8
 
     /// Whether clients send this kind. Servers send the others.
     public var isOfClient: Bool {
         switch self {
         case .commands, .questions, .ping: true
-        case .ledgerReplies, .orderReplies, .pong, .leaving: false
+        case .ledgerReplies, .orderReplies, .pong, .leaving, .status: false
         }
     }
 }
@@ -50,6 +53,15 @@ public struct Frame: Sendable {
         count = Int(try reader.fixed(UInt16.self))
         guard count <= Limits.frameMessages else { throw .invalid("\(count) items") }
         items = bytes[reader.position...]
+    }
+
+    /// Decodes the status of a frame of that kind.
+    public func status() throws(FormatError) -> PeerStatus {
+        var reader = ByteReader(items)
+        guard kind == .status, count == 1 else { throw .invalid("a status") }
+        let status = try PeerStatus(from: &reader)
+        guard reader.isAtEnd else { throw .invalid("bytes behind its items") }
+        return status
     }
 
     /// Decodes all messages; throws if one of them cannot be read.

@@ -41,6 +41,14 @@ public struct FrameWriter: Sendable {
         end()
     }
 
+    /// Adds a frame with a status.
+    public mutating func add(_ status: PeerStatus) {
+        begin(.status)
+        status.encode(into: &writer)
+        count = 1
+        end()
+    }
+
     /// Ends the open frame, and takes all bytes.
     public mutating func take() -> [UInt8] {
         end()

@@ -56,7 +56,43 @@ public struct NumberedMessage: Hashable, Sendable {
         case .questions: body = .question(try OrderCommand(from: &reader))
         case .ledgerReplies: body = .ledgerReply(try LedgerReply(from: &reader))
         case .orderReplies: body = .orderReply(try OrderReply(from: &reader))
-        case .ping, .pong, .leaving: throw .invalid("an item")
+        case .ping, .pong, .leaving, .status: throw .invalid("an item")
+        }
+    }
+}
+
+// MARK: Status
+
+/// What a process tells the others about itself.
+public struct PeerStatus: Hashable, Sendable {
+    /// Its wall clock, milliseconds since 1970.
+    public let wallMilliseconds: Int64
+    /// Why it takes no new work; nil: it takes it.
+    public let admission: StoreError?
+
+    public init(wallMilliseconds: Int64, admission: StoreError?) {
+        self.wallMilliseconds = wallMilliseconds
+        self.admission = admission
+    }
+
+    func encode(into writer: inout ByteWriter) {
+        writer.fixed(wallMilliseconds)
+        switch admission {
+        case nil: writer.byte(0)
+        case .diskFull: writer.byte(1)
+        case .unreachable(let what):
+            writer.byte(2)
+            writer.text(what)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(FormatError) {
+        wallMilliseconds = try reader.fixed(Int64.self)
+        switch try reader.byte() {
+        case 0: admission = nil
+        case 1: admission = .diskFull
+        case 2: admission = .unreachable(try reader.text())
+        default: throw .invalid("an admission's tag")
         }
     }
 }

@@ -22,6 +22,9 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         self.text = "\(text)"
     }
 
+    /// The name of the group that shows whether a process lives, by the number of the versions that it writes.
+    public init(heartbeatOf writer: UInt64) { text = "~process-" + String(writer, radix: 16) }
+
     /// The identifier that `batch_init` gives to its `number`th record.
     public init(number: Int) {
         text = String(number)

@@ -87,7 +87,7 @@ extension Record {
         switch self {
         case .key(let kept): return kept.expires
         case .hold(let hold) where hold.state != .held && hold.expiry != 0:
-            return hold.expiry + Limits.clockSkewMilliseconds
+            return hold.expiry + Limits.markerMilliseconds
         case .hold, .saga, .account, .payment, .order: return nil
         }
     }
@@ -118,6 +118,20 @@ public protocol Rules {
     static func isComplete(_ outcome: Outcome) -> Bool
     /// Whether a command may be decided again when it is unknown whether it had its effect.
     static func isIdempotent(_ command: Command) -> Bool
+    /// The name of a command that its sender repeats until it is answered; nil: it comes once.
+    static func name(of command: Command) -> RepeatedName?
+}
+
+extension Rules {
+    public static func name(of command: Command) -> RepeatedName? { nil }
+}
+
+/// What all copies of one repeated command have in common: a step of one leg of one saga.
+public struct RepeatedName: Hashable, Sendable {
+    let group: GroupKey
+    let incarnation: UInt64
+    let attempt: UInt32
+    let step: UInt8
 }
 
 /// The records of one group while commands are decided on them. The draft remembers which records changed.

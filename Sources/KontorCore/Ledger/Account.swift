@@ -60,9 +60,13 @@ public struct Hold: Hashable, Sendable {
         self.expiry = expiry
     }
 
-    /// Whether each message of the saga that still arrives is refused as expired, even by a clock that is wrong by
+    /// Whether a hold that arrives now is refused as expired. The expiry is by the clock of the saga's process, which
+    /// may be behind this one by `Limits.clockSkewMilliseconds`.
+    public static func isExpired(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.clockSkewMilliseconds }
+
+    /// Whether each hold of the saga that still arrives is refused as expired, even by a clock that is behind this one by
     /// `Limits.clockSkewMilliseconds`.
-    public static func isPast(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.clockSkewMilliseconds }
+    public static func isPast(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.markerMilliseconds }
 }
 
 /// What a user paid for an order without a checkout.

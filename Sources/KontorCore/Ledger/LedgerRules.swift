@@ -41,6 +41,18 @@ public enum LedgerRules: Rules {
 
     public static func isComplete(_ outcome: LedgerOutcome) -> Bool { outcome == .done }
 
+    public static func name(of command: LedgerCommand) -> RepeatedName? {
+        func name(_ saga: SagaID, _ step: UInt8) -> RepeatedName {
+            RepeatedName(group: command.account, incarnation: saga.incarnation, attempt: saga.attempt, step: step)
+        }
+        switch command.operation {
+        case .hold(let saga, _, let mayWait, _): return name(saga, mayWait ? 1 : 0)
+        case .capture(let saga, _, _): return name(saga, 2)
+        case .release(let saga, _, _): return name(saga, 3)
+        default: return nil
+        }
+    }
+
     /// A repeated step of a saga finds its own effect, or is refused as late. A client's command would have its effect
     /// twice.
     public static func isIdempotent(_ command: LedgerCommand) -> Bool {
@@ -64,7 +76,7 @@ extension LedgerRules {
             return earlier.amount == amount ? .held(grant: earlier.grant) : .anomaly(.differentAmount)
         }
         // The saga may be over and its marker removed, so an expired hold must be refused.
-        if let now = draft.now, expiry != 0, now > expiry { return .anomaly(.lateHold) }
+        if let now = draft.now, expiry != 0, Hold.isExpired(expiry, now: now) { return .anomaly(.lateHold) }
         guard var account = draft.account else { return .unknownAccount }
         if let refusal = account.refusal(of: amount) { return refusal }
 

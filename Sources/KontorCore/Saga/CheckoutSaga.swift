@@ -23,8 +23,8 @@ public struct CheckoutSaga: Sendable {
         case replied(leg: Int, Step, of: SagaID, Reply<LedgerOutcome>)
         /// The order's reply to `decide`, `beginAgain` or `finish`.
         case orderReplied(to: OrderStep, of: SagaID, Reply<OrderOutcome>)
-        /// Time has passed.
-        case tick
+        /// Time has passed. Nothing is sent to accounts of the kinds that cannot be reached now.
+        case tick(unreachable: Set<GroupKey.Kind> = [])
     }
 
     /// What the order is asked to do.
@@ -56,17 +56,19 @@ public struct CheckoutSaga: Sendable {
 
     private enum Stage: Hashable, Sendable {
         case holding
-        /// Waiting for the order's reply, asked at `since`.
-        case asking(OrderStep, since: Int64)
+        /// Waiting for the order's reply. It always comes, so the order is asked again only behind a reply that decided
+        /// nothing: `failed` is when that came, monotonic milliseconds; nil: the reply is on its way.
+        case asking(OrderStep, failed: Int64?)
         case settling
         case ended
     }
 
     private enum LegState: Hashable, Sendable {
         case idle
-        case asked(since: Int64)
+        /// `tries`: how often it was asked for this step.
+        case asked(since: Int64, tries: Int)
         /// The hold was contended: in lock order it waits to be granted, otherwise it was refused for now.
-        case contended(since: Int64)
+        case contended(since: Int64, tries: Int)
         case held
         case settled
     }
@@ -86,13 +88,16 @@ public struct CheckoutSaga: Sendable {
     /// The account at which the attempt before was contended.
     private var metOthersAt: GroupKey?
     private var hasAnswered = false
-    /// The unanswered question to the order whether the saga is still open; nil: none is asked.
-    private var question: (number: Int, since: Int64)?
+    /// The question to the order whether the saga is still open, and when a reply came that did not answer it; nil: none
+    /// is asked.
+    private var question: (number: Int, failed: Int64?)?
     private var questions = 0
     /// The anomalies that the question is about.
     private var suspicions: [Suspicion] = []
     /// Anomalies reported since the question was asked.
     private var newSuspicions: [Suspicion] = []
+    /// The kinds of accounts that could not be reached at the last tick.
+    private var unreachable: Set<GroupKey.Kind> = []
 
     /// - Parameters:
     ///   - record: the stored record, new or found by recovery in any phase.
@@ -112,7 +117,7 @@ public struct CheckoutSaga: Sendable {
     public func nextRetry(ofLeg leg: Int) -> Int64? {
         guard stage == .holding || stage == .settling else { return nil }
         switch legs[leg] {
-        case .asked(let since), .contended(let since): return since + Limits.resendMilliseconds
+        case .asked(let since, let tries), .contended(let since, let tries): return since + pause(after: tries)
         case .idle, .held, .settled: return nil
         }
     }
@@ -149,11 +154,16 @@ public struct CheckoutSaga: Sendable {
             if case .hold = step { return holdReplied(leg, reply, now: now) }
             return settleReplied(leg, step, reply, now: now)
         case .orderReplied(let step, let id, let reply):
-            guard id == record.id, case .decided(let outcome) = reply else { return [] }
+            guard id == record.id else { return [] }
+            guard case .decided(let outcome) = reply else {
+                failed(step, now: now)
+                return []
+            }
             if case .confirm(let number, _) = step { return confirmed(number, outcome, now: now) }
             guard case .asking(step, _) = stage else { return [] }
             return orderReplied(to: step, outcome, now: now)
-        case .tick:
+        case .tick(let unreachable):
+            self.unreachable = unreachable
             return tick(now: now)
         }
     }
@@ -171,7 +181,7 @@ extension CheckoutSaga {
             legs[leg] = .held
             notes.held(leg, grant: grant, now: now)
         case .contended:
-            legs[leg] = .contended(since: now)
+            legs[leg] = .contended(since: now, tries: tries(ofLeg: leg))
             notes.note(.contended, ofLeg: leg, now: now)
         case .insufficient(let balance):
             notes.note(.refused, ofLeg: leg, now: now)
@@ -223,8 +233,17 @@ extension CheckoutSaga {
 
 extension CheckoutSaga {
     private mutating func ask(_ step: OrderStep, now: Int64) -> [Action] {
-        stage = .asking(step, since: now)
+        stage = .asking(step, failed: nil)
         return [askOrder(step, now: now)]
+    }
+
+    /// Notes that a reply of the order decided nothing: it is asked again.
+    private mutating func failed(_ step: OrderStep, now: Int64) {
+        if case .confirm(let number, _) = step {
+            if question?.number == number { question?.failed = now }
+        } else if case .asking(step, _) = stage {
+            stage = .asking(step, failed: now)
+        }
     }
 
     private func askOrder(_ step: OrderStep, now: Int64) -> Action {
@@ -293,6 +312,7 @@ extension CheckoutSaga {
 
     private mutating func settle(now: Int64) -> [Action] {
         stage = .settling
+        for leg in legs.indices { legs[leg] = .idle }
         let step = settlingStep
         // A release goes to every leg, asked or not: after a recovery nobody knows which holds are on their way.
         return legs.indices.map { send($0, step, now: now) }
@@ -306,7 +326,7 @@ extension CheckoutSaga {
             suspicions = newSuspicions
             newSuspicions = []
         }
-        question = (questions, now)
+        question = (questions, nil)
         return [askOrder(.confirm(questions, decision), now: now)]
     }
 
@@ -320,7 +340,7 @@ extension CheckoutSaga {
         }
         var actions: [Action] = suspicions.map { .alarm(leg: $0.leg, $0.anomaly) }
         suspicions = []
-        for leg in legs.indices where isOverdue(legs[leg], now: now) { actions.append(send(leg, settlingStep, now: now)) }
+        for leg in legs.indices where isOverdue(leg, now: now) { actions.append(send(leg, settlingStep, now: now)) }
         return newSuspicions.isEmpty ? actions : actions + confirm(now: now)
     }
 
@@ -355,14 +375,14 @@ extension CheckoutSaga {
             if case .aborted = record.phase { actions += answer(record.phase.result) }
         }
         switch stage {
-        case .asking(let step, let since) where now - since >= Limits.resendMilliseconds:
+        case .asking(let step, let failed?) where now - failed >= Limits.resendMilliseconds:
             actions += ask(step, now: now)
         case .holding:
-            for leg in legs.indices where isOverdue(legs[leg], now: now) { actions.append(send(leg, holdStep, now: now)) }
+            for leg in legs.indices where isOverdue(leg, now: now) { actions.append(send(leg, holdStep, now: now)) }
         case .settling:
             let isDue =
-                question.map { now - $0.since >= Limits.resendMilliseconds }
-                ?? legs.contains { isOverdue($0, now: now) }
+                question.map { $0.failed.map { now - $0 >= Limits.resendMilliseconds } ?? false }
+                ?? legs.indices.contains { isOverdue($0, now: now) }
             if isDue { actions += confirm(now: now) }
         default:
             break
@@ -372,18 +392,34 @@ extension CheckoutSaga {
 
     private var holdStep: Step { .hold(mayWait: record.phase == .holdingInOrder) }
 
-    private func isOverdue(_ leg: LegState, now: Int64) -> Bool {
-        switch leg {
-        case .asked(let since): return now - since >= Limits.resendMilliseconds
-        // The ledger may have lost its queue of waiters.
-        case .contended(let since):
-            return record.phase == .holdingInOrder && now - since >= Limits.resendMilliseconds
+    /// Whether a leg's message is to be sent again.
+    private func isOverdue(_ leg: Int, now: Int64) -> Bool {
+        switch legs[leg] {
         case .idle, .held, .settled: return false
+        // In lock order the ledger may have lost its queue of waiters.
+        case .contended where record.phase != .holdingInOrder: return false
+        case .asked(let since, let tries), .contended(let since, let tries):
+            return now - since >= pause(after: tries)
+                && (unreachable.isEmpty || !unreachable.contains(record.legs[leg].account.kind))
+        }
+    }
+
+    /// The pause after a number of tries. It doubles up to its bound, and each saga adds up to a quarter of its own, so
+    /// that many that began at once do not ask at once again.
+    private func pause(after tries: Int) -> Int64 {
+        let pause = min(Limits.longestResendMilliseconds, Limits.resendMilliseconds << Int64(min(tries, 16) - 1))
+        return pause + Int64((record.id.incarnation >> 8) & 0xFF) * pause / 1_024
+    }
+
+    private func tries(ofLeg leg: Int) -> Int {
+        switch legs[leg] {
+        case .asked(_, let tries), .contended(_, let tries): tries
+        case .idle, .held, .settled: 0
         }
     }
 
     private mutating func send(_ leg: Int, _ step: Step, now: Int64) -> Action {
-        legs[leg] = .asked(since: now)
+        legs[leg] = .asked(since: now, tries: tries(ofLeg: leg) + 1)
         if case .hold = step { notes.asked(leg, now: now) }
         return .send(
             Message(.leg(leg, step, of: record.id), .command(record.command(step, ofLeg: leg), deadline: record.deadline)))

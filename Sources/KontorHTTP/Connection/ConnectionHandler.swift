@@ -93,6 +93,7 @@ extension ConnectionHandler {
         leaveReserve()
         isHalfSent = false
         isUnread = false
+        if let current = machine.current, case .shop = current.target { table.service.shop?.didGiveUp(current) }
         table.remove(self)
         machine.closed()
         context = nil
@@ -280,7 +281,9 @@ extension ConnectionHandler {
 
     /// Tells the client that the outcome of its request is unknown. A page has no outcome.
     private func expire(_ exchange: Exchange) {
-        if case .page = exchange.target { close() } else { exchange.complete(.unknown) }
+        if case .page = exchange.target { return close() }
+        exchange.complete(.unknown)
+        table.service.shop?.didGiveUp(exchange)
     }
 }
 

@@ -28,6 +28,8 @@ final class ClientConnection: ChannelInboundHandler {
     }
 
     private let greeting: [UInt8]
+    /// The name of the service that the server must be.
+    private let service: String
     private weak var observer: (any ConnectionObserver)?
     private weak var receiver: (any MessageReceiver)?
     private var state = State.greeting
@@ -43,12 +45,20 @@ final class ClientConnection: ChannelInboundHandler {
     /// When the last ping was sent, monotonic milliseconds; nil: none was.
     private var pinged: Int64?
     private var isPongDue = false
+    /// When the ping was sent whose answer brings the server's clock; nil: that has come.
+    private var clockAsked: Int64?
+    /// Why the server takes no new work; nil: it takes it, or does not say.
+    private(set) var admission: StoreError?
+    /// By how much the server's clock is ahead of this process's, milliseconds; nil: not known.
+    private(set) var clockSkewMilliseconds: Int64?
 
     /// - Parameters:
     ///   - greeting: the bytes that it sends first.
+    ///   - service: the name of the service that the server must be; a server of the first release does not say it.
     ///   - receiver: takes the replies.
-    init(greeting: [UInt8], observer: any ConnectionObserver, receiver: (any MessageReceiver)?) {
+    init(greeting: [UInt8], service: String, observer: any ConnectionObserver, receiver: (any MessageReceiver)?) {
         self.greeting = greeting
+        self.service = service
         self.observer = observer
         self.receiver = receiver
     }
@@ -57,11 +67,11 @@ final class ClientConnection: ChannelInboundHandler {
 
     /// Sends a request.
     ///
-    /// - Returns: false if the request was dropped: the server does not read what it was sent before, or the link is
-    ///   not open.
+    /// - Returns: false if the request was dropped: the server does not read what it was sent before, too many replies
+    ///   are waited for, or the link is not open.
     func send(_ request: Message, now: Int64) -> Bool {
-        guard let outbox, state == .open, !outbox.isFull else { return false }
-        return outbox.add(pending.number(request, now: now))
+        guard let outbox, state == .open, !outbox.isFull, let numbered = pending.number(request, now: now) else { return false }
+        return outbox.add(numbered)
     }
 
     /// Forgets the requests that were sent: their replies find nobody.
@@ -74,7 +84,8 @@ final class ClientConnection: ChannelInboundHandler {
         case .greeting:
             if now - began >= 2 * LinkLimits.openMilliseconds { close("the link was not opened in time") }
         case .open:
-            pending.forget(before: now - Limits.pendingReplyMilliseconds)
+            // After a pause replies may be there that nobody has read.
+            if !wasAway { pending.forget(before: now - Limits.pendingReplyMilliseconds) }
             guard let pinged, !wasAway else { return ping(now) }
             if isPongDue {
                 if now - pinged >= LinkLimits.pongMilliseconds { close("the server is silent") }
@@ -87,6 +98,7 @@ final class ClientConnection: ChannelInboundHandler {
 
     private func ping(_ now: Int64) {
         pinged = now
+        clockAsked = now
         isPongDue = true
         outbox?.add(.ping)
     }
@@ -141,6 +153,11 @@ final class ClientConnection: ChannelInboundHandler {
             return
         }
         guard let verdict = LinkHandshake.verdict(in: answer[..<end]) else { return close("the answer is none of a link") }
+        let services = LinkHandshake.services(in: answer[..<end])
+        let isOther = services.map { !service.isEmpty && !LinkHandshake.names(in: $0).contains(service) } ?? false
+        if verdict == .otherService || isOther {
+            return close("\(service) is wanted there, and the server is \(services ?? "another service")")
+        }
         if let reason = verdict.reason { return close(reason) }
         let rest = ByteBuffer(bytes: answer[end...])
         answer = []
@@ -171,8 +188,20 @@ final class ClientConnection: ChannelInboundHandler {
         case .ledgerReplies, .orderReplies: try receive(frame.readMessages())
         case .pong: break
         case .leaving: observer?.isLeaving(self)
+        case .status: learn(try frame.readStatus())
         case .commands, .questions, .ping: throw LinkError("a server says what only clients say")
         }
+    }
+
+    private func learn(_ status: PeerStatus) {
+        admission = status.admission
+        guard let asked = clockAsked else { return }
+        clockAsked = nil
+        let halfway = (LinkClock.nowMilliseconds - asked) / 2
+        // A slow answer tells too little, and a clock that is off beyond all measure must not overflow.
+        guard halfway < LinkLimits.pongMilliseconds / 2 else { return }
+        let (skew, overflow) = status.wallMilliseconds.subtractingReportingOverflow(LinkClock.wallMilliseconds - halfway)
+        clockSkewMilliseconds = overflow ? .max / 2 : max(-.max / 2, min(.max / 2, skew))
     }
 
     private func receive(_ items: [NumberedMessage]) throws(LinkError) {

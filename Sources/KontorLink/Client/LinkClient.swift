@@ -26,7 +26,7 @@ public final class LinkClient {
 
     /// A service in other processes, and the proof that this process may talk to it.
     public struct Service: Sendable {
-        /// The service's name in the log.
+        /// The service's name: the one that its servers say, and the log; empty: any service will do.
         public let name: String
         /// Where its replicas listen. All addresses of all names are used.
         public let urls: [LinkURL]
@@ -101,6 +101,18 @@ public final class LinkClient {
     /// Whether at least one replica takes requests.
     public var isConnected: Bool { !connected.isEmpty }
 
+    /// What is known of the service's replicas.
+    public var peers: PeerState {
+        var state = PeerState()
+        state.isReachable = isConnected
+        for (_, connection) in connected {
+            state.admission = state.admission ?? connection.admission
+            guard let skew = connection.clockSkewMilliseconds else { continue }
+            if state.clockSkewMilliseconds.map({ abs($0) < abs(skew) }) ?? true { state.clockSkewMilliseconds = skew }
+        }
+        return state
+    }
+
     /// Sends a request to the replica that its recipient belongs to. All requests of one turn of the event loop leave
     /// together.
     public func send(_ request: Message) {
@@ -159,11 +171,12 @@ extension LinkClient: ReplicaObserver {
         for (name, replica) in replicas where wanted[name] == nil && !replica.isTrying { remove(replica) }
         for (name, address) in wanted where replicas[name] == nil && replicas.count < LinkLimits.replicas {
             let host = addresses.host(of: name)
-            let greeting = LinkHandshake.request(host: host, secret: service.secret, epoch: service.epoch)
+            let greeting = LinkHandshake.request(
+                host: host, secret: service.secret, epoch: service.epoch, service: service.name)
             let replica = Replica(
                 address, name: name, on: eventLoop, random: random, dialer: dialer, observer: self
-            ) { [weak receiver] in
-                ClientConnection(greeting: greeting, observer: $0, receiver: receiver)
+            ) { [weak receiver, service] in
+                ClientConnection(greeting: greeting, service: service.name, observer: $0, receiver: receiver)
             }
             replicas[name] = replica
             replica.connect()

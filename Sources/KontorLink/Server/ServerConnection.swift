@@ -26,6 +26,10 @@ final class ServerConnection: ChannelDuplexHandler {
     private var request: [UInt8] = []
     private var frames = FrameReader()
     private var isReadHeld = false
+    /// Whether the client takes this process's status.
+    private var takesStatus = false
+    /// What the client was told last.
+    private var toldAdmission: StoreError?
     /// The client's address, for the log: once the connection is gone, the channel does not know it.
     private var client: SocketAddress?
     private let began = LinkClock.nowMilliseconds
@@ -72,9 +76,15 @@ final class ServerConnection: ChannelDuplexHandler {
         let end = LinkHandshake.endOfHead(in: request)
         if end == nil, request.count <= LinkLimits.greetingBytes { return }
         let verdict =
-            end.map { LinkHandshake.judge(request[..<$0], secret: server.secret, epoch: server.epoch) } ?? .malformed
-        let answer = context.channel.allocator.buffer(string: LinkHandshake.response(verdict))
-        guard verdict == .opened, let end else { return refuse(verdict, answer, context) }
+            end.map {
+                LinkHandshake.judge(
+                    request[..<$0], secret: server.secret, epoch: server.epoch, services: server.services)
+            } ?? .malformed
+        let answer = context.channel.allocator.buffer(
+            string: LinkHandshake.response(verdict, services: server.services))
+        let offer = verdict == .opened || verdict == .otherService ? end.map { LinkHandshake.offer(in: request[..<$0]) } : nil
+        guard verdict == .opened, let end else { return refuse(verdict, offer, answer, context) }
+        takesStatus = offer?.takesStatus == true && server.status != nil
         let rest = ByteBuffer(bytes: request[end...])
         request = []
         open(context)
@@ -82,9 +92,15 @@ final class ServerConnection: ChannelDuplexHandler {
         read(rest)
     }
 
-    private func refuse(_ verdict: LinkHandshake.Verdict, _ answer: ByteBuffer, _ context: ChannelHandlerContext) {
+    private func refuse(
+        _ verdict: LinkHandshake.Verdict, _ offer: LinkHandshake.Offer?, _ answer: ByteBuffer, _ context: ChannelHandlerContext
+    ) {
         state = .closed
-        server.refused(because: verdict.reason ?? "", from: client)
+        var reason = verdict.reason ?? ""
+        if verdict == .otherService, let wanted = offer?.service {
+            reason = "\(wanted) is wanted here, and this is \(server.services.joined(separator: ", "))"
+        }
+        server.refused(because: reason, from: client)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(answer), promise: written)
         written.futureResult.assumeIsolated().whenComplete { [self] _ in close() }
@@ -112,12 +128,20 @@ final class ServerConnection: ChannelDuplexHandler {
         case .commands, .questions:
             let requests = try frame.readMessages().map { Message(.link(link, number: $0.number), $0.body) }
             if !requests.isEmpty { server.receiver.receive(requests) }
-        case .ping: outbox?.add(.pong)
-        case .pong, .ledgerReplies, .orderReplies, .leaving: throw LinkError("a client says what only servers say")
+        case .ping:
+            outbox?.add(.pong)
+            tellStatus()
+        case .pong, .ledgerReplies, .orderReplies, .leaving, .status: throw LinkError("a client says what only servers say")
         }
     }
 
     // MARK: What is said
+
+    private func tellStatus() {
+        guard takesStatus, let status = server.status?() else { return }
+        toldAdmission = status.admission
+        outbox?.add(status)
+    }
 
     /// Sends a reply, or closes the link of a client that does not take its replies.
     func send(_ reply: NumberedMessage) {
@@ -160,7 +184,8 @@ extension ServerConnection: ServedConnection {
         if wasAway {
             heard = now
         } else if isOpen {
-            if now - heard >= LinkLimits.silentClientMilliseconds { close(because: "the client is silent") }
+            if now - heard >= LinkLimits.silentClientMilliseconds { return close(because: "the client is silent") }
+            if takesStatus, server.status?().admission != toldAdmission { tellStatus() }
         } else if now - began >= LinkLimits.firstBytesMilliseconds {
             close()
         }

@@ -41,7 +41,7 @@ public final class RedisStore: RecordStore {
     /// What this process has read and written.
     private let remembered = GroupCache()
     private var unreadable = UnreadableRecords()
-    private let writer: UInt64
+    public let writer: UInt64
     private var commits: UInt64 = 0
     /// Why the store must not be used any more; nil while it may.
     public private(set) var failure: DurabilityError?

@@ -1,6 +1,7 @@
 // Performs what checkout sagas decide: sends their messages, asks the order, tells the callers. The rules are in
 // CheckoutSaga.
 
+import DequeModule
 import KontorCore
 
 /// Drives the running checkouts of one process.
@@ -27,6 +28,7 @@ final class CheckoutCoordinator {
         /// When the checkout began, perhaps in an earlier process, monotonic milliseconds.
         let since: Int64
         var isFinishing = false
+        var hasEnded = false
         /// Whether another process has ended the saga, at an unknown time.
         var isOvertaken = false
 
@@ -45,6 +47,8 @@ final class CheckoutCoordinator {
     /// Whether a saga's markers are removed at its end. Where messages can be late, markers stay until none can arrive.
     private let forgetsMarkers: Bool
     private var running: [Identifier: Running] = [:]
+    /// The running checkouts in the order in which they are looked at, and when, monotonic milliseconds.
+    private var looks = Deque<(due: Int64, checkout: Running)>()
 
     /// - Parameter isAlone: whether no message can be lost, doubled or late.
     init(orders: ShardedEngine<OrderRules>, _ environment: ShopEnvironment, router: MessageRouter, isAlone: Bool) {
@@ -58,6 +62,15 @@ final class CheckoutCoordinator {
 
     /// Checkouts that this process drives.
     var openCount: Int { running.count }
+
+    /// The legs of these checkouts.
+    private(set) var openLegs = 0
+
+    /// Whether no checkout may begin: so many are open.
+    var isFull: Bool { running.count >= Limits.openSagas || openLegs >= Limits.openLegs }
+
+    /// Whether a checkout may be taken over. There is room beyond that for beginning.
+    var canTakeOver: Bool { running.count < Limits.drivenSagas && openLegs < Limits.drivenLegs }
 
     func isRunning(_ order: Identifier) -> Bool { running[order] != nil }
 
@@ -113,20 +126,24 @@ final class CheckoutCoordinator {
         }
     }
 
-    /// Drives a saga that was found in the store. Other processes may drive it too: one of their decisions stands, and
-    /// all follow it.
+    /// Drives a saga that was found in the store, and whose process is gone. Nobody waits for it any more, so it does
+    /// not wait for long: whatever this process's clock makes of its deadline. Should another process drive it all the
+    /// same, one of their decisions stands, and both follow it.
     func drive(_ record: SagaRecord) { drive(record, [], haveJoined: true) }
 
     private func drive(_ record: SagaRecord, _ callers: [Caller], haveJoined: Bool) {
         if let present = running[record.id.order] { return join(present, callers) }
         let now = clock.monotonicMilliseconds
         let wall = clock.wallMilliseconds
-        let left = min(record.deadline - wall, Limits.longestDeadlineMilliseconds)
+        let patience = callers.map { $0.deadline - now }.max() ?? Limits.abandonedSagaMilliseconds
+        let left = min(record.deadline - wall, patience)
         let begun = now - max(0, wall - record.begun)
         let saga = CheckoutSaga(record, begun: begun, deadline: now + left)
         let present = Running(saga, callers: haveJoined ? [] : callers, since: begun)
         if haveJoined { join(present, callers) }
         running[record.id.order] = present
+        openLegs += record.legs.count
+        looks.append((now + Limits.sagaLookMilliseconds, present))
         perform(present.saga.start(now: now), for: present)
     }
 
@@ -142,17 +159,25 @@ final class CheckoutCoordinator {
         return (present.saga.record.id, present.saga.trace(now: now), retries)
     }
 
-    /// Enforces deadlines, and repeats messages that were not answered.
+    /// Enforces deadlines, and repeats messages that were not answered. All are looked at equally often, so the first in
+    /// the queue is always the next one.
     func tick() {
-        guard !running.isEmpty else { return }
-        // Sorted: a dictionary's order differs between runs, and the simulator's must not.
-        for order in running.keys.sorted() {
-            guard let present = running[order] else { continue }
-            let actions = present.saga.handle(.tick, now: clock.monotonicMilliseconds)
+        let now = clock.monotonicMilliseconds
+        while let next = looks.first, next.due <= now {
+            looks.removeFirst()
+            if next.checkout.hasEnded { continue }
+            look(at: next.checkout)
+            if !next.checkout.hasEnded { looks.append((now + Limits.sagaLookMilliseconds, next.checkout)) }
+        }
+    }
+
+    private func look(at present: Running) {
+        let actions = present.saga.handle(.tick(unreachable: router.unreachable), now: clock.monotonicMilliseconds)
+        if !actions.isEmpty {
             countResent(actions)
             perform(actions, for: present)
-            leaveWaiting(present)
         }
+        leaveWaiting(present)
     }
 
     /// Answers "unknown" to callers whose deadline has passed.
@@ -217,6 +242,8 @@ final class CheckoutCoordinator {
                     ])
             case .end(let result):
                 running[record.id.order] = nil
+                present.hasEnded = true
+                openLegs -= record.legs.count
                 if result == .paid { sharePayment(present) }
                 askAnew(present)
             }

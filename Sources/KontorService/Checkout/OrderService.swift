@@ -30,6 +30,9 @@ final class OrderService {
         coordinator.publish()
     }
 
+    /// Commands that are not decided.
+    var waiting: Int { engine.waiting }
+
     func submit(
         _ command: OrderCommand, keyed: KeyedWrite? = nil, reply: @escaping (Reply<OrderOutcome>) -> Void
     ) {

@@ -13,7 +13,7 @@ final class Engine<R: Rules> {
     private struct Entry {
         let command: R.Command
         let keyed: KeyedWrite?
-        let reply: (Reply<R.Outcome>) -> Void
+        var reply: (Reply<R.Outcome>) -> Void
         /// Whether the command must be decided on the newest records: a decision on remembered ones did not stand.
         var mustBeFresh = false
         /// Whether an earlier decision on the command may have been committed and overwritten since. Then a refusal by
@@ -84,6 +84,8 @@ final class Engine<R: Rules> {
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
     private var mailbox = Deque<Entry>()
+    /// The repeated commands that wait, each with the reply of its latest copy; nil: so few wait that copies do no harm.
+    private var repeated: [RepeatedName: (Reply<R.Outcome>) -> Void]?
     /// Whether a batch is between load and commit, or the next one is on the agenda.
     private var isBusy = false
 
@@ -122,6 +124,24 @@ final class Engine<R: Rules> {
         scheduleBatch()
     }
 
+    /// Decides a command that its sender repeats until it is answered. A copy of one that waits is not decided, too; it
+    /// gets the reply in the place of the one before, whose sender may be gone.
+    func submitRepeated(_ command: R.Command, reply: @escaping (Reply<R.Outcome>) -> Void) {
+        if repeated == nil, waiting >= Limits.mailboxCommandsWithCopies { noteRepeated() }
+        if repeated != nil, let name = R.name(of: command), repeated?.updateValue(reply, forKey: name) != nil { return }
+        submit(command, reply: reply)
+    }
+
+    private func noteRepeated() {
+        var noted: [RepeatedName: (Reply<R.Outcome>) -> Void] = [:]
+        noted.reserveCapacity(2 * waiting)
+        for entry in mailbox { if let name = R.name(of: entry.command) { noted[name] = entry.reply } }
+        for entry in parked.values.lazy.flatMap(\.waiting) {
+            if let name = R.name(of: entry.command) { noted[name] = entry.reply }
+        }
+        repeated = noted
+    }
+
     /// Commands that wait to be decided, without those of the present batch.
     var waiting: Int { mailbox.count + parkedCommands }
 
@@ -134,9 +154,12 @@ final class Engine<R: Rules> {
     // MARK: Load
 
     private func runBatch() {
-        while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
+        while batch.count < Limits.engineBatchCommands, var entry = mailbox.popFirst() {
             let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
+            if repeated != nil, let name = R.name(of: entry.command), let latest = repeated?.removeValue(forKey: name) {
+                entry.reply = latest
+            }
             readSets.append(readSet)
             // The key's read set follows the command's: if the two are read at different moments, the engine uses the
             // older version.
@@ -304,6 +327,7 @@ final class Engine<R: Rules> {
         groups.removeAll(keepingCapacity: true)
         readSets.removeAll(keepingCapacity: true)
         if !places.isEmpty { places.removeAll(keepingCapacity: true) }
+        if repeated != nil, waiting < Limits.mailboxCommandsWithCopies / 2 { repeated = nil }
         isBusy = false
         scheduleBatch()
     }

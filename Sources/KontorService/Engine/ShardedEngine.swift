@@ -23,6 +23,11 @@ final class ShardedEngine<R: Rules> {
         engine(for: command).submit(command, keyed: keyed, reply: reply)
     }
 
+    /// See ``Engine/submitRepeated(_:reply:)``.
+    func submitRepeated(_ command: R.Command, reply: @escaping (Reply<R.Outcome>) -> Void) {
+        engine(for: command).submitRepeated(command, reply: reply)
+    }
+
     private func engine(for command: R.Command) -> Engine<R> {
         if engines.count == 1 { return engines[0] }
         return engines[Partition.of(R.readSet(of: command).group.id) % engines.count]

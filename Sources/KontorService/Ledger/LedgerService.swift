@@ -19,8 +19,8 @@ final class LedgerService {
     enum WaitLimit {
         /// Until shortly before a client's deadline, monotonic milliseconds, so that the refusal still arrives.
         case client(Int64)
-        /// Until a message's deadline: wall clock, milliseconds since 1970.
-        case wall(Int64)
+        /// As long as its saga asks again, which says by a release when it gives up.
+        case saga
     }
 
     /// - Parameters:
@@ -42,9 +42,9 @@ final class LedgerService {
 
     /// Takes a saga's step, or a read. It drops a step while it has too much to do: the saga repeats it. A hold that
     /// may wait can get two replies.
-    func receive(_ command: LedgerCommand, deadline: Int64, from origin: Message.Origin) {
-        guard !command.isResent || engine.waiting < Limits.mailboxCommands else { return }
-        submit(command, waitsUntil: .wall(deadline)) { [router] in router.reply(origin, .ledgerReply($0)) }
+    func receive(_ command: LedgerCommand, from origin: Message.Origin) {
+        guard engine.waiting < Limits.mailboxCommands || !command.isResent else { return }
+        submit(command, waitsUntil: .saga) { [router] in router.reply(origin, .ledgerReply($0)) }
     }
 
     /// Decides a command. A contended withdrawal or payment is answered when it is granted, refused for good, or out of
@@ -56,7 +56,7 @@ final class LedgerService {
         // The saga's waiting hold must not be granted any more: a hold that is taken after the saga's end would stay
         // for ever. (If another process took the release, its marker refuses the waiting hold.)
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
-        engine.submit(command, keyed: keyed) { [self] decision in
+        let decided: (LedgerReply) -> Void = { [self] decision in
             if case .decided(.contended) = decision { contended.increment() }
             if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
                 waiters.add(Waiters.Waiter(command: command, keyed: keyed, deadline: deadline(limit), reply: reply))
@@ -66,6 +66,11 @@ final class LedgerService {
             }
             if waiters.count > 0, command.canEndWaiting { retryFirstWaiter(of: command.account) }
         }
+        if command.isResent {
+            engine.submitRepeated(command, reply: decided)
+        } else {
+            engine.submit(command, keyed: keyed, reply: decided)
+        }
     }
 
     /// The end of waiting, monotonic milliseconds.
@@ -73,12 +78,12 @@ final class LedgerService {
         let now = clock.monotonicMilliseconds
         switch limit {
         case .client(let deadline): return Deadline.ofWaiting(callersDeadline: deadline, now: now)
-        case .wall(let deadline):
-            // The wait is bounded, however wrong the sender's or this process's clock is.
-            let left = deadline.subtractingReportingOverflow(clock.wallMilliseconds)
-            return now + (left.overflow ? 0 : min(left.partialValue, Limits.longestDeadlineMilliseconds))
+        case .saga: return now + Limits.waiterLeaseMilliseconds
         }
     }
+
+    /// Commands that are not decided, or wait for a contended amount.
+    var waitingCommands: Int { engine.waiting + waiters.count }
 
     /// Sets the gauges.
     func publish() {

@@ -17,6 +17,25 @@ public protocol Transport: AnyObject {
     /// Replies come back to ``Shop/receive(_:)`` with the origins of their requests. Everything that the messages tell
     /// must be durable.
     func send(_ messages: [Message])
+    /// What is known of the processes that serve a kind of group.
+    func peers(of kind: GroupKey.Kind) -> PeerState
+}
+
+extension Transport {
+    public func peers(of kind: GroupKey.Kind) -> PeerState { PeerState() }
+}
+
+/// What is known of the processes of one service.
+public struct PeerState: Hashable, Sendable {
+    /// Whether a message would be sent now. If not, it would be dropped.
+    public var isReachable = true
+    /// Why one of them takes no new work; nil: all take it, as far as they have said.
+    public var admission: StoreError?
+    /// By how much one of their clocks is ahead of this process's (behind it: negative), of all of them the one that is
+    /// furthest off, milliseconds; nil: not known.
+    public var clockSkewMilliseconds: Int64?
+
+    public init() {}
 }
 
 /// Takes messages from other processes. Called on the shop's serial domain, with all messages of one frame at once.

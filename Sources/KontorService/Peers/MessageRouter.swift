@@ -17,10 +17,23 @@ final class MessageRouter {
     private var services: Services?
     /// What this process serves; nil: everything, since the shop is alone.
     private let serving: Set<GroupKey.Kind>?
+    /// nil: the shop is alone.
+    private let transport: (any Transport)?
     private var outbox: [Message] = []
+    /// Messages that were taken from the outbox, and wait for their barrier.
+    private var leaving = 0
+    /// When a message left last, or none waited: monotonic milliseconds.
+    private var lastLeft: Int64 = .min
+    /// The time of the last tick, monotonic milliseconds.
+    private var now: Int64 = 0
+    /// The kinds of groups to which no message would leave, as of the last tick. Repeating one would only fill queues.
+    private(set) var unreachable: Set<GroupKey.Kind> = []
 
     init(_ deployment: Deployment) {
-        if case .oneOfSeveral(let serving, _) = deployment { self.serving = serving } else { serving = nil }
+        switch deployment {
+        case .alone: (serving, transport) = (nil, nil)
+        case .oneOfSeveral(let serving, let transport): (self.serving, self.transport) = (serving, transport)
+        }
     }
 
     /// Sets the recipients. To be called once, before the first message.
@@ -31,7 +44,12 @@ final class MessageRouter {
     /// Sends a request of this process. With several processes, the steps of sagas go over links even if this process
     /// serves the account: each account belongs to one process of its service.
     func send(_ request: Message) {
-        if staysHere(request) { deliver(request) } else { outbox.append(request) }
+        if staysHere(request) { deliver(request) } else { leave(request) }
+    }
+
+    /// Adds a message to the outbox, or drops it if too many wait for the barrier: requests are repeated.
+    private func leave(_ message: Message) {
+        if outbox.count + leaving < Limits.leavingMessages { outbox.append(message) }
     }
 
     /// Whether a request stays in this process: then it cannot be lost, and need not be repeated.
@@ -46,7 +64,7 @@ final class MessageRouter {
         case (.leg(let leg, let step, let saga), .ledgerReply(let reply)):
             services?.orders.coordinator.receive(reply, leg: leg, step, of: saga)
         case (.read(let number), _): services?.reads.receive(body, number)
-        case (.link, _): outbox.append(Message(origin, body))
+        case (.link, _): leave(Message(origin, body))
         // Nobody waits, or the reply is of the wrong kind.
         case (.nobody, _), (.leg, _): break
         }
@@ -67,17 +85,42 @@ final class MessageRouter {
     private func deliver(_ request: Message) {
         guard let services else { return }
         switch request.body {
-        case .command(let command, let deadline):
+        case .command(let command, _):
             let ledger = command.account.kind == .item ? services.stock : services.payment
-            ledger.receive(command, deadline: deadline, from: request.origin)
+            ledger.receive(command, from: request.origin)
         case .question(let command): services.orders.receive(command, from: request.origin)
         case .ledgerReply, .orderReply: break
         }
     }
 
-    /// Takes the messages that leave behind this turn's barrier.
+    /// Takes the messages that leave behind this turn's barrier. ``didLeave(_:)`` is to be called for them.
     func takeOutbox() -> [Message] {
         defer { outbox = [] }
+        if leaving == 0 { lastLeft = now }
+        leaving += outbox.count
         return outbox
+    }
+
+    /// Messages that have not left.
+    var waiting: Int { outbox.count + leaving }
+
+    /// Notes that so many messages have left, or were dropped at the barrier.
+    func didLeave(_ count: Int) {
+        leaving -= count
+        lastLeft = now
+    }
+
+    /// Looks whom messages would reach.
+    func tick(now: Int64) {
+        self.now = now
+        guard let transport else { return }
+        let isHeldUp = leaving > 0 && now - lastLeft >= Limits.resendMilliseconds
+        unreachable = Set(GroupKey.Kind.allCases.filter { isHeldUp || !transport.peers(of: $0).isReachable })
+    }
+
+    /// Why a participant of checkouts takes no new work; nil: all take it.
+    var admissionOfPeers: StoreError? {
+        guard let transport else { return nil }
+        return transport.peers(of: .item).admission ?? transport.peers(of: .user).admission
     }
 }

@@ -32,6 +32,9 @@ final class Reads {
         lastNumber = random.next()
     }
 
+    /// Reads that have no reply.
+    var waiting: Int { pending.count }
+
     /// Reads an account.
     ///
     /// - Parameters:
@@ -87,7 +90,8 @@ final class Reads {
                 }
             } else {
                 pending[number]?.next = now + Limits.resendMilliseconds
-                router.send(question.request)
+                let isReachable = question.request.recipient.map { !router.unreachable.contains($0.kind) } ?? false
+                if isReachable { router.send(question.request) }
             }
         }
     }

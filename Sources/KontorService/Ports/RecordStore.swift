@@ -167,6 +167,8 @@ public protocol RecordStore: AnyObject {
 
     /// The secret from which ids are derived; nil: the store has none (yet).
     var idSecret: [UInt8]? { get }
+    /// The writer of the versions that this process makes; 0 where it is the only one.
+    var writer: UInt64 { get }
 
     /// Records committed and not yet durable.
     var unsyncedRecords: Int { get }
@@ -186,6 +188,7 @@ extension RecordStore {
     public var lanes: Int { 1 }
     public var format: RecordFormat { .newest }
     public var idSecret: [UInt8]? { nil }
+    public var writer: UInt64 { 0 }
     public var unsyncedRecords: Int { 0 }
     public var expiringRecords: Int { 0 }
 

@@ -1,9 +1,9 @@
-// Takeover, where several processes share a store: each looks for open sagas that stand still, because their process
-// may be gone, and drives them. There are no leases: see docs/decisions/0008-takeover-by-age.md.
+// Takeover, where several processes share a store: each looks for open sagas that stand still and whose process is
+// silent, and drives them. There are no leases: see docs/decisions/0020-takeover-by-heartbeat.md.
 
 import KontorCore
 
-/// Watches the open sagas of all processes.
+/// Watches the open sagas of all processes, and whether those that drive them live.
 final class Takeover {
     private struct Watched {
         let saga: SagaID
@@ -17,37 +17,65 @@ final class Takeover {
     private let shop: ShopParts
     private let clock: any ShopClock
     private let random: any RandomSource
+    private let heartbeats: Heartbeats
     private var watched: [Identifier: Watched] = [:]
     private var scans = 0
+    /// Some of the orders that the present scan saw for the first time.
+    private var samples: [Identifier] = []
     private var isScanning = false
+    private var isTaking = false
     private var nextScan: Int64 = .min
     private var nextDue: Int64 = .max
+    /// Whether this process reached the other services at the last tick.
+    private var couldDrive = true
 
     init(_ shop: ShopParts) {
         self.shop = shop
         clock = shop.clock
         random = shop.environment.random
+        heartbeats = Heartbeats(shop)
     }
 
     private var coordinator: CheckoutCoordinator { shop.orders.coordinator }
 
+    /// Whether this process can end what it takes: a process that reaches no participant would only wait beside the
+    /// one that drives the saga.
+    private var canDrive: Bool { shop.router.unreachable.isDisjoint(with: [.item, .user]) }
+
     func tick(now: Int64) {
+        let canDrive = canDrive
+        heartbeats.tick(now: now, isDriving: canDrive && coordinator.openCount > 0)
+        defer { couldDrive = canDrive }
+        guard canDrive else { return }
+        // Those who drive have been as silent as this process was blind. They get their time again.
+        if !couldDrive { watched = [:] }
         if !isScanning, now >= nextScan {
             nextScan = now + Limits.takeoverScanMilliseconds
             scan()
         }
-        if now >= nextDue { takeDue(now: now) }
+        if now >= nextDue, !isTaking { takeDue(now: now) }
     }
 
     private func scan() {
         isScanning = true
         scans += 1
+        samples = []
         OpenWork.forEachPage(of: .order, in: shop.store, agenda: shop.agenda, atOnce: Limits.partitionsAtOnce) { [self] page in
             for case (_, .saga(let saga)) in page { see(saga) }
         } completion: { [self] error in
             isScanning = false
             // After a scan that failed nothing is dropped: a saga that it did not reach may still stand still.
             if error == nil { watched = watched.filter { $0.value.scan == scans } }
+            learnWriters()
+        }
+    }
+
+    /// Begins to watch the processes that drive some of the sagas that were seen first: few drive them all, so most are
+    /// known long before one of them falls silent.
+    private func learnWriters() {
+        guard !samples.isEmpty else { return }
+        shop.store.load(samples.map { ReadSet(GroupKey(.order, $0)) }) { [self] result in
+            if case .success(let groups) = result { heartbeats.watch(Set(groups.map(\.version.writer))) }
         }
     }
 
@@ -64,27 +92,62 @@ final class Takeover {
         let due = clock.monotonicMilliseconds + Limits.takeoverAgeMilliseconds + jitter
         watched[order] = Watched(saga: saga.id, phase: saga.phase, due: due, scan: scans)
         nextDue = min(nextDue, due)
+        if samples.count < Limits.sampledSagas { samples.append(order) }
     }
 
+    // MARK: Those that have stood still
+
+    /// Looks at the sagas that are due, some at a time: who has written each of them last, and whether that process
+    /// lives.
     private func takeDue(now: Int64) {
         // Sorted: a dictionary's order differs between runs, and the simulator's must not.
-        for order in watched.lazy.filter({ $0.value.due <= now }).map(\.key).sorted() {
-            // If the saga cannot be driven now, it is due again later.
-            watched[order]?.due = now + Limits.takeoverAgeMilliseconds
-            take(order)
-        }
+        let due = watched.lazy.filter({ $0.value.due <= now }).map(\.key).sorted().prefix(Limits.engineBatchCommands)
+        // If a saga is not taken now, it is due again later.
+        for order in due { watched[order]?.due = now + Limits.takeoverAgeMilliseconds }
         nextDue = watched.values.lazy.map(\.due).min() ?? .max
+        let orders = due.filter { !coordinator.isRunning($0) }
+        guard !orders.isEmpty, coordinator.canTakeOver else { return }
+        isTaking = true
+        shop.store.load(orders.map { ReadSet(GroupKey(.order, $0), .saga) }) { [self] result in
+            guard case .success(let groups) = result else { return isTaking = false }
+            var found: [Found] = []
+            for (order, group) in zip(orders, groups) {
+                guard let known = watched[order], case .saga(let saga)? = group.member, saga.id == known.saga,
+                    saga.phase == known.phase
+                else { continue }
+                found.append(Found(saga: saga, group: group))
+            }
+            heartbeats.watch(Set(found.map(\.group.version.writer)))
+            take(found.filter { heartbeats.isSilent($0.group.version.writer) })
+        }
     }
 
-    /// Drives the order's saga, if it has not moved since it was seen.
-    private func take(_ order: Identifier) {
-        guard let known = watched[order] else { return }
-        shop.orders.submit(OrderCommand(order, .inspect)) { [self] reply in
-            guard case .decided(.inspected(_, let saga)) = reply else { return }
-            watched[order] = nil
-            guard let saga, saga.id == known.saga, saga.phase == known.phase else { return }
-            if !coordinator.isRunning(order) { shop.metrics.resumedSagas.increment() }
-            coordinator.drive(saga)
+    private struct Found {
+        let saga: SagaRecord
+        let group: LoadedGroup
+    }
+
+    /// Becomes the process that has written these sagas last, so that the others see who drives them, and drives those
+    /// that nobody else has written meanwhile.
+    private func take(_ found: [Found]) {
+        guard !found.isEmpty else { return isTaking = false }
+        let touches = found.map { found in
+            var draft = GroupDraft(GroupKey(.order, found.saga.id.order))
+            draft.add(.head, found.group.head)
+            draft.rewriteHead()
+            return GroupChange(expected: found.group.version, draft: draft)
+        }
+        shop.store.commit(touches) { [self] outcomes in
+            isTaking = false
+            for (found, outcome) in zip(found, outcomes) where outcome != .conflict {
+                let order = found.saga.id.order
+                guard watched[order]?.saga == found.saga.id else { continue }
+                // A touch that was refused, or may have failed, is made up for at once: this process has no time to lose
+                // either. The worst is that two drive the saga, and that does no harm.
+                watched[order] = nil
+                if !coordinator.isRunning(order) { shop.metrics.resumedSagas.increment() }
+                coordinator.drive(found.saga)
+            }
         }
     }
 }

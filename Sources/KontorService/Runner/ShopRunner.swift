@@ -66,6 +66,8 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         var completions: [() -> Void] = []
         /// The callers whose requests were taken and are not answered.
         var callers: [ObjectIdentifier: any Caller] = [:]
+        /// The callers that do not wait any more for requests that still run.
+        var gone: [ObjectIdentifier: any Caller] = [:]
         /// The number of the present instance.
         var number = 0
         var isAccepting = false
@@ -99,7 +101,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
         lock.lock()
-        guard inbox.isAccepting, inbox.callers.count < request.mostInFlight else {
+        guard inbox.isAccepting, inbox.callers.count < request.mostInFlight, inbox.gone.count < Limits.unfinishedRequests else {
             let refusal: Intake = inbox.isAccepting ? .full : inbox.isDraining ? .ending : .starting
             lock.unlock()
             if refusal == .full { options.refusals.count(.requestsInFlight) }
@@ -112,6 +114,23 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         lock.unlock()
         waker.wake()
         return .taken
+    }
+
+    public func didGiveUp(_ caller: any Caller) {
+        lock.lock()
+        if let gone = inbox.callers.removeValue(forKey: ObjectIdentifier(caller)) { inbox.gone[ObjectIdentifier(caller)] = gone }
+        updateRoom()
+        let drained = takeDrained()
+        lock.unlock()
+        drained?()
+    }
+
+    /// What is to be called because nobody waits any more; nil: somebody does, or it was called. Callers must hold the
+    /// lock.
+    private func takeDrained() -> (() -> Void)? {
+        guard inbox.callers.isEmpty else { return nil }
+        defer { inbox.drained = nil }
+        return inbox.drained
     }
 
     public var room: Int { roomLeft.load(ordering: .relaxed) }
@@ -160,7 +179,8 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     /// Publishes the room. Callers must hold the lock.
     private func updateRoom() {
-        roomLeft.store(Limits.requestsInFlight - inbox.callers.count, ordering: .relaxed)
+        let isFull = inbox.gone.count >= Limits.unfinishedRequests
+        roomLeft.store(isFull ? 0 : Limits.requestsInFlight - inbox.callers.count, ordering: .relaxed)
     }
 
     // MARK: On the serial domain
@@ -188,6 +208,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         let isUsable = instance?.store.isUsable ?? false
         readiness.store(isServing && isUsable && options.isReachable(), ordering: .relaxed)
     }
+
+    /// Why the store takes no new work; nil: it takes it. To be asked on the serial domain.
+    public var admission: StoreError? { instance?.store.admission }
 
     public func receive(_ messages: [Message]) {
         guard let instance else { return }
@@ -234,6 +257,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         inbox.arrivals = []
         inbox.completions = []
         let unanswered = Array(inbox.callers.values)
+        inbox.gone = [:]
         lock.unlock()
         instance = nil
         deliver(unanswered.map { ($0, .unknown) })
@@ -246,12 +270,16 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         current.reserveCapacity(answers.count)
         lock.lock()
         // A caller that is missing here was answered when its instance failed.
-        for answer in answers where inbox.callers.removeValue(forKey: ObjectIdentifier(answer.caller)) != nil {
-            current.append(answer)
+        for answer in answers {
+            let caller = ObjectIdentifier(answer.caller)
+            if inbox.callers.removeValue(forKey: caller) != nil {
+                current.append(answer)
+            } else if !inbox.gone.isEmpty {
+                inbox.gone[caller] = nil
+            }
         }
         updateRoom()
-        let drained = inbox.callers.isEmpty ? inbox.drained : nil
-        if drained != nil { inbox.drained = nil }
+        let drained = takeDrained()
         lock.unlock()
         if !current.isEmpty { options.sink.deliver(current) }
         drained?()

@@ -20,9 +20,16 @@ final class Admission {
             refusals.count(RefusalReason(error))
             return .unavailable(error)
         }
-        if case .checkout = request, parts.orders.coordinator.openCount >= Limits.openSagas {
-            refusals.count(.openSagas)
-            return .overloaded
+        if case .checkout = request {
+            if parts.orders.coordinator.isFull {
+                refusals.count(.openSagas)
+                return .overloaded
+            }
+            // Whoever begins must find room everywhere: a participant's last room is for what has begun.
+            if let error = parts.router.admissionOfPeers {
+                refusals.count(RefusalReason(error))
+                return .unavailable(error)
+            }
         }
         if request.isBatchInit, handler.runningBatchInits >= Limits.batchInitsAtOnce {
             refusals.count(.batchInits)

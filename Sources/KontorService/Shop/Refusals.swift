@@ -28,7 +28,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         case .diskFull: return "the disk is full: make room, nothing else is needed"
         case .memoryFull: return "Redis has used 90 % of its maxmemory: raise it, or remove what is not needed"
         case .storeUnavailable: return "the store does not take new work"
-        case .openSagas: return "\(Limits.openSagas) checkouts are open"
+        case .openSagas: return "\(Limits.openSagas) checkouts are open, or fewer with \(Limits.openLegs) items and users"
         case .requestsInFlight: return "\(Limits.requestsInFlight) requests are in flight"
         case .connections: return "the bound of open connections is reached"
         case .batchInits: return "another batch_init is running"

@@ -207,4 +207,12 @@ public protocol RequestPort: Sendable {
 
     /// Counts a checkout that was refused for want of room without being submitted.
     func didShedCheckout()
+
+    /// Gives a request's place to another one: its caller was told that the outcome is unknown, or is gone. What was
+    /// begun goes on; its answer finds nobody.
+    func didGiveUp(_ caller: any Caller)
+}
+
+extension RequestPort {
+    public func didGiveUp(_ caller: any Caller) {}
 }

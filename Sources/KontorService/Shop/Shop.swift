@@ -20,6 +20,7 @@ public final class Shop {
     /// Carries messages to other processes; nil: the shop is alone.
     private let transport: (any Transport)?
     private let duties: SharedDuties?
+    private let skew: SkewWatch?
     private var nextGauges: Int64 = .min
 
     /// - Parameters:
@@ -39,9 +40,10 @@ public final class Shop {
         troubleLog = TroubleLog(log: environment.log, factory: environment.metrics.factory)
         self.sink = sink
         switch deployment {
-        case .alone: (transport, duties) = (nil, nil)
+        case .alone: (transport, duties, skew) = (nil, nil, nil)
         case .oneOfSeveral(let serving, let transport):
             (self.transport, duties) = (transport, SharedDuties(parts, serving: serving))
+            skew = SkewWatch(transport, log: environment.log, factory: environment.metrics.factory)
         }
     }
 
@@ -61,6 +63,12 @@ public final class Shop {
 
     /// Checkouts that have begun and not ended.
     public var openSagas: Int { parts.orders.coordinator.openCount }
+
+    /// All that waits in its queues: commands, waiters, messages that leave, reads, and the legs of its checkouts.
+    public var queued: Int {
+        parts.orders.coordinator.openLegs + parts.orders.waiting + parts.stock.waitingCommands
+            + parts.payment.waitingCommands + parts.router.waiting + parts.reads.waiting
+    }
 
     /// Begins a request, and does everything for it that need not wait.
     ///
@@ -95,6 +103,7 @@ public final class Shop {
 
     /// Does what is due: repeats messages, enforces deadlines, sets gauges.
     public func tick() {
+        parts.router.tick(now: parts.clock.monotonicMilliseconds)
         parts.agenda.tick()
         parts.orders.coordinator.tick()
         parts.stock.tick()
@@ -108,6 +117,7 @@ public final class Shop {
         parts.stock.publish()
         parts.payment.publish()
         troubleLog.update(parts.store.troubles)
+        skew?.look()
     }
 
     /// Stops the log of refusals: the store will be closed, so it takes no more work.
@@ -120,7 +130,8 @@ public final class Shop {
         guard !outbox.isEmpty || !messages.isEmpty else { return }
         let answers = outbox
         outbox = []
-        parts.store.barrier { [sink, transport] result in
+        parts.store.barrier { [sink, transport, router = parts.router] result in
+            if !messages.isEmpty { router.didLeave(messages.count) }
             switch result {
             case .success:
                 if !answers.isEmpty { sink.deliver(answers) }

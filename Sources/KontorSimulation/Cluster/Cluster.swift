@@ -39,7 +39,11 @@ final class Cluster {
             let served = swarm.isSplit ? [[.order, .item, .user][number % 3]] : Set(GroupKey.Kind.allCases)
             return Replica(number: number, served: served, drift: swarm.drift == 0 ? 0 : random.within(-1_000...1_000))
         }
-        network = SimulatedNetwork(world, swarm, random.fork()) { [unowned self] in anyProcess(of: $0) }
+        network = SimulatedNetwork(world, swarm, random.fork()) { [unowned self] in
+            state(of: $0)
+        } target: { [unowned self] in
+            anyProcess(of: $0)
+        }
     }
 
     // MARK: Start and end
@@ -49,7 +53,9 @@ final class Cluster {
         let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
         let process = ShopProcess(world, clock, random.fork()) { [unowned self] in kill(replica, .processFenced) }
         let connection = StoreConnection(store, world, swarm, random.fork(), post: { [weak process] in process?.post($0) })
+        connection.served = replica.served
         process.writer = store.writers
+        process.commandMicroseconds = swarm.commandMicroseconds
         replica.process = process
         world.trace.note("cluster", "shop \(replica.number) starts")
         let links = SimulatedLinks(network, process, clock) { [unowned self, unowned process] in willSend($0, from: process) }
@@ -80,6 +86,18 @@ final class Cluster {
             pauseAtHold = nil
             pause(sender, duration)
         }
+    }
+
+    /// What links tell about a service.
+    private func state(of kind: GroupKey.Kind) -> PeerState {
+        var state = PeerState()
+        state.isReachable = kind != cutOff && hasProcess(of: kind)
+        state.admission = store.filling?.kind == kind ? .diskFull : nil
+        return state
+    }
+
+    private func hasProcess(of kind: GroupKey.Kind) -> Bool {
+        replicas.contains { $0.served.contains(kind) && $0.process != nil }
     }
 
     private func anyProcess(of kind: GroupKey.Kind) -> ShopProcess? {
@@ -115,11 +133,11 @@ extension Cluster: Site {
     /// the skew, and two passes of the scan for orphans.
     var untilClean: Int64? {
         swarm.isLong && !swarm.hasWildClocks
-            ? .seconds(5 + 25) + .milliseconds(swarm.clockJumpMost + Limits.clockSkewMilliseconds) : nil
+            ? .seconds(5 + 25) + .milliseconds(swarm.clockJumpMost + Limits.markerMilliseconds) : nil
     }
 
-    /// A lock whose time comes from a wrong clock lasts as long as that clock is believed.
-    var longestRecovery: Int64 { swarm.hasWildClocks ? .seconds(200) : .seconds(30) }
+    /// A lock whose time comes from a clock that was wrong beyond the promise lasts as long as that clock is believed.
+    var longestRecovery: Int64 { swarm.hasWildClocks ? .seconds(200) : .seconds(5) }
 
     var isAtRest: Bool {
         guard replicas.allSatisfy({ $0.process?.openSagas == 0 }), world.scheduler.now >= nextLook else { return false }
@@ -169,12 +187,21 @@ extension Cluster: Site {
             random.pick(replicas).wallOffset = offset
         }
         startFaultsOfStore(chaos)
+        chaos.every(swarm.fillingEvery) { [self] in
+            guard store.filling == nil else { return }
+            world.coverage[.storeFilling] += 1
+            // Each client has one checkout under way, and each may be tried again.
+            store.filling = (random.pick([.item, .user]), 40 + 40 * swarm.clients)
+            chaos.after(.seconds(1)...(.seconds(20))) { [self] in store.filling = nil }
+        }
         chaos.every(swarm.cutOffEvery) { [self] in
             guard cutOff == nil else { return }
             world.coverage[.serviceCutOff] += 1
             cutOff = random.pick(GroupKey.Kind.allCases)
             world.trace.note("network", "\(cutOff.map { "\($0)" } ?? "")s are cut off")
+            let began = world.scheduler.now
             chaos.after(.milliseconds(100)...swarm.cutOffMost) { [self] in
+                if world.scheduler.now - began > .seconds(20) { world.coverage[.serviceAwayForLong] += 1 }
                 world.trace.note("network", "is whole again")
                 cutOff = nil
             }
@@ -183,10 +210,14 @@ extension Cluster: Site {
 
     /// Sets clocks right, and wakes paused processes.
     func stopFaults() {
-        for replica in replicas { replica.wallOffset = 0 }
+        for replica in replicas {
+            replica.wallOffset = 0
+            replica.process?.resume()
+        }
         cutOff = nil
         for shard in store.shards.indices where store.shards[shard].trouble != nil { store.set(nil, of: shard) }
         store.damage(false)
+        store.filling = nil
     }
 
     private func startFaultsOfStore(_ chaos: Chaos) {

@@ -71,6 +71,12 @@ final class ShopProcess: AnswerSink, EventLog {
 
     var openSagas: Int { shop?.openSagas ?? 0 }
 
+    /// How long each message of another process takes it, microseconds.
+    var commandMicroseconds: Int64 = 0
+    /// Until when it is busy with the messages of its last turn.
+    private var busyUntil: Int64 = 0
+    private var waitingMessages = 0
+
     /// Stops taking requests.
     func willClose() {
         isAccepting = false
@@ -97,9 +103,23 @@ final class ShopProcess: AnswerSink, EventLog {
         pausedUntil = world.scheduler.now + duration
     }
 
-    /// Takes messages from any process.
+    /// Ends a pause.
+    func resume() {
+        guard pausedUntil > world.scheduler.now else { return }
+        pausedUntil = 0
+        isTurnDue = false
+        wake()
+    }
+
+    /// Takes messages from any process. One that has too much to do decides them one after the other.
     func receive(_ messages: [Message]) {
-        post { [self] in shop?.receive(messages) }
+        waitingMessages += messages.count
+        if waitingMessages > 100 { world.coverage[.processBehind] += 1 }
+        post { [self] in
+            waitingMessages -= messages.count
+            busyUntil = max(busyUntil, world.scheduler.now) + Int64(messages.count) * commandMicroseconds
+            shop?.receive(messages)
+        }
     }
 
     /// Runs work in the next turn: the completion of blocking work, or a reply.
@@ -120,7 +140,7 @@ final class ShopProcess: AnswerSink, EventLog {
     private func wake() {
         guard !isTurnDue else { return }
         isTurnDue = true
-        let delay = max(random.within(2...60), pausedUntil - world.scheduler.now)
+        let delay = max(random.within(2...60), max(pausedUntil, busyUntil) - world.scheduler.now)
         world.scheduler.after(delay) { [weak self] in self?.turn() }
     }
 
@@ -128,8 +148,7 @@ final class ShopProcess: AnswerSink, EventLog {
         isTurnDue = false
         if isEnded { return }
         if pausedUntil > world.scheduler.now { return wake() }
-        let finished = completions
-        completions = []
+        let finished = takeCompletions()
         var requests: [ShopTurns.Arrival] = []
         if turns?.takesRequests == true {
             requests = Array(arrivals.prefix(Limits.requestsPerTurn))
@@ -141,7 +160,15 @@ final class ShopProcess: AnswerSink, EventLog {
             world.trace.note("shop", "it ends: \(failure.reason)")
             return didFail()
         }
+        world.largestQueue = max(world.largestQueue, waitingMessages + arrivals.count + (shop?.queued ?? 0))
         if !arrivals.isEmpty || !completions.isEmpty { wake() }
+    }
+
+    /// What one turn takes: where messages cost time, only a few at once, as from a socket.
+    private func takeCompletions() -> [() -> Void] {
+        let count = commandMicroseconds == 0 ? completions.count : min(completions.count, 16)
+        defer { completions.removeFirst(count) }
+        return Array(completions.prefix(count))
     }
 
     func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {

@@ -19,14 +19,18 @@ final class SimulatedNetwork {
     private let random: SeededRandom
     /// Gives any process that serves a kind; nil: none is there, or none can be reached.
     private let target: (GroupKey.Kind) -> ShopProcess?
+    /// What links tell about the processes that serve a kind.
+    let state: (GroupKey.Kind) -> PeerState
     /// Whether processes get replies that come twice, in this world.
     let bringsCopies: Bool
     private var deliveries: [UInt64: Delivery] = [:]
     private var lastDelivery: UInt64 = 0
 
     init(
-        _ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom, target: @escaping (GroupKey.Kind) -> ShopProcess?
+        _ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom, state: @escaping (GroupKey.Kind) -> PeerState,
+        target: @escaping (GroupKey.Kind) -> ShopProcess?
     ) {
+        self.state = state
         self.world = world
         self.swarm = swarm
         self.random = random
@@ -129,7 +133,7 @@ final class SimulatedLinks: Transport {
             if let recipient = message.recipient {
                 willSend(message)
                 pending.forget(before: now - Limits.pendingReplyMilliseconds)
-                let request = pending.number(message, now: now)
+                guard let request = pending.number(message, now: now) else { continue }
                 askers?[request.number] = message.origin
                 network.send(request, to: recipient.kind, from: self)
             } else {
@@ -137,6 +141,11 @@ final class SimulatedLinks: Transport {
             }
         }
     }
+
+    func peers(of kind: GroupKey.Kind) -> PeerState { network.state(kind) }
+
+    /// Replies that it waits for.
+    var pendingReplies: Int { pending.count }
 
     /// Takes a reply from the network.
     func receive(_ reply: NumberedMessage) {

@@ -40,6 +40,9 @@ final class SagaWatch {
         self.takesLateCopies = takesLateCopies
     }
 
+    /// The checkouts that have begun and not ended.
+    var openSagas: Set<SagaID> { Set(open.values) }
+
     // MARK: Locks
 
     /// Takes a commit.
@@ -49,6 +52,9 @@ final class SagaWatch {
         change.draft.forEachChange { member, record in
             if member == .saga, let saga = open[change.group.id], record?.sagaID != saga { ended(saga) }
             note(RecordKey(change.group, member), record)
+            if case .saga(let saga)? = record, saga.phase == .committed, saga.legs.count > 200 {
+                world.coverage[.largeBasketPaid] += 1
+            }
             if case .saga(let saga)? = record, saga.phase.isDecided, drives[saga.id]?.decision == nil {
                 drives[saga.id, default: Drive()].decision = (writer, world.scheduler.now)
             }

@@ -12,7 +12,7 @@ public final class MemoryStore: RecordStore {
     /// Keys of open work by kind and partition, so that a scan looks at nothing else.
     private var openWork: [Bucket: Set<RecordKey>] = [:]
     private var versions: [GroupKey: Version] = [:]
-    private let writer: UInt64
+    public let writer: UInt64
     private var counter: UInt64 = 0
     private static let scanPage = 1_000
 

@@ -30,6 +30,19 @@ final class SharedStore {
     /// The number of processes that have begun; it is the last one's writer number.
     private(set) var writers: UInt64 = 0
 
+    /// The kind of groups whose store fills up, and how many more locks it has room for; nil: all have room. Such a store
+    /// takes no new work, and its last room is for what has begun.
+    var filling: (kind: GroupKey.Kind, room: Int)?
+
+    private func takeRoom(for change: GroupChange) {
+        guard let filling, filling.kind == change.group.kind else { return }
+        change.draft.forEachChange { member, record in
+            guard case .hold = member, case .hold(let hold)? = record, hold.state == .held else { return }
+            self.filling?.room -= 1
+            if self.filling?.room == 0 { world.violation("the room for what has begun was not enough on \(change.group)") }
+        }
+    }
+
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
         self.swarm = swarm
@@ -57,6 +70,7 @@ final class SharedStore {
             sagas.conflicted(change, by: version.writer)
             return false
         }
+        takeRoom(for: change)
         if isEmptyRollback { world.coverage[.emptyRollback] += 1 }
         lastPosition += 1
         let position = lastPosition

@@ -11,7 +11,7 @@ final class StoreConnection: RecordStore {
     private let random: SeededRandom
     /// Gives a completion to the process; a dead one drops it.
     private let post: (@escaping () -> Void) -> Void
-    private let writer: UInt64
+    let writer: UInt64
     private var commits: UInt64 = 0
     private let remembered: GroupCache
     let format: RecordFormat
@@ -33,6 +33,8 @@ final class StoreConnection: RecordStore {
     }
 
     var expiringRecords: Int { store.records.expiringRecords }
+    /// The kinds that the process serves: what fills up is told by who serves it.
+    var served: Set<GroupKey.Kind> = []
 
     /// The store has another epoch since it was upgraded: whoever knows the old one begins anew.
     var failure: DurabilityError? {
@@ -46,7 +48,10 @@ final class StoreConnection: RecordStore {
         }
     }
 
-    var admission: StoreError? { store.shards.contains { $0.trouble == .full } ? .memoryFull : nil }
+    var admission: StoreError? {
+        if store.filling.map({ served.contains($0.kind) }) == true { return .diskFull }
+        return store.shards.contains { $0.trouble == .full } ? .memoryFull : nil
+    }
 
     // MARK: Reading
 

@@ -34,6 +34,11 @@ public struct SimulationReport: Sendable {
     /// How long the worlds lasted together, by their own clocks.
     public var simulatedMicroseconds: Int64 = 0
     public var coverage = Coverage()
+    /// The longest time after the faults until all checkouts had ended, and its seed; worlds whose clocks were wrong by
+    /// more than the shop allows for do not count.
+    public var worstRecovery: (microseconds: Int64, seed: UInt64) = (0, 0)
+    /// The most that one process had in all of its queues, and its seed.
+    public var largestQueue: (entries: Int, seed: UInt64) = (0, 0)
     /// The verdicts of the failed seeds, by seed.
     public var failed: [Verdict] = []
 
@@ -44,6 +49,10 @@ public struct SimulationReport: Sendable {
         seeds += 1
         simulatedMicroseconds += verdict.simulatedMicroseconds
         coverage.add(verdict.coverage)
+        if verdict.coverage[.clockFarOff] == 0, verdict.recoveryMicroseconds > worstRecovery.microseconds {
+            worstRecovery = (verdict.recoveryMicroseconds, verdict.seed)
+        }
+        if verdict.largestQueue > largestQueue.entries { largestQueue = (verdict.largestQueue, verdict.seed) }
         if !verdict.violations.isEmpty { failed.append(verdict) }
     }
 }

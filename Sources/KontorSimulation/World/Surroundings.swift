@@ -11,6 +11,8 @@ final class Surroundings {
     private var disturbed: [(time: Int64, count: Int)] = []
     /// The broken promises, in words, with the order or account concerned.
     private(set) var violations: [String] = []
+    /// The most that one process had in all of its queues.
+    var largestQueue = 0
     /// Whether faults may be injected.
     var isFaulty = false
 

@@ -67,6 +67,13 @@ struct Swarm {
     /// When the store's format is raised, at the latest; nil: it is the newest one from the beginning.
     var upgradeAfter: Int64?
 
+    /// How often the store of one service fills up.
+    var fillingEvery: Int64?
+    /// How long a process takes for each message of another one.
+    var commandMicroseconds: Int64 = 0
+    /// Lines of the basket with which the world begins; 0: there is none.
+    var basketLines = 0
+
     var options: EmbeddedOptions
 
     init(_ random: SeededRandom) {
@@ -142,6 +149,26 @@ struct Swarm {
         shardTroubleMost = random.pick([.seconds(1), .seconds(5), .seconds(60)])
         damageEvery = sometimes(15, .seconds(1)...(.seconds(8)))
         upgradeAfter = sometimes(30, .milliseconds(500)...(.seconds(10)))
+        if shops > 1, random.happens(20) { commandMicroseconds = random.pick([100, 500, 2_000]) }
+        if shops > 1, isSplit, random.happens(10) { makeOutagesLong(random) }
+        if random.happens(4) { makeBasketLarge(random) }
+        if shops > 1, isSplit, basketLines == 0 { fillingEvery = sometimes(20, .seconds(1)...(.seconds(5))) }
+    }
+
+    /// Cuts a service off for so long that everything that can wait for it does.
+    private mutating func makeOutagesLong(_ random: SeededRandom) {
+        cutOffEvery = random.within(.seconds(1)...(.seconds(5)))
+        cutOffMost = .seconds(60)
+        safety = max(safety, .seconds(40))
+        thinking = max(thinking, .milliseconds(50))
+    }
+
+    /// Puts one basket of many lines into the world, which is checked out again and again.
+    private mutating func makeBasketLarge(_ random: SeededRandom) {
+        basketLines = Int(random.within(201...Int64(Limits.orderLines)))
+        items = basketLines
+        stock = max(stock, 50)
+        credit = 10_000_000
     }
 
     /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.
@@ -194,6 +221,12 @@ struct Swarm {
         options.segmentBytes = 8 << 10
         options.foldStartBytes = 1
         options.checkpointBytes = random.pick([1 << 10, 16 << 10])
+    }
+
+    /// Whether no process can seem silent to another one, so that none may take a checkout over.
+    var leavesProcessesAlone: Bool {
+        shops > 1 && killEvery == nil && pauseEvery == nil && failoverEvery == nil && storeLatePercent == 0
+            && storeLossPercent == 0 && storeUnknownPercent == 0
     }
 
     var hasWildClocks: Bool { clockJumpMost > Limits.clockSkewMilliseconds / 2 }

@@ -112,7 +112,9 @@ extension SimulationReport {
             let count = String(coverage[branch])
             return String(repeating: " ", count: max(0, 10 - count.count)) + count + "  " + branch.rawValue
         }
-        return "\nWhat happened:\n" + lines.joined(separator: "\n")
+        return "\nLongest until all checkouts had ended after the faults: \(worstRecovery.microseconds / 1_000) ms "
+            + "(seed \(worstRecovery.seed)). Largest queues of a process: \(largestQueue.entries) (seed \(largestQueue.seed)).\n"
+            + "\nWhat happened:\n" + lines.joined(separator: "\n")
             + (coverage.missing.isEmpty
                 ? "" : "\n\nNever happened: \(coverage.missing.map(\.rawValue).joined(separator: ", "))")
     }

@@ -66,6 +66,9 @@ enum MetricCatalogue {
     ]
 
     private static let recovery = [
+        MetricFamily(
+            "kontor_clock_skew_seconds",
+            "By how much the clock of a service's process is ahead of this one's, of all of them the furthest."),
         MetricFamily("kontor_recovered_sagas", "Open checkouts that the start found and took up."),
         MetricFamily("kontor_recovered_orphans", "Holds and markers of finished checkouts that the start settled."),
     ]

@@ -183,6 +183,10 @@ final class ShopServer: @unchecked Sendable {
             }
             links.server = LinkServer(
                 secret: service.secret.bytes, epoch: { [runner, factory] in runner.isServing ? factory.epochText : nil },
+                services: [service.service.rawValue],
+                status: { [runner, clock] in
+                    PeerStatus(wallMilliseconds: clock.wallMilliseconds, admission: runner.admission)
+                },
                 receiver: runner,
                 on: group.next(), log: log)
         }.wait()

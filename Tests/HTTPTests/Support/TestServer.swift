@@ -32,6 +32,7 @@ final class ScriptedShop: RequestPort {
         var refusals = 0
         /// What it says to every request; nil: it takes those that it has room for.
         var refusal: Intake?
+        var gone = 0
     }
 
     let sink = HTTPAnswerSink()
@@ -51,6 +52,16 @@ final class ScriptedShop: RequestPort {
     func setRoom(_ room: Int) { state.withLock { $0.room = room } }
 
     func didShedCheckout() {}
+
+    /// Callers that gave up.
+    var gone: Int { state.withLock { $0.gone } }
+
+    func didGiveUp(_ caller: any Caller) {
+        state.withLock {
+            $0.gone += 1
+            $0.room += 1
+        }
+    }
 
     /// Requests that came and were not taken.
     var refusals: Int { state.withLock { $0.refusals } }
