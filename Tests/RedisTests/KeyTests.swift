@@ -35,7 +35,10 @@ private let saga = SagaID(order: Identifier(number: 77), incarnation: 0xABC, att
     }
 
     @Test func `keys that are no record's are told apart`() {
-        let others = [RedisKeys.epoch(3), RedisKeys.open(.order, 3), RedisKeys.probe(3), RedisKeys.service, RedisKeys.secret, "item:42", "{1}item"]
+        let others = [
+            RedisKeys.epoch(3), RedisKeys.open(.order, 3), RedisKeys.probe(3), RedisKeys.service, RedisKeys.secret, "item:42",
+            "{1}item",
+        ]
         #expect(others.map { RedisKeys.record($0) } == others.map { _ in nil })
         #expect(Array(others[..<3]) == ["epoch", "open:order", "probe"].map { RedisKeys.tags[3] + $0 })
     }

@@ -25,7 +25,8 @@ enum OperationsRoutes {
         guard service.isReady() else {
             if troubles.isEmpty { return Response(.notReady) }
             return Response(
-                Problem(.notReady, "The service cannot take requests now: \(troubles.joined(separator: "; ")). Try again later."))
+                Problem(
+                    .notReady, "The service cannot take requests now: \(troubles.joined(separator: "; ")). Try again later."))
         }
         if troubles.isEmpty { return .json(#"{"status":"ready"}"#) }
         return .json(

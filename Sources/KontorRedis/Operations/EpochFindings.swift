@@ -65,7 +65,8 @@ struct EpochFindings {
         guard numbers.count == 1 else {
             // Transient: the command may be at work now.
             throw RedisStoreError(
-                description: "The store is upgraded in part: repeat kontor upgrade --finish with the stores of all three services.",
+                description:
+                    "The store is upgraded in part: repeat kontor upgrade --finish with the stores of all three services.",
                 isTransient: true)
         }
         return StoreEpoch(shop: shop, format: format)

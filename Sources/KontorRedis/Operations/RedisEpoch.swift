@@ -32,7 +32,7 @@ public enum RedisEpoch {
         _ client: RedisClient, _ epoch: StoreEpoch, completion: @escaping (Result<[UInt8]?, RedisStoreError>) -> Void
     ) {
         if epoch.format == .three { return completion(.success(nil)) }
-        ask(client, RedisCommand("GET", RedisKeys.secret)) { result in
+        PartitionCalls.ask(client, RedisCommand("GET", RedisKeys.secret)) { result in
             completion(
                 result.flatMap { reply in
                     if let secret = reply.octets, secret.count == secretBytes { return .success(secret) }
@@ -46,9 +46,9 @@ public enum RedisEpoch {
     public static func claim(
         _ client: RedisClient, for service: GroupKey.Kind, completion: @escaping (Result<Void, RedisStoreError>) -> Void
     ) {
-        ask(client, RedisCommand("SET", RedisKeys.service, service.serviceName, "NX")) { result in
+        PartitionCalls.ask(client, RedisCommand("SET", RedisKeys.service, service.serviceName, "NX")) { result in
             if case .failure(let error) = result { return completion(.failure(error)) }
-            ask(client, RedisCommand("GET", RedisKeys.service)) { result in
+            PartitionCalls.ask(client, RedisCommand("GET", RedisKeys.service)) { result in
                 completion(
                     result.flatMap { reply in
                         let owner = reply.string ?? "nobody"
@@ -127,11 +127,13 @@ public enum RedisEpoch {
                 let stores = try result.get()
                 let shops = try stores.map { store throws(RedisStoreError) in try store.shop() }
                 guard Set(shops).count == 1 else {
-                    throw RedisStoreError(description: "Not upgraded, and nothing was changed: the stores are of different shops.")
+                    throw RedisStoreError(
+                        description: "Not upgraded, and nothing was changed: the stores are of different shops.")
                 }
                 if let newer = stores.flatMap(\.formats).compactMap({ $0 }).max(), newer > RecordFormat.newest.rawValue {
                     throw RedisStoreError(
-                        description: "Not upgraded, and nothing was changed: the stores are in format \(newer), which is newer.")
+                        description: "Not upgraded, and nothing was changed: the stores are in format \(newer), which is newer."
+                    )
                 }
                 if stores.allSatisfy({ $0.formats == [RecordFormat.newest.rawValue] }) { return completion(.success(false)) }
                 raise(clients, StoreEpoch(shop: shops[0]), secrets) { completion($0.map { true }) }
@@ -150,7 +152,13 @@ public enum RedisEpoch {
         let copies = epoch.copies
         writeSecrets(epoch.format == .three ? [] : clients[...], secrets) { result in
             if case .failure = result { return completion(result) }
-            write({ copies[$0] }, onlyIfAbsent: false, to: clients[...], completion: completion)
+            PartitionCalls.confirm(clients[...]) { result in
+                if case .failure = result { return completion(result) }
+                write({ copies[$0] }, onlyIfAbsent: false, to: clients[...]) { result in
+                    if case .failure = result { return completion(result) }
+                    PartitionCalls.confirm(clients[...], completion: completion)
+                }
+            }
         }
     }
 
@@ -163,7 +171,7 @@ public enum RedisEpoch {
         command.append(RedisKeys.secret)
         command.append(secrets())
         command.append("NX")
-        ask(client, command) { result in
+        PartitionCalls.ask(client, command) { result in
             if case .failure(let error) = result { return completion(.failure(error)) }
             writeSecrets(clients.dropFirst(), secrets, completion: completion)
         }
@@ -187,7 +195,8 @@ public enum RedisEpoch {
         _ client: RedisClient, completion: @escaping (Result<EpochFindings, RedisStoreError>) -> Void
     ) {
         var findings = EpochFindings()
-        forEachPartition(client, command: { RedisCommand("GET", RedisKeys.epoch($0)) }) { partition, reply in
+        let read = { (partition: Int) in RedisCommand("GET", RedisKeys.epoch(partition)) }
+        PartitionCalls.forEachPartition(client, command: read) { partition, reply in
             findings.add(reply.octets, of: partition)
         } completion: { error in
             if let error { return completion(.failure(error)) }
@@ -195,7 +204,7 @@ public enum RedisEpoch {
                 var keys = 0
                 for (address, result) in answers {
                     guard case .success(let replies) = result, let count = replies.first?.int else {
-                        return completion(.failure(unreachable("\(address)")))
+                        return completion(.failure(PartitionCalls.unreachable("\(address)")))
                     }
                     keys += Int(count)
                 }
@@ -218,53 +227,11 @@ public enum RedisEpoch {
             if onlyIfAbsent { command.append("NX") }
             return command
         }
-        forEachPartition(client, command: command) { _, _ in
+        PartitionCalls.forEachPartition(client, command: command) { _, _ in
         } completion: { error in
             if let error { return completion(.failure(error)) }
             write(epoch, onlyIfAbsent: onlyIfAbsent, to: clients.dropFirst(), completion: completion)
         }
-    }
-
-    /// Sends one command for each partition, and calls `visit` with each reply that is no error.
-    private static func forEachPartition(
-        _ client: RedisClient, command: (Int) -> RedisCommand, visit: @escaping (Int, RESPValue) -> Void,
-        completion: @escaping (RedisStoreError?) -> Void
-    ) {
-        var pending = Partition.count
-        var failure: RedisStoreError?
-        for partition in 0..<Partition.count {
-            ask(client, command(partition), partition: partition) { result in
-                switch result {
-                case .success(let reply): visit(partition, reply)
-                case .failure(let error): failure = error
-                }
-                pending -= 1
-                if pending == 0 { completion(failure) }
-            }
-        }
-    }
-
-    /// Sends one command for a partition; an error of the server is a failure.
-    private static func ask(
-        _ client: RedisClient, _ command: RedisCommand, partition: Int = 0,
-        completion: @escaping (Result<RESPValue, RedisStoreError>) -> Void
-    ) {
-        client.send(
-            [command], slot: RedisKeys.slots[partition], lane: .writes, deadline: RedisStoreLimits.inspectionDeadline
-        ) { result in
-            switch result {
-            case .success(let replies):
-                guard let reply = replies.first, reply.errorText == nil else {
-                    return completion(.failure(unreachable(replies.first?.errorText ?? "the store")))
-                }
-                completion(.success(reply))
-            case .failure(let error): completion(.failure(unreachable("\(error)")))
-            }
-        }
-    }
-
-    private static func unreachable(_ what: String) -> RedisStoreError {
-        RedisStoreError(description: "The store cannot be reached: \(what)", isTransient: true)
     }
 }
 

@@ -42,7 +42,8 @@ struct EpochCopy: Hashable {
     /// Reads the copy of a partition.
     init(_ bytes: [UInt8], of partition: Int) {
         isPending = bytes.last == Self.pendingMark
-        let parts = (isPending ? bytes.dropLast() : bytes[...]).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let parts = (isPending ? bytes.dropLast() : bytes[...]).split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         shop = Array(parts.first ?? [])
         switch parts.count {
         case 1: format = RecordFormat.three.rawValue

@@ -225,7 +225,8 @@ extension Cluster: Site {
         chaos.every(swarm.failoverEvery) { [self] in
             let shard = random.below(store.shards.count)
             // Without a replica nothing takes the place of the master.
-            if store.shards[shard].trouble != .replicaAway { store.failOver(shard) }
+            if store.shards[shard].trouble == .replicaAway { return }
+            if random.happens(60) { store.failOverAtCommit(shard) } else { store.failOver(shard) }
         }
         chaos.every(swarm.shardTroubleEvery) { [self] in
             let shard = random.below(store.shards.count)

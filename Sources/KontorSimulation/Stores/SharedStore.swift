@@ -84,6 +84,10 @@ final class SharedStore {
             if member == .head { amounts.remember(record, change.group, at: world.scheduler.now, commit: position) }
         }
         if shards[shard].trouble != .replicaAway { sendToReplica(shard, position) }
+        if shards[shard].diesAtCommit {
+            shards[shard].diesAtCommit = false
+            world.scheduler.after(random.within(0...200)) { [self] in if world.isFaulty { failOver(shard) } }
+        }
         return true
     }
 
@@ -147,6 +151,9 @@ final class SharedStore {
         unreadable = unreadable.filter { self.shard(of: $0.group) != shard }
         shards[shard].failOver()
     }
+
+    /// Kills a shard's master at its next commit.
+    func failOverAtCommit(_ shard: Int) { shards[shard].diesAtCommit = true }
 
     /// Puts a shard into trouble, or ends it.
     func set(_ trouble: SimulatedShard.Trouble?, of shard: Int) {

@@ -32,6 +32,8 @@ struct SimulatedShard {
     }
 
     var trouble: Trouble?
+    /// Whether its master dies at the next commit, most likely before the replica has it.
+    var diesAtCommit = false
     /// The position of the latest commit there.
     var landed = 0
     /// The position up to which the replica has all commits.

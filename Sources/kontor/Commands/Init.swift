@@ -21,7 +21,9 @@ struct Init: ParsableCommand {
         let shop = Self.newShop
         do {
             let hasWritten = try StoreReader.with(urls) { reader, promise in
-                RedisEpoch.initialize(reader.clients, shop: shop, secrets: Self.newSecret) { promise.completeWith($0.mapError { $0 }) }
+                RedisEpoch.initialize(reader.clients, shop: shop, secrets: Self.newSecret) {
+                    promise.completeWith($0.mapError { $0 })
+                }
             }
             print(hasWritten ? "\(urls.count) stores are initialized." : "Nothing to do: the stores are initialized already.")
         } catch {

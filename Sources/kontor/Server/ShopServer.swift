@@ -201,7 +201,7 @@ final class ShopServer: @unchecked Sendable {
             HTTPService(
                 shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, secret: secret, pages: pages,
                 maximumConnections: connections, isReady: { runner.isReady },
-                troubles: { runner.troubles.map { "\($0.part): \($0.reason)" } },
+                troubles: { runner.troubles.map { listener == "internal" ? "\($0.part): \($0.reason)" : $0.publicText } },
                 monotonicMilliseconds: { clock.monotonicMilliseconds },
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }
@@ -282,5 +282,15 @@ final class ShopServer: @unchecked Sendable {
 
     private var stopMilliseconds: Int64 {
         links == nil ? ServerLimits.stopMilliseconds : ServerLimits.serviceStopMilliseconds
+    }
+}
+
+extension StoreTrouble {
+    /// What anybody may know of it: addresses and keys are for operators.
+    fileprivate var publicText: String {
+        switch kind {
+        case .shard: "a part of the store is not used"
+        case .record: "a record cannot be read"
+        }
     }
 }

@@ -109,7 +109,7 @@ class ShardAwayTests(ServicesCase):
         return answer.status == 200
 
     async def _told(self) -> tuple:
-        return await get_once(self.stock.port, "/health/ready", seconds=2), await self._metrics()
+        return await get_once(self.stock.internal_port, "/health/ready", seconds=2), await self._metrics()
 
     def _assert_told(self, answer, metrics):
         self.assertEqual(answer.status, 200, "the other shards are served")
