@@ -5,6 +5,7 @@ import contextlib
 import time
 
 from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.faults.memory import memory_limit
 from Tests.kontor_testing.http_client import get_once
 from Tests.kontor_testing.proc import resident_bytes
 from Tests.kontor_testing.programs import run_kontor
@@ -82,6 +83,24 @@ class ConnectionTests(ServerCase):
             crowd.close()
             await asyncio.sleep(1)
         self.assertEqual(failures, [])
+
+
+class MemoryTests(ServerCase):
+    async def test_bounds_follow_from_the_memory_that_a_container_has_and_are_said_at_the_start(self):
+        server = self.new_server()
+        with memory_limit(512 * _MIB) as words:
+            # Which cache fits is not the question here.
+            server.spawn(prefix=words, arguments=("--cache-records", 10_000))
+            await server.wait_until_ready()
+            ready = next(line for line in server.log().splitlines() if "Ready" in line)
+            self.report(ready.split("NOTICE ")[1])
+            self.assertIn("memoryMiB=512", ready)
+            self.assertIn("connections=6553", ready)
+            crowd = Crowd(server)
+            await crowd.grow(8_000)
+            self.assertEqual((await get_once(server.port, "/health/ready")).status, 200)
+            crowd.close()
+            self.assertEqual(await server.terminate(), 0)
 
 
 class AuditTests(ServerCase):

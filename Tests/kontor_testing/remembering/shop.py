@@ -166,7 +166,7 @@ class Shop:
 
     def _check_refusal_of_paid(self, order: Order, attempt: Attempt, detail: str):
         """Only what is said before anybody looked at the order may meet a paid one."""
-        if attempt.problem == "overloaded" or (attempt.problem == "unavailable" and "cannot be reached" in detail):
+        if attempt.problem in ("overloaded", "not-serving") or (attempt.problem == "unavailable" and "cannot be reached" in detail):
             return
         for earlier in order.attempts:
             if earlier.fate is Fate.DONE and earlier.ended < attempt.started:
