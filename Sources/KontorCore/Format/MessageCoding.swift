@@ -80,9 +80,10 @@ public struct PeerStatus: Hashable, Sendable {
         switch admission {
         case nil: writer.byte(0)
         case .diskFull: writer.byte(1)
-        case .unreachable(let what):
+        case .unreachable(let what), .unreadable(let what):
             writer.byte(2)
             writer.text(what)
+        case .memoryFull: writer.byte(3)
         }
     }
 
@@ -92,6 +93,7 @@ public struct PeerStatus: Hashable, Sendable {
         case 0: admission = nil
         case 1: admission = .diskFull
         case 2: admission = .unreachable(try reader.text())
+        case 3: admission = .memoryFull
         default: throw .invalid("an admission's tag")
         }
     }

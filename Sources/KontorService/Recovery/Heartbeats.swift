@@ -51,8 +51,8 @@ final class Heartbeats {
     private func beat() {
         isBeating = true
         let group = Self.group(of: store.writer)
-        store.load([ReadSet(group)]) { [self] result in
-            guard case .success(let found) = result, let found = found.first else { return isBeating = false }
+        store.load([ReadSet(group)]) { [self] outcomes in
+            guard case .success(let found) = outcomes[0] else { return isBeating = false }
             var draft = GroupDraft(group)
             draft.add(.head, found.head)
             draft.rewriteHead()
@@ -78,11 +78,11 @@ final class Heartbeats {
     private func look(at writers: [UInt64]) {
         guard !writers.isEmpty else { return }
         isLooking = true
-        store.load(writers.map { ReadSet(Self.group(of: $0)) }) { [self] result in
+        store.load(writers.map { ReadSet(Self.group(of: $0)) }) { [self] outcomes in
             isLooking = false
-            guard case .success(let groups) = result else { return }
             let now = clock.monotonicMilliseconds
-            for (writer, group) in zip(writers, groups) {
+            for (writer, outcome) in zip(writers, outcomes) {
+                guard case .success(let group) = outcome else { continue }
                 seen[writer]?.read = now
                 if seen[writer]?.version == group.version { continue }
                 seen[writer]?.version = group.version

@@ -74,8 +74,8 @@ final class Takeover {
     /// known long before one of them falls silent.
     private func learnWriters() {
         guard !samples.isEmpty else { return }
-        shop.store.load(samples.map { ReadSet(GroupKey(.order, $0)) }) { [self] result in
-            if case .success(let groups) = result { heartbeats.watch(Set(groups.map(\.version.writer))) }
+        shop.store.load(samples.map { ReadSet(GroupKey(.order, $0)) }) { [self] outcomes in
+            heartbeats.watch(Set(outcomes.compactMap { (try? $0.get())?.version.writer }))
         }
     }
 
@@ -108,12 +108,11 @@ final class Takeover {
         let orders = due.filter { !coordinator.isRunning($0) }
         guard !orders.isEmpty, coordinator.canTakeOver else { return }
         isTaking = true
-        shop.store.load(orders.map { ReadSet(GroupKey(.order, $0), .saga) }) { [self] result in
-            guard case .success(let groups) = result else { return isTaking = false }
+        shop.store.load(orders.map { ReadSet(GroupKey(.order, $0), .saga) }) { [self] outcomes in
             var found: [Found] = []
-            for (order, group) in zip(orders, groups) {
-                guard let known = watched[order], case .saga(let saga)? = group.member, saga.id == known.saga,
-                    saga.phase == known.phase
+            for (order, outcome) in zip(orders, outcomes) {
+                guard let known = watched[order], case .success(let group) = outcome,
+                    case .saga(let saga)? = group.member, saga.id == known.saga, saga.phase == known.phase
                 else { continue }
                 found.append(Found(saga: saga, group: group))
             }
