@@ -120,16 +120,16 @@ struct RunnerTests {
         var callers: [Request] = []
         for _ in 0..<8 {
             let taken = (0..<Limits.requestsInFlight).map { _ in stage.submit() }
-            #expect(taken.allSatisfy { $0.isTaken })
-            #expect(!stage.submit().isTaken)
+            #expect(taken.allSatisfy { $0.intake == .taken })
+            #expect(stage.submit().intake == .full)
             callers = taken.map(\.caller)
             for caller in callers { stage.runner.didGiveUp(caller) }
             #expect(stage.runner.requestsInFlight == 0)
         }
-        #expect(stage.runner.room == 0 && !stage.submit().isTaken, "so many still run")
+        #expect(stage.runner.room == 0 && stage.submit().intake == .full, "so many still run")
         stage.run()
         #expect(callers.allSatisfy { $0.answers.isEmpty }, "nobody is answered twice")
-        #expect(stage.runner.room == Limits.requestsInFlight && stage.submit().isTaken)
+        #expect(stage.runner.room == Limits.requestsInFlight && stage.submit().intake == .taken)
     }
 
     @Test("when the store fails, whoever waits is told that the outcome is not known, and another instance serves")
