@@ -29,7 +29,10 @@ struct TidyTests {
             ("KontorService", ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization"]),
             (
                 "KontorEmbedded",
-                ["KontorCore", "KontorService", "CoreMetrics", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl"]
+                [
+                    "KontorCore", "KontorService", "CoreMetrics", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl",
+                    "Synchronization",
+                ]
             ),
             (
                 "KontorHTTP",

@@ -137,16 +137,22 @@ enum OutcomeProblems {
     }
 
     private static func unavailable(_ error: StoreError, _ request: ShopRequest) -> Problem {
-        let why: String
-        switch error {
-        case .diskFull: why = "The disk is full"
-        case .unreachable: why = "The store cannot be reached"
+        if request.isRead {
+            return Problem(.readUnavailable, "The store cannot be read now. Try again in a moment.", request.ids)
         }
-        if request.isRead { return Problem(.readUnavailable, "\(why). Try again in a moment.", request.ids) }
-        return Problem(
-            .unavailable,
-            "\(why). Nothing was changed; send the request again in a moment. If it repeats an earlier one, the outcome of that one stands.",
-            request.ids)
+        let earlier = "If it repeats an earlier one, the outcome of that one stands."
+        switch error {
+        case .diskFull:
+            return Problem(
+                .noRoom,
+                "There is no room left to store this. Nothing was changed. Somebody who operates the shop must make room; "
+                    + "send the request again after that. \(earlier)", request.ids)
+        case .unreachable:
+            return Problem(
+                .unavailable,
+                "The store cannot be reached. Nothing was changed; send the request again in a moment. \(earlier)",
+                request.ids)
+        }
     }
 
     private static func unknown(_ request: ShopRequest) -> Problem {

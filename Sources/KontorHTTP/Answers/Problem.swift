@@ -41,6 +41,7 @@ struct Problem: Error, Hashable, Sendable {
         case headersTooLarge = "headers-too-large"
 
         case unavailable
+        case noRoom = "no-room"
         case overloaded
         case keysFull = "idempotency-keys-full"
         case readUnavailable = "read-unavailable"
@@ -64,7 +65,7 @@ struct Problem: Error, Hashable, Sendable {
             case .bodyTooLarge: return 413
             case .pathTooLong: return 414
             case .keyReused: return 422
-            case .unavailable: return 424
+            case .unavailable, .noRoom: return 424
             case .overloaded, .keysFull: return 429
             case .headersTooLarge: return 431
             case .bug: return 500
@@ -77,6 +78,7 @@ struct Problem: Error, Hashable, Sendable {
         var retryAfterSeconds: Int? {
             switch self {
             case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .readUnavailable, .notReady: return 1
+            case .noRoom: return 30
             case .keysFull: return 60
             default: return nil
             }
@@ -115,6 +117,7 @@ struct Problem: Error, Hashable, Sendable {
             case .pathTooLong: return "Path too long"
             case .headersTooLarge: return "Headers too large"
             case .unavailable: return "Not available"
+            case .noRoom: return "No room left"
             case .overloaded: return "Overloaded"
             case .readUnavailable: return "Cannot be read now"
             case .notReady: return "Not ready"

@@ -117,7 +117,7 @@ extension Route {
         switch effect {
         case .none: return everyone
         case .read: return everyone + [.readUnavailable]
-        case .write: return everyone + [.keyInUse, .keyReused, .keysFull, .unavailable, .outcomeUnknown]
+        case .write: return everyone + [.keyInUse, .keyReused, .keysFull, .unavailable, .noRoom, .outcomeUnknown]
         }
     }
 }
