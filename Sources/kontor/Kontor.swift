@@ -33,6 +33,14 @@ enum Setting {
         option ?? variable(name) ?? fallback
     }
 
+    /// The directory of the store. An empty name is refused: in a script it is a variable that was never set, and the
+    /// default would be a new shop.
+    static func directory(_ option: String?) throws -> String {
+        let text = option ?? ProcessInfo.processInfo.environment[key("data")] ?? "kontor-data"
+        if text.isEmpty { throw ValidationError("--data (\(key("data"))) is empty: name the store's directory.") }
+        return text
+    }
+
     /// A setting with a fixed set of values; the first one is the default.
     ///
     /// - Throws: a message that names the setting, if the value is none of them.

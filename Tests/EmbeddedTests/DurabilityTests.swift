@@ -58,6 +58,23 @@ struct DurabilityTests {
         #expect(world.store.residentRecords == 1 && world.store.cache.openWorkRecords == 0)
     }
 
+    @Test("a member that is known to be absent, or not known, is told apart from one that is there")
+    func guesses() throws {
+        let world = try World()
+        let order = Member.payment(order: Identifier(number: 1))
+        try world.write(item(1), [(.head, account(1))])
+        func commit() throws -> CommitOutcome? {
+            var outcome: CommitOutcome?
+            let version = try world.load(item(1)).version
+            let change = GroupChange(group: item(1), expected: version, writes: [(.head, account(2))], absent: [order])
+            world.store.commit([change]) { outcome = $0.first }
+            return outcome
+        }
+        #expect(try commit() == .conflict, "nobody has looked")
+        #expect(try world.load(item(1), order).member == nil)
+        #expect(try commit() == .committed, "it was looked for, and is not there")
+    }
+
     @Test("a hold removed in a later batch is removed for good")
     func removedLater() throws {
         let world = try World()
@@ -113,8 +130,9 @@ struct DurabilityTests {
         try disk.createDirectory("/data")
         try disk.createDirectory(paths.directory)
         try JournalWriter.create(files: disk, paths: paths, storeID: 1)
-        let writer = try JournalWriter(
-            files: disk, paths: paths, storeID: 1, end: (1, SegmentHeader.bytes), segmentBytes: 1_000)
+        let end = try #require(try JournalReader(files: disk, paths: paths).read(behind: 0, storeID: nil) { _, _, _ in })
+        let writer = try JournalWriter(files: disk, paths: paths, end: end, segmentBytes: 1_000)
+        try writer.begin()
         let change = JournalChange(key: RecordKey(item(1), .head), record: account(1))
         disk.failsSyncs = true
         guard case .failure = writer.append([change], sequence: 1) else {

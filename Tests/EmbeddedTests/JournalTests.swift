@@ -26,6 +26,15 @@ struct JournalTests {
         return (world, path, frames)
     }
 
+    /// Puts these files in the place of everything that the journal has.
+    private func replaceJournal(_ world: World, _ files: [(path: String, bytes: [UInt8])]) throws {
+        for path in world.disk.paths { try world.disk.remove(path) }
+        for (path, bytes) in files {
+            _ = try world.disk.open(path, .create)
+            world.disk.overwrite(path, bytes)
+        }
+    }
+
     private func damage(_ world: World) -> EmbeddedError? {
         do throws(EmbeddedError) {
             try world.restart()
@@ -69,10 +78,11 @@ struct JournalTests {
         for offset in last.start..<last.end {
             var flipped = bytes
             flipped[offset] ^= 0x10
-            world.disk.overwrite(path, flipped)
+            try replaceJournal(world, [(path, flipped)])
             try world.restart()
             #expect(world.store.startReport.tornBytesCut == last.end - last.start)
-            #expect(world.disk.content(path)?.count == last.start)
+            let before = try #require(frames.dropLast().last)
+            #expect(world.disk.content(path)?.count == before.start, "the last good frame has moved to a new segment")
             #expect(try world.heads([4, 5]) == [account(4), nil])
         }
     }
@@ -82,7 +92,7 @@ struct JournalTests {
         let (world, path, frames) = try filled()
         let bytes = try #require(world.disk.content(path))
         for size in 0...bytes.count {
-            world.disk.overwrite(path, Array(bytes.prefix(size)))
+            try replaceJournal(world, [(path, Array(bytes.prefix(size)))])
             try world.restart()
             let whole = frames.filter { $0.end <= size }.count
             let expected: [Record?] = (1...5).map { $0 <= whole ? account(Int64($0)) : nil }
@@ -100,7 +110,7 @@ struct JournalTests {
         let (world, path, _) = try filled()
         let bytes = try #require(world.disk.content(path))
         for count in [1, 4, 19, 20, 21, 4_096] {
-            world.disk.overwrite(path, bytes + [UInt8](repeating: 0, count: count))
+            try replaceJournal(world, [(path, bytes + [UInt8](repeating: 0, count: count))])
             try world.restart()
             #expect(world.store.startReport.tornBytesCut == count)
             #expect(try world.heads([5]) == [account(5)])
@@ -136,6 +146,53 @@ struct JournalTests {
         guard case .damage(first, _, _)? = damage(world) else {
             Issue.record("not noticed")
             return
+        }
+    }
+
+    @Test("the loss of the newest segment is damage, and so is a directory that cannot be listed to its end")
+    func newestSegment() throws {
+        let world = try World { options, _ in options.segmentBytes = 200 }
+        for number in 1...8 { try world.batch(number) }
+        let newest = try #require(world.segments.last)
+        let bytes = try #require(world.disk.content(newest))
+        try world.disk.remove(newest)
+        #expect(
+            damage(world)
+                == .damage(file: newest, offset: 0, reason: "the journal's newest segment is gone, or one behind it"))
+        _ = try world.disk.open(newest, .create)
+        world.disk.overwrite(newest, bytes)
+        world.disk.listingsToFail = 1
+        #expect(damage(world) == .system(call: "readdir", path: "/data/journal", code: 5))
+        try world.restart()
+        #expect(try world.heads([1, 8]) == [account(1), account(8)])
+    }
+
+    @Test("a journal of an older release, which named no newest segment, is opened, and names it from then on")
+    func withoutNewest() throws {
+        let (world, path, _) = try filled()
+        try replaceJournal(world, [(path, try #require(world.disk.content(path)))])
+        try world.restart()
+        #expect(try world.heads([1, 5]) == [account(1), account(5)])
+        #expect(world.disk.paths.filter { $0.contains("newest-") } == ["/data/journal/newest-00000000000000000005"])
+    }
+
+    @Test("a start that ends between the new segment and the cut of the one before it leaves a journal that is whole")
+    func overlap() throws {
+        for (cut, added) in [(0, []), (0, [1, 2, 3]), (1, [])] as [(Int, [UInt8])] {
+            let (world, path, frames) = try filled()
+            let whole = try #require(world.disk.content(path))
+            try world.restart()
+            let (before, after) = (world.segments[0], world.segments[1])
+            let moved = try #require(world.disk.content(after))
+            #expect(world.disk.content(before)?.count == frames[4].start)
+            try replaceJournal(world, [(before, Array(whole.dropLast(cut)) + added), (after, moved)])
+            try world.restart()
+            #expect(try world.heads([1, 4, 5]) == [account(1), account(4), account(5)])
+            try world.batch(6)
+            world.rest()
+            #expect(world.table.slicesApplied > 0 && world.store.failure == nil)
+            try world.restart()
+            #expect(try world.heads([1, 4, 5, 6]) == [account(1), account(4), account(5), account(6)])
         }
     }
 

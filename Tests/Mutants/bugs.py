@@ -125,7 +125,29 @@ BUGS = [
     Bug("an answer does not wait for the sync", EMBEDDED + "Journal/GroupCommit.swift",
         "            waiters.append(completion)\n        } else if", "            completion(.success(()))\n        } else if"),
     Bug("a frame is not synced", EMBEDDED + "Journal/JournalWriter.swift", "            try file.sync()\n            syncSeconds?", "            syncSeconds?"),
-    Bug("the next segment's name is not synced", EMBEDDED + "Journal/JournalWriter.swift", "        try directory.sync()\n        file = next\n", "        file = next\n"),
+    Bug("the next segment's name is not synced", EMBEDDED + "Journal/JournalWriter.swift",
+        "        try directory.sync()\n"
+        "        if let newest {\n"
+        "            if newest != first { try files.rename(paths.newest(newest), to: paths.newest(first)) }\n"
+        "        } else {\n"
+        "            _ = try files.open(paths.newest(first), .create)\n"
+        "        }\n"
+        "        newest = first\n"
+        "        try directory.sync()\n",
+        "        newest = first\n"),
+    Bug("a start appends to the segment that it found", EMBEDDED + "Journal/JournalWriter.swift",
+        "        let isEmpty = end.lastFrame.isEmpty\n",
+        "        let isEmpty = end.lastFrame.isEmpty\n"
+        "        if !isEmpty {\n"
+        "            let found = try files.open(paths.segment(end.segment), .append)\n"
+        "            try found.truncate(to: end.goodBytes)\n"
+        "            try found.sync()\n"
+        "            (file, size) = (found, end.goodBytes)\n"
+        "            return\n"
+        "        }\n"),
+    Bug("nobody misses the newest segment", EMBEDDED + "Journal/JournalReader.swift", "newest > all.last ?? 0", "newest > all.last ?? .max, newest > .max - 1"),
+    Bug("the fold goes on although the journal has no segment", EMBEDDED + "Fold/FoldPlan.swift",
+        "        let mayFold = !isHeld && (", "        let mayFold = ("),
     Bug("a failed sync is forgotten", EMBEDDED + "Journal/GroupCommit.swift",
         "            case .failure(let error): self.fail(\"the journal: \\(error)\")\n",
         "            case .failure:\n"

@@ -32,7 +32,10 @@ struct TidyTests {
             ),
             (
                 "KontorEmbedded",
-                ["KontorCore", "KontorService", "CoreMetrics", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl"]
+                [
+                    "KontorCore", "KontorService", "CoreMetrics", "DequeModule", "GRDB", "GRDBSQLite", "Glibc", "Musl",
+                    "Synchronization",
+                ]
             ),
             (
                 "KontorHTTP",

@@ -112,7 +112,7 @@ extension StoreExamination.Files {
         tableBytes = try StoreExamination.open(table, files)?.size() ?? 0
         tableLogBytes = try StoreExamination.open(table + "-wal", files)?.size() ?? 0
         guard try files.exists(paths.directory) else { return }
-        for sequence in try paths.segments(files) {
+        for sequence in try paths.list(files).segments {
             let path = paths.segment(sequence)
             guard let file = try StoreExamination.open(path, files) else { continue }
             let name = String(path.dropFirst(paths.directory.count + 1))

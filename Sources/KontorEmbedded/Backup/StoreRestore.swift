@@ -12,10 +12,6 @@ public struct StoreRestore {
     /// The file that stands in a directory while its store is not whole.
     static func marker(_ directory: String) -> String { directory + "/restoring" }
 
-    /// Names that an empty directory may have: a start that failed leaves its lock's file, and a new file system has
-    /// lost+found.
-    private static let harmless: Set = ["lock", "lost+found"]
-
     /// - Parameters:
     ///   - path: the backup's file.
     ///   - files: the disk.
@@ -76,8 +72,9 @@ public struct StoreRestore {
 
     private func checkEmpty(_ directory: String) throws(EmbeddedError) {
         if try files.exists(Self.marker(directory)) { return }
-        let names = try files.list(directory).filter { !Self.harmless.contains($0) }
-        if let name = names.min() { throw .notEmpty(directory: directory, name: name) }
+        if let name = try StoreDirectory(directory, files).foreignName() {
+            throw .notEmpty(directory: directory, name: name)
+        }
     }
 
     private func mark(_ directory: String) throws(EmbeddedError) {

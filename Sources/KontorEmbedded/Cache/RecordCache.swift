@@ -65,6 +65,22 @@ final class RecordCache {
         return groups
     }
 
+    /// What is known of a record without a look at the table.
+    private enum Knowledge {
+        /// It may be in the table.
+        case unknown
+        case absent
+        case present
+    }
+
+    private func knowledge(_ group: GroupKey, _ member: Member) -> Knowledge {
+        // Open work is always in memory: if it is not there, it does not exist.
+        guard let index = slots.find(group, member) else { return member.isOpenWork ? .absent : .unknown }
+        let slot = slots.pointer(index)
+        if slot.pointee.isLoading { return .unknown }
+        return slot.pointee.record == nil ? .absent : .present
+    }
+
     private func load(_ readSet: ReadSet) -> LoadedGroup? {
         guard let head = slot(readSet.group, .head) else { return nil }
         let version = version(head.pointee.version)
@@ -107,7 +123,7 @@ final class RecordCache {
         guard let index = slots.find(group, .head) else { return .conflict }
         let head = slots.pointer(index)
         guard !head.pointee.isLoading, version(head.pointee.version) == change.expected,
-            change.absent.allSatisfy({ slots.find(group, $0).map { slots.pointer($0).pointee.record } == nil })
+            change.absent.allSatisfy({ knowledge(group, $0) == .absent })
         else { return .conflict }
         // From here on it succeeds.
         change.draft.forEachChange { member, record in

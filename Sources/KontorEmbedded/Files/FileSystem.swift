@@ -5,13 +5,15 @@ public protocol File: AnyObject, Sendable {
     /// Writes behind the end. A crash before ``sync()`` returns may keep any part of it, and other bytes in its place.
     func append(_ bytes: [UInt8]) throws(EmbeddedError)
     /// Makes content and size durable. After a failure it is unknown what of the appended bytes is durable, and it must
-    /// not be tried again.
+    /// not be tried again: neither by this process nor by the next one, because the file reads as if all had been
+    /// written, and a second sync succeeds without writing anything.
     func sync() throws(EmbeddedError)
-    /// Takes room on the disk, so that the file can grow to `bytes`. Its size stays.
+    /// Takes room on the disk, so that the file can grow to `bytes`. Its size stays. A failure may leave it with a part
+    /// of that room, which ``truncate(to:)`` gives back.
     func reserve(_ bytes: Int) throws(EmbeddedError)
     /// Reads `count` bytes, or fewer if the file ends before.
     func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8]
-    /// Cuts the file to `size` bytes. Durable after ``sync()``.
+    /// Cuts the file to `size` bytes, and gives back the room behind them. Durable after ``sync()``.
     func truncate(to size: Int) throws(EmbeddedError)
     /// The file's size, in bytes.
     func size() throws(EmbeddedError) -> Int

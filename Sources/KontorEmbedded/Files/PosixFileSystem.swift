@@ -16,8 +16,8 @@ public final class PosixFileSystem: FileSystem {
         let flags: Int32
         switch mode {
         case .read: flags = O_RDONLY | O_CLOEXEC
-        case .append: flags = O_RDWR | O_APPEND | O_CLOEXEC
-        case .create: flags = O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC
+        case .append: flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC
+        case .create: flags = O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
         case .createNew:
             flags = O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC
             if access(path, F_OK) == 0 { throw .exists(path: path) }
@@ -37,18 +37,23 @@ public final class PosixFileSystem: FileSystem {
         guard let stream = opendir(directory) else { throw failure("opendir", directory) }
         defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(stream) {
+        while true {
+            // The end of the directory and a failure look the same, but for errno.
+            errno = 0
+            guard let entry = readdir(stream) else {
+                if errno != 0 { throw failure("readdir", directory) }
+                return names
+            }
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 String(cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
             }
             if name != "." && name != ".." { names.append(name) }
         }
-        return names
     }
 
     /// See ``FileSystem``.
     public func createDirectory(_ path: String) throws(EmbeddedError) {
-        if mkdir(path, 0o755) != 0 && errno != EEXIST { throw failure("mkdir", path) }
+        if mkdir(path, 0o700) != 0 && errno != EEXIST { throw failure("mkdir", path) }
     }
 
     /// See ``FileSystem``.
@@ -63,39 +68,65 @@ public final class PosixFileSystem: FileSystem {
 
     /// See ``FileSystem``.
     public func openDirectory(_ path: String) throws(EmbeddedError) -> any Directory {
-        PosixDirectory(PosixFile(try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path))
+        PosixDirectory(PosixFile(try Self.directory(path), path))
     }
 
     /// See ``FileSystem``.
     public func freeBytes(_ path: String) throws(EmbeddedError) -> Int {
         var status = statvfs()
         if statvfs(path, &status) != 0 { throw failure("statvfs", path) }
+        // A file system that does not say its size does not say what is free either.
+        if status.f_blocks == 0 { return .max }
         return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 
     /// See ``FileSystem``.
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
         let path = directory + "/lock"
-        let file = PosixFile(try openDescriptor(path, O_RDWR | O_CREAT | O_CLOEXEC), path)
+        let file = PosixFile(try openDescriptor(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC), path)
         var wanted = DescriptorLock.exclusive
         if fcntl(file.descriptor, DescriptorLock.set, &wanted) != 0 {
             guard errno == EAGAIN || errno == EACCES else { throw failure("fcntl", path) }
             throw .inUse(directory: directory, pid: Self.pid(in: file))
         }
+        let lock = PosixLock(file, DirectoryFlock(PosixFile(try Self.directory(directory), directory)))
+        // The file may be a new one: somebody has removed that which the owner has locked.
+        guard try lock.directory.take() else { throw .inUse(directory: directory, pid: "(unknown)") }
         // The pid is for the message of another process that is refused. On a full disk there is none.
         let pid = Array("\(getpid())\n".utf8)
         _ = pwrite(file.descriptor, pid, pid.count, 0)
-        return PosixLock(file)
+        return lock
     }
 
     /// See ``FileSystem``.
     public func owner(of directory: String) throws(EmbeddedError) -> String? {
         let path = directory + "/lock"
-        guard try exists(path) else { return nil }
-        let file = PosixFile(try openDescriptor(path, O_RDONLY | O_CLOEXEC), path)
-        var found = DescriptorLock.exclusive
-        if fcntl(file.descriptor, DescriptorLock.get, &found) != 0 { throw failure("fcntl", path) }
-        return found.l_type == Int16(F_UNLCK) ? nil : Self.pid(in: file)
+        if try exists(path) {
+            let file = PosixFile(try openDescriptor(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), path)
+            var found = DescriptorLock.exclusive
+            if fcntl(file.descriptor, DescriptorLock.get, &found) != 0 { throw failure("fcntl", path) }
+            if found.l_type != Int16(F_UNLCK) { return Self.pid(in: file) }
+        }
+        guard try exists(directory) else { return nil }
+        let lock = DirectoryFlock(PosixFile(try Self.directory(directory), directory))
+        return try lock.isTaken() ? "(unknown)" : nil
+    }
+
+    private static func directory(_ path: String) throws(EmbeddedError) -> Int32 {
+        try openDescriptor(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
+
+    /// Locks one byte of a file, as SQLite does.
+    ///
+    /// - Returns: nil if another process, or another part of this one, has locked it.
+    func lockByte(_ offset: Int, of path: String) throws(EmbeddedError) -> (any File)? {
+        let file = PosixFile(try openDescriptor(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC), path)
+        var wanted = DescriptorLock.exclusive
+        wanted.l_start = off_t(offset)
+        wanted.l_len = 1
+        if fcntl(file.descriptor, DescriptorLock.set, &wanted) == 0 { return file }
+        guard errno == EAGAIN || errno == EACCES else { throw failure("fcntl", path) }
+        return nil
     }
 
     private static func pid(in lock: PosixFile) -> String {
@@ -130,8 +161,9 @@ private enum DescriptorLock {
     }
 }
 
+/// Opens a file. A new one is for its owner alone: it has what customers bought.
 private func openDescriptor(_ path: String, _ flags: Int32) throws(EmbeddedError) -> Int32 {
-    let descriptor = open(path, flags, 0o644)
+    let descriptor = open(path, flags, 0o600)
     if descriptor < 0 { throw failure("open", path) }
     return descriptor
 }
@@ -226,12 +258,56 @@ private final class PosixDirectory: Directory {
     }
 }
 
-private final class PosixLock: DirectoryLock {
+/// A lock of a directory itself, which cannot be removed as a file in it can.
+private struct DirectoryFlock {
     private let file: PosixFile
 
     init(_ file: PosixFile) { self.file = file }
 
+    /// Takes the lock.
+    ///
+    /// - Returns: false if another process has it, or still has it after the few milliseconds that ``isTaken()`` of
+    ///   another process may take. True also on a file system that does not know such locks.
+    func take() throws(EmbeddedError) -> Bool {
+        for _ in 0..<10 {
+            if try lock(LOCK_EX) { return true }
+            // At a start, before anything is served: who asks whether the lock is taken has it for a moment.
+            usleep(5_000)
+        }
+        return false
+    }
+
+    /// Whether another process has the lock.
+    func isTaken() throws(EmbeddedError) -> Bool {
+        guard try lock(LOCK_SH) else { return true }
+        release()
+        return false
+    }
+
+    func release() { _ = flock(file.descriptor, LOCK_UN) }
+
+    private func lock(_ kind: CInt) throws(EmbeddedError) -> Bool {
+        if flock(file.descriptor, kind | LOCK_NB) == 0 { return true }
+        switch errno {
+        case EWOULDBLOCK, EINTR: return false
+        // NFS wants a descriptor that can write, which there is none of for a directory.
+        case EBADF, EINVAL, EOPNOTSUPP, ENOSYS, ENOLCK: return true
+        default: throw failure("flock", file.path)
+        }
+    }
+}
+
+private final class PosixLock: DirectoryLock {
+    private let file: PosixFile
+    let directory: DirectoryFlock
+
+    init(_ file: PosixFile, _ directory: DirectoryFlock) {
+        self.file = file
+        self.directory = directory
+    }
+
     func release() {
+        directory.release()
         var none = DescriptorLock.none
         _ = fcntl(file.descriptor, DescriptorLock.set, &none)
     }

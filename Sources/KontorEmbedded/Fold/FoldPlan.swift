@@ -9,15 +9,23 @@ struct FoldPlan {
         case checkpoint
     }
 
+    /// A step that failed.
+    enum Failed { case slice, checkpoint }
+
     private let options: EmbeddedOptions
+    /// Whether nothing is folded, because the journal's last frame may not be on the disk: the table must never have
+    /// what the journal may lose.
+    var isHeld = false
     /// Bytes of the journal that the table does not have.
     private(set) var unfoldedBytes: Int
     /// Bytes of the journal folded since the last checkpoint. Begins at one, because what the last process left
     /// unchecked is unknown.
     private var uncheckpointedBytes = 1
-    /// Why the table took nothing the last time, if that may pass; nil if it took something. The journal keeps
-    /// everything meanwhile.
+    /// What the table lacked the last time (room, descriptors, memory); nil if nothing. The journal keeps everything
+    /// meanwhile.
     private(set) var shortage: EmbeddedError?
+    /// Slices that failed since the last one that did not.
+    private var failedSlices = 0
     /// Monotonic milliseconds, of the last tick.
     private var now: Int64 = 0
     private var hasAppended = true
@@ -32,6 +40,9 @@ struct FoldPlan {
 
     /// Whether so much journal is not folded that new work must wait.
     var isBehind: Bool { unfoldedBytes > options.unfoldedBytes }
+
+    /// Unfolded journal from which the fold no longer gives way: well before new work is refused.
+    private var urgentBytes: Int { min(EmbeddedLimits.urgentFoldBytes, options.unfoldedBytes / 2) }
 
     mutating func tick(_ now: Int64) {
         self.now = now
@@ -48,23 +59,36 @@ struct FoldPlan {
         unfoldedBytes -= bytes
         uncheckpointedBytes += bytes
         shortage = nil
+        failedSlices = 0
     }
 
     mutating func expired(_ records: Int) { uncheckpointedBytes += records * EmbeddedLimits.expiredRecordBytes }
 
     mutating func checkpointed() {
         uncheckpointedBytes = 0
-        shortage = nil
+        // The first slice that failed may succeed in the room that the checkpoint gave back.
+        if failedSlices == 1 { sliceRetry = .min }
+        if failedSlices == 0 { shortage = nil }
     }
 
     /// A reader was in the way of the checkpoint: it is tried again later.
     mutating func checkpointWasBlocked() { checkpointRetry = now + EmbeddedLimits.idleMilliseconds }
 
-    /// A step failed, and may succeed later.
-    mutating func failed(_ error: EmbeddedError) {
-        shortage = error
-        sliceRetry = now + EmbeddedLimits.reserveRetryMilliseconds
-        checkpointRetry = sliceRetry
+    /// A step failed, and may succeed later. Somebody who is in the way is no reason to refuse new work: the bound of
+    /// the journal that is not folded is.
+    mutating func failed(_ step: Failed, _ error: EmbeddedError) {
+        if case .busy = error { shortage = nil } else { shortage = error }
+        let retry = now + EmbeddedLimits.reserveRetryMilliseconds
+        switch step {
+        case .slice:
+            failedSlices += 1
+            sliceRetry = retry
+            // Even what the slice has left in the table's log takes room.
+            uncheckpointedBytes = max(1, uncheckpointedBytes)
+        case .checkpoint:
+            sliceRetry = max(sliceRetry, retry)
+            checkpointRetry = retry
+        }
     }
 
     /// The next step; nil if there is nothing to do now.
@@ -74,10 +98,11 @@ struct FoldPlan {
     func next(isClosing: Bool) -> Step? {
         let isQuiet = isClosing || (!hasAppended && now - lastAppend >= EmbeddedLimits.idleMilliseconds)
         let mayCheckpoint = uncheckpointedBytes > 0 && now >= checkpointRetry
-        if mayCheckpoint && uncheckpointedBytes >= options.checkpointBytes { return .checkpoint }
-        let mayFold = isClosing || now >= sliceRetry
+        // On a full disk a checkpoint gives back the room of the table's log and of the journal that it needed.
+        if mayCheckpoint && (uncheckpointedBytes >= options.checkpointBytes || shortage != nil) { return .checkpoint }
+        let mayFold = !isHeld && (isClosing || now >= sliceRetry)
         if mayFold && (unfoldedBytes >= options.foldStartBytes || (unfoldedBytes > 0 && isQuiet)) {
-            return .slice(isUrgent: isClosing || unfoldedBytes >= EmbeddedLimits.urgentFoldBytes)
+            return .slice(isUrgent: isClosing || unfoldedBytes >= urgentBytes)
         }
         return mayCheckpoint && isQuiet ? .checkpoint : nil
     }

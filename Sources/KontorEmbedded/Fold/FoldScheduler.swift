@@ -23,6 +23,9 @@ final class FoldScheduler {
     private let worker: FoldWorker
     private let ports: StorePorts
 
+    /// Called after each checkpoint: it gives room back.
+    var didCheckpoint: () -> Void = {}
+
     private var plan: FoldPlan
     private var mode = Mode.running
     private var isBusy = false
@@ -44,6 +47,12 @@ final class FoldScheduler {
     var isBehind: Bool { plan.isBehind }
     /// What the table lacks (room, descriptors, memory); nil if nothing. It is tried again.
     var shortage: EmbeddedError? { plan.shortage }
+
+    /// Whether nothing is folded, because the store only reads.
+    var isHeld: Bool {
+        get { plan.isHeld }
+        set { plan.isHeld = newValue }
+    }
 
     /// Notes that a frame of so many bytes is durable.
     func appended(bytes: Int) { plan.appended(bytes: bytes) }
@@ -76,7 +85,7 @@ final class FoldScheduler {
         case .running:
             if let step = plan.next(isClosing: false) {
                 run(step)
-            } else if expiry.isDue {
+            } else if expiry.isDue && !isHeld {
                 removeExpired()
             }
         case .finishing(let completion):
@@ -103,7 +112,7 @@ final class FoldScheduler {
             self.isBusy = false
             switch result {
             case .success(let report): self.folded(report)
-            case .failure(let error): self.failed(error)
+            case .failure(let error): self.failed(.slice, error)
             }
             self.advance()
         }
@@ -125,9 +134,11 @@ final class FoldScheduler {
         } then: { result in
             self.isBusy = false
             switch result {
-            case .success(true): self.plan.checkpointed()
+            case .success(true):
+                self.plan.checkpointed()
+                self.didCheckpoint()
             case .success(false): self.plan.checkpointWasBlocked()
-            case .failure(let error): self.failed(error)
+            case .failure(let error): self.failed(.checkpoint, error)
             }
             self.advance()
         }
@@ -142,11 +153,12 @@ final class FoldScheduler {
         }
     }
 
-    /// A full disk passes, and so does a lack of descriptors or memory. Anything else (a damaged journal, a table that
-    /// does not write) ends the store: the journal has everything, and the next start says what is wrong.
-    private func failed(_ error: EmbeddedError) {
+    /// A full disk passes, and so do another process's lock and a lack of descriptors or memory. Anything else (a
+    /// damaged journal, a table that does not write) ends the store: the journal has everything, and the next start
+    /// says what is wrong.
+    private func failed(_ step: FoldPlan.Failed, _ error: EmbeddedError) {
         if error.passes {
-            plan.failed(error)
+            plan.failed(step, error)
             if case .running = mode {} else { isGivenUp = true }
             return
         }

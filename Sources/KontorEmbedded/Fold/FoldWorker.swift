@@ -42,8 +42,13 @@ final class FoldWorker: @unchecked Sendable {
     /// - Parameter through: the last frame that may be moved: it is synced, and not folded yet.
     func foldSlice(through: UInt64) -> Result<Report, EmbeddedError> {
         do throws(EmbeddedError) {
-            let bytes = try readAhead(through: through)
-            let frames = takeFrames(bytes, through: through)
+            var bytes = try readAhead()
+            var frames = takeFrames(bytes, through: through)
+            if frames.isEmpty {
+                try findSegment()
+                bytes = try readAhead()
+                frames = takeFrames(bytes, through: through)
+            }
             guard let last = frames.last else {
                 throw .damage(
                     file: paths.segment(position.segment), offset: position.offset,
@@ -79,8 +84,9 @@ final class FoldWorker: @unchecked Sendable {
     func checkpoint() -> Result<Bool, EmbeddedError> {
         do throws(EmbeddedError) {
             guard try table.checkpoint() else { return .success(false) }
+            if try read(1).isEmpty { try findSegment() }
             var isDeleted = false
-            for segment in try paths.segments(files) where segment < position.segment {
+            for segment in try paths.list(files).segments where segment < position.segment {
                 try files.remove(paths.segment(segment))
                 isDeleted = true
             }
@@ -91,20 +97,34 @@ final class FoldWorker: @unchecked Sendable {
         }
     }
 
-    /// The next bytes of the journal: a slice, or one frame if it is larger. Goes on to the next segment at the end of
-    /// one.
-    private func readAhead(through: UInt64) throws(EmbeddedError) -> [UInt8] {
+    /// The next bytes of the segment: a slice, or one frame if it is larger.
+    private func readAhead() throws(EmbeddedError) -> [UInt8] {
         var bytes = try read(sliceBytes)
-        if bytes.isEmpty && position.segment != position.sequence {
-            position.segment = position.sequence
-            position.offset = SegmentHeader.bytes
-            file = nil
-            bytes = try read(sliceBytes)
-        }
         if let claimed = bytes.withUnsafeBytes({ JournalFrame.claimedBytes(in: $0, at: 0) }), claimed > bytes.count {
             bytes = try read(claimed)
         }
         return bytes
+    }
+
+    /// Finds the segment that has the next frame, or will have it: the present one, which a start may have replaced
+    /// since it was opened, or the one behind it. That may begin with the frame before, which a start has moved there.
+    private func findSegment() throws(EmbeddedError) {
+        file = nil
+        guard let next = try paths.list(files).segments.last(where: { $0 <= position.sequence }), next > position.segment
+        else { return }
+        let opened = try files.open(paths.segment(next), .read)
+        var offset = SegmentHeader.bytes
+        if next < position.sequence {
+            let bytes = try opened.read(at: 0, count: SegmentHeader.bytes + EmbeddedLimits.lastFrameBytes)
+            for sequence in next..<position.sequence {
+                let frame = bytes.withUnsafeBytes { JournalFrame.find(in: $0, at: offset) }
+                guard let frame, frame.sequence == sequence else { return }
+                offset = frame.end
+            }
+        }
+        position.segment = next
+        position.offset = offset
+        file = opened
     }
 
     private func read(_ count: Int) throws(EmbeddedError) -> [UInt8] {

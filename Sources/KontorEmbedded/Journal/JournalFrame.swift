@@ -185,34 +185,6 @@ enum JournalFrame {
     }
 }
 
-/// The names of the journal's files.
-struct JournalPaths: Sendable {
-    /// The journal's directory.
-    let directory: String
-
-    /// - Parameter directory: the store's.
-    init(_ directory: String) { self.directory = directory + "/journal" }
-
-    /// The next segment's file, which is reserved and not yet a part of the journal.
-    var spare: String { directory + "/spare" }
-
-    /// The segment whose first frame has this sequence.
-    func segment(_ firstSequence: UInt64) -> String {
-        let digits = String(firstSequence)
-        return directory + "/" + String(repeating: "0", count: 20 - digits.count) + digits + ".journal"
-    }
-
-    /// The first sequences of all segments, ascending.
-    func segments(_ files: any FileSystem) throws(EmbeddedError) -> [UInt64] {
-        var found: [UInt64] = []
-        for name in try files.list(directory) where name.hasSuffix(".journal") {
-            guard name.utf8.count == 28, let sequence = UInt64(name.prefix(20)) else { continue }
-            found.append(sequence)
-        }
-        return found.sorted()
-    }
-}
-
 extension UnsafeRawBufferPointer {
     /// The little-endian integer at `offset`. Traps if there are too few bytes: the caller has checked the bounds.
     @inline(__always)

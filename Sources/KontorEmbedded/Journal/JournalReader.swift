@@ -13,6 +13,9 @@ struct JournalEnd {
     let segment: UInt64
     /// The size of the last segment's valid part.
     let goodBytes: Int
+    /// The bytes of the last frame; empty if the last segment has none. Its sync may have failed: then what was read is
+    /// not on the disk, and no later sync of this file writes it.
+    let lastFrame: [UInt8]
     /// The size of what lies behind it: a frame that was being written when the process ended, or nothing.
     let tornBytes: Int
     /// Where the first frame lies that the table does not have, or where it will be written.
@@ -45,7 +48,12 @@ struct JournalReader {
         behind position: UInt64, storeID: UInt64?,
         _ body: (JournalFrame.Found, [UInt8], String) throws(EmbeddedError) -> Void
     ) throws(EmbeddedError) -> JournalEnd? {
-        let all = try paths.segments(files)
+        let listing = try paths.list(files)
+        let all = listing.segments
+        if let newest = listing.newest, newest > all.last ?? 0 {
+            throw .damage(
+                file: paths.segment(newest), offset: 0, reason: "the journal's newest segment is gone, or one behind it")
+        }
         guard let first = all.last(where: { $0 <= position + 1 }) ?? all.first else { return nil }
         if first > position + 1 {
             throw .damage(
@@ -54,12 +62,11 @@ struct JournalReader {
         let segments = all.filter { $0 >= first }
         var scan = Scan(storeID: storeID, sequence: first, position: position)
         for (index, segment) in segments.enumerated() {
-            let isLast = index == segments.count - 1
             if segment != scan.sequence {
                 let reason = "frame \(scan.sequence) was expected in a segment of this name or before it"
                 throw .damage(file: paths.segment(segment), offset: 0, reason: reason)
             }
-            try read(segment, isLast: isLast, &scan, body)
+            try read(segment, next: index + 1 < segments.count ? segments[index + 1] : nil, &scan, body)
         }
         if scan.sequence <= position {
             throw .damage(
@@ -72,7 +79,7 @@ struct JournalReader {
                 segment: scan.segment, offset: max(scan.goodBytes, SegmentHeader.bytes), sequence: scan.sequence)
         return JournalEnd(
             storeID: scan.storeID ?? 0, lastSequence: scan.sequence - 1, segment: scan.segment,
-            goodBytes: scan.goodBytes, tornBytes: scan.tornBytes, start: start)
+            goodBytes: scan.goodBytes, lastFrame: scan.lastFrame, tornBytes: scan.tornBytes, start: start)
     }
 
     /// How far a reader is.
@@ -83,12 +90,15 @@ struct JournalReader {
         let position: UInt64
         var segment: UInt64 = 0
         var goodBytes = 0
+        var lastFrame: [UInt8] = []
         var tornBytes = 0
         var start: JournalPosition?
     }
 
+    /// Reads a segment up to the frame that the next one begins with. What lies behind that does not count: a start
+    /// has written it to the next segment again, or cut it off.
     private func read(
-        _ segment: UInt64, isLast: Bool, _ scan: inout Scan,
+        _ segment: UInt64, next: UInt64?, _ scan: inout Scan,
         _ body: (JournalFrame.Found, [UInt8], String) throws(EmbeddedError) -> Void
     ) throws(EmbeddedError) {
         let path = paths.segment(segment)
@@ -96,13 +106,16 @@ struct JournalReader {
         let bytes = try file.read(at: 0, count: try file.size())
         scan.segment = segment
         scan.goodBytes = 0
+        scan.lastFrame = []
         scan.tornBytes = 0
+        let isLast = next == nil
         guard try readHeader(bytes, path, isLast: isLast, &scan) else {
             scan.tornBytes = bytes.count
             return
         }
         var offset = SegmentHeader.bytes
-        while offset < bytes.count {
+        var last: Range<Int>?
+        while offset < bytes.count && scan.sequence != next {
             guard let frame = bytes.withUnsafeBytes({ JournalFrame.find(in: $0, at: offset) }),
                 frame.sequence == scan.sequence
             else {
@@ -118,8 +131,10 @@ struct JournalReader {
             }
             scan.sequence += 1
             offset = frame.end
+            last = frame.start..<frame.end
         }
         scan.goodBytes = offset
+        if let last, isLast { scan.lastFrame = Array(bytes[last]) }
     }
 
     /// Checks a segment's header.

@@ -1,5 +1,5 @@
 // The writing end of the journal: one write and one sync for each frame. The next segment is made and reserved ahead,
-// so that a full disk is noticed while there is still room for work that has begun.
+// so that a full disk is noticed while there is still room for work that has begun. A start writes to a new file.
 
 import CoreMetrics
 import KontorCore
@@ -16,14 +16,17 @@ final class JournalWriter: @unchecked Sendable {
 
     private let files: any FileSystem
     private let paths: JournalPaths
-    private let storeID: UInt64
+    private let end: JournalEnd
     private let segmentBytes: Int
     /// The journal's directory, open since the start: the next segment must not need a descriptor when connections may
     /// have taken all of them.
     private let directory: any Directory
-    private var file: any File
+    /// The last segment; nil until ``begin()``.
+    private var file: (any File)?
     /// The size of the last segment.
-    private var size: Int
+    private var size = 0
+    /// The segment that is named the newest; nil if none is.
+    private var newest: UInt64?
     /// Whether room is reserved for the rest of the last segment.
     private var isReserved = false
     /// The next segment's file, with its room; nil if it is not reserved yet.
@@ -32,18 +35,39 @@ final class JournalWriter: @unchecked Sendable {
     /// repeated the kernel reports success, although it has dropped the pages (see "fsyncgate", 2018).
     private var failure: EmbeddedError?
 
-    /// - Parameter end: where the journal ends; its last segment is continued.
-    init(
-        files: any FileSystem, paths: JournalPaths, storeID: UInt64, end: (segment: UInt64, bytes: Int),
-        segmentBytes: Int
-    ) throws(EmbeddedError) {
+    /// - Parameter end: where the journal ends.
+    init(files: any FileSystem, paths: JournalPaths, end: JournalEnd, segmentBytes: Int) throws(EmbeddedError) {
         self.files = files
         self.paths = paths
-        self.storeID = storeID
+        self.end = end
         self.segmentBytes = segmentBytes
         directory = try files.openDirectory(paths.directory)
-        file = try files.open(paths.segment(end.segment), .append)
-        size = end.bytes
+        newest = try paths.list(files).newest
+    }
+
+    /// Whether frames can be appended.
+    var hasBegun: Bool { file != nil }
+
+    /// Begins a new segment with the journal's last frame, which is all of the journal that may not be on the disk: it
+    /// was read, perhaps from the page cache, and perhaps its sync has failed. Nothing is ever appended to the segment
+    /// before, whose pages are not to be trusted: Linux marks them clean after a failed sync, so that a second sync
+    /// succeeds and writes nothing. If this fails nothing is lost, and it may be tried again.
+    func begin() throws(EmbeddedError) {
+        guard file == nil else { return }
+        let isEmpty = end.lastFrame.isEmpty
+        let first = isEmpty ? end.lastSequence + 1 : end.lastSequence
+        let bytes = SegmentHeader(storeID: end.storeID, firstSequence: first).encoded() + end.lastFrame
+        let next = try reserved(paths.spare, bytes.count)
+        try next.append(bytes)
+        try next.sync()
+        try name(first)
+        if first != end.segment {
+            // Without the frame that has moved, and what was torn behind it. The reader would pass over both; the room
+            // that is reserved behind the end comes back.
+            try files.open(paths.segment(end.segment), .append).truncate(to: end.goodBytes - end.lastFrame.count)
+        }
+        file = next
+        size = bytes.count
     }
 
     /// Writes one frame and syncs it. Then goes on to the next segment, if this one is full and the next one is
@@ -55,6 +79,7 @@ final class JournalWriter: @unchecked Sendable {
     ) -> Result<Report, EmbeddedError> {
         if let failure { return .failure(failure) }
         do throws(EmbeddedError) {
+            guard let file else { preconditionFailure("A frame is written before the journal's segment has begun.") }
             let bytes = JournalFrame.encoded(changes, sequence: sequence)
             try file.append(bytes)
             let start = ContinuousClock.now
@@ -69,22 +94,46 @@ final class JournalWriter: @unchecked Sendable {
         }
     }
 
-    /// Reserves room for the rest of the last segment and for the next one. May be tried again.
+    /// Begins the segment if that has failed so far, and reserves room for its rest and for the next one. May be tried
+    /// again.
     ///
     /// - Returns: why there is no room, so that new work must not begin; nil if there is.
     func reserve() -> EmbeddedError? {
         if let failure { return failure }
         do throws(EmbeddedError) {
+            try begin()
             let room = segmentBytes + EmbeddedLimits.lastFrameBytes
-            if !isReserved { try file.reserve(room) }
+            if !isReserved, let file {
+                try checkRoom(room - size)
+                try Self.reserve(room, for: file)
+            }
             isReserved = true
             guard spare == nil else { return nil }
-            let next = try files.open(paths.spare, .create)
-            try next.reserve(room)
-            spare = next
+            try checkRoom(room)
+            spare = try reserved(paths.spare, room)
             return nil
         } catch {
             return error
+        }
+    }
+
+    /// Throws if the file system says that it has not so much room: then nothing is reserved that others could use.
+    private func checkRoom(_ bytes: Int) throws(EmbeddedError) {
+        if try files.freeBytes(paths.directory) < bytes { throw .diskFull(path: paths.directory) }
+    }
+
+    /// Makes a file with room for so many bytes.
+    private func reserved(_ path: String, _ bytes: Int) throws(EmbeddedError) -> any File {
+        let file = try files.open(path, .create)
+        try Self.reserve(bytes, for: file)
+        return file
+    }
+
+    /// Reserves room for a file, or none: what a reservation got before it failed is given back.
+    private static func reserve(_ bytes: Int, for file: any File) throws(EmbeddedError) {
+        do throws(EmbeddedError) { try file.reserve(bytes) } catch {
+            try file.truncate(to: try file.size())
+            throw error
         }
     }
 
@@ -94,14 +143,27 @@ final class JournalWriter: @unchecked Sendable {
     /// - Returns: whether it went on.
     private func rotateIfFull(next sequence: UInt64) throws(EmbeddedError) -> Bool {
         guard size >= segmentBytes, let next = spare else { return false }
-        try next.append(SegmentHeader(storeID: storeID, firstSequence: sequence).encoded())
+        try next.append(SegmentHeader(storeID: end.storeID, firstSequence: sequence).encoded())
         try next.sync()
-        try files.rename(paths.spare, to: paths.segment(sequence))
-        try directory.sync()
+        try name(sequence)
         file = next
         size = SegmentHeader.bytes
         spare = nil
         return true
+    }
+
+    /// Gives the spare its name as a segment, and then says that it is the newest. In this order: what is named the
+    /// newest is there. Needs no descriptor, unless no segment was named so far.
+    private func name(_ first: UInt64) throws(EmbeddedError) {
+        try files.rename(paths.spare, to: paths.segment(first))
+        try directory.sync()
+        if let newest {
+            if newest != first { try files.rename(paths.newest(newest), to: paths.newest(first)) }
+        } else {
+            _ = try files.open(paths.newest(first), .create)
+        }
+        newest = first
+        try directory.sync()
     }
 
     /// Makes the first segment of a new journal, without frames.

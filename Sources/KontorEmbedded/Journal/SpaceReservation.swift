@@ -9,11 +9,17 @@ final class SpaceReservation {
     private var nextRetry: Int64 = .min
     /// Why there is no room for the next segment; nil if there is.
     private(set) var failure: EmbeddedError?
+    /// Whether frames can be written. Not so after a start that had no room for a new segment: then the store only
+    /// reads.
+    private(set) var isWritable: Bool
+    /// Called once, when frames can be written although they could not at the start.
+    var didBegin: () -> Void = {}
 
     /// - Parameter failure: what the first reservation, at the start, came to.
     init(_ writer: JournalWriter, failure: EmbeddedError?, _ ports: StorePorts) {
         self.writer = writer
         self.failure = failure
+        isWritable = writer.hasBegun
         lanes = ports.lanes
     }
 
@@ -22,12 +28,19 @@ final class SpaceReservation {
         guard !isRunning else { return }
         isRunning = true
         lanes.perform(on: .journal) { [writer] in
-            writer.reserve()
-        } then: { failure in
+            (failure: writer.reserve(), isWritable: writer.hasBegun)
+        } then: { result in
             self.isRunning = false
-            self.failure = failure
+            self.failure = result.failure
+            if result.isWritable && !self.isWritable {
+                self.isWritable = true
+                self.didBegin()
+            }
         }
     }
+
+    /// Room has come back: a reservation that failed is tried again at the next tick.
+    func roomCameBack() { nextRetry = .min }
 
     /// Tries a reservation that failed again, every `EmbeddedLimits.reserveRetryMilliseconds`.
     ///

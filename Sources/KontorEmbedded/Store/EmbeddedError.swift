@@ -16,12 +16,16 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
     case damage(file: String, offset: Int, reason: String)
     /// A later release wrote this.
     case newerFormat(file: String, version: UInt32)
+    /// Another process uses the table in such a way that it cannot be written just now.
+    case busy(path: String)
     /// Another process owns the directory.
     case inUse(directory: String, pid: String)
     /// A file that should be made is there already.
     case exists(path: String)
     /// A directory that a store should be restored to has other files; `name` is one of them.
     case notEmpty(directory: String, name: String)
+    /// A directory without a store has other files; `name` is one of them.
+    case foreign(directory: String, name: String)
     /// A restore began and did not end: the directory has a part of a store.
     case unfinishedRestore(directory: String)
     /// The table failed, for another reason than room or memory.
@@ -34,10 +38,13 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
         case .system(let call, let path, let code): "\(call) failed with errno \(code) on \(path)"
         case .damage(let file, let offset, let reason): "damage in \(file) at offset \(offset): \(reason)"
         case .newerFormat(let file, let version): "\(file) has format \(version), written by a newer kontor"
+        case .busy(let path): "another process writes to \(path), or keeps it locked"
         case .inUse(let directory, let pid): "\(directory) is in use by process \(pid)"
         case .exists(let path): "\(path) is there already, and is not overwritten"
         case .notEmpty(let directory, let name):
             "\(directory) is not empty (it has \(name)): a store is restored into a new or empty directory"
+        case .foreign(let directory, let name):
+            "\(directory) has no store, and is not empty (it has \(name)): name a store's directory, or a new or empty one"
         case .unfinishedRestore(let directory):
             "\(directory) has an unfinished restore: run `kontor restore` on it again"
         case .table(let message): "the table failed: \(message)"
@@ -51,11 +58,12 @@ extension EmbeddedError {
         if case .system(_, _, ENOENT) = self { true } else { false }
     }
 
-    /// Whether the failure may go away by itself: the system lacks room, descriptors or memory.
+    /// Whether the failure may go away by itself: the system lacks room, descriptors or memory, or somebody else is in
+    /// the way.
     var passes: Bool {
         switch self {
-        case .diskFull, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true
-        case .system, .damage, .newerFormat, .inUse, .exists, .notEmpty, .unfinishedRestore, .table: false
+        case .diskFull, .busy, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true
+        case .system, .damage, .newerFormat, .inUse, .exists, .notEmpty, .foreign, .unfinishedRestore, .table: false
         }
     }
 }

@@ -11,6 +11,17 @@ public enum EmbeddedLimits {
     /// Records in one page of a scan of open work.
     static let scanPage = 1_000
 
+    /// What a record in memory takes, with its slot and its share of the tables, in bytes.
+    static let recordBytes = 500
+    /// What the records of a byte of journal take in memory, in bytes: a short record takes four times its frame.
+    static let memoryByJournal = 4
+    /// What a process takes besides records, caches and slices: code, threads, buffers, and 2,000 requests.
+    static let baseMemoryBytes = 96 << 20
+    /// The least memory with which a store starts: some ten thousand records, and slices of a useful size.
+    static let leastMemoryBytes = 192 << 20
+    /// The part of a machine's memory that is for Kontor, if no control group says more: one in so many.
+    static let machineShare = 2
+
     // MARK: Journal
 
     /// The size at which a segment is closed. Segments are deleted as a whole, and as much is kept reserved for work
@@ -61,8 +72,10 @@ public enum EmbeddedLimits {
 
     // MARK: Table
 
-    /// SQLite's page cache, in KiB: one for the writer and one for the reader.
-    static let pageCacheKiB = 64 << 10
+    /// SQLite's page cache, at most: one for the writer and one for the reader.
+    static let pageCacheBytes = 64 << 20
+    /// Room from which SQLite has a file for its log's index again: the index of a log of 64 MiB, and a little more.
+    static let indexBytes = 1 << 20
     /// How long a checkpoint waits for another process's reader (an audit, a backup) before it gives up.
     static let busyMilliseconds = 100
 

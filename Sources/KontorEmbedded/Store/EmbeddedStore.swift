@@ -41,6 +41,9 @@ public final class EmbeddedStore {
         reservation = SpaceReservation(started.writer, failure: started.reserveFailure, ports)
         let plan = FoldPlan(options, unfoldedBytes: started.report.bytesReplayed)
         fold = FoldScheduler(plan, started.worker, expiry, groupCommit, ports)
+        fold.isHeld = !reservation.isWritable
+        reservation.didBegin = { [fold] in fold.isHeld = false }
+        fold.didCheckpoint = { [reservation] in reservation.roomCameBack() }
     }
 
     /// The number of records in memory, other than open work.
@@ -137,6 +140,7 @@ extension EmbeddedStore: RecordStore {
     private func commit(_ change: GroupChange) -> CommitOutcome {
         if let failure { return .refused(.unreachable(failure.reason)) }
         if isClosing { return .refused(Self.closingTrouble) }
+        if !reservation.isWritable, let trouble = reservation.failure { return .refused(StoreError(trouble)) }
         let outcome = cache.commit(change)
         // Between two groups, never within one: a group is atomic.
         if cache.dirtyBytes >= EmbeddedLimits.frameBytes { groupCommit.seal() }

@@ -1,5 +1,5 @@
-// How a store starts: lock the directory, open the table, read its open work, replay the journal behind it, cut a torn
-// end.
+// How a store starts: lock the directory, open the table, read its open work, replay the journal behind it, and begin a
+// new segment without a torn end.
 
 import KontorCore
 import KontorService
@@ -12,6 +12,10 @@ public struct StartReport: Sendable, Equatable {
     public var bytesReplayed = 0
     /// The size of a frame that was being written when the last process ended: it was never acknowledged, and is gone.
     public var tornBytesCut = 0
+    /// Whether the store was made by this start.
+    public var isNew = false
+    /// Whether the disk has no room for a segment of the journal: until there is some, the store only reads.
+    public var isReadOnly = false
     /// Records of open work in memory.
     public var openWorkRecords = 0
     /// How many of the changes that were replayed are of idempotency keys.
@@ -32,13 +36,15 @@ extension EmbeddedStore {
     ///   - tables: opens the directory's table, or makes it.
     ///   - metrics: what the store counts.
     ///   - events: told what an operator should see; nil: nobody is.
-    /// - Throws: `inUse` if another process has it; `damage` and `newerFormat` with the file that an operator must look
-    ///   at; `unfinishedRestore`; `diskFull`, `system` and `table` as they come.
+    /// - Throws: `inUse` if another process has it; `foreign` for a directory that has other files and no store;
+    ///   `damage` and `newerFormat` with the file that an operator must look at; `unfinishedRestore`; `diskFull`,
+    ///   `system` and `table` as they come.
     public static func open(
         _ directory: String, options: EmbeddedOptions = EmbeddedOptions(), lanes: any Lanes, random: any RandomSource,
         files: any FileSystem = PosixFileSystem(), tables: TableOpener = SQLiteTable.opener,
         metrics: StoreMetrics = StoreMetrics(), events: (any EventLog)? = nil
     ) throws(EmbeddedError) -> EmbeddedStore {
+        try StoreDirectory(directory, files).check()
         try files.createDirectory(directory)
         let lock = try files.lock(directory)
         do throws(EmbeddedError) {
@@ -85,18 +91,19 @@ private struct StoreStart {
         let end = try replay(behind: position, storeID: try found?.storeID(), into: cache, &report)
         let table: any FoldedTable
         if let found { table = found } else { table = try tables.create(directory, end.storeID) }
-        try cutTornTail(end, storeID: try table.storeID())
         report.tornBytesCut = end.tornBytes
         report.openWorkRecords = cache.openWorkRecords
-        let writer = try JournalWriter(
-            files: files, paths: paths, storeID: end.storeID,
-            end: (end.segment, max(end.goodBytes, SegmentHeader.bytes)), segmentBytes: options.segmentBytes)
+        let writer = try JournalWriter(files: files, paths: paths, end: end, segmentBytes: options.segmentBytes)
+        let reserveFailure = writer.reserve()
+        if let reserveFailure, !writer.hasBegun, !reserveFailure.passes { throw reserveFailure }
+        report.isReadOnly = !writer.hasBegun
+        report.isNew = found == nil
         let worker = FoldWorker(
             files: files, paths: paths, table: table, from: end.start, sliceBytes: options.foldSliceBytes)
         report.milliseconds = Int((clock.now - began) / .milliseconds(1))
         return StartedStore(
             cache: cache, table: table, writer: writer, worker: worker, lastSequence: end.lastSequence,
-            expiringInTable: try table.expiringCount(), reserveFailure: writer.reserve(), report: report)
+            expiringInTable: try table.expiringCount(), reserveFailure: reserveFailure, report: report)
     }
 
     /// The table; nil if there is none, because the directory is new. A new directory gets its journal first and then
@@ -108,7 +115,7 @@ private struct StoreStart {
         if try files.exists(paths.spare) { try files.remove(paths.spare) }
         if try files.exists(StoreRestore.marker(directory)) { throw .unfinishedRestore(directory: directory) }
         let table = try tables.open(directory)
-        guard try paths.segments(files).isEmpty else { return table }
+        guard try paths.list(files) == JournalPaths.Listing() else { return table }
         if table != nil {
             throw .damage(file: paths.directory, offset: 0, reason: "the journal is gone, and the table is not new")
         }
@@ -142,16 +149,5 @@ private struct StoreStart {
         }
         guard let end else { throw .damage(file: paths.directory, offset: 0, reason: "the journal is gone") }
         return end
-    }
-
-    /// Removes a torn frame, and syncs what a killed process had written without a sync: from now on it is built upon.
-    private func cutTornTail(_ end: JournalEnd, storeID: UInt64) throws(EmbeddedError) {
-        let file = try files.open(paths.segment(end.segment), .append)
-        if end.tornBytes > 0 { try file.truncate(to: end.goodBytes) }
-        if end.goodBytes == 0 {
-            try file.append(SegmentHeader(storeID: storeID, firstSequence: end.segment).encoded())
-        }
-        try file.sync()
-        try files.syncDirectory(paths.directory)
     }
 }

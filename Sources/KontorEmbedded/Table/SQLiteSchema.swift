@@ -44,8 +44,8 @@ enum SQLiteSchema {
     }
 
     /// Throws `newerFormat` if a later release made the table.
-    static func checkFormat(_ connection: DatabaseQueue, _ path: String) throws {
-        let version = try connection.inDatabase { try SQLiteCall.meta("format", $0) }
+    static func checkFormat(_ database: Database, _ path: String) throws {
+        let version = try SQLiteCall.meta("format", database)
         if version > UInt64(formatVersion) {
             throw EmbeddedError.newerFormat(file: path, version: UInt32(truncatingIfNeeded: version))
         }

@@ -7,29 +7,31 @@ import KontorCore
 extension SQLiteTable {
     /// See ``FoldedTable``.
     public func expiringCount() throws(EmbeddedError) -> Int {
-        try TableConnection.translatingErrors(path) { try writer.inDatabase { Int(try SQLiteCall.meta("expiring", $0)) } }
+        try TableConnection.use(writer, path) { Int(try SQLiteCall.meta("expiring", $0)) }
     }
 
     /// See ``FoldedTable``.
     public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
-        try TableConnection.translatingErrors(path) {
-            try writer.inDatabase { database in
-                var removed = 0
-                var left = 0
-                try database.inTransaction(.immediate) {
-                    let delete = try database.cachedStatement(
-                        sql: """
-                            DELETE FROM expiring WHERE key IN
-                            (SELECT key FROM expiring WHERE expires <= ? ORDER BY expires LIMIT ?)
-                            """)
-                    try delete.execute(arguments: [now, bound])
-                    removed = database.changesCount
-                    if removed > 0 { try Self.addExpiring(-removed, database) }
-                    left = Int(try SQLiteCall.meta("expiring", database))
-                    return .commit
-                }
-                return (removed, left)
+        try TableLog(path).watching { () throws(EmbeddedError) in try removeExpired(now: now, atMost: bound) }
+    }
+
+    private func removeExpired(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
+        try TableConnection.use(writer, path) { database in
+            var removed = 0
+            var left = 0
+            try database.inTransaction(.immediate) {
+                let delete = try database.cachedStatement(
+                    sql: """
+                        DELETE FROM expiring WHERE key IN
+                        (SELECT key FROM expiring WHERE expires <= ? ORDER BY expires LIMIT ?)
+                        """)
+                try delete.execute(arguments: [now, bound])
+                removed = database.changesCount
+                if removed > 0 { try Self.addExpiring(-removed, database) }
+                left = Int(try SQLiteCall.meta("expiring", database))
+                return .commit
             }
+            return (removed, left)
         }
     }
 

@@ -3,50 +3,98 @@
 
 import GRDB
 import GRDBSQLite
+import Synchronization
 
 /// The table in DIRECTORY/table.sqlite: a table of keys and values for each area, and `meta`, which has numbers by
 /// name.
 public final class SQLiteTable: FoldedTable {
     /// How the embedded store opens its table.
-    public static let opener = TableOpener(
-        open: { directory throws(EmbeddedError) in try SQLiteTable.open(directory) },
-        create: { directory, storeID throws(EmbeddedError) in try SQLiteTable.create(directory, storeID: storeID) })
+    public static let opener = opener(pageCacheBytes: EmbeddedLimits.pageCacheBytes)
+
+    /// How the embedded store opens its table, with a page cache of so many bytes for each of its two connections.
+    public static func opener(pageCacheBytes: Int) -> TableOpener {
+        TableOpener(
+            open: { directory throws(EmbeddedError) in try SQLiteTable.open(directory, pageCacheBytes) },
+            create: { directory, storeID throws(EmbeddedError) in
+                try SQLiteTable.create(directory, pageCacheBytes, storeID: storeID)
+            })
+    }
 
     /// The table's file in a store's directory.
     static func path(_ directory: String) -> String { directory + "/table.sqlite" }
 
     /// The table's file.
     let path: String
+    private let pageCacheBytes: Int
+    private let connections: Mutex<Connections>
+
+    /// The connection of the fold lanes, and that of the read lane, which cannot write. On a disk that has no room for
+    /// the index of SQLite's log it is one and the same, which keeps the index in memory and others out.
+    private struct Connections {
+        let writer: DatabaseQueue
+        let reader: DatabaseQueue
+        var isShared: Bool { writer === reader }
+
+        /// Opens both; or one, if there is no room for two.
+        init(_ path: String, _ pageCacheBytes: Int) throws {
+            do {
+                let writer = try TableConnection.openWriter(path, isExclusive: false, pageCacheBytes: pageCacheBytes)
+                let configuration = TableConnection.configuration(isReadOnly: true, pageCacheBytes: pageCacheBytes)
+                self.init(writer: writer, reader: try DatabaseQueue(path: path, configuration: configuration))
+            } catch let error as DatabaseError where error.meansNoRoomForIndex {
+                let writer = try TableConnection.openWriter(path, isExclusive: true, pageCacheBytes: pageCacheBytes)
+                self.init(writer: writer, reader: writer)
+            }
+        }
+
+        private init(writer: DatabaseQueue, reader: DatabaseQueue) {
+            self.writer = writer
+            self.reader = reader
+        }
+
+        func close() {
+            if !isShared { try? reader.close() }
+            try? writer.close()
+        }
+    }
+
     /// The connection of the fold lanes.
-    let writer: DatabaseQueue
-    /// The connection of the read lane. It cannot write.
-    private let reader: DatabaseQueue
+    var writer: DatabaseQueue { connections.withLock { $0.writer } }
 
-    private init(path: String, writer: DatabaseQueue) throws {
+    private init(path: String, pageCacheBytes: Int) throws(EmbeddedError) {
         self.path = path
-        self.writer = writer
-        reader = try DatabaseQueue(path: path, configuration: TableConnection.configuration(isReadOnly: true))
+        self.pageCacheBytes = pageCacheBytes
+        connections = Mutex(try TableConnection.translatingErrors(path) { try Connections(path, pageCacheBytes) })
     }
 
-    private static func open(_ directory: String) throws(EmbeddedError) -> SQLiteTable? {
-        let path = path(directory)
-        return try TableConnection.translatingErrors(path) {
-            let writer = try TableConnection.openWriter(path)
-            let hasTables = try writer.inDatabase { try $0.tableExists("meta") }
-            guard hasTables else { return nil }
-            try SQLiteSchema.checkFormat(writer, path)
-            try writer.inDatabase { try SQLiteSchema.upgrade($0) }
-            return try SQLiteTable(path: path, writer: writer)
+    private static func open(_ directory: String, _ pageCacheBytes: Int) throws(EmbeddedError) -> SQLiteTable? {
+        let table = try opened(directory, pageCacheBytes)
+        let isMade = try TableConnection.use(table.writer, table.path) { database in
+            guard try database.tableExists("meta") else { return false }
+            try SQLiteSchema.checkFormat(database, table.path)
+            try SQLiteSchema.upgrade(database)
+            return true
         }
+        if isMade { return table }
+        table.close()
+        return nil
     }
 
-    private static func create(_ directory: String, storeID: UInt64) throws(EmbeddedError) -> SQLiteTable {
+    private static func create(
+        _ directory: String, _ pageCacheBytes: Int, storeID: UInt64
+    ) throws(EmbeddedError) -> SQLiteTable {
+        let table = try opened(directory, pageCacheBytes)
+        try TableConnection.use(table.writer, table.path) { try SQLiteSchema.create($0, storeID: storeID) }
+        return table
+    }
+
+    /// Connects to the table's file, and makes it if it is not there: for its owner alone, as SQLite would not.
+    private static func opened(_ directory: String, _ pageCacheBytes: Int) throws(EmbeddedError) -> SQLiteTable {
         let path = path(directory)
-        return try TableConnection.translatingErrors(path) {
-            let writer = try TableConnection.openWriter(path)
-            try writer.inDatabase { try SQLiteSchema.create($0, storeID: storeID) }
-            return try SQLiteTable(path: path, writer: writer)
-        }
+        let files = PosixFileSystem()
+        if try !files.exists(path) { _ = try files.open(path, .createNew) }
+        try TableLog(path).renewIfDistrusted()
+        return try SQLiteTable(path: path, pageCacheBytes: pageCacheBytes)
     }
 
     // MARK: FoldedTable
@@ -57,29 +105,38 @@ public final class SQLiteTable: FoldedTable {
     public func position() throws(EmbeddedError) -> UInt64 { try meta("position") }
 
     private func meta(_ name: String) throws(EmbeddedError) -> UInt64 {
-        try TableConnection.translatingErrors(path) { try writer.inDatabase { try SQLiteCall.meta(name, $0) } }
+        try TableConnection.use(writer, path) { try SQLiteCall.meta(name, $0) }
     }
 
     /// See ``FoldedTable``.
     public func read(_ keys: [TableKey]) throws(EmbeddedError) -> [[UInt8]?] {
-        try TableConnection.translatingErrors(path) {
-            // One transaction, so that SQLite takes its locks once and not for each key.
-            try reader.read { database in
-                // The connection keeps its cached statements.
-                let selects = try TableArea.allCases.map { area in
-                    try database.cachedStatement(sql: "SELECT value FROM \(area.table) WHERE key = ?").sqliteStatement
+        try connections.withLock { connections throws(EmbeddedError) in
+            try TableConnection.use(connections.reader, path) { database in
+                var values: [[UInt8]?] = []
+                // One transaction, so that SQLite takes its locks once and not for each key.
+                try database.inTransaction(.deferred) {
+                    values = try Self.read(keys, database)
+                    return .commit
                 }
-                defer { for select in selects { sqlite3_reset(select) } }
-                return try keys.map { key in
-                    let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : 2]
-                    sqlite3_reset(select)
-                    try key.bytes.withUnsafeBytes { try SQLiteCall.check(SQLiteCall.bind(select, 1, $0[...]), database) }
-                    let code = sqlite3_step(select)
-                    if code == SQLITE_DONE { return nil }
-                    if code != SQLITE_ROW { try SQLiteCall.check(code, database) }
-                    return SQLiteCall.column(select, 0)
-                }
+                return values
             }
+        }
+    }
+
+    private static func read(_ keys: [TableKey], _ database: Database) throws -> [[UInt8]?] {
+        // The connection keeps its cached statements.
+        let selects = try TableArea.allCases.map { area in
+            try database.cachedStatement(sql: "SELECT value FROM \(area.table) WHERE key = ?").sqliteStatement
+        }
+        defer { for select in selects { sqlite3_reset(select) } }
+        return try keys.map { key in
+            let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : 2]
+            sqlite3_reset(select)
+            try key.bytes.withUnsafeBytes { try SQLiteCall.check(SQLiteCall.bind(select, 1, $0[...]), database) }
+            let code = sqlite3_step(select)
+            if code == SQLITE_DONE { return nil }
+            if code != SQLITE_ROW { try SQLiteCall.check(code, database) }
+            return SQLiteCall.column(select, 0)
         }
     }
 
@@ -90,40 +147,51 @@ public final class SQLiteTable: FoldedTable {
 
     /// See ``FoldedTable``.
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
-        try TableConnection.translatingErrors(path) {
-            try writer.inDatabase { database in
-                var expiring = 0
-                try database.inTransaction(.immediate) {
-                    try Self.write(slice, to: .record, database)
-                    try Self.write(slice, to: .openWork, database)
-                    try Self.writeExpiring(slice, database)
-                    let update = try database.cachedStatement(sql: "UPDATE meta SET value = ? WHERE name = 'position'")
-                    try update.execute(arguments: [Int64(bitPattern: slice.through)])
-                    expiring = Int(try SQLiteCall.meta("expiring", database))
-                    return .commit
-                }
-                return expiring
+        try TableLog(path).watching { () throws(EmbeddedError) in try write(slice) }
+    }
+
+    private func write(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
+        try TableConnection.use(writer, path) { database in
+            var expiring = 0
+            try database.inTransaction(.immediate) {
+                try Self.write(slice, to: .record, database)
+                try Self.write(slice, to: .openWork, database)
+                try Self.writeExpiring(slice, database)
+                let update = try database.cachedStatement(sql: "UPDATE meta SET value = ? WHERE name = 'position'")
+                try update.execute(arguments: [Int64(bitPattern: slice.through)])
+                expiring = Int(try SQLiteCall.meta("expiring", database))
+                return .commit
             }
+            return expiring
         }
     }
 
     /// See ``FoldedTable``.
     public func checkpoint() throws(EmbeddedError) -> Bool {
-        try TableConnection.translatingErrors(path) {
-            do {
-                try writer.inDatabase { _ = try $0.checkpoint(.truncate) }
-                return true
-            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
-                return false
+        do throws(EmbeddedError) {
+            try TableLog(path).watching { () throws(EmbeddedError) in
+                try TableConnection.use(writer, path) { _ = try $0.checkpoint(.truncate) }
+            }
+        } catch .busy {
+            return false
+        }
+        try letOthersIn()
+        return true
+    }
+
+    /// Opens two connections in the place of one that keeps others out, once there is room for them.
+    private func letOthersIn() throws(EmbeddedError) {
+        try connections.withLock { connections throws(EmbeddedError) in
+            guard connections.isShared, try PosixFileSystem().freeBytes(path) >= EmbeddedLimits.indexBytes else { return }
+            connections.close()
+            connections = try TableConnection.translatingErrors(path) { [path, pageCacheBytes] in
+                try Connections(path, pageCacheBytes)
             }
         }
     }
 
     /// See ``FoldedTable``.
-    public func close() {
-        try? reader.close()
-        try? writer.close()
-    }
+    public func close() { connections.withLock { $0.close() } }
 
     private static func write(_ slice: FoldSlice, to area: TableArea, _ database: Database) throws {
         let table = area.table
@@ -147,6 +215,16 @@ public final class SQLiteTable: FoldedTable {
                 if code != SQLITE_DONE { try SQLiteCall.check(code, database) }
                 sqlite3_reset(statement)
             }
+        }
+    }
+}
+
+extension DatabaseError {
+    /// Whether there is no room for the index of the write-ahead log, or for the log.
+    fileprivate var meansNoRoomForIndex: Bool {
+        switch extendedResultCode {
+        case .SQLITE_FULL, .SQLITE_IOERR_SHMSIZE, .SQLITE_IOERR_SHMOPEN, .SQLITE_IOERR_SHMMAP, .SQLITE_CANTOPEN: true
+        default: false
         }
     }
 }

@@ -65,7 +65,7 @@ struct SQLiteView {
         return try TableConnection.translatingErrors(path) {
             let configuration = TableConnection.configuration(isReadOnly: true)
             let connection = try DatabaseQueue(path: address, configuration: configuration)
-            try SQLiteSchema.checkFormat(connection, path)
+            try connection.inDatabase { try SQLiteSchema.checkFormat($0, path) }
             return connection
         }
     }

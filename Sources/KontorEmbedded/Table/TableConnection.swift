@@ -1,6 +1,7 @@
 // Connections to SQLite: how they are configured, and what their errors are here.
 
 import GRDB
+import GRDBSQLite
 
 #if canImport(Glibc)
     import Glibc
@@ -11,12 +12,19 @@ import GRDB
 /// Opens connections as the table needs them.
 enum TableConnection {
     /// The configuration of every connection.
-    static func configuration(isReadOnly: Bool) -> Configuration {
+    ///
+    /// - Parameter isExclusive: the connection keeps the table locked, and its log's index in memory. It then needs no
+    ///   room for the index's file.
+    static func configuration(
+        isReadOnly: Bool, isExclusive: Bool = false, pageCacheBytes: Int = EmbeddedLimits.pageCacheBytes
+    ) -> Configuration {
         var configuration = Configuration()
         configuration.readonly = isReadOnly
         configuration.busyMode = .timeout(Double(EmbeddedLimits.busyMilliseconds) / 1_000)
         configuration.prepareDatabase { database in
-            try database.execute(sql: "PRAGMA cache_size = -\(EmbeddedLimits.pageCacheKiB)")
+            // Before anything is read: what the first read finds stays.
+            if isExclusive { try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
+            try database.execute(sql: "PRAGMA cache_size = -\(pageCacheBytes >> 10)")
             // Otherwise lists that a statement needs go to a file in /var/tmp, which may be full or not writable.
             try database.execute(sql: "PRAGMA temp_store = MEMORY")
             guard !isReadOnly else { return }
@@ -27,8 +35,9 @@ enum TableConnection {
     }
 
     /// Opens a connection that writes, and whose transactions survive a power cut.
-    static func openWriter(_ path: String) throws -> DatabaseQueue {
-        let writer = try DatabaseQueue(path: path, configuration: configuration(isReadOnly: false))
+    static func openWriter(_ path: String, isExclusive: Bool, pageCacheBytes: Int) throws -> DatabaseQueue {
+        let configuration = configuration(isReadOnly: false, isExclusive: isExclusive, pageCacheBytes: pageCacheBytes)
+        let writer = try DatabaseQueue(path: path, configuration: configuration)
         try writer.inDatabase { database in
             // After opening, because GRDB sets it to NORMAL with WAL mode, and NORMAL may lose transactions in a power
             // cut.
@@ -42,20 +51,55 @@ enum TableConnection {
         return writer
     }
 
+    /// Runs `body` on a connection, and turns everything that is thrown into this target's error.
+    static func use<Value>(
+        _ connection: DatabaseQueue, _ path: String, _ body: (Database) throws -> Value
+    ) throws(EmbeddedError) -> Value {
+        var code: CInt = 0
+        return try translatingErrors(path, systemCode: code) {
+            try connection.inDatabase { database in
+                do { return try body(database) } catch {
+                    code = sqlite3_system_errno(database.sqliteConnection)
+                    throw error
+                }
+            }
+        }
+    }
+
     /// Runs `body`, and turns everything that GRDB throws into this target's error.
-    static func translatingErrors<Value>(_ path: String, _ body: () throws -> Value) throws(EmbeddedError) -> Value {
+    ///
+    /// - Parameter systemCode: the errno of the call that failed, looked at afterwards; 0 if it is not known.
+    static func translatingErrors<Value>(
+        _ path: String, systemCode: @autoclosure () -> CInt = 0, _ body: () throws -> Value
+    ) throws(EmbeddedError) -> Value {
         do {
             return try body()
         } catch let error as EmbeddedError {
             throw error
         } catch let error as DatabaseError {
-            switch error.extendedResultCode {
-            case .SQLITE_FULL: throw .diskFull(path: path)
-            case .SQLITE_NOMEM, .SQLITE_IOERR_NOMEM: throw .system(call: "SQLite", path: path, code: ENOMEM)
-            default: throw .table("\(error)")
-            }
+            throw translated(error, path, systemCode())
         } catch {
             throw .table("\(error)")
+        }
+    }
+
+    /// What SQLite's error means here. A sync that failed is none that passes, whatever its errno is: nobody knows what
+    /// it has written.
+    static func translated(_ error: DatabaseError, _ path: String, _ systemCode: CInt) -> EmbeddedError {
+        switch error.extendedResultCode {
+        case .SQLITE_FULL: return .diskFull(path: path)
+        case .SQLITE_NOMEM, .SQLITE_IOERR_NOMEM: return .system(call: "SQLite", path: path, code: ENOMEM)
+        case .SQLITE_IOERR_FSYNC, .SQLITE_IOERR_DIR_FSYNC: return .table("\(error)")
+        default: break
+        }
+        switch (error.resultCode, systemCode) {
+        case (.SQLITE_BUSY, _), (.SQLITE_LOCKED, _), (.SQLITE_PROTOCOL, _): return .busy(path: path)
+        case (.SQLITE_IOERR, ENOSPC), (.SQLITE_IOERR, EDQUOT), (.SQLITE_CANTOPEN, ENOSPC), (.SQLITE_CANTOPEN, EDQUOT):
+            return .diskFull(path: path)
+        case (.SQLITE_IOERR, EMFILE), (.SQLITE_IOERR, ENFILE), (.SQLITE_IOERR, ENOMEM), (.SQLITE_CANTOPEN, EMFILE),
+            (.SQLITE_CANTOPEN, ENFILE), (.SQLITE_CANTOPEN, ENOMEM):
+            return .system(call: "SQLite", path: path, code: systemCode)
+        default: return .table("\(error)")
         }
     }
 }

@@ -136,19 +136,35 @@ enum OutcomeProblems {
         Problem(.openSaga, "A checkout that concerns \(key) is running. Wait for its end, then try again.", [key])
     }
 
-    private static func unavailable(_ error: StoreError, _ request: ShopRequest) -> Problem {
-        let why: String
-        switch error {
-        case .diskFull: why = "The disk is full"
-        case .memoryFull: why = "The database's memory is full"
-        case .unreachable: why = "The store cannot be reached"
-        case .unreadable: why = "A record of this cannot be read, and somebody must look at it"
+    private static func unreadable(_ error: StoreError, _ request: ShopRequest) -> Problem {
+        guard case .unreadable = error else {
+            return Problem(.readUnavailable, "The store cannot be read now. Try again in a moment.", request.ids)
         }
-        if request.isRead { return Problem(.readUnavailable, "\(why). Try again in a moment.", request.ids) }
-        return Problem(
-            .unavailable,
-            "\(why). Nothing was changed; send the request again in a moment. If it repeats an earlier one, the outcome of that one stands.",
-            request.ids)
+        let text = "A record of this cannot be read, and somebody who operates the shop must look at it."
+        return Problem(.readUnavailable, text, request.ids)
+    }
+
+    private static func unavailable(_ error: StoreError, _ request: ShopRequest) -> Problem {
+        if request.isRead { return unreadable(error, request) }
+        let earlier = "If it repeats an earlier one, the outcome of that one stands."
+        switch error {
+        case .diskFull, .memoryFull:
+            let full = error == .diskFull ? "There is no room left to store this" : "The memory of the database is full"
+            return Problem(
+                .noRoom,
+                "\(full). Nothing was changed. Somebody who operates the shop must make room; "
+                    + "send the request again after that. \(earlier)", request.ids)
+        case .unreachable:
+            return Problem(
+                .unavailable,
+                "The store cannot be reached. Nothing was changed; send the request again in a moment. \(earlier)",
+                request.ids)
+        case .unreadable:
+            return Problem(
+                .unavailable,
+                "A record of this cannot be read, and somebody who operates the shop must look at it. Nothing was changed. \(earlier)",
+                request.ids)
+        }
     }
 
     private static func unknown(_ request: ShopRequest) -> Problem {

@@ -41,6 +41,7 @@ struct Problem: Error, Hashable, Sendable {
         case headersTooLarge = "headers-too-large"
 
         case unavailable
+        case noRoom = "no-room"
         case overloaded
         case notServing = "not-serving"
         case keysFull = "idempotency-keys-full"
@@ -65,7 +66,7 @@ struct Problem: Error, Hashable, Sendable {
             case .bodyTooLarge: return 413
             case .pathTooLong: return 414
             case .keyReused: return 422
-            case .unavailable: return 424
+            case .unavailable, .noRoom: return 424
             case .overloaded, .notServing, .keysFull: return 429
             case .headersTooLarge: return 431
             case .bug: return 500
@@ -79,6 +80,7 @@ struct Problem: Error, Hashable, Sendable {
             switch self {
             case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .readUnavailable, .notReady:
                 return 1
+            case .noRoom: return 30
             case .keysFull: return 60
             default: return nil
             }
@@ -117,6 +119,7 @@ struct Problem: Error, Hashable, Sendable {
             case .pathTooLong: return "Path too long"
             case .headersTooLarge: return "Headers too large"
             case .unavailable: return "Not available"
+            case .noRoom: return "No room left"
             case .overloaded: return "Overloaded"
             case .notServing: return "Not serving now"
             case .readUnavailable: return "Cannot be read now"

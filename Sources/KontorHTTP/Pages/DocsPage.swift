@@ -147,7 +147,7 @@ extension DocsPage {
     /// Whether a common problem is shown at its routes. The others are shown once, at the end of the page.
     private static func isWorthAWord(_ kind: Problem.Kind) -> Bool {
         switch kind {
-        case .unavailable, .outcomeUnknown, .readUnavailable: return true
+        case .unavailable, .noRoom, .outcomeUnknown, .readUnavailable: return true
         default: return false
         }
     }

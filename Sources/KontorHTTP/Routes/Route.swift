@@ -117,7 +117,8 @@ extension Route {
         switch effect {
         case .none: return everyone
         case .read: return everyone + [.readUnavailable, .notReady]
-        case .write: return everyone + [.notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .outcomeUnknown]
+        case .write:
+            return everyone + [.notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .noRoom, .outcomeUnknown]
         }
     }
 }

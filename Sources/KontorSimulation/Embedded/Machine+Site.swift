@@ -48,13 +48,24 @@ extension Machine: Site {
                 table.isBusy = false
             }
         }
+        chaos.every(swarm.tableLockEvery) { [self] in
+            world.coverage[.tableLocked] += 1
+            table.isLocked = true
+            chaos.after(.milliseconds(10)...(.seconds(5))) { [self] in table.isLocked = false }
+        }
+        chaos.every(swarm.listingFailureEvery) { [self] in
+            world.coverage[.listingFailed] += 1
+            disk.listingsToFail = 1
+        }
     }
 
     func stopFaults() {
-        disk.failsSyncs = false
+        stopFailingSyncs()
+        disk.listingsToFail = 0
         disk.deathStep = nil
         makeRoom()
         table.isBusy = false
+        table.isLocked = false
     }
 
     func close(_ completion: @escaping () -> Void) { instance?.close(completion) }

@@ -23,6 +23,10 @@ final class Machine {
     /// that does not read the damage succeeds; a later one that must read further back, because the table's log is
     /// lost, meets it.
     private var undamaged: [String: [UInt8]] = [:]
+    /// The newest segment, if it was lost since the last start.
+    private var lostSegment: (path: String, bytes: [UInt8])?
+    /// Whether a sync has failed since the power was last cut.
+    private var hasFailedSync = false
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
@@ -43,6 +47,9 @@ final class Machine {
             if disk.hasDied { return die(.killedInTheMidstOfAStart, instance) }
             disk.deathStep = nil
             if instance.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
+            if instance.startReport.isReadOnly { world.coverage[.startedWithoutRoom] += 1 }
+            // A segment without frames can be missing, when its name was not yet durable.
+            lostSegment = nil
             world.trace.note("machine", "the shop starts: \(instance.startReport.recordsReplayed) records replayed")
             self.instance = instance
             instance.begin()
@@ -55,12 +62,18 @@ final class Machine {
         world.trace.note("machine", "the start fails: \(error)")
         if disk.hasDied { return die(.killedInTheMidstOfAStart, nil) }
         disk.kill()
-        if case .damage = error, !undamaged.isEmpty {
+        if case .damage = error, let (path, bytes) = lostSegment {
+            world.coverage[.newestSegmentMissed] += 1
+            disk.putBack(path, bytes)
+            lostSegment = nil
+        } else if case .damage = error, !undamaged.isEmpty {
             world.coverage[.damageRefused] += 1
             for path in disk.paths { undamaged[path].map { disk.overwrite(path, $0) } }
             undamaged = [:]
+        } else if case .system("readdir", _, _) = error {
+            // The next try may see all of the directory.
         } else if disk.failsSyncs {
-            disk.failsSyncs = false
+            stopFailingSyncs()
         } else if disk.isFull {
             makeRoom()
         } else {
@@ -81,6 +94,8 @@ final class Machine {
         watch.crash()
         if branch == .powerLost || (branch != .processKilled && random.happens(50)) {
             disk.crash(random)
+            if hasFailedSync { world.coverage[.syncForgotten] += 1 }
+            hasFailedSync = false
             if random.happens(swarm.tableLogLossPercent) {
                 world.coverage[.tableLogLost] += 1
                 table.loseLog()
@@ -89,6 +104,7 @@ final class Machine {
             disk.kill()
         }
         flipBit()
+        loseNewestSegment()
         restart()
     }
 
@@ -116,8 +132,24 @@ final class Machine {
         world.trace.note("machine", "a bit of \(path) flips")
     }
 
+    private func loseNewestSegment() {
+        guard world.isFaulty, random.happens(swarm.newestLossPercent) else { return }
+        guard let path = disk.paths.last(where: { $0.hasSuffix(".journal") }), let bytes = disk.content(path) else { return }
+        disk.lose(path)
+        lostSegment = (path, bytes)
+        world.coverage[.newestSegmentLost] += 1
+        world.trace.note("machine", "\(path) is lost")
+    }
+
+    /// Lets syncs succeed again. What they have not written stays as it is.
+    func stopFailingSyncs() {
+        if disk.failsSyncs { hasFailedSync = true }
+        disk.failsSyncs = false
+    }
+
     /// Ends the machine: the world is over.
     func end() {
+        world.coverage[.roomKept] += disk.partialReservations
         world.coverage[.journalFileRemoved] += disk.removals
         instance?.end()
         instance = nil
@@ -125,7 +157,7 @@ final class Machine {
 
     /// Ends the process, which has said that it cannot go on.
     func processFailed() {
-        disk.failsSyncs = false
+        stopFailingSyncs()
         die(.processKilled, instance)
     }
 
@@ -149,11 +181,14 @@ final class Machine {
     func fill() {
         world.coverage[.diskFull] += 1
         disk.capacityBytes = disk.usedBytes + random.below(64 << 10)
+        disk.isQuota = random.happens(swarm.quotaPercent)
+        if disk.isQuota { world.coverage[.quotaReached] += 1 }
         table.isFull = random.happens(50)
     }
 
     func makeRoom() {
         disk.capacityBytes = .max
+        disk.isQuota = false
         table.isFull = false
     }
 }

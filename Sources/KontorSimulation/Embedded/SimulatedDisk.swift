@@ -1,5 +1,5 @@
-// A disk in memory that behaves as badly as real ones may: it loses what was not synced, tears writes, fails syncs, and
-// runs full. Names and contents become durable separately.
+// A disk in memory that behaves as badly as real ones may: it loses what was not synced, tears writes, fails syncs and
+// forgets what they should have written, and runs full. Names and contents become durable separately.
 
 import KontorEmbedded
 import KontorService
@@ -9,11 +9,27 @@ import KontorService
 /// Confined to the simulator's thread, although its type is Sendable.
 public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     fileprivate final class Inode {
-        /// The content as the process sees it, and as a power cut leaves it.
+        /// The content as processes see it.
         var content: [UInt8] = []
-        var durable: [UInt8] = []
+        /// The size of the part that syncs have written, or have failed to write: no later sync writes it.
+        var cleanBytes = 0
+        /// The parts that failed syncs have not written. They can be read until the power is cut.
+        var lost: [Range<Int>] = []
         var reserved = 0
         var room: Int { max(reserved, content.count) }
+
+        /// The first `count` bytes as the disk has them: zeros where nothing was written.
+        func onDisk(_ count: Int) -> [UInt8] {
+            var bytes = Array(content.prefix(count))
+            for range in lost { for index in range where index < count { bytes[index] = 0 } }
+            return bytes
+        }
+
+        func settle(_ bytes: [UInt8]) {
+            content = bytes
+            cleanBytes = bytes.count
+            lost = []
+        }
     }
 
     private enum NameChange {
@@ -36,8 +52,13 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public var deathStep: Int?
     /// The number of changing calls so far.
     public private(set) var steps = 0
-    /// Whether all syncs fail.
+    /// Whether all syncs of files fail. As on Linux, what a failed sync should have written counts as written: it is
+    /// read back, a later sync says that all is well, and a power cut takes it away.
     public var failsSyncs = false
+    /// The number of listings that will fail.
+    public var listingsToFail = 0
+    /// Whether ``capacityBytes`` is a quota: then the file system says that it has room.
+    public var isQuota = false
     /// Whether appends fail as on a full disk, in spite of reservations.
     public var failsAppends = false
     /// Whether nothing can be opened (EMFILE); open files stay usable.
@@ -46,6 +67,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public private(set) var syncCalls = 0
     /// The number of removed files so far.
     public private(set) var removals = 0
+    /// The number of reservations so far that failed and kept a part.
+    public private(set) var partialReservations = 0
 
     public init() {}
 
@@ -66,18 +89,14 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         pendingNames = []
         names = durableNames
         for inode in names.sorted(by: { $0.key < $1.key }).map(\.value) {
-            inode.content = Self.torn(inode, random)
-            inode.durable = inode.content
+            inode.settle(Self.torn(inode, random))
         }
     }
 
     private static func torn(_ inode: Inode, _ random: any RandomSource) -> [UInt8] {
-        guard inode.content.count > inode.durable.count else {
-            return random.next() % 2 == 0 ? inode.content : inode.durable
-        }
-        let unsynced = inode.content.count - inode.durable.count
-        var content = Array(inode.content.prefix(inode.durable.count + Int(random.next() % UInt64(unsynced + 1))))
-        let kept = content.count - inode.durable.count
+        let unsynced = inode.content.count - inode.cleanBytes
+        let kept = Int(random.next() % UInt64(unsynced + 1))
+        var content = inode.onDisk(inode.cleanBytes + kept)
         if kept > 0 && random.next() % 2 == 0 {
             // The size was written, but not the data of some pages.
             for index in (content.count - 1 - Int(random.next() % UInt64(kept)))..<content.count { content[index] = 0 }
@@ -90,15 +109,33 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     /// Replaces a file's bytes durably, as damage does.
     public func overwrite(_ path: String, _ bytes: [UInt8]) {
-        names[path]?.content = bytes
-        names[path]?.durable = bytes
+        names[path]?.settle(bytes)
+    }
+
+    /// Takes a file away durably, as a file system that is damaged does, or an operator by mistake.
+    public func lose(_ path: String) {
+        names[path] = nil
+        settleNames()
+    }
+
+    /// Puts a file back durably.
+    public func putBack(_ path: String, _ bytes: [UInt8]) {
+        let inode = Inode()
+        inode.settle(bytes)
+        names[path] = inode
+        settleNames()
+    }
+
+    private func settleNames() {
+        durableNames = names
+        pendingNames = []
     }
 
     /// Whether a call has met its ``deathStep``.
     public var hasDied: Bool { deathStep.map { steps > $0 } ?? false }
 
     /// The bytes of all files, reservations included.
-    var usedBytes: Int { names.values.reduce(0) { $0 + $1.room } }
+    public var usedBytes: Int { names.values.reduce(0) { $0 + $1.room } }
     var isFull: Bool { capacityBytes < .max }
 
     /// The paths of all files, sorted.
@@ -122,7 +159,11 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     public func exists(_ path: String) throws(EmbeddedError) -> Bool { names[path] != nil }
 
     public func list(_ directory: String) throws(EmbeddedError) -> [String] {
-        names.keys.filter { Self.directory($0) == directory }.map { String($0.dropFirst(directory.utf8.count + 1)) }
+        if listingsToFail > 0 {
+            listingsToFail -= 1
+            throw .system(call: "readdir", path: directory, code: 5)
+        }
+        return names.keys.filter { Self.directory($0) == directory }.map { String($0.dropFirst(directory.utf8.count + 1)) }
     }
 
     public func createDirectory(_ path: String) throws(EmbeddedError) {}
@@ -147,8 +188,7 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         try step()
         // This is stronger than the port asks for: changes of names become durable in their order, whatever directory
         // they are in.
-        for change in pendingNames { Self.apply(change, to: &durableNames) }
-        pendingNames = []
+        settleNames()
     }
 
     public func lock(_ directory: String) throws(EmbeddedError) -> any DirectoryLock {
@@ -157,7 +197,7 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     }
 
     public func freeBytes(_ path: String) throws(EmbeddedError) -> Int {
-        capacityBytes - names.values.reduce(0) { $0 + $1.room }
+        isQuota ? .max : capacityBytes - usedBytes
     }
 
     public func owner(of directory: String) throws(EmbeddedError) -> String? {
@@ -195,16 +235,29 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
     fileprivate func sync(_ inode: Inode, _ path: String) throws(EmbeddedError) {
         try step()
         syncCalls += 1
-        // As on Linux: after a failed sync the pages count as clean, and a second sync would succeed.
-        if failsSyncs { throw .system(call: "fdatasync", path: path, code: 5) }
-        inode.durable = inode.content
+        let unsynced = inode.cleanBytes..<inode.content.count
+        inode.cleanBytes = inode.content.count
+        if failsSyncs {
+            if !unsynced.isEmpty { inode.lost.append(unsynced) }
+            throw .system(call: "fdatasync", path: path, code: 5)
+        }
     }
 
-    /// Reserves `room` bytes for a file, if the disk has them.
-    fileprivate func grow(_ inode: Inode, to room: Int, _ path: String) throws(EmbeddedError) {
-        guard room > inode.room else { return }
-        let used = names.values.reduce(0) { $0 + $1.room }
-        if used - inode.room > capacityBytes - room { throw .diskFull(path: path) }
+    /// Throws unless the disk has room for a file of `room` bytes.
+    fileprivate func checkRoom(_ inode: Inode, _ room: Int, _ path: String) throws(EmbeddedError) {
+        if room > inode.room && room - inode.room > capacityBytes - usedBytes { throw .diskFull(path: path) }
+    }
+
+    /// Reserves `room` bytes for a file. As ext4 does, it keeps what there is if that is not enough.
+    fileprivate func reserve(_ inode: Inode, _ room: Int, _ path: String) throws(EmbeddedError) {
+        do throws(EmbeddedError) {
+            try checkRoom(inode, room, path)
+            inode.reserved = max(inode.reserved, room)
+        } catch {
+            inode.reserved = inode.room + max(0, capacityBytes - usedBytes)
+            partialReservations += 1
+            throw error
+        }
     }
 }
 
@@ -230,7 +283,7 @@ private final class SimulatedFile: File, @unchecked Sendable {
     func append(_ bytes: [UInt8]) throws(EmbeddedError) {
         try step()
         if disk.failsAppends { throw .diskFull(path: path) }
-        try disk.grow(inode, to: inode.content.count + bytes.count, path)
+        try disk.checkRoom(inode, inode.content.count + bytes.count, path)
         inode.content += bytes
     }
 
@@ -241,8 +294,7 @@ private final class SimulatedFile: File, @unchecked Sendable {
 
     func reserve(_ bytes: Int) throws(EmbeddedError) {
         try step()
-        try disk.grow(inode, to: bytes, path)
-        inode.reserved = max(inode.reserved, bytes)
+        try disk.reserve(inode, bytes, path)
     }
 
     func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8] {
@@ -253,6 +305,9 @@ private final class SimulatedFile: File, @unchecked Sendable {
     func truncate(to size: Int) throws(EmbeddedError) {
         try step()
         inode.content = Array(inode.content.prefix(size))
+        inode.cleanBytes = min(inode.cleanBytes, size)
+        inode.lost = inode.lost.map { $0.clamped(to: 0..<size) }.filter { !$0.isEmpty }
+        inode.reserved = 0
     }
 
     func size() throws(EmbeddedError) -> Int { inode.content.count }

@@ -20,8 +20,13 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     private var checkpointed = Content()
     /// Whether a reader of another process keeps checkpoints from ending.
     public var isBusy = false
+    /// Whether another process is in a transaction that writes, so that no slice can begin.
+    public var isLocked = false
     /// Whether the disk has no room for a slice.
     public var isFull = false
+    /// The number of slices for which the log has room, until a checkpoint empties it.
+    public var logSlices = Int.max
+    private var slicesInLog = 0
     /// The error that a slice meets instead of being written; nil: none.
     public var failure: EmbeddedError?
     /// Whether reads fail.
@@ -71,8 +76,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     }
 
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
-        if isFull { throw .diskFull(path: "table") }
+        try checkWritable()
         if let failure { throw failure }
+        if slicesInLog >= logSlices { throw .diskFull(path: "table's log") }
+        slicesInLog += 1
         for change in slice.changes {
             let key = Array(slice.bytes[change.key])
             let value = change.value.map { Array(slice.bytes[$0]) }
@@ -87,8 +94,13 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         return current.expiring.count
     }
 
-    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
+    private func checkWritable() throws(EmbeddedError) {
+        if isLocked { throw .busy(path: "table") }
         if isFull { throw .diskFull(path: "table") }
+    }
+
+    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
+        try checkWritable()
         let expired = current.expiring.filter { (Record.expiry(inEncoded: $0.value[...]) ?? .max) <= now }
         for key in expired.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(bound) { current.expiring[key] = nil }
         return (min(expired.count, bound), current.expiring.count)
@@ -97,9 +109,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public func expiringCount() throws(EmbeddedError) -> Int { current.expiring.count }
 
     public func checkpoint() throws(EmbeddedError) -> Bool {
-        if isBusy { return false }
+        if isBusy || isLocked { return false }
         if isFull { throw .diskFull(path: "table") }
         checkpointed = current
+        slicesInLog = 0
         return true
     }
 

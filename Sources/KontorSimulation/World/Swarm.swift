@@ -29,6 +29,12 @@ struct Swarm {
     var syncFailureEvery: Int64?
     var diskFullEvery: Int64?
     var tableBusyEvery: Int64?
+    var tableLockEvery: Int64?
+    var listingFailureEvery: Int64?
+    /// The full disks that are a quota, as a percentage of all.
+    var quotaPercent: Double = 0
+    /// The crashes at which the newest segment of the journal is lost, as a percentage of all.
+    var newestLossPercent: Double = 0
     /// The longest time that a backup reads the table.
     var tableBusyMost: Int64
     var bitFlipPercent: Double
@@ -153,6 +159,12 @@ struct Swarm {
         if shops > 1, isSplit, random.happens(10) { makeOutagesLong(random) }
         if random.happens(4) { makeBasketLarge(random) }
         if shops > 1, isSplit, basketLines == 0 { fillingEvery = sometimes(20, .seconds(1)...(.seconds(5))) }
+        tableLockEvery = sometimes(10, .seconds(1)...(.seconds(10)))
+        listingFailureEvery = sometimes(10, .seconds(1)...(.seconds(10)))
+        quotaPercent = random.pick([0, 50, 100])
+        newestLossPercent = rate(15, upTo: 30)
+        if random.happens(5) { makeSyncsFail(random) }
+        if random.happens(5) { makeRoomScarce(random) }
     }
 
     /// Cuts a service off for so long that everything that can wait for it does.
@@ -227,6 +239,22 @@ struct Swarm {
     var leavesProcessesAlone: Bool {
         shops > 1 && killEvery == nil && pauseEvery == nil && failoverEvery == nil && storeLatePercent == 0
             && storeLossPercent == 0 && storeUnknownPercent == 0
+    }
+
+    /// Makes syncs fail, and the power fail soon after that: what was not written is read back until then.
+    private mutating func makeSyncsFail(_ random: SeededRandom) {
+        syncFailureEvery = random.within(.milliseconds(500)...(.seconds(2)))
+        powerEvery = random.within(.seconds(1)...(.seconds(3)))
+        bitFlipPercent = 0
+    }
+
+    /// Makes the disk full again and again while segments follow each other soon, so that there is none ahead, and
+    /// kills the process meanwhile.
+    private mutating func makeRoomScarce(_ random: SeededRandom) {
+        diskFullEvery = random.within(.milliseconds(500)...(.seconds(2)))
+        killEvery = random.within(.milliseconds(500)...(.seconds(2)))
+        quotaPercent = 50
+        options.segmentBytes = 8 << 10
     }
 
     var hasWildClocks: Bool { clockJumpMost > Limits.clockSkewMilliseconds / 2 }

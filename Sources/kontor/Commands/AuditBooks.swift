@@ -24,7 +24,7 @@ struct AuditBooks: ParsableCommand {
         let urls = data == nil ? try stores.urls() : []
         let report: AuditReport
         do {
-            report = try urls.isEmpty ? audit(Setting.text(data, "data", default: "kontor-data")) : auditStores(urls)
+            report = try urls.isEmpty ? audit(Setting.directory(data)) : auditStores(urls)
         } catch let error as ValidationError {
             throw error
         } catch {

@@ -19,7 +19,7 @@ struct Backup: ParsableCommand {
     var data: String?
 
     func run() throws {
-        let directory = Setting.text(data, "data", default: "kontor-data")
+        let directory = try Setting.directory(data)
         let began = ContinuousClock().now
         do {
             let report = try StoreBackup(to: to).write(of: directory)
@@ -55,7 +55,7 @@ struct Restore: ParsableCommand {
     var data: String?
 
     func run() throws {
-        let directory = Setting.text(data, "data", default: "kontor-data")
+        let directory = try Setting.directory(data)
         let began = ContinuousClock().now
         let restore = StoreRestore(from: from)
         do { _ = try restore.check() } catch {

@@ -17,7 +17,7 @@ struct Doctor: ParsableCommand {
     var data: String?
 
     func run() throws {
-        let directory = Setting.text(data, "data", default: "kontor-data")
+        let directory = try Setting.directory(data)
         guard FileManager.default.fileExists(atPath: directory) else {
             try end(
                 2, "there is no directory \(directory). `kontor serve` makes a new store, `kontor restore` one from a backup")

@@ -65,7 +65,7 @@ struct Serve: ParsableCommand {
     @Option(
         help: """
             Records kept in memory besides what is open, about 500 bytes each. \
-            (default: \(EmbeddedLimits.cacheRecords); environment: KONTOR_CACHE_RECORDS)
+            (default: what the memory limit allows, at most \(EmbeddedLimits.cacheRecords); environment: KONTOR_CACHE_RECORDS)
             """)
     var cacheRecords: Int?
 
@@ -78,12 +78,11 @@ struct Serve: ParsableCommand {
         var keys = KeyPolicy()
         keys.retentionMilliseconds = Int64(try Setting.number(keyHours, "key-hours", default: 24, in: 1...8_760)) * 3_600_000
         keys.keptKeys = try Setting.number(keptKeys, "kept-keys", default: Limits.keptKeys, in: 0...1_000_000_000)
-        let cacheRecords = try Setting.number(
-            cacheRecords, "cache-records", default: EmbeddedLimits.cacheRecords, in: 1_000...100_000_000)
+        let chosenRecords = try Setting.number(cacheRecords, "cache-records", default: 0, in: 0...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
-        let directory = Setting.text(data, "data", default: "kontor-data")
+        let directory = try Setting.directory(data)
         // A write to a client that is gone must not end the shop.
         signal(SIGPIPE, SIG_IGN)
         ShutdownSignal.block()
@@ -93,9 +92,9 @@ struct Serve: ParsableCommand {
         LoggingSystem.bootstrap { _ in LineLogHandler(format, level: level) }
         let logger = Logger(label: "kontor")
 
+        let form = try services.map { .service($0) } ?? Self.embedded(directory, cacheRecords: chosenRecords)
         let settings = ServerSettings(
-            form: services.map { .service($0) } ?? .embedded(directory: directory, cacheRecords: cacheRecords), host: host,
-            port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys)
+            form: form, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys)
         let shutdown = ShutdownSignal(logger)
         let server: ShopServer
         do {
@@ -109,6 +108,18 @@ struct Serve: ParsableCommand {
         if services == nil, format == .text { greet(host, server, directory) }
         shutdown.waitWhileServing()
         server.stop()
+    }
+
+    /// The form of a shop in a directory.
+    ///
+    /// - Parameter cacheRecords: 0 if nobody has chosen.
+    private static func embedded(_ directory: String, cacheRecords: Int) throws -> ServerSettings.Form {
+        do throws(MemoryBudget.Refusal) {
+            let chosen = cacheRecords == 0 ? nil : cacheRecords
+            return .embedded(directory: directory, memory: try MemoryBudget(MachineMemory.limit, cacheRecords: chosen))
+        } catch {
+            throw ValidationError(error.description)
+        }
     }
 
     private func greet(_ host: String, _ server: ShopServer, _ directory: String) {

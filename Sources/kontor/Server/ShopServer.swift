@@ -4,6 +4,7 @@
 import CLinux
 import Foundation
 import KontorCore
+import KontorEmbedded
 import KontorHTTP
 import KontorLink
 import KontorMetrics
@@ -16,8 +17,8 @@ import NIOPosix
 struct ServerSettings {
     /// The form of the shop.
     enum Form {
-        /// The whole shop on an embedded store. `cacheRecords`: records in memory besides open work.
-        case embedded(directory: String, cacheRecords: Int)
+        /// The whole shop on an embedded store, whose bounds follow from the memory that there is.
+        case embedded(directory: String, memory: MemoryBudget)
         case service(ServiceSettings)
     }
 
@@ -73,11 +74,11 @@ final class ShopServer: @unchecked Sendable {
         metrics = ShopMetrics(factory: registry)
         let eventLoop = group.next()
         switch settings.form {
-        case .embedded(let directory, let cacheRecords):
+        case .embedded(let directory, let budget):
             domain = .thread(TurnThread())
             links = nil
             factory = EmbeddedStoreFactory(
-                directory, cacheRecords: cacheRecords, random: random, registry: registry, logger: logger)
+                directory, budget, random: random, registry: registry, logger: logger)
             // If the event loop shares a processor with the shop's thread, it waits for slices of 0.2 ms instead of 3
             // ms: in an overload that is most of a refusal's time. An older kernel ignores the request.
             eventLoop.execute { _ = kontor_ask_for_time_slice(200_000) }

@@ -27,7 +27,7 @@ protocol StoreFactory: AnyObject {
 /// Opens a store in a directory, for the whole shop.
 final class EmbeddedStoreFactory: StoreFactory {
     private let directory: String
-    private let options: EmbeddedOptions
+    private let budget: MemoryBudget
     private let random: any RandomSource
     private let registry: MetricsRegistry
     private let log: any EventLog
@@ -35,12 +35,10 @@ final class EmbeddedStoreFactory: StoreFactory {
     private var opened: (store: EmbeddedStore, lanes: ThreadLanes)?
 
     init(
-        _ directory: String, cacheRecords: Int, random: any RandomSource, registry: MetricsRegistry, logger: Logger
+        _ directory: String, _ budget: MemoryBudget, random: any RandomSource, registry: MetricsRegistry, logger: Logger
     ) {
         self.directory = directory
-        var options = EmbeddedOptions()
-        options.cacheRecords = cacheRecords
-        self.options = options
+        self.budget = budget
         self.random = random
         self.registry = registry
         self.logger = logger
@@ -50,15 +48,28 @@ final class EmbeddedStoreFactory: StoreFactory {
     func open(_ runner: ShopRunner) throws {
         let lanes = ThreadLanes { work in runner.post(work) }
         let store = try EmbeddedStore.open(
-            directory, options: options, lanes: lanes, random: random, metrics: StoreMetrics(factory: registry), events: log)
+            directory, options: budget.options, lanes: lanes, random: random,
+            tables: SQLiteTable.opener(pageCacheBytes: budget.pageCacheBytes), metrics: StoreMetrics(factory: registry),
+            events: log)
         opened = (store, lanes)
         let report = store.startReport
+        let place: Logger.Metadata = ["directory": "\(directory)"]
+        if report.isNew { logger.notice("A new store was made, without items, users and orders", metadata: place) }
+        if report.isReadOnly { logger.warning("The disk is full: until there is room the store only reads", metadata: place) }
         logger.notice(
             "The store is open",
             metadata: [
                 "version": "\(Kontor.release)", "directory": "\(directory)", "replayed": "\(report.recordsReplayed)",
                 "tornBytesCut": "\(report.tornBytesCut)", "openWorkRecords": "\(report.openWorkRecords)",
                 "milliseconds": "\(report.milliseconds)",
+            ])
+        logger.notice(
+            "Bounds of memory",
+            metadata: [
+                "cacheRecords": "\(budget.cacheRecords)", "unfoldedMiB": "\(budget.unfoldedBytes >> 20)",
+                "foldSliceMiB": "\(budget.foldSliceBytes >> 20)", "pageCachesMiB": "\(2 * (budget.pageCacheBytes >> 20))",
+                "limitMiB": "\(MachineMemory.limit.map { String($0.bytes >> 20) } ?? "unknown")",
+                "limitOf": "\(MachineMemory.limit?.source.rawValue ?? "unknown")",
             ])
     }
 

@@ -55,7 +55,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         (checkout, .checkout(.refused(.contended(account: item))), .contended),
         (checkout, .checkout(.refused(.unreachable(account: item))), .unavailable),
         (checkout, .checkout(.refused(.anomaly(account: item, .lateHold))), .anomaly),
-        (checkout, .unavailable(.diskFull), .unavailable),
+        (checkout, .unavailable(.diskFull), .noRoom),
         (readItem, .unavailable(.unreachable("redis")), .readUnavailable),
         (checkout, .overloaded, .overloaded),
         (checkout, .keyed(.usedForAnother), .keyReused),
@@ -93,9 +93,17 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let retried = Problem.Kind.allCases.filter { $0.retryAfterSeconds != nil }
         #expect(
             retried == [
-                .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .keysFull, .readUnavailable,
-                .notReady,
+                .contended, .openSaga, .keyInUse, .unavailable, .noRoom, .overloaded, .notServing, .keysFull,
+                .readUnavailable, .notReady,
             ])
+    }
+
+    @Test func `who is refused for a full disk is told that somebody must make room, and to come back later than soon`() {
+        let response = response(to: checkout, .unavailable(.diskFull))
+        let body = String(decoding: response.body, as: UTF8.self)
+        #expect(response.status == 424)
+        #expect(body.contains("must make room") && !body.contains("in a moment"), "\(body)")
+        #expect((response.retryAfterSeconds ?? 0) >= 30)
     }
 
     @Test func `successes have the bodies that the public clients read`() {

@@ -1,6 +1,8 @@
 """Disks that fail, are slow, or are full (P2: acknowledged is durable, and what is not known is said as such)."""
 
 import asyncio
+import contextlib
+import sqlite3
 import time
 
 from Tests.kontor_testing.case import ServerCase
@@ -127,6 +129,47 @@ class SlowSyncTests(ServerCase):
             await self.assert_clean_audit(server)
 
 
+class PassingTroubleTests(ServerCase):
+    """The table has troubles that pass: the journal has everything, and the shop goes on."""
+
+    async def asyncSetUp(self):
+        await super().asyncSetUp()
+        self.server = await self.started_server()
+        self.shop = Shop(self.server.client())
+        self.item = await self.shop.create_item(100, 1_000)
+
+    async def _write_for(self, seconds: float):
+        """Long enough for the fold of a quiet shop to meet the trouble, more than once."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            outcome = await self.shop.add_stock(self.item, 1)
+            self.assertIn(outcome.status, (200, 424), str(outcome))
+            await asyncio.sleep(1.2)
+        self.assertTrue(self.server.is_running, self.server.log())
+
+    async def _goes_on(self):
+        async def is_accepted():
+            return (await self.shop.add_stock(self.item, 1)).status == 200
+
+        await eventually(is_accepted, "writes after the trouble is over", seconds=5)
+        await self.assert_judged_well(self.shop)
+        await self.assert_clean_audit(self.server)
+
+    async def test_a_quota_that_is_reached_by_the_tables_log(self):
+        self.require("strace")
+        async with injected(self.server.pid, "error=EDQUOT", "pwrite64"):
+            await self._write_for(5)
+        await self._goes_on()
+
+    async def test_another_connection_that_is_about_to_write_to_the_table(self):
+        with contextlib.closing(sqlite3.connect(self.server.directory / "table.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await self._write_for(5)
+            self.assertEqual((await self.shop.add_stock(self.item, 1)).status, 200, "nothing is refused meanwhile")
+            other.execute("COMMIT")
+        await self._goes_on()
+
+
 class FullDiskTests(ServerCase):
     async def asyncSetUp(self):
         await super().asyncSetUp()
@@ -169,6 +212,17 @@ class FullDiskTests(ServerCase):
         await self._assert_only_reads_are_served()
         await self._free_and_go_on()
 
+    async def test_a_server_that_was_stopped_properly_starts_on_a_full_disk(self):
+        """SQLite has removed its log and the log's index, which it needs to read the table, and the journal has no room for a
+        segment: it serves reads."""
+        self.assertEqual(await self.server.terminate(), 0)
+        (self.server.directory / "journal" / "spare").unlink(missing_ok=True)
+        self.disk.fill()
+        await self.server.start()
+        self.disk.fill()
+        await self._assert_only_reads_are_served()
+        await self._free_and_go_on()
+
     async def test_a_paid_order_is_paid_for_whoever_asks_again_on_a_full_disk(self):
         """Nothing is to be written for it, and a refusal would say that the order is not paid."""
         item, user = await self.shop.create_item(100, 1), await self.shop.create_user(100)
@@ -201,7 +255,8 @@ class FullDiskTests(ServerCase):
         self.assertEqual(read.status, 200, str(read))
         for outcome in (await self.shop.add_stock(item, 1), await self.shop.client.post("/payment/create_user")):
             self.assertEqual(outcome.status, 424, str(outcome))
-            self.assertIn("retry-after", outcome.headers)
+            self.assertEqual(outcome.headers["retry-after"], "30", "somebody must make room first")
+            self.assertIn("must make room", outcome.json()["detail"])
 
     async def _free_and_go_on(self):
         """Makes room: writes work again, and the books are right."""

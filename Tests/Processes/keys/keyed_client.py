@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.02
 _HURRIES = 0.05
 # Answers after which the same request is to be sent again.
 _PASSING = (
-    "idempotency-key-in-use", "idempotency-keys-full", "overloaded", "not-serving", "unavailable", "outcome-unknown",
+    "idempotency-key-in-use", "idempotency-keys-full", "overloaded", "not-serving", "unavailable", "no-room", "outcome-unknown",
     "contended", "order-checking-out")
 
 

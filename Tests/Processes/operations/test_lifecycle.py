@@ -90,6 +90,9 @@ class SettingTests(ServerCase):
             ((*data, *ports, "--stock-url", "http://127.0.0.1:1"), {}, "--stock-url"),
             ((*data, *ports), {"KONTOR_SECRET": "a secret of enough characters"}, "KONTOR_SECRET"),
             ((*data, *ports), {"KONTOR_STORE": "redis://127.0.0.1:1"}, "KONTOR_STORE"),
+            ((*ports, "--data", ""), {}, "--data (KONTOR_DATA) is empty"),
+            (ports, {"KONTOR_DATA": ""}, "--data (KONTOR_DATA) is empty"),
+            ((*data, *ports, "--cache-records", "100000000"), {}, "records fit, or raise the limit"),
         ):
             with self.subTest(named=named):
                 code, output = await run_kontor("serve", *arguments, environment=environment)
@@ -112,6 +115,30 @@ class SettingTests(ServerCase):
 
 
 class DirectoryTests(ServerCase):
+    async def test_a_directory_with_foreign_files_is_refused_and_a_new_store_is_announced(self):
+        foreign = self.scratch("photos")
+        foreign.mkdir()
+        (foreign / "holiday.jpeg").touch()
+        code, output = await run_kontor(
+            "serve", "--data", foreign, "--port", free_port(), "--internal-port", free_port())
+        self.assertNotEqual(code, 0)
+        self.assertIn("holiday.jpeg", output)
+        self.assertEqual([path.name for path in foreign.iterdir()], ["holiday.jpeg"])
+        server = await self.started_server()
+        self.assertIn("A new store was made", server.log())
+        self.assertIn("Bounds of memory", server.log())
+        await server.terminate()
+        await server.start()
+        self.assertEqual(server.log().count("A new store was made"), 1)
+
+    async def test_a_directory_whose_lock_file_was_removed_still_has_one_owner(self):
+        server = await self.started_server()
+        (server.directory / "lock").unlink()
+        code, output = await run_kontor(
+            "serve", "--data", server.directory, "--port", free_port(), "--internal-port", free_port())
+        self.assertNotEqual(code, 0)
+        self.assertIn("is in use", output)
+
     async def test_a_second_process_on_the_same_directory_is_refused_and_the_first_goes_on(self):
         server = await self.started_server()
         shop = Shop(server.client())

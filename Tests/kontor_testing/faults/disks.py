@@ -4,6 +4,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import struct
 import subprocess
 import tempfile
@@ -99,9 +100,12 @@ class FragileDisk:
         self.path = directory / "mounted"
         self.path.mkdir()
         with open(self._image, "wb") as file:
-            file.truncate(size)
-        run("mkfs.ext4", "-q", self._image)
+            self._make_image(file, size)
+        run("mkfs.ext4", "-q", "-E", "nodiscard", self._image)
         self._mount()
+
+    def _make_image(self, file, size: int):
+        file.truncate(size)
 
     def _mount(self):
         run("mount", "-o", "loop", self._image, self.path)
@@ -123,3 +127,42 @@ class FragileDisk:
         """Unmounts, if it is mounted."""
         if os.path.ismount(self.path):
             run("umount", self.path)
+
+
+class FailingDisk(FragileDisk):
+    """An ext4 file system in an image on a tmpfs. The image has all of its blocks, until some are taken away and the tmpfs is
+    filled: then writes to them fail, after write() has said that all is well, and so do their syncs."""
+
+    def __init__(self, directory: Path, size: int):
+        directory.mkdir()
+        self._small = SmallDisk(directory / "small", size + (16 << 20))
+        super().__init__(directory / "small" / "disk", size)
+
+    def _make_image(self, file, size: int):
+        os.posix_fallocate(file.fileno(), 0, size)
+
+    def fail_behind(self, path: Path, most_bytes: int):
+        """From now on what is written to a file behind its present end, up to so many bytes, never reaches the image."""
+        block = 4096
+        first = path.stat().st_size // block + 1
+        for start, physical, length in self._extents(path, block):
+            begin, end = max(start, first), min(start + length, first + most_bytes // block)
+            if begin < end:
+                run("fallocate", "--punch-hole", "--keep-size", "--offset", (physical + begin - start) * block, "--length",
+                    (end - begin) * block, self._image)
+        self._small.fill()
+
+    def heal(self):
+        """Writes reach the image again. Those that have failed are not repeated."""
+        self._small.free()
+
+    @staticmethod
+    def _extents(path: Path, block: int) -> list:
+        """The first block of each extent, where it lies in the image, and how many blocks it has; reserved ones too."""
+        listing = subprocess.run(["filefrag", "-v", f"-b{block}", path], check=True, capture_output=True, text=True).stdout
+        rows = re.findall(r"^ *\d+: *(\d+)\.\. *\d+: *(\d+)\.\. *\d+: *(\d+):", listing, re.MULTILINE)
+        return [tuple(map(int, row)) for row in rows]
+
+    def remove(self):
+        super().remove()
+        self._small.remove()
