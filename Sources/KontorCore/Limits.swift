@@ -42,6 +42,12 @@ public enum Limits {
     /// By how much the clocks of any two processes may differ: far more than clocks that are synchronised. If they
     /// differ by more, a late message may be accepted: that costs time, never stock.
     public static let clockSkewMilliseconds: Int64 = 60_000
+    /// How long after a gateway sent a write it may still be decided, by the clock of whoever decides. The gateway's
+    /// two attempts take less than twice the longest deadline, and the clocks may differ. Later the write is refused.
+    public static let lateWriteMilliseconds = 2 * longestDeadlineMilliseconds + clockSkewMilliseconds
+    /// How long a `batch_init` may go on without renewing its lease: many slices of it. When its process dies, others
+    /// wait for this long, and for the skew of the clocks.
+    public static let batchInitLeaseMilliseconds: Int64 = 15_000
     /// How often one of several processes looks for sagas that nobody drives: a fifth of the time in which they must
     /// have ended.
     public static let takeoverScanMilliseconds = deadlineMilliseconds / 5
@@ -80,9 +86,6 @@ public enum Limits {
 
     /// How long a key is kept, unless configured: a client that repeats a request after a day begins a new one.
     public static let keyRetentionMilliseconds: Int64 = 24 * 3_600_000
-    /// How long a key of the gateway is kept: two requests that both take as long as they may, and what the gateway
-    /// then asks once more, end within three times the longest deadline. The fourth is for clocks that differ.
-    public static let gatewayKeyRetentionMilliseconds = 4 * longestDeadlineMilliseconds
     /// Groups that a process caches of a shared store: all hot accounts and all open orders; some 30 MB.
     public static let rememberedGroups = 50_000
     /// Members that it caches of one group before it drops them and begins again: all open holds on a hot item.

@@ -1,5 +1,6 @@
 import KontorCore
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorService
@@ -50,7 +51,7 @@ struct EngineTests {
     func mayHaveLanded() {
         let store = TroubledStore()
         let agenda = Agenda()
-        let engine = Engine<LedgerRules>(store: store, agenda: agenda)
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
         let item = GroupKey(.item, Identifier(number: 1))
         let saga = SagaID(order: Identifier(number: 2), incarnation: 3, attempt: 1)
         var replies: [Reply<LedgerOutcome>] = []

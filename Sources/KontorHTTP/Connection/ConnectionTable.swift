@@ -93,7 +93,7 @@ final class ConnectionTable {
             // If nobody waits for the answer any more, the request is not begun.
             guard connection.awaits(exchange) else { continue }
             let isTaken =
-                service.shop?.submit(call.request, key: exchange.key, deadline: deadline, caller: exchange) ?? false
+                service.shop?.submit(call.request, name: exchange.name, deadline: deadline, caller: exchange) ?? false
             if !isTaken { connection.complete(exchange, with: .notTaken) }
         }
         requests.removeAll(keepingCapacity: true)

@@ -60,7 +60,7 @@ final class Engine<R: Rules> {
 
         /// What is to be committed of it.
         var change: GroupChange {
-            GroupChange(expected: version, draft: draft, absent: guesses.isEmpty ? [] : guesses.filter(draft.isChanged))
+            GroupChange(expected: version, draft: draft, absent: guesses)
         }
     }
 
@@ -78,8 +78,9 @@ final class Engine<R: Rules> {
     private let store: any RecordStore
     private let agenda: Agenda
     private let metrics: EngineMetrics
-    /// Gives the time at which commands are decided, where messages can expire; nil: no message can be late.
-    private let expiryClock: (any ShopClock)?
+    private let clock: any ShopClock
+    /// Whether messages can be late, so that rules must know when a command is decided.
+    private let canBeLate: Bool
     private let unknownCommits: UnknownCommits
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
@@ -89,7 +90,7 @@ final class Engine<R: Rules> {
 
     private var batch: [Entry] = []
     private var groups: [Group] = []
-    /// What the batch reads: for each command its read set, and the key's if it has one.
+    /// What the batch reads: for each command its read set, and those of its keys.
     private var readSets: [ReadSet] = []
     /// The index of each group; empty in a small batch.
     private var places: [GroupKey: Int] = [:]
@@ -99,15 +100,16 @@ final class Engine<R: Rules> {
     private lazy var loaded: (Result<[LoadedGroup], StoreError>) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
-    /// - Parameter expiryClock: gives the time by which messages expire; nil: no message can be late.
+    /// - Parameter canBeLate: whether messages can be late.
     init(
-        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(),
-        expiryClock: (any ShopClock)? = nil
+        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(), clock: any ShopClock,
+        canBeLate: Bool = false
     ) {
         self.store = store
         self.agenda = agenda
         self.metrics = metrics
-        self.expiryClock = expiryClock
+        self.clock = clock
+        self.canBeLate = canBeLate
         unknownCommits = UnknownCommits(store: store, agenda: agenda)
     }
 
@@ -115,7 +117,7 @@ final class Engine<R: Rules> {
     /// decided again on the new records.
     ///
     /// - Parameters:
-    ///   - keyed: the command's idempotency key, kept with its effect.
+    ///   - keyed: the command's keys, which are looked at, and kept, with its effect.
     ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
     func submit(_ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void) {
         mailbox.append(Entry(command: command, keyed: keyed, reply: reply))
@@ -138,9 +140,9 @@ final class Engine<R: Rules> {
             let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
             readSets.append(readSet)
-            // The key's read set follows the command's: if the two are read at different moments, the engine uses the
-            // older version.
-            if let keyed = entry.keyed { readSets.append(ReadSet(readSet.group, .key(keyed.claim.key))) }
+            // The keys' read sets follow the command's: if they are read at different moments, the engine uses the
+            // oldest version.
+            entry.keyed?.forEachMember { readSets.append(ReadSet(readSet.group, $0)) }
             batch.append(entry)
         }
         if batch.isEmpty { return endBatch() }
@@ -165,16 +167,20 @@ final class Engine<R: Rules> {
     private func decideAll(_ records: [LoadedGroup]) {
         var next = 0
         // The time is read only now: this process may have been paused while it waited for the records.
-        let now = expiryClock?.wallMilliseconds
+        let now = canBeLate ? clock.wallMilliseconds : nil
         for index in batch.indices {
             let place = place(of: readSets[next], records[next], now: now)
-            let guess = records[next].certainty == .guessed ? readSets[next].member : nil
+            var guess = records[next].certainty == .guessed ? readSets[next].member : nil
             next += 1
             let reply: Reply<R.Outcome>
             if let keyed = batch[index].keyed {
-                groups[place].draft.add(.key(keyed.claim.key), records[next].member)
-                next += 1
-                reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
+                keyed.forEachMember { member in
+                    groups[place].draft.add(member, records[next].member)
+                    if records[next].certainty == .guessed { guess = member }
+                    next += 1
+                }
+                reply = R.decide(
+                    batch[index].command, keyed, now: now ?? clock.wallMilliseconds, on: &groups[place].draft)
             } else {
                 reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
             }
@@ -270,11 +276,10 @@ final class Engine<R: Rules> {
         if !unconfirmed.isEmpty { decideFirst(unconfirmed) }
     }
 
-    /// Whether a decision stands once its group is committed. One on remembered records that changed nothing was not
-    /// put to the test.
+    /// Whether a decision stands once its group is committed. One on remembered records of a group that did not change
+    /// was not put to the test. A commit tests the version, and all guesses.
     private func confirms(_ decision: Decision) -> Bool {
-        if let guess = decision.guess, !groups[decision.group].draft.isChanged(guess) { return false }
-        return groups[decision.group].isFresh || groups[decision.group].hasChanges
+        groups[decision.group].hasChanges || (groups[decision.group].isFresh && decision.guess == nil)
     }
 
     private func endBatch() {
@@ -322,7 +327,7 @@ extension Engine {
             case .landed: entry.reply(reply)
             case .neverLands: again.append(entry)
             // The key's record tells whether the command had its effect.
-            case .overwritten where entry.keyed != nil || R.isIdempotent(entry.command):
+            case .overwritten where entry.keyed?.kept != nil || R.isIdempotent(entry.command):
                 var repeated = entry
                 repeated.mayHaveLanded = true
                 again.append(repeated)

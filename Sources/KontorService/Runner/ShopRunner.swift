@@ -95,7 +95,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     // MARK: From any thread
 
-    public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Bool {
+    public func submit(_ request: ShopRequest, name: WriteName?, deadline: Int64, caller: any Caller) -> Bool {
         lock.lock()
         guard inbox.isAccepting, inbox.callers.count < request.mostInFlight else {
             let isFull = inbox.isAccepting
@@ -105,7 +105,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
             return false
         }
         inbox.callers[ObjectIdentifier(caller)] = caller
-        inbox.arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        inbox.arrivals.append(ShopTurns.Arrival(request: request, name: name, deadline: deadline, caller: caller))
         updateRoom()
         lock.unlock()
         waker.wake()

@@ -82,10 +82,10 @@ final class ShopProcess: AnswerSink, EventLog {
     /// Takes a request.
     ///
     /// - Returns: false if nothing was begun.
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+    func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         guard isAccepting else { return false }
         let deadline = clock.monotonicMilliseconds + milliseconds
-        arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        arrivals.append(ShopTurns.Arrival(request: request, name: name, deadline: deadline, caller: caller))
         wake()
         return true
     }
@@ -95,6 +95,14 @@ final class ShopProcess: AnswerSink, EventLog {
         world.coverage[.processPaused] += 1
         world.trace.note("machine", "the shop is paused for \(duration / 1_000) ms")
         pausedUntil = world.scheduler.now + duration
+    }
+
+    /// Ends a pause.
+    func resume() {
+        guard pausedUntil > world.scheduler.now else { return }
+        pausedUntil = 0
+        isTurnDue = false
+        wake()
     }
 
     /// Takes messages from any process.
