@@ -54,6 +54,12 @@ public enum Limits {
     /// How long the marker of a hold is kept behind the hold's expiry. A hold is taken until the skew has passed behind
     /// its expiry, for a clock that is ahead, and by a clock that may be behind by the skew.
     public static let markerMilliseconds = 2 * clockSkewMilliseconds
+    /// How long after a gateway sent a write it may still be decided, by the clock of whoever decides. The gateway's
+    /// two attempts take less than twice the longest deadline, and the clocks may differ. Later the write is refused.
+    public static let lateWriteMilliseconds = 2 * longestDeadlineMilliseconds + clockSkewMilliseconds
+    /// How long a `batch_init` may go on without renewing its lease: many slices of it. When its process dies, others
+    /// wait for this long, and for the skew of the clocks.
+    public static let batchInitLeaseMilliseconds: Int64 = 15_000
     /// How often one of several processes looks for sagas that nobody drives: a fifth of the time in which they must
     /// have ended.
     public static let takeoverScanMilliseconds = deadlineMilliseconds / 5
@@ -112,9 +118,6 @@ public enum Limits {
 
     /// How long a key is kept, unless configured: a client that repeats a request after a day begins a new one.
     public static let keyRetentionMilliseconds: Int64 = 24 * 3_600_000
-    /// How long a key of the gateway is kept: two requests that both take as long as they may, and what the gateway
-    /// then asks once more, end within three times the longest deadline. The fourth is for clocks that differ.
-    public static let gatewayKeyRetentionMilliseconds = 4 * longestDeadlineMilliseconds
     /// Groups that a process caches of a shared store: all hot accounts and all open orders; some 30 MB.
     public static let rememberedGroups = 50_000
     /// Members that it caches of one group before it drops them and begins again: all open holds on a hot item.

@@ -138,7 +138,7 @@ final class WholeShop {
     }
 
     private func arrival(_ request: ShopRequest) -> ShopTurns.Arrival {
-        ShopTurns.Arrival(request: request, key: nil, deadline: .max, caller: PlainCaller())
+        ShopTurns.Arrival(request: request, name: nil, deadline: .max, caller: PlainCaller())
     }
 
     /// The shop's thread wakes once, and then the journal's.

@@ -11,8 +11,8 @@ final class TurnPort: RequestPort, @unchecked Sendable {
     var room: Int { 1_000 }
     func didShedCheckout() {}
 
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
-        arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+    func submit(_ request: ShopRequest, name: WriteName?, deadline: Int64, caller: any Caller) -> Intake {
+        arrivals.append(ShopTurns.Arrival(request: request, name: name, deadline: deadline, caller: caller))
         return .taken
     }
 

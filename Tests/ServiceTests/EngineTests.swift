@@ -1,5 +1,6 @@
 import KontorCore
 import KontorSimulation
+import TestSupport
 import Testing
 
 @testable import KontorService
@@ -132,7 +133,7 @@ struct EngineTests {
     func unreadableRecord() {
         let store = DamagedStore()
         let agenda = Agenda()
-        let engine = Engine<LedgerRules>(store: store, agenda: agenda)
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
         let items = (0..<20).map { GroupKey(.item, Identifier(number: $0)) }
         store.unreadable = [items[7]]
         var replies: [GroupKey: Reply<LedgerOutcome>] = [:]
@@ -149,7 +150,7 @@ struct EngineTests {
     func parkedBound() {
         let store = UnsettledStore()
         let agenda = Agenda()
-        let engine = Engine<LedgerRules>(store: store, agenda: agenda)
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
         let item = GroupKey(.item, Identifier(number: 1))
         var refused = 0
         for _ in 0..<3 * Limits.parkedCommands {
@@ -166,7 +167,7 @@ struct EngineTests {
     func copies() {
         let store = HangingStore()
         let agenda = Agenda()
-        let engine = Engine<LedgerRules>(store: store, agenda: agenda)
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
         let steps = 10_000
         var replies: [Int: [Int]] = [:]
         for copy in 0..<20 {
@@ -190,7 +191,7 @@ struct EngineTests {
     func mayHaveLanded() {
         let store = TroubledStore()
         let agenda = Agenda()
-        let engine = Engine<LedgerRules>(store: store, agenda: agenda)
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
         let item = GroupKey(.item, Identifier(number: 1))
         let saga = SagaID(order: Identifier(number: 2), incarnation: 3, attempt: 1)
         var replies: [Reply<LedgerOutcome>] = []

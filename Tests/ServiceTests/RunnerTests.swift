@@ -78,7 +78,7 @@ private final class Stage {
 
     func submit(_ request: ShopRequest = .createUser) -> (intake: Intake, caller: Request) {
         let caller = Request()
-        return (runner.submit(request, key: nil, deadline: .max, caller: caller), caller)
+        return (runner.submit(request, name: nil, deadline: .max, caller: caller), caller)
     }
 
     func run() { waker.run(runner) }

@@ -174,12 +174,12 @@ final class SeveralWorld {
     // MARK: Requests
 
     @discardableResult
-    func ask(_ request: ShopRequest, at index: Int = 0, key: String? = nil, within milliseconds: Int64 = 5_000) -> Request {
+    func ask(_ request: ShopRequest, at index: Int = 0, key: String? = nil, stamp: RequestStamp? = nil, within milliseconds: Int64 = 5_000) -> Request {
         let caller = Request()
         let replica = replicas[index]
         whenAwake(replica) {
             replica.shop.handle(
-                request, key: key.flatMap { IdempotencyKey($0) },
+                request, name: WriteName(key: key.flatMap { IdempotencyKey($0) }, stamp: stamp),
                 deadline: replica.clock.monotonicMilliseconds + milliseconds, caller: caller)
             replica.shop.endTurn()
         }

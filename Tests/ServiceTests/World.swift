@@ -121,8 +121,8 @@ final class World {
     @discardableResult
     func ask(_ request: ShopRequest, key: String? = nil, within milliseconds: Int64 = 5_000) -> Request {
         let caller = Request()
-        let key = key.flatMap { IdempotencyKey($0) }
-        shop.handle(request, key: key, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
+        let name = WriteName(key: key.flatMap { IdempotencyKey($0) })
+        shop.handle(request, name: name, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
         shop.endTurn()
         return caller
     }

@@ -110,7 +110,7 @@ private final class ShopOverStore {
 
     func ask(_ request: ShopRequest, _ key: IdempotencyKey?) throws -> ShopAnswer {
         let answer: ShopAnswer = try under.call { [shop] _, done in
-            shop?.handle(request, key: key, deadline: 5_000, caller: Asker(done))
+            shop?.handle(request, name: WriteName(key: key), deadline: 5_000, caller: Asker(done))
             shop?.endTurn()
         }
         if case .created(let id) = answer, case .createOrder = request { created.append(id) }

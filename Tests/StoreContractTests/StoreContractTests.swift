@@ -96,6 +96,16 @@ struct StoreContractTests {
         #expect(try under.load(item(1), .hold(saga(1))).member == hold(2))
         #expect(try under.commit([change(2)]) == [.committed])
         #expect(try under.load(item(1), .hold(saga(2))).member == hold(3))
+
+        // Also a member that the change does not write.
+        let next = try under.load(item(1)).version
+        func unwritten(_ number: Int) -> GroupChange {
+            GroupChange(group: item(1), expected: next, writes: [(.head, account(8))], absent: [.hold(saga(number))])
+        }
+        #expect(try under.commit([unwritten(1)]) == [.conflict])
+        #expect(try under.load(item(1)).head == account(9))
+        #expect(try under.commit([unwritten(3)]) == [.committed])
+        #expect(try under.load(item(1), .hold(saga(3))).member == nil)
     }
 
     @Test("a version is never given out twice", arguments: StoreKind.allCases)

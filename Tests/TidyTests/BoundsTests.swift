@@ -62,12 +62,15 @@ import Testing
 
     @Test func `keys outlast what repeats under them`() {
         #expect(
-            Limits.keyRetentionMilliseconds > Limits.gatewayKeyRetentionMilliseconds,
-            "the shorter of the two is used for a gateway")
+            Limits.lateWriteMilliseconds >= Limits.longestDeadlineMilliseconds + Limits.clockSkewMilliseconds,
+            "a write that comes in time is decided, whatever the clocks say")
         #expect(
-            Limits.gatewayKeyRetentionMilliseconds > Limits.longestDeadlineMilliseconds + Limits.clockSkewMilliseconds,
-            "one repetition by another process finds the key, whatever the clocks say")
-        #expect(EmbeddedLimits.expireMilliseconds < Limits.gatewayKeyRetentionMilliseconds, "expired keys do not pile up")
+            Limits.keyRetentionMilliseconds > Limits.lateWriteMilliseconds + Limits.clockSkewMilliseconds,
+            "a client's key stands for the gateway's request")
+        #expect(EmbeddedLimits.expireMilliseconds < Limits.lateWriteMilliseconds, "expired keys do not pile up")
+        #expect(
+            Limits.batchInitLeaseMilliseconds > 2 * Limits.longestDeadlineMilliseconds / 5,
+            "a slice that meets a slow store ends within half of its lease")
     }
 
     @Test func `work in progress fits into what holds it`() {

@@ -13,6 +13,8 @@ class LoopbackServer:
         self.port = port
         self._server = None
         self._writers = set()
+        # Gets the header lines of each request as they came.
+        self.raw_head = lambda lines: None
 
     async def start(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1_024)
@@ -35,6 +37,7 @@ class LoopbackServer:
             while True:
                 first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
                 method, path, _ = first.split(" ")
+                self.raw_head(lines)
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
                 await reader.readexactly(int(headers.get("content-length", 0)))
                 answer = await self.answer(method, path, headers)

@@ -30,7 +30,8 @@ public enum Member: Hashable, Sendable {
     case hold(SagaID)
     /// A user's direct payment for an order.
     case payment(order: Identifier)
-    /// A client's idempotency key, kept with the effect of its write. No other member expires.
+    /// A client's idempotency key, kept with the effect of its write, or a key of Kontor's own: a request of the
+    /// gateway, or a lease. No other member expires.
     case key(IdempotencyKey)
     /// A paid order that `batch_init` replaced, by its incarnation: kept so that the books still balance.
     case receipt(incarnation: UInt64)
@@ -115,7 +116,7 @@ public protocol Rules {
     /// Decides the command and writes its effect into the draft; it has no other effect.
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
     /// Whether a write with this outcome is complete and successful. Then its idempotency key is kept.
-    static func isComplete(_ outcome: Outcome) -> Bool
+    static func isComplete(_ outcome: Outcome, of command: Command) -> Bool
     /// Whether a command may be decided again when it is unknown whether it had its effect.
     static func isIdempotent(_ command: Command) -> Bool
     /// The name of a command that its sender repeats until it is answered; nil: it comes once.
@@ -151,8 +152,6 @@ public struct GroupDraft: Sendable {
     private var first: Slot?
     private var second: Slot?
     private var more: [Slot] = []
-    /// Counts the writes of records.
-    private(set) var writes = 0
 
     public init(_ key: GroupKey, now: Int64? = nil) {
         self.key = key
@@ -198,7 +197,6 @@ public struct GroupDraft: Sendable {
             preconditionFailure("A rule read a record that its command did not declare in readSet(of:).")
         }
         set {
-            writes += 1
             if first?.member == member {
                 first?.record = newValue
                 first?.isChanged = true

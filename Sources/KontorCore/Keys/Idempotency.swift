@@ -6,6 +6,9 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
     /// As the client sent it, without quotes.
     public let text: String
 
+    /// What the keys begin with that Kontor itself keeps: requests of the gateway, and leases. No client can use one.
+    private static let reserved = "~kontor:"
+
     /// - Returns: nil if `text` is empty, too long, or has a character that is not visible ASCII.
     public init?(_ text: String) {
         let utf8 = text.utf8
@@ -14,8 +17,11 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
         self.text = text
     }
 
-    /// Whether the gateway set the key, for its own retries. Nobody needs such a key when these have ended.
-    public var isOfGateway: Bool { text.utf8.starts(with: "gw-".utf8) }
+    /// Makes a key of Kontor's own; `name` must be short, and visible ASCII.
+    init(reserved name: String) { text = Self.reserved + name }
+
+    /// Whether the key is one of Kontor's own, and not a client's.
+    public var isReserved: Bool { text.utf8.starts(with: Self.reserved.utf8) }
 
     public var description: String { text }
 }
@@ -36,7 +42,9 @@ public struct KeyClaim: Hashable, Sendable {
 }
 
 /// A key's record. It lies in the group that the write changed, and is committed with the change. It has no answer:
-/// only a write with an effect leaves this record, and its answer follows from the request.
+/// only a write that succeeded leaves this record, and its answer follows from the request.
+///
+/// A request of the gateway that was refused leaves a tombstone: a record whose request is empty.
 public struct KeptKey: Hashable, Sendable {
     /// The request's canonical bytes.
     public let request: [UInt8]
@@ -50,24 +58,14 @@ public struct KeptKey: Hashable, Sendable {
     }
 }
 
-/// A claim on a key, with all that is needed to decide on it.
-public final class KeyedWrite: Sendable {
-    public let claim: KeyClaim
-    /// The present: wall clock, milliseconds since 1970.
-    let now: Int64
-    /// Whether another key may be kept. If not, a new command is not decided; a replay still gets its answer.
-    public let hasRoom: Bool
-
-    public init(_ claim: KeyClaim, now: Int64, hasRoom: Bool) {
-        self.claim = claim
-        self.now = now
-        self.hasRoom = hasRoom
-    }
-
-    /// The verdict of the key's record on this request; nil: the key is free.
-    public func verdict(on record: Record?) -> KeyVerdict? {
+extension KeyClaim {
+    /// The verdict of the key's record on this claim; nil: the key is free.
+    ///
+    /// - Parameter now: wall clock, milliseconds since 1970.
+    public func verdict(on record: Record?, now: Int64) -> KeyVerdict? {
         guard case .key(let kept)? = record, kept.expires > now else { return nil }
-        return kept.request == claim.request ? .replayed : .usedForAnother
+        if kept.request == request { return .replayed }
+        return kept.request.isEmpty ? .late : .usedForAnother
     }
 }
 
@@ -81,21 +79,11 @@ public enum KeyVerdict: Hashable, Sendable {
     case noRoom
     /// The key's first request still runs. This one changed nothing.
     case running
-}
-
-extension Rules {
-    /// Decides a command under a key. The key is kept if the command has changed something and is complete.
-    ///
-    /// The key's member must be in the draft.
-    public static func decide(_ command: Command, _ keyed: KeyedWrite, on draft: inout GroupDraft) -> Reply<Outcome> {
-        let claim = keyed.claim
-        if let verdict = keyed.verdict(on: draft[.key(claim.key)]) { return .keyed(verdict) }
-        guard keyed.hasRoom else { return .keyed(.noRoom) }
-        let writes = draft.writes
-        let outcome = decide(command, on: &draft)
-        if isComplete(outcome), draft.writes > writes { draft.keep(claim) }
-        return .decided(outcome)
-    }
+    /// Another process holds the lease that the request needs. Nothing was changed.
+    case leased
+    /// The request comes so late that nobody waits for it any more, or it was refused when the gateway sent it again.
+    /// This copy of it changed nothing, and never will.
+    case late
 }
 
 extension GroupDraft {

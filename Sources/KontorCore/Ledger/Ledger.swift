@@ -29,7 +29,7 @@ public struct LedgerCommand: Hashable, Sendable {
         case forget(SagaID)
         /// Undoes a hold that came after its saga was over.
         case undo(SagaID)
-        /// Changes nothing but the key that comes with it: for a `batch_init`, whose changes were made before.
+        /// Changes nothing but the keys that come with it.
         case keepKey
     }
 

@@ -33,13 +33,11 @@ public enum LedgerRules: Rules {
         case .payDirectly(let order, let amount): return payDirectly(for: order, amount, on: &draft)
         case .cancelPayment(let order): return cancelPayment(for: order, on: &draft)
         case .findPayment(let order): return findPayment(for: order, on: draft)
-        case .keepKey:
-            draft.rewriteHead()
-            return .done
+        case .keepKey: return .done
         }
     }
 
-    public static func isComplete(_ outcome: LedgerOutcome) -> Bool { outcome == .done }
+    public static func isComplete(_ outcome: LedgerOutcome, of command: LedgerCommand) -> Bool { outcome == .done }
 
     public static func name(of command: LedgerCommand) -> RepeatedName? {
         func name(_ saga: SagaID, _ step: UInt8) -> RepeatedName {

@@ -159,8 +159,11 @@ public struct OrderCommand: Hashable, Sendable {
         case beginAgain(SagaID, SagaTrace)
         /// Ends the saga and unlocks the order.
         case finish(SagaID, SagaTrace)
-        /// Changes nothing but the key that comes with it: for a `batch_init`, whose changes were made before.
+        /// Changes nothing but the keys that come with it.
         case keepKey
+        /// Keeps the key that comes with it, the tombstone of a checkout that was refused, unless a checkout of the
+        /// order runs or has paid it.
+        case refuseCheckout
     }
 
     public let order: Identifier

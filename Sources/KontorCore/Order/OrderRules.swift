@@ -20,20 +20,27 @@ public enum OrderRules: Rules {
         case .decide(let saga, let decision, let trace): return decide(decision, saga, trace, on: &draft)
         case .beginAgain(let saga, let trace): return beginAgain(saga, trace, on: &draft)
         case .finish(let saga, let trace): return finish(saga, trace, on: &draft)
-        case .keepKey:
-            draft.rewriteHead()
-            return .done
+        case .keepKey: return .done
+        case .refuseCheckout:
+            if let saga = draft.saga { return .running(saga) }
+            return draft.order?.status == .paid ? .alreadyPaid : .done
         }
     }
 
-    /// A begin is only the first step of a write: its saga keeps the key when it commits.
-    public static func isComplete(_ outcome: OrderOutcome) -> Bool { outcome == .done }
+    /// A begin is only the first step of a write: its saga keeps the key when it commits. If the order is paid already,
+    /// the checkout succeeds at once.
+    public static func isComplete(_ outcome: OrderOutcome, of command: OrderCommand) -> Bool {
+        switch (outcome, command.operation) {
+        case (.done, _), (.alreadyPaid, .begin): true
+        default: false
+        }
+    }
 
     /// A repeated step of a saga finds its own effect. A begin whose saga has ended since begins another checkout, as a
     /// client's repetition would.
     public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
-        case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey: return true
+        case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey, .refuseCheckout: return true
         case .create, .replace, .addItem, .removeItem, .remove: return false
         }
     }

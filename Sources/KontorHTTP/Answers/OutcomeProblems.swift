@@ -122,6 +122,12 @@ enum OutcomeProblems {
                 .keysFull,
                 "No more idempotency keys can be kept until older ones expire. Nothing was changed; send it again later, "
                     + "or without a key.", request.ids)
+        case .leased:
+            return Problem(
+                .overloaded,
+                "Another process replaces records of this kind, or it died doing so. Nothing was begun; try again when it "
+                    + "is done, or after a minute and a half.", request.ids)
+        case .late: return unknown(request)
         case .replayed: return bug(request)
         }
     }

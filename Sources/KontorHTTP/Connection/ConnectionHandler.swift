@@ -165,7 +165,7 @@ extension ConnectionHandler {
             let exchange = Exchange(
                 headers.problem.map { .ready(Response($0)) }
                     ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
-                key: headers.key, timeoutMilliseconds: headers.timeoutMilliseconds,
+                name: headers.name, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0

@@ -132,7 +132,7 @@ final class ConnectionTable {
             // If nobody waits for the answer any more, the request is not begun.
             guard connection.awaits(exchange) else { continue }
             let intake =
-                service.shop?.submit(call.request, key: exchange.key, deadline: deadline, caller: exchange) ?? .full
+                service.shop?.submit(call.request, name: exchange.name, deadline: deadline, caller: exchange) ?? .full
             if intake != .taken {
                 connection.complete(exchange, with: .refusal(intake, isRead: call.request.isRead))
             }

@@ -8,7 +8,8 @@ import NIOCore
 /// which comes late, or twice, is never taken for that of the connection's next request.
 final class Exchange: Caller, HeldRequest {
     let target: HTTPService.Target
-    let key: IdempotencyKey?
+    /// What a write is known by; nil: nothing.
+    let name: WriteName?
     /// How long the shop may take; of no meaning for other targets.
     let timeoutMilliseconds: Int64
     let persistence: Response.Persistence
@@ -17,11 +18,11 @@ final class Exchange: Caller, HeldRequest {
     let connection: NIOLoopBound<ConnectionHandler>
 
     init(
-        _ target: HTTPService.Target, key: IdempotencyKey? = nil, timeoutMilliseconds: Int64 = 0,
+        _ target: HTTPService.Target, name: WriteName? = nil, timeoutMilliseconds: Int64 = 0,
         persistence: Response.Persistence, isHead: Bool, connection: NIOLoopBound<ConnectionHandler>
     ) {
         self.target = target
-        self.key = key
+        self.name = name
         self.timeoutMilliseconds = timeoutMilliseconds
         self.persistence = persistence
         self.isHead = isHead

@@ -2,12 +2,15 @@
 // decoder's.
 
 import KontorCore
+import KontorService
 import NIOHTTP1
 
 /// The headers of a request that its service depends on.
 struct RequestHeaders {
     /// nil if the request has none, and for a read, to which a key means nothing.
     private(set) var key: IdempotencyKey?
+    /// What a gateway says of a write; nil: no gateway sent it, or it is a read.
+    private(set) var stamp: RequestStamp?
     /// How long the shop may take.
     private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
     /// The value of the header; nil if there is none.
@@ -22,6 +25,10 @@ struct RequestHeaders {
     /// What is wrong with a header of the shop's own; nil if nothing is. The connection can go on behind the answer.
     private(set) var problem: Problem?
     private var keyCount = 0
+    // The gateway's stamp, as it came.
+    private var stampRequest: String?
+    private var stampSent: String?
+    private var stampAttempt: String?
 
     /// - Throws: a problem after which the connection must be closed.
     init(of head: HTTPRequestHead) throws(Problem) {
@@ -35,6 +42,9 @@ struct RequestHeaders {
             case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
             case 13 where Self.equal(name, "authorization"): authorization = value
+            case 11 where Self.equal(name, "kontor-sent"): stampSent = value
+            case 14 where Self.equal(name, "kontor-request"): stampRequest = value
+            case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = value
             case 14 where Self.equal(name, "content-length"):
                 contentLength = Int(value) ?? Int.max
                 hasBody = contentLength > 0
@@ -44,11 +54,37 @@ struct RequestHeaders {
             default: break
             }
         }
+        if stampRequest != nil || stampSent != nil || stampAttempt != nil { readStamp(head.method) }
         if totalBytes > HTTPLimits.headerBytes { throw .headersTooLarge }
         let needsHost = head.version.minor >= 1
         if hostCount > 1 || (needsHost && hostCount == 0) {
             throw Problem(.malformedHTTP, "An HTTP/1.1 request has exactly one Host header; this one has \(hostCount).")
         }
+    }
+
+    /// What a write is known by; nil: nothing.
+    var name: WriteName? { WriteName(key: key, stamp: stamp) }
+
+    /// Reads a gateway's stamp: all three headers, or none.
+    private mutating func readStamp(_ method: HTTPMethod) {
+        guard method == .POST || method == .DELETE else { return }
+        let attempts = ["1": false, "2": true]
+        if let request = stampRequest, let sent = stampSent.flatMap(Self.milliseconds),
+            let isRepeated = stampAttempt.flatMap({ attempts[$0] }),
+            let read = RequestStamp(request: request, sent: sent, isRepeated: isRepeated)
+        {
+            stamp = read
+        } else {
+            problem = .malformed(
+                "Kontor-Request, Kontor-Sent and Kontor-Attempt are a gateway's stamp, and do not make one", echoing: nil)
+        }
+    }
+
+    /// Reads seconds with three digits behind the point, as nginx writes them.
+    private static func milliseconds(_ seconds: String) -> Int64? {
+        let parts = seconds.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[1].utf8.count == 3, parts[0].utf8.count <= 12 else { return nil }
+        return UInt64(parts[0]).flatMap { whole in UInt64(parts[1]).map { Int64(whole * 1_000 + $0) } }
     }
 
     private mutating func readTimeout(_ value: String) {
@@ -67,9 +103,10 @@ struct RequestHeaders {
         key = IdempotencyKey(headerValue: value)
         if keyCount > 1 {
             problem = .malformed("There is more than one Idempotency-Key", echoing: nil)
-        } else if key == nil {
+        } else if key?.isReserved != false {
             problem = .malformed(
-                "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare",
+                "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare, "
+                    + "or it begins with a name that Kontor keeps for itself",
                 echoing: value)
         }
     }

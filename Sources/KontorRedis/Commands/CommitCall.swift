@@ -37,9 +37,11 @@ struct CommitCall {
             }
         }
         let hasOpenWork = (news + others).contains { $0.member.isOpenWork }
+        let compared = change.absent.filter { !change.draft.isChanged($0) }.map { RedisKeys.member($0, ofHead: head) }
         groups += 1
         heads.append(head)
         for member in news { newMembers.append(member.key) }
+        for key in compared { newMembers.append(key) }
         if hasOpenWork { otherKeys.append(RedisKeys.open(change.group.kind, partition)) }
         for member in others { otherKeys.append(member.key) }
 
@@ -47,12 +49,19 @@ struct CommitCall {
         let (mode, value) = mode(of: change, head: changedHead, version)
         arguments.append(hasOpenWork ? mode + "x" : mode)
         arguments.append(value)
-        arguments.append(news.count)
+        arguments.append(news.count + compared.count)
         arguments.append(others.count)
-        for member in news + others {
-            arguments.append(how(member.member, member.record, now: now))
-            arguments.append(member.record.map { RecordBytes.bytes($0, format) } ?? [])
+        for member in news { append(member.member, member.record, now: now) }
+        for _ in compared {
+            arguments.append("n.")
+            arguments.append([])
         }
+        for member in others { append(member.member, member.record, now: now) }
+    }
+
+    private mutating func append(_ member: Member, _ record: Record?, now: Int64) {
+        arguments.append(how(member, record, now: now))
+        arguments.append(record.map { RecordBytes.bytes($0, format) } ?? [])
     }
 
     /// How the group's head is written, in the script's letters, and the bytes that are written.

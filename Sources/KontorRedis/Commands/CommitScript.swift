@@ -17,8 +17,8 @@ import Crypto
 /// - mode: `v` puts the version in front of the head that is there; `h` writes version and head; `e` writes the version
 ///   of a group without a head, to be kept for a day. An `x` behind it says that the group's index of open work is
 ///   among its keys.
-/// - how: `s` sets the record, `d` deletes it; then `+` adds it to the index, `-` takes it out, `.` does neither; then
-///   the milliseconds after which Redis deletes it, or nothing.
+/// - how: `s` sets the record, `d` deletes it, `n` does neither: the member must only be new; then `+` adds it to the
+///   index, `-` takes it out, `.` does neither; then the milliseconds after which Redis deletes it, or nothing.
 ///
 /// Numbers are passed as strings: Lua's are doubles, and printing one costs Redis more than the command. Lists are
 /// unpacked in parts because Lua's stack has room for 8,000 values. If a call has several changes of one group, one of
@@ -73,6 +73,8 @@ enum CommitScript {
               local key, how, value = KEYS[m < news and new + m or k + m - news], ARGV[a + 2 * m], ARGV[a + 2 * m + 1]
               if byte(how) == 100 then
                 rest[#rest + 1] = {'DEL', key}
+              elseif byte(how) == 110 then
+                -- Only compared.
               elseif #how > 2 then
                 rest[#rest + 1] = {'SET', key, value, 'PX', sub(how, 3)}
               else

@@ -20,6 +20,13 @@ final class CheckoutCoordinator {
         /// Whether the caller came before the order was asked to finish the saga. Later callers may mean another order
         /// with the same id: `batch_init` may have replaced the paid one.
         var maySharePayment = false
+
+        /// Whether the caller's key is kept when this saga commits. One that has another key must ask the order again:
+        /// each success under a key is kept.
+        func sharesKey(with saga: SagaRecord) -> Bool {
+            guard let claim = keyed?.claim else { return true }
+            return claim.key == saga.claim?.key
+        }
     }
 
     private final class Running {
@@ -108,7 +115,10 @@ final class CheckoutCoordinator {
                 drive(record, callers, haveJoined: true)
             case .decided(.alreadyPaid):
                 metrics.didNotBegin(because: .alreadyPaid)
-                tell(.checkout(.paid), callers)
+                // The first caller's key is kept; who has another one asks for itself.
+                let isTold: (Caller) -> Bool = { [.none, first.keyed?.claim?.key].contains($0.keyed?.claim?.key) }
+                tell(.checkout(.paid), callers.filter(isTold))
+                checkout(order, callers.filter { !isTold($0) })
             case .decided(let refusal):
                 metrics.didNotBegin(refusal)
                 tell(.checkout(.notBegun(refusal)), callers)
@@ -264,14 +274,20 @@ final class CheckoutCoordinator {
 
     /// Tells the result to the callers that came before the saga began. Callers that joined learn theirs at its end.
     private func tell(_ result: CheckoutResult, callersOf present: Running) {
-        let concerned = present.callers.filter { !$0.hasJoined }
-        present.callers.removeAll { !$0.hasJoined }
+        let isConcerned: (Caller) -> Bool = { caller in
+            !caller.hasJoined && (result != .paid || caller.sharesKey(with: present.saga.record))
+        }
+        let concerned = present.callers.filter(isConcerned)
+        present.callers.removeAll(where: isConcerned)
         tell(.checkout(result), concerned)
     }
 
     /// Tells "paid" to every caller that surely meant this order.
     private func sharePayment(_ present: Running) {
-        let isShared: (Caller) -> Bool = { !$0.hasJoined || ($0.maySharePayment && !present.isOvertaken) }
+        let isShared: (Caller) -> Bool = { caller in
+            caller.sharesKey(with: present.saga.record)
+                && (!caller.hasJoined || (caller.maySharePayment && !present.isOvertaken))
+        }
         let concerned = present.callers.filter(isShared)
         present.callers.removeAll(where: isShared)
         tell(.checkout(.paid), concerned)

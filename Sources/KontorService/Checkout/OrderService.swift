@@ -17,7 +17,8 @@ final class OrderService {
     ///   - isAlone: whether no message can be lost, doubled or late.
     init(_ environment: ShopEnvironment, agenda: Agenda, router: MessageRouter, reads: Reads, isAlone: Bool) {
         metrics = EngineMetrics(environment.metrics.factory, engine: "order")
-        engine = ShardedEngine(store: environment.store, agenda: agenda, metrics: metrics)
+        engine = ShardedEngine(
+            store: environment.store, agenda: agenda, metrics: metrics, clock: environment.clock)
         self.router = router
         self.reads = reads
         random = environment.random
@@ -76,7 +77,7 @@ final class OrderService {
 
     /// Replaces an order by one of two random items for a random user, as `batch_init` makes them.
     func replaceByRandomOrder(
-        _ number: Int, items: Int, users: Int, price: Amount, reply: @escaping (Reply<OrderOutcome>) -> Void
+        _ number: Int, items: Int, users: Int, price: Amount, keyed: KeyedWrite?, reply: @escaping (Reply<OrderOutcome>) -> Void
     ) {
         var order = Order(user: Identifier(number: draw(below: users)), incarnation: random.next())
         let first = OrderLine(item: Identifier(number: draw(below: items)), units: Amount(1), price: price)
@@ -87,7 +88,7 @@ final class OrderService {
             order.lines = [first, second]
         }
         order.total = price + price
-        engine.submit(OrderCommand(Identifier(number: number), .replace(order)), reply: reply)
+        engine.submit(OrderCommand(Identifier(number: number), .replace(order)), keyed: keyed, reply: reply)
     }
 
     private func draw(below bound: Int) -> Int { Int(random.next() % UInt64(bound)) }

@@ -30,8 +30,8 @@ final class Engine<R: Rules> {
         let reply: Reply<R.Outcome>
         /// Index of the command's group in the batch.
         let group: Int
-        /// The member that the decision assumed to be absent; nil: it assumed nothing.
-        let guess: Member?
+        /// Whether the decision assumed that some member is absent.
+        let isGuess: Bool
     }
 
     /// A group of the batch while commands are decided on it.
@@ -60,7 +60,7 @@ final class Engine<R: Rules> {
 
         /// What is to be committed of it.
         var change: GroupChange {
-            GroupChange(expected: version, draft: draft, absent: guesses.isEmpty ? [] : guesses.filter(draft.isChanged))
+            GroupChange(expected: version, draft: draft, absent: guesses)
         }
     }
 
@@ -78,8 +78,9 @@ final class Engine<R: Rules> {
     private let store: any RecordStore
     private let agenda: Agenda
     private let metrics: EngineMetrics
-    /// Gives the time at which commands are decided, where messages can expire; nil: no message can be late.
-    private let expiryClock: (any ShopClock)?
+    private let clock: any ShopClock
+    /// Whether messages can be late, so that rules must know when a command is decided.
+    private let canBeLate: Bool
     private let unknownCommits: UnknownCommits
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
@@ -91,7 +92,7 @@ final class Engine<R: Rules> {
 
     private var batch: [Entry] = []
     private var groups: [Group] = []
-    /// What the batch reads: for each command its read set, and the key's if it has one.
+    /// What the batch reads: for each command its read set, and those of its keys.
     private var readSets: [ReadSet] = []
     /// The index of each group; empty in a small batch.
     private var places: [GroupKey: Int] = [:]
@@ -101,15 +102,16 @@ final class Engine<R: Rules> {
     private lazy var loaded: ([LoadOutcome]) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
-    /// - Parameter expiryClock: gives the time by which messages expire; nil: no message can be late.
+    /// - Parameter canBeLate: whether messages can be late.
     init(
-        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(),
-        expiryClock: (any ShopClock)? = nil
+        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(), clock: any ShopClock,
+        canBeLate: Bool = false
     ) {
         self.store = store
         self.agenda = agenda
         self.metrics = metrics
-        self.expiryClock = expiryClock
+        self.clock = clock
+        self.canBeLate = canBeLate
         unknownCommits = UnknownCommits(store: store, agenda: agenda)
     }
 
@@ -117,7 +119,7 @@ final class Engine<R: Rules> {
     /// decided again on the new records.
     ///
     /// - Parameters:
-    ///   - keyed: the command's idempotency key, kept with its effect.
+    ///   - keyed: the command's keys, which are looked at, and kept, with its effect.
     ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
     func submit(_ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void) {
         mailbox.append(Entry(command: command, keyed: keyed, reply: reply))
@@ -161,9 +163,9 @@ final class Engine<R: Rules> {
                 entry.reply = latest
             }
             readSets.append(readSet)
-            // The key's read set follows the command's: if the two are read at different moments, the engine uses the
-            // older version.
-            if let keyed = entry.keyed { readSets.append(ReadSet(readSet.group, .key(keyed.claim.key))) }
+            // The keys' read sets follow the command's: if they are read at different moments, the engine uses the
+            // oldest version.
+            entry.keyed?.forEachMember { readSets.append(ReadSet(readSet.group, $0)) }
             batch.append(entry)
         }
         if batch.isEmpty { return endBatch() }
@@ -184,63 +186,54 @@ final class Engine<R: Rules> {
     private func decideAll(_ outcomes: [LoadOutcome]) {
         var next = 0
         // The time is read only now: this process may have been paused while it waited for the records.
-        let now = expiryClock?.wallMilliseconds
+        let now = canBeLate ? clock.wallMilliseconds : nil
         for index in batch.indices {
             let first = next
-            next += batch[index].keyed == nil ? 1 : 2
-            switch outcomes[first] {
-            case .failure(let error): refuse(index, error)
-            case .success(let records):
-                if batch[index].keyed == nil {
-                    decide(index, readSets[first], records, kept: nil, now: now)
-                    continue
-                }
-                switch outcomes[first + 1] {
-                case .failure(let error): refuse(index, error)
-                case .success(let key): decide(index, readSets[first], records, kept: key.member, now: now)
-                }
-            }
+            next += 1
+            batch[index].keyed?.forEachMember { _ in next += 1 }
+            decide(index, first..<next, outcomes, now: now)
         }
     }
 
-    /// Replies to a command whose records cannot be read.
-    private func refuse(_ index: Int, _ error: StoreError) {
-        batch[index].decision = nil
-        batch[index].reply(batch[index].refused(error))
-    }
-
-    /// Decides one command of the batch.
+    /// Decides one command of the batch, or refuses it if something that it needs cannot be read.
     ///
-    /// - Parameters:
-    ///   - records: those of the command's read set.
-    ///   - kept: the record of its key; nil: there is none, or it has no key.
-    private func decide(_ index: Int, _ readSet: ReadSet, _ records: LoadedGroup, kept: Record?, now: Int64?) {
-        let place = place(of: readSet, records, now: now)
-        let guess = records.certainty == .guessed ? readSet.member : nil
+    /// - Parameter reads: its places among the read sets and outcomes: its own, then those of its keys.
+    private func decide(_ index: Int, _ reads: Range<Int>, _ outcomes: [LoadOutcome], now: Int64?) {
+        var place: Int?
+        var isGuess = false
+        for read in reads {
+            switch outcomes[read] {
+            case .failure(let error):
+                batch[index].decision = nil
+                return batch[index].reply(batch[index].refused(error))
+            case .success(let records):
+                let group = place ?? self.place(of: readSets[read].group, records, now: now)
+                place = group
+                guard let member = readSets[read].member else { continue }
+                groups[group].draft.add(member, records.member)
+                if records.certainty == .guessed {
+                    groups[group].guesses.append(member)
+                    isGuess = true
+                }
+            }
+        }
+        guard let place else { return }
         let reply: Reply<R.Outcome>
         if let keyed = batch[index].keyed {
-            groups[place].draft.add(.key(keyed.claim.key), kept)
-            reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
+            reply = R.decide(batch[index].command, keyed, now: now ?? clock.wallMilliseconds, on: &groups[place].draft)
         } else {
             reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
         }
         groups[place].decided()
-        batch[index].decision = Decision(reply: reply, group: place, guess: guess)
-        if let guess { groups[place].guesses.append(guess) }
+        batch[index].decision = Decision(reply: reply, group: place, isGuess: isGuess)
     }
 
-    /// The index of a read set's group, which gets the loaded records.
-    private func place(of readSet: ReadSet, _ records: LoadedGroup, now: Int64?) -> Int {
-        let place: Int
-        if let known = knownPlace(of: readSet.group) {
-            place = known
-        } else {
-            place = groups.count
-            groups.append(Group(readSet.group, records, now: now))
-            if batch.count > Self.searchedBatch { places[readSet.group] = place }
-        }
-        if let member = readSet.member { groups[place].draft.add(member, records.member) }
-        return place
+    /// The index of a group, which begins with the loaded records.
+    private func place(of group: GroupKey, _ records: LoadedGroup, now: Int64?) -> Int {
+        if let known = knownPlace(of: group) { return known }
+        groups.append(Group(group, records, now: now))
+        if batch.count > Self.searchedBatch { places[group] = groups.count - 1 }
+        return groups.count - 1
     }
 
     private func knownPlace(of group: GroupKey) -> Int? {
@@ -315,11 +308,10 @@ final class Engine<R: Rules> {
         if !unconfirmed.isEmpty { decideFirst(unconfirmed) }
     }
 
-    /// Whether a decision stands once its group is committed. One on remembered records that changed nothing was not
-    /// put to the test.
+    /// Whether a decision stands once its group is committed. One on remembered records of a group that did not change
+    /// was not put to the test. A commit tests the version, and all guesses.
     private func confirms(_ decision: Decision) -> Bool {
-        if let guess = decision.guess, !groups[decision.group].draft.isChanged(guess) { return false }
-        return groups[decision.group].isFresh || groups[decision.group].hasChanges
+        groups[decision.group].hasChanges || (groups[decision.group].isFresh && !decision.isGuess)
     }
 
     private func endBatch() {
@@ -372,7 +364,7 @@ extension Engine {
             case .landed: entry.reply(reply)
             case .neverLands: again.append(entry)
             // The key's record tells whether the command had its effect.
-            case .overwritten where entry.keyed != nil || R.isIdempotent(entry.command):
+            case .overwritten where entry.keyed?.kept != nil || R.isIdempotent(entry.command):
                 var repeated = entry
                 repeated.mayHaveLanded = true
                 again.append(repeated)

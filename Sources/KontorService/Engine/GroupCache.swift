@@ -41,14 +41,14 @@ public final class GroupCache {
     }
 
     /// What the cache has of a read set; nil: not enough. An uncached hold is taken for absent: nearly always its saga
-    /// is new.
+    /// is new. So is what a request of the gateway has left: nearly always the request is new.
     func group(_ readSet: ReadSet) -> LoadedGroup? {
         guard let entry = entry(readSet.group), case .some(let head) = entry.members[.head] else { return nil }
         var group = LoadedGroup(version: entry.version, head: head, member: nil, certainty: .remembered)
         guard let member = readSet.member else { return group }
         if case .some(let record) = entry.members[member] {
             group.member = record
-        } else if case .hold = member {
+        } else if member.isRarelyThere {
             group.certainty = .guessed
         } else {
             return nil
@@ -113,5 +113,16 @@ public final class GroupCache {
     public func forgetAll() {
         young = [:]
         old = [:]
+    }
+}
+
+extension Member {
+    /// Whether a member that this process has not read is nearly always absent.
+    fileprivate var isRarelyThere: Bool {
+        switch self {
+        case .hold: true
+        case .key(let key): key.isReserved
+        case .head, .saga, .payment, .receipt: false
+        }
     }
 }

@@ -8,13 +8,13 @@ import KontorCore
 final class ShardedEngine<R: Rules> {
     private let engines: [Engine<R>]
 
-    /// - Parameter expiryClock: gives the time by which messages expire; nil: no message can be late.
+    /// - Parameter canBeLate: whether messages can be late.
     init(
-        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(),
-        expiryClock: (any ShopClock)? = nil
+        store: any RecordStore, agenda: Agenda, metrics: EngineMetrics = EngineMetrics(), clock: any ShopClock,
+        canBeLate: Bool = false
     ) {
         engines = (0..<max(1, store.lanes)).map { _ in
-            Engine(store: store, agenda: agenda, metrics: metrics, expiryClock: expiryClock)
+            Engine(store: store, agenda: agenda, metrics: metrics, clock: clock, canBeLate: canBeLate)
         }
     }
 

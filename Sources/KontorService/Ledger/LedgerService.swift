@@ -36,7 +36,7 @@ final class LedgerService {
         waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: factory)
         clock = environment.clock
         engine = ShardedEngine(
-            store: environment.store, agenda: agenda, metrics: metrics, expiryClock: canBeLate ? environment.clock : nil)
+            store: environment.store, agenda: agenda, metrics: metrics, clock: environment.clock, canBeLate: canBeLate)
         self.router = router
     }
 

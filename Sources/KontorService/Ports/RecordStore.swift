@@ -57,7 +57,7 @@ public typealias LoadOutcome = Result<LoadedGroup, StoreError>
 public struct GroupChange: Sendable {
     public let expected: Version
     public let draft: GroupDraft
-    /// Members that the decision assumed to be absent. If one of them is there, that is a conflict.
+    /// Members that the decision assumed to be absent, changed or not. If one of them is there, that is a conflict.
     public let absent: [Member]
 
     /// The group that changes.

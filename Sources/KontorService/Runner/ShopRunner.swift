@@ -99,7 +99,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     // MARK: From any thread
 
-    public func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
+    public func submit(_ request: ShopRequest, name: WriteName?, deadline: Int64, caller: any Caller) -> Intake {
         lock.lock()
         guard inbox.isAccepting, inbox.callers.count < request.mostInFlight, inbox.gone.count < Limits.unfinishedRequests else {
             let refusal: Intake = inbox.isAccepting ? .full : inbox.isDraining ? .ending : .starting
@@ -109,7 +109,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
             return refusal
         }
         inbox.callers[ObjectIdentifier(caller)] = caller
-        inbox.arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        inbox.arrivals.append(ShopTurns.Arrival(request: request, name: name, deadline: deadline, caller: caller))
         updateRoom()
         lock.unlock()
         waker.wake()

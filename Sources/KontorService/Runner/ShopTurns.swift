@@ -7,14 +7,14 @@ public struct ShopTurns {
     /// A request that was taken.
     public struct Arrival {
         let request: ShopRequest
-        let key: IdempotencyKey?
+        let name: WriteName?
         let deadline: Int64
         let caller: any Caller
 
         /// - Parameter deadline: on the shop's monotonic clock, in milliseconds.
-        public init(request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) {
+        public init(request: ShopRequest, name: WriteName?, deadline: Int64, caller: any Caller) {
             self.request = request
-            self.key = key
+            self.name = name
             self.deadline = deadline
             self.caller = caller
         }
@@ -40,7 +40,7 @@ public struct ShopTurns {
     public mutating func run(_ requests: [Arrival], finished: [() -> Void]) {
         for completion in finished { completion() }
         for arrival in requests {
-            shop.handle(arrival.request, key: arrival.key, deadline: arrival.deadline, caller: arrival.caller)
+            shop.handle(arrival.request, name: arrival.name, deadline: arrival.deadline, caller: arrival.caller)
         }
         let now = clock.monotonicMilliseconds
         if now >= nextTick {

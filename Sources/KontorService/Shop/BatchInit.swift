@@ -12,12 +12,14 @@ final class BatchInit {
         case failed(ShopAnswer)
     }
 
-    typealias Replace = (_ number: Int, _ reply: @escaping (Step) -> Void) -> Void
+    /// Replaces one record, under the lease if there is one.
+    typealias Replace = (_ number: Int, _ lease: KeyedWrite?, _ reply: @escaping (Step) -> Void) -> Void
 
     private let kind: GroupKey.Kind
     private let count: Int
     private let store: any RecordStore
     private let agenda: Agenda
+    private let lease: BatchInitLease
     private let replace: Replace
     private let completion: (ShopAnswer) -> Void
     private var failure: ShopAnswer?
@@ -29,13 +31,14 @@ final class BatchInit {
     private var pending = 0
 
     private init(
-        _ kind: GroupKey.Kind, count: Int, store: any RecordStore, agenda: Agenda, replace: @escaping Replace,
+        _ kind: GroupKey.Kind, count: Int, _ parts: ShopParts, _ lease: BatchInitLease, replace: @escaping Replace,
         completion: @escaping (ShopAnswer) -> Void
     ) {
         self.kind = kind
         self.count = count
-        self.store = store
-        self.agenda = agenda
+        store = parts.store
+        agenda = parts.agenda
+        self.lease = lease
         self.replace = replace
         self.completion = completion
     }
@@ -43,12 +46,12 @@ final class BatchInit {
     /// Runs a `batch_init`. It is refused if one of the groups has an open saga now. A saga that begins later is waited
     /// for: after the first replacement nothing can be refused.
     static func run(
-        _ kind: GroupKey.Kind, count: Int, store: any RecordStore, agenda: Agenda, replace: @escaping Replace,
+        _ kind: GroupKey.Kind, count: Int, _ parts: ShopParts, _ lease: BatchInitLease, replace: @escaping Replace,
         completion: @escaping (ShopAnswer) -> Void
     ) {
-        let run = BatchInit(kind, count: count, store: store, agenda: agenda, replace: replace, completion: completion)
+        let run = BatchInit(kind, count: count, parts, lease, replace: replace, completion: completion)
         var culprit: GroupKey?
-        OpenWork.forEachPage(of: kind, in: store, agenda: agenda) { page in
+        OpenWork.forEachPage(of: kind, in: parts.store, agenda: parts.agenda) { page in
             for entry in page where culprit == nil && entry.record.isLock {
                 if let number = Int(entry.key.group.id.text), number < count, String(number) == entry.key.group.id.text {
                     culprit = entry.key.group
@@ -61,7 +64,14 @@ final class BatchInit {
         }
     }
 
+    /// Runs the next slice, if the lease can be kept for it.
     private func runSlice() {
+        lease.renew { [self] isKept in
+            if isKept { replaceSlice() } else { completion(.unknown) }
+        }
+    }
+
+    private func replaceSlice() {
         let last = min(next + Limits.batchInitSlice, count)
         let slice = locked + Array(next..<last)
         locked = []
@@ -69,7 +79,7 @@ final class BatchInit {
         hasProgressed = false
         pending = slice.count
         for number in slice {
-            replace(number) { [self] step in
+            replace(number, lease.write) { [self] step in
                 switch step {
                 case .done: hasProgressed = true
                 case .locked: locked.append(number)
@@ -110,31 +120,52 @@ final class BatchInits {
 
     /// Creates or replaces the accounts "0" ... "n-1" of a ledger.
     func replaceAccounts(
-        _ kind: GroupKey.Kind, count: Int, balance: Amount, price: Amount, answer: @escaping (ShopAnswer) -> Void
+        _ kind: GroupKey.Kind, count: Int, balance: Amount, price: Amount, _ keyed: KeyedRequest?,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
         let ledger = parts.ledger(kind)
-        run(kind, count: count, answer: answer) { number, reply in
+        run(kind, count: count, keyed, answer: answer) { number, lease, reply in
             let account = GroupKey(kind, Identifier(number: number))
-            ledger.submit(LedgerCommand(account, .replace(balance: balance, price: price))) { reply($0.initStep) }
+            let command = LedgerCommand(account, .replace(balance: balance, price: price))
+            ledger.submit(command, keyed: lease) { reply($0.initStep) }
         }
     }
 
     /// Creates or replaces the orders "0" ... "n-1", of two random items each, for random users.
     func replaceOrders(
-        count: Int, items: Int, users: Int, price: Amount, answer: @escaping (ShopAnswer) -> Void
+        count: Int, items: Int, users: Int, price: Amount, _ keyed: KeyedRequest?,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
         guard price.times(Amount(2)) != nil else { return answer(.order(.overLimit)) }
-        run(.order, count: count, answer: answer) { [parts] number, reply in
-            parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price) { reply($0.initStep) }
+        run(.order, count: count, keyed, answer: answer) { [parts] number, lease, reply in
+            parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price, keyed: lease) {
+                reply($0.initStep)
+            }
         }
     }
 
     private func run(
-        _ kind: GroupKey.Kind, count: Int, answer: @escaping (ShopAnswer) -> Void, replace: @escaping BatchInit.Replace
+        _ kind: GroupKey.Kind, count: Int, _ keyed: KeyedRequest?, answer: @escaping (ShopAnswer) -> Void,
+        replace: @escaping BatchInit.Replace
     ) {
         running += 1
+        let lease = BatchInitLease(parts, kind, keyed)
+        lease.take { [self] refusal in
+            if let refusal {
+                running -= 1
+                return answer(refusal)
+            }
+            let end = end(kind, count: count, answer: answer)
+            BatchInit.run(kind, count: count, parts, lease, replace: replace) { lease.end($0, completion: end) }
+        }
+    }
+
+    /// The end of a `batch_init` that has begun.
+    private func end(
+        _ kind: GroupKey.Kind, count: Int, answer: @escaping (ShopAnswer) -> Void
+    ) -> (ShopAnswer) -> Void {
         let began = parts.clock.monotonicMilliseconds
-        BatchInit.run(kind, count: count, store: parts.store, agenda: parts.agenda, replace: replace) { [self] result in
+        return { [self] result in
             running -= 1
             let seconds = Double(parts.clock.monotonicMilliseconds - began) / 1000
             parts.metrics.initialized(kind, isDone: result == .initialized)

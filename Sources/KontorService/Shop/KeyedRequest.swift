@@ -1,5 +1,5 @@
-// A request under an idempotency key, with its claim on that key. Requests.swift says where the key of each request is
-// kept, what a repetition is compared with, and how it is answered.
+// A write with the keys that it bears: the client's, or the gateway's name for it. Requests.swift says where the key of
+// each request is kept, what a repetition is compared with, and how it is answered.
 
 import Crypto
 import KontorCore
@@ -7,28 +7,59 @@ import KontorCore
 /// How long idempotency keys are kept, and how many.
 public struct KeyPolicy: Sendable {
     public var retentionMilliseconds = Limits.keyRetentionMilliseconds
-    public var gatewayRetentionMilliseconds = Limits.gatewayKeyRetentionMilliseconds
     public var keptKeys = Limits.keptKeys
 
     public init() {}
+}
 
-    func retention(of key: IdempotencyKey) -> Int64 {
-        key.isOfGateway ? min(gatewayRetentionMilliseconds, retentionMilliseconds) : retentionMilliseconds
+/// What a write is known by.
+public struct WriteName: Hashable, Sendable {
+    /// The client's `Idempotency-Key`; nil: it gave none.
+    public var key: IdempotencyKey?
+    /// The gateway's stamp; nil: no gateway sent the write.
+    public var stamp: RequestStamp?
+
+    /// - Returns: nil if there is neither.
+    public init?(key: IdempotencyKey?, stamp: RequestStamp? = nil) {
+        if key == nil && stamp == nil { return nil }
+        self.key = key
+        self.stamp = stamp
     }
 }
 
-/// A write with its key.
+/// A write with its keys.
 struct KeyedRequest {
     let request: ShopRequest
-    /// The group that has the key's record.
+    /// The group that has the keys' records.
     let group: GroupKey
     let write: KeyedWrite
+    let stamp: RequestStamp?
+    /// The key that the request runs under; nil: a checkout is known by its order.
+    let runningKey: IdempotencyKey?
 
-    init(_ request: ShopRequest, _ key: IdempotencyKey, expires: Int64, now: Int64, hasRoom: Bool) {
+    /// - Parameters:
+    ///   - now: wall clock, milliseconds since 1970.
+    ///   - retention: how long a client's key is kept, milliseconds.
+    ///   - isFull: whether no more keys may be kept.
+    init(_ request: ShopRequest, _ name: WriteName, now: Int64, retention: Int64, isFull: Bool) {
         self.request = request
-        group = request.keyGroup(key)
-        let claim = KeyClaim(key: key, request: request.canonicalBytes, expires: expires)
-        write = KeyedWrite(claim, now: now, hasRoom: hasRoom)
+        stamp = name.stamp
+        let isCheckout = if case .checkout = request { true } else { false }
+        runningKey = name.key ?? (isCheckout ? nil : name.stamp?.id)
+        group = request.keyGroup(name)
+        let bytes = request.canonicalBytes
+        // The client's key stands for the gateway's, so it must not end before it.
+        let claim = name.key.map { key in
+            KeyClaim(key: key, request: bytes, expires: max(now + retention, name.stamp?.expires ?? 0))
+        }
+        // The gateway sends a `batch_init` once.
+        let copies = request.isBatchInit ? nil : name.stamp.map { stamp in
+            KeyClaim(key: stamp.id, request: bytes, expires: stamp.expires)
+        }
+        let keepsAny = claim != nil || (copies != nil && !isCheckout)
+        write = KeyedWrite(
+            claim, request: copies, keepsRequest: !isCheckout, latest: name.stamp?.latest ?? .max,
+            hasRoom: !isFull || !keepsAny)
     }
 
     /// The answer to this request when it has its effect.

@@ -34,11 +34,11 @@ final class RequestHandler {
         case .cancelPayment(let user, let order): payments.cancel(user: user, order: order, write, answer: answer)
         case .paymentStatus(let user, let order): payments.status(user: user, order: order, answer: answer)
         case .initItems(let count, let stock, let price):
-            batchInits.replaceAccounts(.item, count: count, balance: stock, price: price, answer: answer)
+            batchInits.replaceAccounts(.item, count: count, balance: stock, price: price, keyed, answer: answer)
         case .initUsers(let count, let credit):
-            batchInits.replaceAccounts(.user, count: count, balance: credit, price: .zero, answer: answer)
+            batchInits.replaceAccounts(.user, count: count, balance: credit, price: .zero, keyed, answer: answer)
         case .initOrders(let count, let items, let users, let price):
-            batchInits.replaceOrders(count: count, items: items, users: users, price: price, answer: answer)
+            batchInits.replaceOrders(count: count, items: items, users: users, price: price, keyed, answer: answer)
         case .createOrder(let user):
             parts.orders.create(newID(keyed), for: user, keyed: write, deadline: deadline, answer: answer)
         case .addItem(let order, let item, let units):

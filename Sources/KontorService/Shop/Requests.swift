@@ -94,13 +94,17 @@ extension ShopRequest {
         }
     }
 
-    /// The group that keeps the key of this write.
-    func keyGroup(_ key: IdempotencyKey) -> GroupKey {
+    /// The group that keeps the key of this write. A creation derives its id from the client's key, else from the
+    /// gateway's.
+    func keyGroup(_ name: WriteName) -> GroupKey {
+        func derived(_ kind: GroupKey.Kind, scope: String) -> GroupKey {
+            guard let key = name.key ?? name.stamp?.id else { preconditionFailure("A write without a name has no key.") }
+            return GroupKey(kind, Identifier(derivedFrom: key, kind: kind, scope: scope))
+        }
         switch self {
-        case .createItem: return GroupKey(.item, Identifier(derivedFrom: key, kind: .item, scope: ""))
-        case .createUser: return GroupKey(.user, Identifier(derivedFrom: key, kind: .user, scope: ""))
-        case .createOrder(let user):
-            return GroupKey(.order, Identifier(derivedFrom: key, kind: .order, scope: user.text))
+        case .createItem: return derived(.item, scope: "")
+        case .createUser: return derived(.user, scope: "")
+        case .createOrder(let user): return derived(.order, scope: user.text)
         case .ledger(let command): return command.account
         case .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
         case .addItem(let order, _, _), .checkout(let order), .explain(let order): return GroupKey(.order, order)
@@ -196,10 +200,10 @@ public enum Intake: Hashable, Sendable {
 /// Takes requests from any thread.
 public protocol RequestPort: Sendable {
     /// - Parameters:
-    ///   - key: the request's `Idempotency-Key`; ignored for a read.
+    ///   - name: what a write is known by, if anything; ignored for a read.
     ///   - deadline: on the shop's monotonic clock, in milliseconds.
     /// - Returns: anything but `taken`: nothing was begun, and no answer will come.
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake
+    func submit(_ request: ShopRequest, name: WriteName?, deadline: Int64, caller: any Caller) -> Intake
 
     /// How many more requests that begin work would be taken now. It is cheap: in an overload it is read for each
     /// request before the request is parsed.

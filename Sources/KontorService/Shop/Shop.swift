@@ -4,7 +4,7 @@ import KontorCore
 
 /// A whole shop on one serial domain: a thread or event loop in production, the scheduler in the simulator.
 ///
-/// Its owner calls ``handle(_:key:deadline:caller:)`` for requests, ``receive(_:)`` for messages of other processes,
+/// Its owner calls ``handle(_:name:deadline:caller:)`` for requests, ``receive(_:)`` for messages of other processes,
 /// and ``tick()`` every `Limits.tickMilliseconds`. After each of these, and after the completion of a store's call, it
 /// calls ``endTurn()``.
 public final class Shop {
@@ -73,12 +73,12 @@ public final class Shop {
     /// Begins a request, and does everything for it that need not wait.
     ///
     /// - Parameters:
-    ///   - key: the request's idempotency key; ignored for a read.
+    ///   - name: what a write is known by, if anything; ignored for a read.
     ///   - deadline: monotonic milliseconds.
-    public func handle(_ request: ShopRequest, key: IdempotencyKey? = nil, deadline: Int64, caller: any Caller) {
+    public func handle(_ request: ShopRequest, name: WriteName? = nil, deadline: Int64, caller: any Caller) {
         let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
-        guard let key, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
-        gate.pass(request, key, deadline: deadline, answer: answer) { [self] keyed, answer in
+        guard let name, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
+        gate.pass(request, name, deadline: deadline, answer: answer) { [self] keyed, answer in
             admit(request, keyed, deadline: deadline, answer: answer)
         }
     }

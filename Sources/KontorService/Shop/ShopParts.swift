@@ -6,6 +6,8 @@ import KontorCore
 /// serve.
 struct ShopParts {
     let environment: ShopEnvironment
+    /// Whether no other process works on the store.
+    let isAlone: Bool
     let agenda: Agenda
     let router: MessageRouter
     let reads: Reads
@@ -15,7 +17,7 @@ struct ShopParts {
 
     init(_ environment: ShopEnvironment, _ deployment: Deployment) {
         self.environment = environment
-        let isAlone = if case .alone = deployment { true } else { false }
+        isAlone = if case .alone = deployment { true } else { false }
         agenda = Agenda()
         router = MessageRouter(deployment)
         reads = Reads(router, clock: environment.clock, random: environment.random)
@@ -29,6 +31,15 @@ struct ShopParts {
     var clock: any ShopClock { environment.clock }
     var log: any EventLog { environment.log }
     var metrics: ShopMetrics { environment.metrics }
+
+    /// Changes nothing but the keys of a write, in the group that has them.
+    func keep(_ keyed: KeyedWrite, in group: GroupKey, reply: @escaping (ShopAnswer) -> Void) {
+        if group.kind == .order {
+            orders.submit(OrderCommand(group.id, .keepKey), keyed: keyed) { reply($0.answer) }
+        } else {
+            ledger(group.kind).submit(LedgerCommand(group, .keepKey), keyed: keyed) { reply($0.answer) }
+        }
+    }
 
     /// The ledger of items or users.
     func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }

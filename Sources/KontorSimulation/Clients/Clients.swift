@@ -56,8 +56,7 @@ final class Clients {
         var key: String?
         if wish.isWrite, keyed ?? chance.happens(swarm.keyedPercent) {
             keys += 1
-            // A gateway's key is kept for two minutes only, so clocks must be right.
-            key = chance.happens(10) && !swarm.hasWildClocks ? "gw-\(keys)" : "key-\(keys)"
+            key = "key-\(keys)"
         }
         ask(history.begin(wish, by: client, key: key), chance, isPatient: isPatient, completion: completion)
     }
@@ -72,8 +71,10 @@ final class Clients {
         let patience = isPatient ? 5_000 : chance.pick(swarm.patience)
         action.attempts.append(Attempt(asked: world.scheduler.now, patience: .milliseconds(patience)))
         world.trace.note(action.client, "\(action.title) asks: \(action.wish)")
-        Exchange(world, swarm, shop, chance).run(action.wish.request, key: action.key, milliseconds: patience) {
-            [self] answer in
+        let exchange = Exchange(world, swarm, shop, chance) { [weak action] answer in
+            if answer == .initialized { action?.attempts[place].isDoneLate = true }
+        }
+        exchange.run(action.wish.request, key: action.key, milliseconds: patience) { [self] answer in
             if case .checkout(let order) = action.wish { checkouts[order, default: 0] -= 1 }
             let isReplay = if case .replayed? = answer { true } else { false }
             let told = answer.map { action.wish.told(by: $0) } ?? .nothing
@@ -117,6 +118,7 @@ final class Clients {
         }
         switch answer {
         case .replayed?: count(.keyReplayed)
+        case .keyed(.leased)?: count(.batchInitLeased)
         case .keyed?: count(.keyInUse)
         case .unknown?: count(.toldUnknown)
         case .unavailable?: count(.noRoom)
@@ -134,7 +136,7 @@ extension Action {
 /// Takes the clients' requests.
 protocol ShopFront: AnyObject {
     /// - Returns: false if nothing was begun: no process is there, or it has no room.
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool
+    func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool
 }
 
 /// One request on its way to the shop and back.
@@ -144,8 +146,14 @@ private final class Exchange {
     private let shop: any ShopFront
     private let random: SeededRandom
     private var completion: ((ShopAnswer?) -> Void)?
+    /// Called with an answer that nobody waits for any more.
+    private let late: (ShopAnswer) -> Void
 
-    init(_ world: Surroundings, _ swarm: Swarm, _ shop: any ShopFront, _ random: SeededRandom) {
+    init(
+        _ world: Surroundings, _ swarm: Swarm, _ shop: any ShopFront, _ random: SeededRandom,
+        late: @escaping (ShopAnswer) -> Void
+    ) {
+        self.late = late
         self.world = world
         self.swarm = swarm
         self.shop = shop
@@ -157,13 +165,16 @@ private final class Exchange {
         _ request: ShopRequest, key: String?, milliseconds: Int64, completion: @escaping (ShopAnswer?) -> Void
     ) {
         self.completion = completion
-        world.scheduler.after(.milliseconds(milliseconds + 1_000)) { [self] in end(nil) }
+        let slack = swarm.hasGateway ? SimulatedGateway.clientSlack : 1_000
+        world.scheduler.after(.milliseconds(milliseconds + slack)) { [self] in end(nil) }
         if isHit(swarm.requestLossPercent, .requestLost) { return }
-        // An answer after the time-out above is ignored.
-        let caller = SimulatedCaller { [weak self] in self?.comeBack($0, milliseconds) }
+        // An answer after the time-out above is only noted.
+        let caller = SimulatedCaller { [weak self, late] answer in
+            if let self, completion != nil { comeBack(answer, milliseconds) } else { late(answer) }
+        }
         world.scheduler.after(latency()) { [self] in
-            let key = key.flatMap { IdempotencyKey($0) }
-            if !shop.submit(request, key: key, milliseconds: milliseconds, caller: caller) {
+            let name = WriteName(key: key.flatMap { IdempotencyKey($0) })
+            if !shop.submit(request, name: name, milliseconds: milliseconds, caller: caller) {
                 world.scheduler.after(latency()) { [self] in end(.overloaded) }
             }
         }

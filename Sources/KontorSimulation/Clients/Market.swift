@@ -60,7 +60,7 @@ struct Workload {
         case .addStock: return .addStock(item: item(random), amount(random, swarm.stock))
         case .takeStock: return .takeStock(item: item(random), amount(random, swarm.stock))
         case .addCredit: return .addCredit(user: user(random), amount(random, swarm.credit))
-        case .initItems: return .initItems(count: swarm.items, stock: swarm.stock, price: 100)
+        case .initItems: return .initItems(count: swarm.items, stock: swarm.stock, price: random.pick([100, 90, 110]))
         case .initUsers: return .initUsers(count: swarm.users, credit: swarm.credit)
         case .initOrders:
             guard swarm.batchOrders > 0 else { return nil }

@@ -63,6 +63,8 @@ extension Wish {
         case .checkout(.notBegun(let outcome)): return told(by: outcome)
         case .explanation: return .explained
         case .replayed(let answer): return told(by: answer)
+        case .keyed(.late): return .nothing
+        case .keyed(.leased): return .refused(.unavailable)
         case .keyed(let verdict): return .refused(.key("\(verdict)"))
         case .paidByCheckout: return .refused(.state("paid by its checkout"))
         case .hasOpenSaga: return .refused(.state("a checkout is open"))

@@ -29,6 +29,9 @@ final class Cluster {
     private var pauseAtHold: Int64?
     /// The service whose processes cannot be reached; nil: all can.
     private var cutOff: GroupKey.Kind?
+    /// Through which clients ask; nil: they ask the processes.
+    private var gateway: SimulatedGateway?
+    private var gatewayOffset: Int64 = 0
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
@@ -43,6 +46,11 @@ final class Cluster {
             state(of: $0)
         } target: { [unowned self] in
             anyProcess(of: $0)
+        }
+        guard swarm.hasGateway else { return }
+        let clock = SimulatedClock(world.scheduler, drift: 0) { [unowned self] in gatewayOffset }
+        gateway = SimulatedGateway(world, random.fork(), clock) { [unowned self] request, name, milliseconds, caller in
+            give(request, name, milliseconds, caller)
         }
     }
 
@@ -162,10 +170,16 @@ extension Cluster: Site {
     var amounts: [GroupKey: Amounts] { store.amounts }
     var sagas: SagaWatch { store.sagas }
 
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+    func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+        if let gateway { return gateway.submit(request, name, milliseconds: milliseconds, caller: caller) }
+        return give(request, name, milliseconds, caller)
+    }
+
+    /// Gives a request to any process that serves it.
+    private func give(_ request: ShopRequest, _ name: WriteName?, _ milliseconds: Int64, _ caller: SimulatedCaller) -> Bool {
         let accepting = replicas.filter { $0.served.contains(request.service) }.compactMap(\.process).filter(\.isAccepting)
         guard !accepting.isEmpty else { return false }
-        return random.pick(accepting).submit(request, key: key, milliseconds: milliseconds, caller: caller)
+        return random.pick(accepting).submit(request, name: name, milliseconds: milliseconds, caller: caller)
     }
 
     func startFaults(_ chaos: Chaos) {
@@ -177,14 +191,18 @@ extension Cluster: Site {
             if random.happens(50) {
                 pauseAtHold = random.within(.seconds(2)...(.seconds(8)))
             } else if let process = random.pick(replicas).process {
-                pause(process, random.within(.milliseconds(10)...(.seconds(8))))
+                pause(process, random.within(.milliseconds(10)...max(.seconds(8), swarm.gatewayPauseMost)))
             }
         }
         chaos.every(swarm.clockJumpEvery) { [self] in
             world.coverage[.clockJumped] += 1
             let offset = random.within(-swarm.clockJumpMost...swarm.clockJumpMost)
             if abs(offset) > Limits.clockSkewMilliseconds { world.coverage[.clockFarOff] += 1 }
-            random.pick(replicas).wallOffset = offset
+            if gateway != nil, random.happens(30) {
+                gatewayOffset = offset
+            } else {
+                random.pick(replicas).wallOffset = offset
+            }
         }
         startFaultsOfStore(chaos)
         chaos.every(swarm.fillingEvery) { [self] in
@@ -214,6 +232,7 @@ extension Cluster: Site {
             replica.wallOffset = 0
             replica.process?.resume()
         }
+        gatewayOffset = 0
         cutOff = nil
         for shard in store.shards.indices where store.shards[shard].trouble != nil { store.set(nil, of: shard) }
         store.damage(false)

@@ -88,10 +88,10 @@ final class ShopProcess: AnswerSink, EventLog {
     /// Takes a request.
     ///
     /// - Returns: false if nothing was begun.
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+    func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         guard isAccepting else { return false }
         let deadline = clock.monotonicMilliseconds + milliseconds
-        arrivals.append(ShopTurns.Arrival(request: request, key: key, deadline: deadline, caller: caller))
+        arrivals.append(ShopTurns.Arrival(request: request, name: name, deadline: deadline, caller: caller))
         wake()
         return true
     }

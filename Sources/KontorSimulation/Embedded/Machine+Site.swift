@@ -11,8 +11,8 @@ extension Machine: Site {
     var untilClean: Int64? { 0 }
     var amounts: [GroupKey: Amounts] { watch.amounts }
 
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
-        process?.submit(request, key: key, milliseconds: milliseconds, caller: caller) ?? false
+    func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
+        process?.submit(request, name: name, milliseconds: milliseconds, caller: caller) ?? false
     }
 
     func startFaults(_ chaos: Chaos) {

@@ -21,6 +21,7 @@ struct Auditor {
         judgeAccounts()
         judgeOrders()
         judgeBaskets()
+        judgeBatchInits()
         let bookings = bookingsByAccount
         for action in history.actions {
             judgeAnswers(of: action, bookings)
@@ -156,14 +157,14 @@ extension Auditor {
     }
 
     /// The `batch_init`s that may have replaced an order.
-    private func replacements(of id: String) -> [Action] {
+    func replacements(of id: String) -> [Action] {
         guard let number = Int(id) else { return [] }
         return history.actions.filter {
             if case .initOrders(let count, _, _, _) = $0.wish { number < count && $0.effect != .none } else { false }
         }
     }
 
-    private func replacements(ofUser id: String) -> [Action] {
+    func replacements(ofUser id: String) -> [Action] {
         guard let number = Int(id) else { return [] }
         return history.actions.filter {
             if case .initUsers(let count, _) = $0.wish { number < count && $0.effect != .none } else { false }
@@ -317,7 +318,7 @@ extension Auditor {
 
     /// The amounts that each `batch_init` of that time gave an account: nobody can say what it was before others booked
     /// on it.
-    private func replacements(of account: GroupKey, from asked: Int64, to answered: Int64) -> [Int64] {
+    func replacements(of account: GroupKey, from asked: Int64, to answered: Int64) -> [Int64] {
         guard let number = Int(account.id.text) else { return [] }
         return history.actions.compactMap { action in
             guard action.effect != .none, action.first <= answered, action.last >= asked else { return nil }
@@ -341,26 +342,6 @@ extension Auditor {
         guard words.count == 2, let id = Identifier(words[1]) else { return nil }
         return GroupKey(words[0] == "item" ? .item : .user, id)
     }
-
-    /// Checks that a key has one answer. The answers that an order is paid already, or a payment cancelled, are no
-    /// effects: they are not kept, and a `batch_init` makes them untrue.
-    private func judgeReplays(of action: Action) {
-        guard action.key != nil else { return }
-        let effects = Set(action.attempts.map(\.told).filter(\.isEffect))
-        if effects.count > 1 { violation("\(action.title): under one key it was told \(effects.count) different things") }
-        guard let done = action.attempts.firstIndex(where: { $0.told.isEffect }) else { return }
-        let begun = action.attempts[done].asked
-        let replacements: [Action] =
-            switch action.wish {
-            case .checkout(let order): self.replacements(of: order)
-            case .cancelPayment(let user, _): self.replacements(ofUser: user)
-            default: []
-            }
-        for attempt in action.attempts[(done + 1)...] where attempt.told.isRefusedForGood {
-            if replacements.contains(where: { $0.last > begun && $0.first < attempt.answered ?? .max }) { continue }
-            violation("\(action.title): its effect was acknowledged, and then it was told \(attempt.told)")
-        }
-    }
 }
 
 extension Told {
@@ -372,7 +353,7 @@ extension Told {
         }
     }
 
-    fileprivate var isRefusedForGood: Bool {
+    var isRefusedForGood: Bool {
         switch self {
         case .refused(.unavailable), .refused(.key): return false
         case .refused: return true

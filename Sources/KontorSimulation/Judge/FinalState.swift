@@ -10,6 +10,7 @@ struct FinalState {
         var deposited: Int64
         var withdrawn: Int64
         var captured: Int64
+        var price: Int64
     }
 
     struct Order {
@@ -36,7 +37,7 @@ struct FinalState {
         case (.head, .account(let account)):
             accounts[key.group.description] = Account(
                 balance: account.balance.raw, held: account.held.raw, deposited: account.deposited.raw,
-                withdrawn: account.withdrawn.raw, captured: account.captured.raw)
+                withdrawn: account.withdrawn.raw, captured: account.captured.raw, price: account.price.raw)
         case (.head, .order(let order)): orders[key.group.id.text] = Order(order)
         case (.receipt, .order(let order)): replaced[key.group.id.text, default: []].append(Order(order))
         case (.hold, .hold(let hold)) where hold.state == .held: unfinished.append("\(key.member.text) on \(key.group)")

@@ -32,6 +32,13 @@ enum Wish: Hashable {
         }
     }
 
+    var isBatchInit: Bool {
+        switch self {
+        case .initItems, .initUsers, .initOrders: true
+        default: false
+        }
+    }
+
     /// The order that the wish is about; nil: none.
     var order: String? {
         switch self {
@@ -92,6 +99,8 @@ struct Attempt {
     var told = Told.nothing
     /// Whether the answer says that it repeats an earlier one.
     var isReplay = false
+    /// Whether a `batch_init` was done, and the client had given up by then.
+    var isDoneLate = false
 }
 
 /// One wish of one client, with all its attempts. Repeated under a key, or as a checkout, it is still the same write.

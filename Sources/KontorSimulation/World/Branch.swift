@@ -68,6 +68,10 @@ public enum Branch: String, CaseIterable, Sendable {
     case checkoutJoined = "checkouts of one order raced"
     case batchInitRepeated = "batch_init over existing data"
     case batchInitRefused = "batch_init refused: checkout open"
+    case batchInitLeased = "batch_init refused: another process does one"
+    case gatewayRepeated = "gateway sent a second copy"
+    case copyRefused = "second copy refused, with a tombstone"
+    case copyCameLate = "first copy met a tombstone, or came too late"
     case paymentCancelled = "direct payment cancelled"
 
     // Rare paths through the services.

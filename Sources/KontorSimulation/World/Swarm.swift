@@ -80,6 +80,10 @@ struct Swarm {
     /// Lines of the basket with which the world begins; 0: there is none.
     var basketLines = 0
 
+    /// Whether clients ask through a gateway, and how long a process may stand still with requests in its socket.
+    var hasGateway = false
+    var gatewayPauseMost: Int64 = 0
+
     var options: EmbeddedOptions
 
     init(_ random: SeededRandom) {
@@ -165,6 +169,7 @@ struct Swarm {
         newestLossPercent = rate(15, upTo: 30)
         if random.happens(5) { makeSyncsFail(random) }
         if random.happens(5) { makeRoomScarce(random) }
+        if shops > 1, !hasWildClocks, random.happens(60) { makeGateway(random) }
     }
 
     /// Cuts a service off for so long that everything that can wait for it does.
@@ -181,6 +186,31 @@ struct Swarm {
         items = basketLines
         stock = max(stock, 50)
         credit = 10_000_000
+    }
+
+    /// Puts a gateway in front of the replicas, some of which stand still for long with requests in their sockets.
+    private mutating func makeGateway(_ random: SeededRandom) {
+        hasGateway = true
+        pauseEvery = pauseEvery ?? (random.happens(60) ? random.within(.seconds(1)...(.seconds(6))) : nil)
+        gatewayPauseMost = .seconds(12)
+        if random.happens(5) {
+            // They go on when the keys and tombstones of that time are gone.
+            isLong = true
+            safety = .seconds(400)
+            thinking = .milliseconds(2_000)
+            gatewayPauseMost = .seconds(300)
+            pauseEvery = .seconds(20)
+            storeExpires = true
+            clients = min(clients, 4)
+        }
+        // `batch_init` of several slices, at several replicas, by clients who give up early.
+        if random.happens(8) {
+            items = 2 * Limits.batchInitSlice + 1 + random.below(100)
+            weights = weights.map { ($0.kind, $0.kind == .initItems ? 40 : $0.weight) }
+            clients = min(clients, 4)
+            safety = min(safety, .seconds(6))
+            isLong = false
+        }
     }
 
     /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.

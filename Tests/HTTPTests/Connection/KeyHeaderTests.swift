@@ -32,7 +32,28 @@ import Testing
                 }
             }
             #expect(try client.exchange("GET", "/stock/find/x", headers: ["Idempotency-Key: a b"]).status != 400)
-            #expect(server.shop.submissions.map(\.key?.text) == ["k", "k", nil])
+            #expect(server.shop.submissions.map(\.name?.key?.text) == ["k", "k", nil])
+        }
+    }
+
+    @Test func `a gateway's stamp is three headers or none, and a key of Kontor's own is no client's`() throws {
+        let id = String(repeating: "0123456789abcdef", count: 2)
+        let stamp = ["Kontor-Request: \(id)", "Kontor-Sent: 1700000000.125", "Kontor-Attempt: 2"]
+        try withServer { (server) throws in
+            let client = try server.client()
+            _ = try client.exchange("POST", "/stock/add/x/1", headers: stamp + ["Idempotency-Key: gw-\(id)"])
+            _ = try client.exchange("GET", "/stock/find/x", headers: stamp)
+            let expected = RequestStamp(request: id, sent: 1_700_000_000_125, isRepeated: true)
+            #expect(server.shop.submissions.map(\.name?.stamp) == [expected, nil])
+            #expect(server.shop.submissions.first?.name?.key?.text == "gw-\(id)", "an ordinary key")
+            for bad in [
+                Array(stamp.dropFirst()), Array(stamp.dropLast()), [stamp[0] + "0"] + stamp.dropFirst(),
+                [stamp[0], stamp[1], "Kontor-Attempt: 3"], [stamp[0], "Kontor-Sent: 17", stamp[2]],
+                [stamp[0], "Kontor-Sent: -1.000", stamp[2]], ["Idempotency-Key: ~kontor:request:\(id)"],
+            ] {
+                #expect(try client.exchange("POST", "/stock/add/x/1", headers: bad).status == 400, "\(bad)")
+            }
+            #expect(server.shop.submissions.count == 2)
         }
     }
 

@@ -19,7 +19,7 @@ struct Script: Sendable {
 final class ScriptedShop: RequestPort {
     struct Submission: Sendable {
         let request: ShopRequest
-        let key: IdempotencyKey?
+        let name: WriteName?
         let deadline: Int64
         let caller: any Caller
     }
@@ -66,7 +66,7 @@ final class ScriptedShop: RequestPort {
     /// Requests that came and were not taken.
     var refusals: Int { state.withLock { $0.refusals } }
 
-    func submit(_ request: ShopRequest, key: IdempotencyKey?, deadline: Int64, caller: any Caller) -> Intake {
+    func submit(_ request: ShopRequest, name: WriteName?, deadline: Int64, caller: any Caller) -> Intake {
         let (intake, answer) = state.withLock { state -> (Intake, ShopAnswer?) in
             if let refusal = state.refusal { return (refusal, nil) }
             if state.room == 0 {
@@ -74,7 +74,7 @@ final class ScriptedShop: RequestPort {
                 return (.full, nil)
             }
             state.room -= 1
-            state.submissions.append(Submission(request: request, key: key, deadline: deadline, caller: caller))
+            state.submissions.append(Submission(request: request, name: name, deadline: deadline, caller: caller))
             return (.taken, state.script.answer(request))
         }
         if let answer { sink.deliver([(caller, answer)]) }

@@ -1,6 +1,8 @@
 """`kill -9` and pauses of each process of a deployment under load, and rolling restarts (P1, P2, P5, P6)."""
 
 import asyncio
+import os
+import signal
 import time
 
 from Tests.kontor_testing.faults.troubled import Troubled
@@ -13,6 +15,10 @@ _FIRST_ANSWER_SECONDS = 2
 _STORE_ANSWER_SECONDS = 5
 # Longer and shorter than a lease (2 s).
 _PAUSE_SECONDS = (0.3, 3.0)
+# Also longer than the gateway waits for a first copy.
+_LONG_PAUSE_SECONDS = (0.3, 9.0)
+# Rounds of the test that takes any process, for each of FAULTS.
+_ROUNDS = 34
 # Until a kill comes between decisions and their captures.
 _MOST_TRIES = 20
 
@@ -89,6 +95,37 @@ class ServiceKillTests(ServicesCase):
     async def away_paused(self, troubled: Troubled, victim: ManagedProcess) -> float:
         await victim.freeze()
         return time.monotonic()
+
+    async def worker_killed(self, troubled: Troubled, victim: ManagedProcess) -> float:
+        """One process of nginx that serves; its master starts another one."""
+        os.kill(troubled.random.choice([pid for pid in victim.group() if pid != victim.pid]), signal.SIGKILL)
+        return time.monotonic()
+
+    async def paused_for_long(self, troubled: Troubled, victim: ManagedProcess) -> float:
+        """What it had in its sockets it finds again, when the gateway has asked another one."""
+        await victim.freeze()
+        await asyncio.sleep(troubled.random.uniform(*_LONG_PAUSE_SECONDS))
+        victim.resume()
+        return time.monotonic()
+
+    async def test_what_clients_were_told_is_true_whichever_process_is_killed_or_paused(self):
+        """Two replicas of each service behind the gateway, and any process of all, nginx's workers among them: what was refused
+        was not done, and is not done later; what was answered is there, once."""
+        troubled = await self._troubled(replicas=2)
+        try:
+            for _ in range(_ROUNDS * FAULTS):
+                victim = troubled.random.choice(troubled.deployment.processes)
+                faults = [self.killed, self.paused, self.paused_for_long]
+                if victim is troubled.deployment.gateway:
+                    faults.append(self.worker_killed)
+                fault = troubled.random.choice(faults)
+                kind = victim.name.removesuffix("-0").removesuffix("-1")
+                seconds = await troubled.round(f"{fault.__name__} {kind}", lambda: fault(troubled, victim))
+                self.assertLess(seconds, 2 * SETTLING_SECONDS, f"{fault.__name__} {victim}")
+            await self.assert_judged_well(troubled.shop)
+        finally:
+            self.report(troubled.table())
+            troubled.report()
 
     async def test_who_asks_again_is_told_200_only_when_all_is_captured(self):
         """Order is killed in the midst of many checkouts while payment stands still: what is decided then is not captured yet."""

@@ -26,6 +26,8 @@ class Troubled:
         self.market = Market(self.shop, self.random)
         self.tally = Counter()
         self.seconds = {}
+        # Of each fault by its name: how long it took until all was good again, each time.
+        self.healing = {}
         # Of the last fault.
         self.seconds_to_first = None
 
@@ -85,8 +87,18 @@ class Troubled:
             self.market.stop()
             await self.market.wait()
         self.seconds[name] = max(seconds, self.seconds.get(name, 0))
+        self.healing.setdefault(name, []).append(seconds)
         await self.judge(name)
         return seconds
+
+    def table(self) -> str:
+        """The healing times, a line for each fault."""
+        lines = [f"{'fault':34} {'times':>5} {'median':>7} {'p90':>7} {'slowest':>7}"]
+        for name, found in sorted(self.healing.items()):
+            found = sorted(found)
+            figures = (found[len(found) // 2], found[len(found) * 9 // 10], found[-1])
+            lines.append(f"{name:34} {len(found):5} " + " ".join(f"{seconds:6.2f}s" for seconds in figures))
+        return "\n".join([*lines, f"{sum(map(len, self.healing.values()))} faults in all"])
 
     def report(self):
         slowest = {name: f"{seconds:.2f}" for name, seconds in self.seconds.items()}

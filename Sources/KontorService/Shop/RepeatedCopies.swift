@@ -1,0 +1,92 @@
+// Writes that a gateway sends again. The first copy may lie in the socket of a process that stands still, and be
+// executed when it goes on. So before the second copy is refused, it leaves a tombstone that the first one will meet.
+
+import KontorCore
+
+/// Settles the results of repeated copies, so that a refusal holds for all copies.
+final class RepeatedCopies {
+    private let parts: ShopParts
+
+    init(_ parts: ShopParts) { self.parts = parts }
+
+    /// Gives the answer to a request that ended with `result`.
+    ///
+    /// A repeated copy that is refused leaves a tombstone under the request's id in the group that it would have
+    /// changed. The tombstone changes the group's version: a commit of the first copy that is on its way meets a
+    /// conflict, and the copy, decided again, meets the tombstone. If the tombstone cannot be written, nobody knows
+    /// what the first copy does.
+    func settle(_ result: ShopAnswer, of keyed: KeyedRequest, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void) {
+        guard let stamp = keyed.stamp, stamp.isRepeated, !keyed.request.isBatchInit else { return answer(result) }
+        let isRefusal = result.isRefusal
+        if result == .overloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
+        if case .checkout(let order) = keyed.request {
+            settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer)
+        } else if isRefusal {
+            refuse(result, keyed, stamp, answer)
+        } else {
+            answer(result)
+        }
+    }
+
+    private func tombstone(_ stamp: RequestStamp) -> KeyedWrite {
+        KeyedWrite(KeyClaim(key: stamp.id, request: [], expires: stamp.expires), latest: stamp.latest)
+    }
+
+    private func refuse(
+        _ result: ShopAnswer, _ keyed: KeyedRequest, _ stamp: RequestStamp, _ answer: @escaping (ShopAnswer) -> Void
+    ) {
+        parts.keep(tombstone(stamp), in: keyed.group) { answer(Self.answer(to: $0, result, keyed)) }
+    }
+
+    /// - Parameter reply: what became of the tombstone.
+    private static func answer(to reply: ShopAnswer, _ result: ShopAnswer, _ keyed: KeyedRequest) -> ShopAnswer {
+        switch reply {
+        case .ledger(.done), .order(.done), .keyed(.replayed): return result
+        // The first copy had its effect meanwhile.
+        case .keyed(.usedForAnother): return .replayed(keyed.success)
+        default: return .unknown
+        }
+    }
+
+    /// A checkout that succeeded leaves a tombstone, too: `batch_init` may replace the paid order, and then the first
+    /// copy would check the new one out.
+    private func settleCheckout(
+        _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, _ keyed: KeyedRequest, _ stamp: RequestStamp,
+        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void
+    ) {
+        guard isRefusal || result.isPaid else { return answer(result) }
+        let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey)
+        parts.orders.submit(command, keyed: tombstone(stamp)) { [self] reply in
+            switch reply {
+            case _ where !isRefusal: answer(result)
+            case .decided(.running), .decided(.alreadyPaid):
+                // The first copy, or another client, was faster.
+                guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
+                parts.orders.checkout(order, keyed: keyed.write, deadline: deadline) { [self] in
+                    settle($0, of: keyed, deadline: deadline, answer)
+                }
+            default: answer(Self.answer(to: reply.answer, result, keyed))
+            }
+        }
+    }
+}
+
+extension ShopAnswer {
+    fileprivate var isPaid: Bool {
+        switch self {
+        case .checkout(.paid), .replayed(.checkout(.paid)): true
+        default: false
+        }
+    }
+
+    /// Whether the answer says that the write had no effect and will have none.
+    public var isRefusal: Bool {
+        switch self {
+        case .created, .initialized, .replayed, .explanation, .unknown, .keyed(.late), .keyed(.replayed): false
+        case .ledger(let outcome): outcome != .done
+        case .order(let outcome): outcome != .done
+        case .checkout(let result): result != .paid
+        case .paidByCheckout, .keyed, .hasOpenSaga, .unavailable, .overloaded: true
+        }
+    }
+}

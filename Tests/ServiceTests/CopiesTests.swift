@@ -1,0 +1,248 @@
+// Requests that a gateway sends a second time while the first copy lies in the socket of a process that stands still.
+// What was refused through the gateway never has an effect (findings A1, A2, A4, A11).
+
+import KontorCore
+import KontorService
+import KontorSimulation
+import TestSupport
+import Testing
+
+@Suite("Copies of a gateway's request")
+struct CopiesTests {
+    private let item = GroupKey(.item, id("i"))
+    private let user = GroupKey(.user, id("u"))
+    private let world = SeveralWorld(seed: 1, shops: 3)
+
+    init() {
+        world.put(item, 0)
+        world.put(user, 0)
+    }
+
+    private func stamp(_ number: Int = 1, sent: Int64? = nil, isRepeated: Bool) -> RequestStamp? {
+        let digits = String(number, radix: 16)
+        return RequestStamp(
+            request: String(repeating: "0", count: 32 - digits.count) + digits,
+            sent: sent ?? world.replicas[0].clock.wallMilliseconds, isRepeated: isRepeated)
+    }
+
+    private func settle(_ passes: Int = 60) { for _ in 0..<passes { world.pass() } }
+
+    /// One write: the first copy lies in the socket of a paused process, the second one is refused by another; then
+    /// `mend` gives what was missing, and the first process goes on.
+    private func refusedThenResumed(
+        _ request: ShopRequest, key: String? = nil, expecting refusal: ShopAnswer, mend: () -> Void
+    ) {
+        world.pause(1, milliseconds: 20_000)
+        let first = stamp(isRepeated: false)
+        let early = world.ask(request, at: 1, key: key, stamp: first)
+        settle()
+        let again = world.ask(request, at: 0, key: key, stamp: stamp(sent: first?.sent, isRepeated: true))
+        settle()
+        #expect(again.answer == refusal)
+        mend()
+        world.pass(seconds: 25)
+        #expect(early.answer == .keyed(.late), "\(request), key \(key ?? "none")")
+    }
+
+    @Test("a withdrawal that was refused is not done later", arguments: [nil, "k"])
+    func withdrawal(key: String?) {
+        let request = ShopRequest.ledger(LedgerCommand(item, .withdraw(Amount(3))))
+        refusedThenResumed(request, key: key, expecting: .ledger(.insufficient(balance: .zero))) { world.put(item, 10) }
+        #expect(world.account(.item, "i")?.balance == Amount(10))
+    }
+
+    @Test("a payment that was refused is not done later", arguments: [nil, "k"])
+    func payment(key: String?) {
+        let request = ShopRequest.ledger(LedgerCommand(user, .payDirectly(order: id("o"), Amount(3))))
+        refusedThenResumed(request, key: key, expecting: .ledger(.insufficient(balance: .zero))) { world.put(user, 10) }
+        #expect(world.account(.user, "u")?.balance == Amount(10))
+    }
+
+    @Test("a write to an account that was not there is not done later", arguments: [nil, "k"])
+    func absent(key: String?) {
+        let other = GroupKey(.item, id("other"))
+        let request = ShopRequest.ledger(LedgerCommand(other, .deposit(Amount(3))))
+        refusedThenResumed(request, key: key, expecting: .ledger(.unknownAccount)) { world.put(other, 10) }
+        #expect(world.account(.item, "other")?.balance == Amount(10))
+    }
+
+    @Test("a creation that was refused makes nothing later", arguments: [nil, "k"])
+    func creation(key: String?) {
+        let before = world.records.expiringRecords
+        refusedThenResumed(.createOrder(user: id("v")), key: key, expecting: .ledger(.unknownAccount)) {
+            world.put(GroupKey(.user, id("v")), 0)
+        }
+        #expect(world.records.expiringRecords == before + 1, "the tombstone, and nothing else")
+    }
+
+    @Test("a checkout that was refused is not done later", arguments: [nil, "k"])
+    func checkout(key: String?) {
+        let order = world.order("u", ["i"])
+        world.put(user, 10_000)
+        let reason = AbortReason.insufficient(account: item, wanted: Amount(1), left: .zero)
+        refusedThenResumed(.checkout(order: order), key: key, expecting: .checkout(.refused(reason))) {
+            world.put(item, 10)
+        }
+        #expect(world.status(order) == .open)
+        #expect(world.run(.checkout(order: order)) == .checkout(.paid), "another request pays it")
+    }
+
+    @Test("a checkout of an order that was not there, or was empty, is not done later")
+    func notBegun() {
+        world.put(item, 10)
+        world.put(user, 10_000)
+        guard case .created(let order)? = world.run(.createOrder(user: id("u"))) else {
+            Issue.record("no order")
+            return
+        }
+        refusedThenResumed(.checkout(order: order), expecting: .checkout(.notBegun(.isEmpty))) {
+            #expect(world.run(.addItem(order: order, item: id("i"), units: Amount(1))) == .order(.done))
+        }
+        #expect(world.status(order) == .open)
+    }
+
+    @Test("a copy that comes back after minutes does not do again what the other one did")
+    func afterMinutes() {
+        let request = ShopRequest.ledger(LedgerCommand(user, .deposit(Amount(5))))
+        world.pause(1, milliseconds: 300_000)
+        let first = stamp(isRepeated: false)
+        let early = world.ask(request, at: 1, stamp: first)
+        let again = world.ask(request, at: 0, stamp: stamp(sent: first?.sent, isRepeated: true))
+        settle()
+        #expect(again.answer == .ledger(.done))
+        world.records.removeRemovable(now: world.replicas[0].clock.wallMilliseconds + 299_000)
+        world.pass(seconds: 301)
+        #expect(early.answer == .keyed(.late))
+        #expect(world.account(.user, "u")?.balance == Amount(5))
+    }
+
+    @Test("at any moment, with clocks that are wrong by as much as they may, two copies have one effect", arguments: 0..<20)
+    func anyMoment(round: Int) {
+        let skew = Limits.clockSkewMilliseconds
+        let offsets: [Int64] = [-skew / 2, 0, skew / 2]
+        for (index, replica) in world.replicas.enumerated() { replica.clock.wallMilliseconds += offsets[(index + round) % 3] }
+        let request = ShopRequest.ledger(LedgerCommand(user, .deposit(Amount(5))))
+        world.pause(1, milliseconds: Int64(round) * 15_000)
+        let sent = world.replicas[2].clock.wallMilliseconds
+        world.ask(request, at: 1, stamp: stamp(sent: sent, isRepeated: false))
+        let again = world.ask(request, at: 0, stamp: stamp(sent: sent, isRepeated: true))
+        settle()
+        #expect(again.answer == .ledger(.done) || again.answer == .replayed(.ledger(.done)))
+        for _ in 0..<320 {
+            world.pass(seconds: 1)
+            let store = world.replicas.map(\.clock.wallMilliseconds).max() ?? 0
+            world.records.removeRemovable(now: store)
+        }
+        #expect(world.account(.user, "u")?.balance == Amount(5))
+    }
+
+    @Test("a second copy at the process of the first one joins it", arguments: [nil, "k"])
+    func joins(key: String?) {
+        let request = ShopRequest.ledger(LedgerCommand(user, .deposit(Amount(5))))
+        let first = stamp(isRepeated: false)
+        let callers = [first, stamp(sent: first?.sent, isRepeated: true)].map {
+            world.ask(request, at: 1, key: key, stamp: $0)
+        }
+        settle()
+        #expect(callers.map(\.answer) == [.ledger(.done), .ledger(.done)])
+        #expect(world.account(.user, "u")?.balance == Amount(5))
+    }
+
+    @Test("a second copy that can leave no tombstone is told that nobody knows")
+    func noTombstone() {
+        world.records.admission = .diskFull
+        let refused = world.ask(.checkout(order: id("o")), at: 0, stamp: stamp(1, isRepeated: false))
+        let again = world.ask(.checkout(order: id("o")), at: 0, stamp: stamp(2, isRepeated: true))
+        let payment = world.ask(
+            .ledger(LedgerCommand(user, .payDirectly(order: id("o"), Amount(3)))), at: 0, stamp: stamp(3, isRepeated: true))
+        settle()
+        #expect(refused.answer == .unavailable(.diskFull))
+        #expect(again.answer == .unknown)
+        #expect(payment.answer == .unknown)
+    }
+
+    @Test("a first copy that is refused writes nothing")
+    func firstRefused() {
+        let before = world.records.expiringRecords
+        let withdrawal = ShopRequest.ledger(LedgerCommand(item, .withdraw(Amount(3))))
+        let caller = world.ask(withdrawal, at: 0, stamp: stamp(isRepeated: false))
+        settle()
+        #expect(caller.answer == .ledger(.insufficient(balance: .zero)))
+        #expect(world.records.expiringRecords == before)
+    }
+
+    @Test("checkouts that join another caller's keep their own keys")
+    func joinedKeys() {
+        world.put(item, 10)
+        world.put(user, 10_000)
+        let order = world.order("u", ["i"])
+        let callers = ["a", "b", "c"].map { world.ask(.checkout(order: order), at: 0, key: $0) }
+        world.pass(seconds: 10)
+        #expect(callers.allSatisfy { $0.answer == .checkout(.paid) })
+        // The order is replaced by another one of the same id: the keys still mean the old one.
+        for key in ["a", "b", "c"] {
+            let repetition = world.ask(.checkout(order: order), at: 1, key: key)
+            settle()
+            #expect(repetition.answer == .replayed(.checkout(.paid)), "\(key)")
+        }
+    }
+
+    // MARK: batch_init at two replicas (A5, F3)
+
+    private func initItems(_ stock: Int64, count: Int = 1_300) -> ShopRequest {
+        .initItems(count: count, stock: Amount(stock), price: Amount(1))
+    }
+
+    /// Begins one of many slices at process 0, and returns in its midst.
+    private func beginMany(key: String? = nil) -> Request {
+        let caller = world.ask(initItems(1, count: 30_000), at: 0, key: key)
+        for _ in 0..<100 where world.account(.item, "0") == nil { world.pass() }
+        #expect(caller.answers.isEmpty && world.account(.item, "29999") == nil)
+        return caller
+    }
+
+    @Test("of two batch_inits at two processes one is refused, and can begin when the other one has ended")
+    func oneAtATime() {
+        let callers = [world.ask(initItems(1), at: 0), world.ask(initItems(2), at: 1)]
+        world.pass(seconds: 5)
+        #expect(Set(callers.map(\.answer)) == [.initialized, .keyed(.leased)])
+        #expect(world.run(initItems(3), at: 2) == .initialized)
+        for number in [0, 700, 1_299] { #expect(world.account(.item, "\(number)")?.balance == Amount(3)) }
+    }
+
+    @Test("a keyed batch_init that is repeated elsewhere while it runs, and after it, is done once")
+    func keyedOnce() {
+        let first = world.ask(initItems(1), at: 0, key: "k")
+        let meanwhile = world.ask(initItems(1), at: 1, key: "k")
+        world.pass(seconds: 5)
+        #expect(Set([first.answer, meanwhile.answer]) == [.initialized, .keyed(.running)])
+        world.ask(.ledger(LedgerCommand(GroupKey(.item, id("7")), .deposit(Amount(5)))))
+        let later = world.ask(initItems(1), at: 2, key: "k")
+        world.pass(seconds: 5)
+        #expect(later.answer == .replayed(.initialized))
+        #expect(world.account(.item, "7")?.balance == Amount(6))
+    }
+
+    @Test("the lease of a dead one ends by itself, and the repetition completes it")
+    func deadHolder() {
+        _ = beginMany(key: "k")
+        world.kill(0)
+        #expect(world.run(initItems(2), at: 1) == .keyed(.leased))
+        world.pass(seconds: (Limits.batchInitLeaseMilliseconds + Limits.clockSkewMilliseconds) / 1_000 + 1)
+        let repetition = world.ask(initItems(1, count: 30_000), at: 1, key: "k")
+        world.pass(seconds: 20)
+        #expect(repetition.answer == .initialized)
+        for number in [0, 700, 29_999] { #expect(world.account(.item, "\(number)")?.balance == Amount(1)) }
+    }
+
+    @Test("one that stood still past its lease replaces nothing any more")
+    func paused() {
+        let sleeper = beginMany()
+        world.pause(0, milliseconds: 200_000)
+        world.pass(seconds: 100)
+        #expect(world.run(initItems(2), at: 1) == .initialized)
+        world.pass(seconds: 120)
+        #expect(sleeper.answer == .unknown)
+        for number in 0..<1_300 { #expect(world.account(.item, "\(number)")?.balance == Amount(2)) }
+    }
+}
