@@ -207,7 +207,8 @@ private final class PosixFile: File {
     }
 
     func sync() throws(EmbeddedError) {
-        if fdatasync(descriptor) != 0 { throw failure("fdatasync", path) }
+        // Never as a disk that is full, even if that is the reason: what a failed sync has written nobody knows.
+        if fdatasync(descriptor) != 0 { throw .system(call: "fdatasync", path: path, code: errno) }
     }
 
     func reserve(_ bytes: Int) throws(EmbeddedError) {

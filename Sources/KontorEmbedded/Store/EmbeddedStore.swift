@@ -43,7 +43,7 @@ public final class EmbeddedStore {
         fold = FoldScheduler(plan, started.worker, expiry, groupCommit, ports)
         fold.isHeld = !reservation.isWritable
         reservation.didBegin = { [fold] in fold.isHeld = false }
-        fold.didCheckpoint = { [reservation] in reservation.roomCameBack() }
+        fold.didCheckpoint = { [weak reservation] in reservation?.roomCameBack() }
     }
 
     /// The number of records in memory, other than open work.

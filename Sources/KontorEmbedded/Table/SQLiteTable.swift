@@ -170,7 +170,7 @@ public final class SQLiteTable: FoldedTable {
     public func checkpoint() throws(EmbeddedError) -> Bool {
         do throws(EmbeddedError) {
             try TableLog(path).watching { () throws(EmbeddedError) in
-                try TableConnection.use(writer, path) { _ = try $0.checkpoint(.truncate) }
+                try TableConnection.use(writer, path, writing: .table) { _ = try $0.checkpoint(.truncate) }
             }
         } catch .busy {
             return false

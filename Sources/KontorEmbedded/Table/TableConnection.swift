@@ -51,15 +51,34 @@ enum TableConnection {
         return writer
     }
 
+    /// The file that a connection writes.
+    enum Written {
+        case log, table
+
+        /// The errno of the last call on the file that failed; 0 if none has. SQLite keeps that of a commit nowhere
+        /// else.
+        fileprivate func lastCode(_ database: Database) -> CInt {
+            let operation = self == .log ? SQLITE_FCNTL_JOURNAL_POINTER : SQLITE_FCNTL_FILE_POINTER
+            var file: UnsafeMutablePointer<sqlite3_file>?
+            var code: CInt = 0
+            guard sqlite3_file_control(database.sqliteConnection, nil, operation, &file) == SQLITE_OK, let file,
+                let control = file.pointee.pMethods?.pointee.xFileControl,
+                control(file, SQLITE_FCNTL_LAST_ERRNO, &code) == SQLITE_OK
+            else { return 0 }
+            return code
+        }
+    }
+
     /// Runs `body` on a connection, and turns everything that is thrown into this target's error.
     static func use<Value>(
-        _ connection: DatabaseQueue, _ path: String, _ body: (Database) throws -> Value
+        _ connection: DatabaseQueue, _ path: String, writing written: Written = .log, _ body: (Database) throws -> Value
     ) throws(EmbeddedError) -> Value {
         var code: CInt = 0
         return try translatingErrors(path, systemCode: code) {
             try connection.inDatabase { database in
                 do { return try body(database) } catch {
                     code = sqlite3_system_errno(database.sqliteConnection)
+                    if code == 0 { code = written.lastCode(database) }
                     throw error
                 }
             }

@@ -33,7 +33,7 @@ class FailedSyncTests(ServerCase):
         failed = await self.shop.client.post(f"/stock/batch_init/{_ITEMS}/1/1")
         code = await self.server.wait_for_exit()
         self.assertNotEqual(code, 0)
-        self.assertIn("fdatasync failed", self.server.log())
+        self.assertIn("The disk failed", self.server.log())
         self.assertNotEqual(getattr(failed, "status", None), 200)
         self.disk.heal()
         await self.server.start()

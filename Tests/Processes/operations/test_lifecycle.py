@@ -169,7 +169,39 @@ class JournalTests(ServerCase):
             order = await self.shop.order_of(user, {self.item: 1})
             self.assertEqual((await self.shop.checkout(order)).status, 200)
         self.server.kill()
-        self.segment = max((self.server.directory / "journal").glob("*.journal"))
+        self.segment = self._newest()
+
+    def _newest(self):
+        """The last segment: each start begins one."""
+        return max((self.server.directory / "journal").glob("*.journal"))
+
+    async def test_a_directory_that_cannot_be_read_to_its_end_is_refused(self):
+        """The call that would say that there are no more names fails: the names so far are not all."""
+        self.require("strace")
+        for count in (2, 4, 6):
+            with self.subTest(count=count):
+                fault = ["-e", "trace=getdents64", "-e", f"inject=getdents64:error=EIO:when={count}"]
+                self.server.spawn(["strace", "-D", "-f", "-qq", "-o", "/dev/null", *fault])
+                self.assertEqual(await self.server.wait_for_exit(), 1, self.server.log())
+                self.assertIn("readdir failed", self.server.log())
+        await self.server.start()
+        await self.assert_judged_well(self.shop)
+
+    async def test_a_journal_whose_newest_segment_is_gone_is_refused(self):
+        await self.server.start()
+        await self.shop.add_stock(self.item, 1)
+        self.server.kill()
+        newest = self._newest()
+        content = newest.read_bytes()
+        newest.unlink()
+        code, output = await run_kontor(
+            "serve", "--data", self.server.directory, "--port", free_port(), "--internal-port", free_port())
+        self.assertNotEqual(code, 0)
+        self.assertIn(str(newest), output)
+        self.assertIn("newest segment is gone", output)
+        newest.write_bytes(content)
+        await self.server.start()
+        await self.assert_judged_well(self.shop)
 
     async def test_a_flipped_bit_with_whole_frames_behind_it_is_refused_with_file_and_offset(self):
         """In the segment's header, and at 12 places of the first half: lengths, checksums and contents of frames."""
@@ -197,7 +229,7 @@ class JournalTests(ServerCase):
         start_of_a_frame = self.segment.read_bytes()[32:60]
         for garbage in (bytes(5_000), random.randbytes(5_000), start_of_a_frame):
             with self.subTest(garbage=garbage[:4]):
-                with open(self.segment, "ab") as file:
+                with open(self._newest(), "ab") as file:
                     file.write(garbage)
                 await self.server.start()
                 await self.assert_judged_well(self.shop)
@@ -210,7 +242,7 @@ class JournalTests(ServerCase):
         before = (await self.shop.client.get(f"/stock/find/{self.item}")).json()["stock"]
         self.assertEqual((await self.shop.client.post(f"/stock/add/{self.item}/1")).status, 200)
         self.server.kill()
-        with open(self.segment, "ab") as file:
+        with open(self._newest(), "ab") as file:
             file.truncate(file.tell() - 3)
         await self.server.start()
         self.assertEqual((await self.shop.client.get(f"/stock/find/{self.item}")).json()["stock"], before)
