@@ -196,17 +196,17 @@ struct Swarm {
         if random.happens(5) {
             // They go on when the keys and tombstones of that time are gone.
             isLong = true
-            safety = .seconds(400)
+            safety = .seconds(260)
             thinking = .milliseconds(2_000)
-            gatewayPauseMost = .seconds(300)
+            gatewayPauseMost = .seconds(230)
             pauseEvery = .seconds(20)
             storeExpires = true
             clients = min(clients, 4)
         }
         // `batch_init` of several slices, at several replicas, by clients who give up early.
-        if random.happens(8) {
+        if random.happens(4) {
             items = 2 * Limits.batchInitSlice + 1 + random.below(100)
-            weights = weights.map { ($0.kind, $0.kind == .initItems ? 40 : $0.weight) }
+            weights = weights.map { ($0.kind, $0.kind == .initItems ? 20 : $0.weight) }
             clients = min(clients, 4)
             safety = min(safety, .seconds(6))
             isLong = false

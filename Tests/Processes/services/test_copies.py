@@ -5,7 +5,7 @@ What was refused through the gateway has no effect, now or later: the replica go
 
 import asyncio
 
-from Tests.kontor_testing.http_client import Answer
+from Tests.kontor_testing.http_client import Answer, Client
 from Tests.kontor_testing.services_case import ServicesCase
 
 # So many that some of them are given to the replica that stands still.
@@ -108,3 +108,23 @@ class CopyTests(ServicesCase):
         for replica in self.deployment.replicas["payment"]:
             replica.resume()
         self.assertEqual((await checkout).status, 200)
+
+    async def test_of_two_batch_inits_at_two_replicas_one_is_refused(self):
+        """So all records are of one of them (A5); with a key the repetition is told that the first one runs, and then replayed (F3)."""
+        clients = [Client(replica.port) for replica in self.deployment.replicas["stock"]]
+        for client in clients:
+            self.addCleanup(client.close)
+        answers = await asyncio.gather(*(
+            client.post(f"/stock/batch_init/20000/{stock}/1") for client, stock in zip(clients, (5, 7))))
+        self.assertEqual(sorted(answer.status for answer in answers), [200, 429], list(map(str, answers)))
+        expected = 5 if answers[0].status == 200 else 7
+        found = {(await self.client.get(f"/stock/find/{item}")).json()["stock"] for item in range(0, 20_000, 500)}
+        self.assertEqual(found, {expected})
+        key = {"Idempotency-Key": "k"}
+        answers = await asyncio.gather(*(client.post("/stock/batch_init/20000/9/1", key) for client in clients))
+        self.assertEqual(sorted(answer.status for answer in answers), [200, 409], list(map(str, answers)))
+        self.assertEqual((await self._post("/stock/subtract/7/2")).status, 200)
+        for client in clients:
+            answer = await client.post("/stock/batch_init/20000/9/1", key)
+            self.assertEqual((answer.status, answer.headers.get("idempotent-replayed")), (200, "true"), str(answer))
+        self.assertEqual((await self.client.get("/stock/find/7")).json()["stock"], 7)
