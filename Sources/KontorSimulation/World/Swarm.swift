@@ -59,6 +59,8 @@ struct Swarm {
     var cutOffEvery: Int64?
     var cutOffMost: Int64
 
+    /// The replies that one process waits for at a time.
+    var pendingReplies = Limits.pendingReplies
     /// How often the store of one service fills up.
     var fillingEvery: Int64?
     /// How long a process takes for each message of another one.
@@ -137,6 +139,7 @@ struct Swarm {
         if shops > 1, random.happens(20) { commandMicroseconds = random.pick([100, 500, 2_000]) }
         if shops > 1, isSplit, random.happens(10) { makeOutagesLong(random) }
         if random.happens(4) { makeBasketLarge(random) }
+        if random.happens(15) { pendingReplies = basketLines > 0 ? 300 : 60 }
         if shops > 1, isSplit, basketLines == 0 { fillingEvery = sometimes(20, .seconds(1)...(.seconds(5))) }
     }
 
