@@ -68,11 +68,11 @@ public enum Limits {
     /// The age at which a saga that stands still is taken over: three times what a lost message costs a coordinator
     /// that lives.
     public static let takeoverAgeMilliseconds = 3 * resendMilliseconds
-    /// How long an undecided saga whose process is gone may still wait for amounts that others hold: nobody waits for it
-    /// any more, and it must end soon.
+    /// How long an undecided saga whose process is gone may still wait for amounts that others hold: nobody waits for
+    /// it any more, and it must end soon.
     public static let abandonedSagaMilliseconds = takeoverAgeMilliseconds
-    /// How often a process that drives sagas shows that it lives, and how often the others look: a beat may be lost, and
-    /// still none of its sagas is taken over.
+    /// How often a process that drives sagas shows that it lives, and how often the others look: a beat may be lost,
+    /// and still none of its sagas is taken over.
     public static let heartbeatMilliseconds = takeoverAgeMilliseconds / 3
     /// How long a process whose heartbeat cannot be read counts as living: its part of the store may be away for both.
     public static let unreadableHeartbeatMilliseconds: Int64 = 10_000

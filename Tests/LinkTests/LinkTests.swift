@@ -15,7 +15,9 @@ private final class Status: @unchecked Sendable {
 
 @Suite("What a process tells the others of itself", .serialized)
 struct PeerStatusTests {
-    @Test("its clock, from which the skew follows, and that its store fills up and has room again (F12, A6)", arguments: [0, 70_000, -6_000] as [Int64])
+    @Test(
+        "its clock, from which the skew follows, and that its store fills up and has room again (F12, A6)",
+        arguments: [0, 70_000, -6_000] as [Int64])
     func isTold(offset: Int64) async throws {
         let status = Status(offset: offset)
         let service = try await Service.start(status: { status.now })

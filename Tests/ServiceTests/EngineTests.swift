@@ -174,7 +174,9 @@ struct EngineTests {
             for step in 0..<steps {
                 let saga = SagaID(order: Identifier(number: step), incarnation: UInt64(step), attempt: 1)
                 let item = GroupKey(.item, Identifier(number: step % 7))
-                engine.submitRepeated(LedgerCommand(item, .release(saga, Amount(1)))) { _ in replies[step, default: []].append(copy) }
+                engine.submitRepeated(LedgerCommand(item, .release(saga, Amount(1)))) { _ in
+                    replies[step, default: []].append(copy)
+                }
             }
             agenda.runUntilQuiet()
             #expect(engine.waiting <= steps + Limits.mailboxCommandsWithCopies)

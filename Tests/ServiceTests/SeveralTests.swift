@@ -38,7 +38,8 @@ struct SeveralTests {
         #expect(world.replicas.map(\.shop.openSagas) == [20, 0, 0], "nobody drives them besides their own process")
         world.pause(0, milliseconds: 60_000)
         world.pass(seconds: 5)
-        #expect(world.replicas[1].shop.openSagas + world.replicas[2].shop.openSagas == 20, "each is driven by one of the others")
+        #expect(
+            world.replicas[1].shop.openSagas + world.replicas[2].shop.openSagas == 20, "each is driven by one of the others")
         world.faults = .none
         // Every third message goes to the process that sleeps.
         world.pass(seconds: 20)
@@ -47,7 +48,9 @@ struct SeveralTests {
         #expect(world.audit().culprits == [] && world.events.alarms == [])
     }
 
-    @Test("clocks that differ by six seconds, or by nearly the skew that is promised, cost no checkout (F12)", arguments: [6_000, -6_000, 59_000, -59_000])
+    @Test(
+        "clocks that differ by six seconds, or by nearly the skew that is promised, cost no checkout (F12)",
+        arguments: [6_000, -6_000, 59_000, -59_000])
     func skewedClocks(skew: Int64) {
         let world = SeveralWorld(seed: 3, shops: 3)
         world.put(GroupKey(.item, id("i")), 100)

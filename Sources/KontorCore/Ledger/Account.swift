@@ -64,8 +64,8 @@ public struct Hold: Hashable, Sendable {
     /// may be behind this one by `Limits.clockSkewMilliseconds`.
     public static func isExpired(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.clockSkewMilliseconds }
 
-    /// Whether each hold of the saga that still arrives is refused as expired, even by a clock that is behind this one by
-    /// `Limits.clockSkewMilliseconds`.
+    /// Whether each hold of the saga that still arrives is refused as expired, even by a clock that is behind this one
+    /// by `Limits.clockSkewMilliseconds`.
     public static func isPast(_ expiry: Int64, now: Int64) -> Bool { expiry < now - Limits.markerMilliseconds }
 }
 

@@ -145,8 +145,7 @@ final class CheckoutCoordinator {
         if let present = running[record.id.order] { return join(present, callers) }
         let now = clock.monotonicMilliseconds
         let wall = clock.wallMilliseconds
-        let patience = callers.map { $0.deadline - now }.max() ?? Limits.abandonedSagaMilliseconds
-        let left = min(record.deadline - wall, patience)
+        let left = timeLeft(for: record, callers, now: now, wall: wall)
         let begun = now - max(0, wall - record.begun)
         let saga = CheckoutSaga(record, begun: begun, deadline: now + left)
         let present = Running(saga, callers: haveJoined ? [] : callers, since: begun)
@@ -155,6 +154,15 @@ final class CheckoutCoordinator {
         openLegs += record.legs.count
         looks.append((now + Limits.sagaLookMilliseconds, present))
         perform(present.saga.start(now: now), for: present)
+    }
+
+    /// How long an undecided saga may go on. While somebody waits for it, that follows from its callers: a clock that
+    /// was set, or that of the process that began it, must not end it early. One that nobody waits for ends soon, and
+    /// at once if its deadline is over by every clock that is right enough.
+    private func timeLeft(for record: SagaRecord, _ callers: [Caller], now: Int64, wall: Int64) -> Int64 {
+        if let deadline = callers.map(\.deadline).max() { return Deadline.ofWaiting(callersDeadline: deadline, now: now) - now }
+        let slack = forgetsMarkers ? 0 : Limits.clockSkewMilliseconds
+        return min(record.deadline - wall + slack, Limits.abandonedSagaMilliseconds)
     }
 
     /// The progress of the order's checkout: its trace, and when each leg is asked again, by the wall clock. nil: none
@@ -169,8 +177,8 @@ final class CheckoutCoordinator {
         return (present.saga.record.id, present.saga.trace(now: now), retries)
     }
 
-    /// Enforces deadlines, and repeats messages that were not answered. All are looked at equally often, so the first in
-    /// the queue is always the next one.
+    /// Enforces deadlines, and repeats messages that were not answered. All are looked at equally often, so the first
+    /// in the queue is always the next one.
     func tick() {
         let now = clock.monotonicMilliseconds
         while let next = looks.first, next.due <= now {

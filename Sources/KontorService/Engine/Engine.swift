@@ -85,7 +85,8 @@ final class Engine<R: Rules> {
     private var parked: [GroupKey: Parked] = [:]
     private var parkedCommands = 0
     private var mailbox = Deque<Entry>()
-    /// The repeated commands that wait, each with the reply of its latest copy; nil: so few wait that copies do no harm.
+    /// The repeated commands that wait, each with the reply of its latest copy; nil: so few wait that copies do no
+    /// harm.
     private var repeated: [RepeatedName: (Reply<R.Outcome>) -> Void]?
     /// Whether a batch is between load and commit, or the next one is on the agenda.
     private var isBusy = false
@@ -319,7 +320,8 @@ final class Engine<R: Rules> {
         groups.removeAll(keepingCapacity: true)
         readSets.removeAll(keepingCapacity: true)
         if !places.isEmpty { places.removeAll(keepingCapacity: true) }
-        if repeated != nil, waiting < Limits.mailboxCommandsWithCopies / 2 { repeated = nil }
+        // As long as one waits, its latest copy has its reply.
+        if repeated?.isEmpty == true { repeated = nil }
         isBusy = false
         scheduleBatch()
     }

@@ -4,8 +4,8 @@
 import CoreMetrics
 import KontorCore
 
-/// Watches the skew that links measure: sets the metric, warns when clocks drift, and alarms when they are further apart
-/// than the shop allows for.
+/// Watches the skew that links measure: sets the metric, warns when clocks drift, and alarms when they are further
+/// apart than the shop allows for.
 final class SkewWatch {
     private enum Level { case fine, warned, alarmed }
 
@@ -23,10 +23,18 @@ final class SkewWatch {
         self.transport = transport
         self.log = log
         watched = GroupKey.Kind.allCases.map { kind in
-            let label = switch kind { case .item: "stock"; case .user: "payment"; case .order: "order" }
-            return Watched(
+            Watched(
                 kind: kind,
-                gauge: Gauge(label: "kontor_clock_skew_seconds", dimensions: [("service", label)], factory: factory))
+                gauge: Gauge(
+                    label: "kontor_clock_skew_seconds", dimensions: [("service", Self.service(of: kind))], factory: factory))
+        }
+    }
+
+    private static func service(of kind: GroupKey.Kind) -> String {
+        switch kind {
+        case .item: return "stock"
+        case .user: return "payment"
+        case .order: return "order"
         }
     }
 
@@ -41,9 +49,10 @@ final class SkewWatch {
             if now == watched[index].level { continue }
             let before = watched[index].level
             watched[index].level = now
-            let details = ["service": "\(watched[index].kind)s", "secondsAhead": "\(Double(skew) / 1_000)"]
+            let details = ["service": Self.service(of: watched[index].kind), "secondsAhead": "\(Double(skew) / 1_000)"]
             switch now {
-            case .alarmed: log.alarm("A clock is further off than the shop allows for: checkouts may fail, and locks last longer", details)
+            case .alarmed:
+                log.alarm("A clock is further off than the shop allows for: checkouts may fail, and locks last longer", details)
             case .warned where before == .fine: log.warning("A clock is off: synchronise the clocks of all machines", details)
             case .warned, .fine: log.notice("A clock is less far off", details)
             }

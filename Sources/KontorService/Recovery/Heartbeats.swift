@@ -6,8 +6,8 @@ import KontorCore
 /// Shows that this process lives, and watches the others.
 ///
 /// The heartbeat of a process is a group of its own without any record, named after the writer of the process's
-/// versions: whoever sees a version finds the heartbeat of who wrote it. Each beat gives the group another version. That
-/// it changes is all that counts, so no clock but the watcher's own matters.
+/// versions: whoever sees a version finds the heartbeat of who wrote it. Each beat gives the group another version.
+/// That it changes is all that counts, so no clock but the watcher's own matters.
 final class Heartbeats {
     private struct Seen {
         var version: Version
@@ -33,8 +33,8 @@ final class Heartbeats {
 
     private static func group(of writer: UInt64) -> GroupKey { GroupKey(.order, Identifier(heartbeatOf: writer)) }
 
-    /// - Parameter isDriving: whether this process drives sagas, and reaches what they need. Otherwise it is silent, and
-    ///   another process may drive them.
+    /// - Parameter isDriving: whether this process drives sagas, and reaches what they need. Otherwise it is silent,
+    ///   and another process may drive them.
     func tick(now: Int64, isDriving: Bool) {
         if isDriving, !isBeating, now >= nextBeat {
             nextBeat = now + Limits.heartbeatMilliseconds

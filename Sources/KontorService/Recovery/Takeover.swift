@@ -141,8 +141,8 @@ final class Takeover {
             for (found, outcome) in zip(found, outcomes) where outcome != .conflict {
                 let order = found.saga.id.order
                 guard watched[order]?.saga == found.saga.id else { continue }
-                // A touch that was refused, or may have failed, is made up for at once: this process has no time to lose
-                // either. The worst is that two drive the saga, and that does no harm.
+                // A touch that was refused, or may have failed, is made up for at once: this process has no time to
+                // lose either. The worst is that two drive the saga, and that does no harm.
                 watched[order] = nil
                 if !coordinator.isRunning(order) { shop.metrics.resumedSagas.increment() }
                 coordinator.drive(found.saga)

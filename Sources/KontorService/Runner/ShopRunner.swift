@@ -118,7 +118,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     public func didGiveUp(_ caller: any Caller) {
         lock.lock()
-        if let gone = inbox.callers.removeValue(forKey: ObjectIdentifier(caller)) { inbox.gone[ObjectIdentifier(caller)] = gone }
+        if let gone = inbox.callers.removeValue(forKey: ObjectIdentifier(caller)) {
+            inbox.gone[ObjectIdentifier(caller)] = gone
+        }
         updateRoom()
         let drained = takeDrained()
         lock.unlock()

@@ -38,6 +38,11 @@ final class SimulatedNetwork {
         bringsCopies = random.happens(50)
     }
 
+    /// The replies that one process waits for at a time.
+    var pendingReplies: Int { swarm.pendingReplies }
+
+    func wasFull() { world.coverage[.linkFull] += 1 }
+
     /// Carries a request to any process that serves its recipient.
     func send(_ request: NumberedMessage, to kind: GroupKey.Kind, from asker: SimulatedLinks) {
         carry(request) { [weak self, weak asker] arrived in
@@ -112,7 +117,7 @@ final class SimulatedLinks: Transport {
     private weak var process: ShopProcess?
     /// Called with each request before it leaves.
     private let willSend: (Message) -> Void
-    private var pending = PendingReplies()
+    private var pending: PendingReplies
     /// The origins of all requests, by their numbers. A link drops the second reply to a request; in half of the worlds
     /// the process gets it all the same, because sagas must bear that. nil: second replies are dropped.
     private var askers: [UInt32: Message.Origin]?
@@ -121,6 +126,7 @@ final class SimulatedLinks: Transport {
         _ network: SimulatedNetwork, _ process: ShopProcess, _ clock: SimulatedClock, willSend: @escaping (Message) -> Void
     ) {
         self.network = network
+        pending = PendingReplies(bound: network.pendingReplies)
         self.process = process
         self.clock = clock
         self.willSend = willSend
@@ -133,7 +139,10 @@ final class SimulatedLinks: Transport {
             if let recipient = message.recipient {
                 willSend(message)
                 pending.forget(before: now - Limits.pendingReplyMilliseconds)
-                guard let request = pending.number(message, now: now) else { continue }
+                guard let request = pending.number(message, now: now) else {
+                    network.wasFull()
+                    continue
+                }
                 askers?[request.number] = message.origin
                 network.send(request, to: recipient.kind, from: self)
             } else {

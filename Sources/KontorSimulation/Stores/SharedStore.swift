@@ -30,8 +30,8 @@ final class SharedStore {
     /// The number of processes that have begun; it is the last one's writer number.
     private(set) var writers: UInt64 = 0
 
-    /// The kind of groups whose store fills up, and how many more locks it has room for; nil: all have room. Such a store
-    /// takes no new work, and its last room is for what has begun.
+    /// The kind of groups whose store fills up, and how many more locks it has room for; nil: all have room. Such a
+    /// store takes no new work, and its last room is for what has begun.
     var filling: (kind: GroupKey.Kind, room: Int)?
 
     private func takeRoom(for change: GroupChange) {

@@ -73,6 +73,8 @@ struct Swarm {
     /// When the store's format is raised, at the latest; nil: it is the newest one from the beginning.
     var upgradeAfter: Int64?
 
+    /// The replies that one process waits for at a time.
+    var pendingReplies = Limits.pendingReplies
     /// How often the store of one service fills up.
     var fillingEvery: Int64?
     /// How long a process takes for each message of another one.
@@ -162,6 +164,7 @@ struct Swarm {
         if shops > 1, random.happens(20) { commandMicroseconds = random.pick([100, 500, 2_000]) }
         if shops > 1, isSplit, random.happens(10) { makeOutagesLong(random) }
         if random.happens(4) { makeBasketLarge(random) }
+        if random.happens(15) { pendingReplies = basketLines > 0 ? 300 : 60 }
         if shops > 1, isSplit, basketLines == 0 { fillingEvery = sometimes(20, .seconds(1)...(.seconds(5))) }
         tableLockEvery = sometimes(10, .seconds(1)...(.seconds(10)))
         listingFailureEvery = sometimes(10, .seconds(1)...(.seconds(10)))

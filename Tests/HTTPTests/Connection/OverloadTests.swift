@@ -107,6 +107,20 @@ import Testing
         }
     }
 
+    @Test func `a request that is told 504 gives its place back, and its late answer finds nobody`() throws {
+        try withServer(script: Script { _ in nil }) { (server) throws in
+            let patient = try server.client()
+            patient.sendRequest("POST", "/orders/checkout/o")
+            let submissions = try server.shop.waitForSubmissions(1)
+            server.clock.advance(milliseconds: Limits.deadlineMilliseconds + 1_000)
+            #expect(try patient.readResponse().status == 504)
+            for _ in 0..<1_000 where server.shop.gone < 1 { sleepMilliseconds(2) }
+            #expect(server.shop.gone == 1)
+            server.shop.sink.deliver(submissions.map { ($0.caller, .checkout(.paid)) })
+            #expect(try patient.exchange("GET", "/health/live").status == 200)
+        }
+    }
+
     @Test(arguments: [
         (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
         (951_827_696, "Tue, 29 Feb 2000 12:34:56 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
