@@ -147,8 +147,6 @@ BUGS = [
         "            return\n"
         "        }\n"),
     Bug("nobody misses the newest segment", EMBEDDED + "Journal/JournalReader.swift", "newest > all.last ?? 0", "newest > all.last ?? .max, newest > .max - 1"),
-    Bug("the fold goes on although the journal has no segment", EMBEDDED + "Fold/FoldPlan.swift",
-        "        let mayFold = !isHeld && (", "        let mayFold = ("),
     Bug("a failed sync is forgotten", EMBEDDED + "Journal/GroupCommit.swift",
         "            case .failure(let error): self.fail(\"the journal: \\(error)\")\n",
         "            case .failure:\n"

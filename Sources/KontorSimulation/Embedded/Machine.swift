@@ -180,7 +180,7 @@ final class Machine {
 
     func fill() {
         world.coverage[.diskFull] += 1
-        disk.capacityBytes = disk.usedBytes + random.below(64 << 10)
+        disk.capacityBytes = disk.usedBytes + (random.happens(60) ? 0 : random.below(64 << 10))
         disk.isQuota = random.happens(swarm.quotaPercent)
         if disk.isQuota { world.coverage[.quotaReached] += 1 }
         table.isFull = random.happens(50)
