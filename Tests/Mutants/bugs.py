@@ -192,6 +192,4 @@ BUGS = [
     Bug("a record that cannot be read is taken for absent", "Sources/KontorSimulation/Stores/StoreConnection.swift",
         "                return .failure(.unreadable(\"\\(key)\"))\n",
         "                return .success(LoadedGroup(version: .absent, head: nil, member: nil))\n"),
-    Bug("a command whose records cannot be read is not answered", SERVICE + "Engine/Engine.swift",
-        "        batch[index].decision = nil\n        batch[index].reply(batch[index].refused(error))\n", "        batch[index].decision = nil\n"),
 ]

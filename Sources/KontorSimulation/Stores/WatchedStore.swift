@@ -62,6 +62,11 @@ final class WatchedStore: RecordStore {
     func tick(now: Int64, wall: Int64) { inner?.tick(now: now, wall: wall) }
 
     var admission: StoreError? { inner?.admission }
+    var troubles: [StoreTrouble] { inner?.troubles ?? [] }
+    var isUsable: Bool { inner?.isUsable ?? false }
+    var lanes: Int { inner?.lanes ?? 1 }
+    var format: RecordFormat { inner?.format ?? .newest }
+    var idSecret: [UInt8]? { inner?.idSecret }
     var expiringRecords: Int { inner?.expiringRecords ?? 0 }
     var unsyncedRecords: Int { inner?.unsyncedRecords ?? 0 }
     var failure: DurabilityError? { inner?.failure }
