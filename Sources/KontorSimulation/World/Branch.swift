@@ -91,7 +91,6 @@ public enum Branch: String, CaseIterable, Sendable {
     case retriedInOrder = "retried in lock order"
     case waitGranted = "waited, and was granted"
     case messageResent = "message of a saga resent"
-    case linkFull = "message not sent because too many replies were waited for"
     case largeBasketPaid = "basket of more than 200 lines paid"
     case recordReadFromTable = "record read from the table"
     case sliceFolded = "slice folded"
