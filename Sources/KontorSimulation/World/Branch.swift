@@ -57,7 +57,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case zombieRefused = "decision of a zombie refused"
     case unknownLanded = "unknown commit landed"
     case unknownFenced = "unknown commit came too late"
-    case processFenced = "process ended by a failover"
+    case instanceFollowed = "another instance followed a failover"
     case emptyRollback = "released before it was held"
     case lateHoldRefused = "hold refused because it came late"
     case contendedCommand = "contended hold or withdrawal"
