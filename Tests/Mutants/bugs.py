@@ -122,6 +122,8 @@ BUGS = [
         "            if let error = parts.router.admissionOfPeers {", "            if parts.router.unreachable.count > 9, let error = parts.router.admissionOfPeers {"),
     Bug("a hold that came late is never undone", SERVICE + "Recovery/OrphanScan.swift",
         "        case .held where now > hold.expiry || isAbsurd(hold.expiry, now: now): break\n", ""),
+    Bug("an instance whose store has failed goes on", SERVICE + "Runner/ShopRunner.swift",
+        "        if let failure = instance.store.failure { return beginAnew(because: failure) }\n", ""),
     # The embedded store.
     Bug("an answer does not wait for the sync", EMBEDDED + "Journal/GroupCommit.swift",
         "            waiters.append(completion)\n        } else if", "            completion(.success(()))\n        } else if"),

@@ -1,4 +1,4 @@
-// The turns of a shop: what its runner does each time it wakes, and what the simulator does in its place.
+// The turns of a shop: what its runner does each time it wakes.
 
 import KontorCore
 

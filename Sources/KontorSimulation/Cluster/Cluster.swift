@@ -59,15 +59,22 @@ final class Cluster {
     private func start(_ replica: Replica) {
         guard replica.process == nil, let network else { return }
         let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
-        let process = ShopProcess(world, clock, random.fork()) { [unowned self] in kill(replica, .processFenced) }
-        let connection = StoreConnection(store, world, swarm, random.fork(), post: { [weak process] in process?.post($0) })
-        connection.served = replica.served
-        process.writer = store.writers
+        var forgetReplies: () -> Void = {}
+        let process = ShopProcess(world, clock, random.fork()) { [world] in
+            world.coverage[.instanceFollowed] += 1
+            forgetReplies()
+        }
         process.commandMicroseconds = swarm.commandMicroseconds
         replica.process = process
         world.trace.note("cluster", "shop \(replica.number) starts")
         let links = SimulatedLinks(network, process, clock) { [unowned self, unowned process] in willSend($0, from: process) }
-        process.begin(connection, .oneOfSeveral(serving: replica.served, over: links))
+        forgetReplies = { [weak links] in links?.forgetReplies() }
+        process.begin(.oneOfSeveral(serving: replica.served, over: links)) { [unowned self, unowned process] post in
+            let connection = StoreConnection(store, world, swarm, random.fork(), post: post)
+            connection.served = replica.served
+            process.writer = store.writers
+            return connection
+        }
     }
 
     private func kill(_ replica: Replica, _ branch: Branch) {

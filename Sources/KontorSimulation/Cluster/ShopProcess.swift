@@ -1,5 +1,5 @@
-// A simulated process, from its start to its death: the whole shop over its store, turn by turn, as ShopRunner runs it
-// in production.
+// A simulated process, from its start to its death: the whole shop over its store, run by the ShopRunner of production,
+// on a scheduler instead of a thread.
 
 import KontorCore
 import KontorEmbedded
@@ -8,29 +8,41 @@ import KontorService
 /// Waits for an answer of a simulated process. `@unchecked Sendable`: a world has one thread.
 final class SimulatedCaller: Caller, @unchecked Sendable {
     let answer: (ShopAnswer) -> Void
+    /// The number of the request in its process.
+    fileprivate var number = 0
+
     init(_ answer: @escaping (ShopAnswer) -> Void) { self.answer = answer }
 }
 
-final class ShopProcess: AnswerSink, EventLog {
+/// `@unchecked Sendable`: a world has one thread.
+final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
+    /// Makes the store of one instance of the shop. Its completions go to `post`.
+    typealias StoreMaker = (_ post: @escaping ShopRunner.Post) -> any RecordStore
+
     /// The metrics of the shop and its store.
     let counters = CountingMetrics()
     private unowned let world: Surroundings
     private let clock: SimulatedClock
     private let random: SeededRandom
     private let didFail: () -> Void
-    private var store: (any RecordStore)?
-    private var shop: Shop?
-    private var turns: ShopTurns?
-    private var arrivals: [ShopTurns.Arrival] = []
-    private var completions: [() -> Void] = []
+    /// nil before the beginning and after the end.
+    private var runner: ShopRunner?
+    /// The present instance's.
+    private weak var shop: Shop?
+    private var messages: [Message] = []
+    private var lastCaller = 0
     private var isTurnDue = false
     private(set) var isEnded = false
-    /// Its number as a writer of the store, where several processes write.
+    /// The number of its present instance as a writer of the store, where several processes write.
     var writer: UInt64 = 0
     private var pausedUntil: Int64 = 0
-    private(set) var isAccepting = false
+    /// How long each message of another process takes it, microseconds.
+    var commandMicroseconds: Int64 = 0
+    /// Until when it is busy with the messages of its last turn.
+    private var busyUntil: Int64 = 0
 
-    /// - Parameter didFail: called when its store says that it cannot go on.
+    /// - Parameter didFail: called when the store of an instance says that it cannot go on. Another instance follows,
+    ///   unless the process has been ended.
     init(_ world: Surroundings, _ clock: SimulatedClock, _ random: SeededRandom, didFail: @escaping () -> Void) {
         self.world = world
         self.clock = clock
@@ -39,48 +51,52 @@ final class ShopProcess: AnswerSink, EventLog {
     }
 
     /// Starts the shop: it recovers, and then takes requests.
-    func begin(_ store: any RecordStore, _ deployment: Deployment = .alone) {
-        let environment = ShopEnvironment(
-            store: store, clock: clock, random: random, log: self, metrics: ShopMetrics(factory: counters))
-        let shop = Shop(environment, sink: self, deployment: deployment)
-        self.store = store
-        self.shop = shop
-        turns = ShopTurns(shop, store, clock)
-        shop.recover { [self] result in
-            switch result {
-            case .success(let report):
-                world.trace.note("shop", "recovered: \(report.sagasResumed) sagas, \(report.orphansSettled) orphans")
-                isAccepting = true
-            case .failure(let error): world.violation("recovery cannot read the store: \(error)")
-            }
+    func begin(_ deployment: Deployment = .alone, store makeStore: @escaping StoreMaker) {
+        let metrics = ShopMetrics(factory: counters)
+        var options = ShopRunner.Options(sink: self, clock: clock, metrics: metrics)
+        options.recovered = { [unowned self] in recovered($0) }
+        options.failed = { [unowned self] failure in
+            world.trace.note("shop", "an instance ends: \(failure.reason)")
+            didFail()
         }
+        let sink = InstanceSink()
+        let runner = ShopRunner(options, waker: self) { [weak self, clock, random] post, completion in
+            guard let self, !isEnded else { return }
+            let store = makeStore(post)
+            let environment = ShopEnvironment(store: store, clock: clock, random: random, log: self, metrics: metrics)
+            let shop = Shop(environment, sink: sink, deployment: deployment)
+            self.shop = shop
+            completion(shop, store)
+        }
+        sink.runner = runner
+        self.runner = runner
+        runner.begin()
         tick()
+    }
+
+    private func recovered(_ result: Result<RecoveryReport, StoreError>) {
+        switch result {
+        case .success(let report):
+            world.trace.note("shop", "recovered: \(report.sagasResumed) sagas, \(report.orphansSettled) orphans")
+        case .failure(let error): world.violation("recovery cannot read the store: \(error)")
+        }
     }
 
     func end() {
         isEnded = true
-        isAccepting = false
-        // Closures that are under way would keep the process in memory.
-        shop = nil
-        turns = nil
-        store = nil
-        arrivals = []
-        completions = []
+        runner = nil
+        messages = []
         counters.add(to: &world.coverage)
     }
 
-    var openSagas: Int { shop?.openSagas ?? 0 }
+    var isAccepting: Bool { runner?.isServing ?? false }
 
-    /// How long each message of another process takes it, microseconds.
-    var commandMicroseconds: Int64 = 0
-    /// Until when it is busy with the messages of its last turn.
-    private var busyUntil: Int64 = 0
-    private var waitingMessages = 0
+    var openSagas: Int { shop?.openSagas ?? 0 }
 
     /// Stops taking requests.
     func willClose() {
-        isAccepting = false
-        shop?.willClose()
+        runner?.drain {}
+        runner?.willClose()
     }
 
     // MARK: What arrives
@@ -89,11 +105,11 @@ final class ShopProcess: AnswerSink, EventLog {
     ///
     /// - Returns: false if nothing was begun.
     func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
-        guard isAccepting else { return false }
+        guard let runner else { return false }
+        lastCaller += 1
+        caller.number = lastCaller
         let deadline = clock.monotonicMilliseconds + milliseconds
-        arrivals.append(ShopTurns.Arrival(request: request, name: name, deadline: deadline, caller: caller))
-        wake()
-        return true
+        return runner.submit(request, name: name, deadline: deadline, caller: caller) == .taken
     }
 
     /// Pauses the process for a while, without its knowledge.
@@ -113,21 +129,14 @@ final class ShopProcess: AnswerSink, EventLog {
 
     /// Takes messages from any process. One that has too much to do decides them one after the other.
     func receive(_ messages: [Message]) {
-        waitingMessages += messages.count
-        if waitingMessages > 100 { world.coverage[.processBehind] += 1 }
-        post { [self] in
-            waitingMessages -= messages.count
-            busyUntil = max(busyUntil, world.scheduler.now) + Int64(messages.count) * commandMicroseconds
-            shop?.receive(messages)
-        }
-    }
-
-    /// Runs work in the next turn: the completion of blocking work, or a reply.
-    func post(_ completion: @escaping () -> Void) {
         if isEnded { return }
-        completions.append(completion)
+        self.messages += messages
+        if self.messages.count > 100 { world.coverage[.processBehind] += 1 }
         wake()
     }
+
+    /// Runs work in the next turn: the completion of blocking work.
+    func post(_ completion: @escaping () -> Void) { runner?.post(completion) }
 
     // MARK: Turns
 
@@ -137,7 +146,7 @@ final class ShopProcess: AnswerSink, EventLog {
         world.scheduler.after(.milliseconds(Limits.tickMilliseconds)) { [weak self] in self?.tick() }
     }
 
-    private func wake() {
+    func wake() {
         guard !isTurnDue else { return }
         isTurnDue = true
         let delay = max(random.within(2...60), max(pausedUntil, busyUntil) - world.scheduler.now)
@@ -145,47 +154,48 @@ final class ShopProcess: AnswerSink, EventLog {
     }
 
     private func turn() {
+        guard let runner else { return }
+        if pausedUntil > world.scheduler.now {
+            isTurnDue = false
+            return wake()
+        }
+        receiveSome(runner)
         isTurnDue = false
-        if isEnded { return }
-        if pausedUntil > world.scheduler.now { return wake() }
-        let finished = takeCompletions()
-        var requests: [ShopTurns.Arrival] = []
-        if turns?.takesRequests == true {
-            requests = Array(arrivals.prefix(Limits.requestsPerTurn))
-            arrivals.removeFirst(requests.count)
-        }
-        turns?.run(requests, finished: finished)
-        if isEnded { return }
-        if let failure = store?.failure {
-            world.trace.note("shop", "it ends: \(failure.reason)")
-            return didFail()
-        }
-        world.largestQueue = max(world.largestQueue, waitingMessages + arrivals.count + (shop?.queued ?? 0))
-        if !arrivals.isEmpty || !completions.isEmpty { wake() }
+        runner.turn()
+        world.largestQueue = max(world.largestQueue, messages.count + (shop?.queued ?? 0))
+        if !messages.isEmpty { wake() }
     }
 
-    /// What one turn takes: where messages cost time, only a few at once, as from a socket.
-    private func takeCompletions() -> [() -> Void] {
-        let count = commandMicroseconds == 0 ? completions.count : min(completions.count, 16)
-        defer { completions.removeFirst(count) }
-        return Array(completions.prefix(count))
+    /// Hands over the messages that came: where they cost time, only a few at once, as from a socket.
+    private func receiveSome(_ runner: ShopRunner) {
+        if messages.isEmpty { return }
+        let count = commandMicroseconds == 0 ? messages.count : min(messages.count, 16)
+        let received = Array(messages.prefix(count))
+        messages.removeFirst(count)
+        busyUntil = world.scheduler.now + Int64(count) * commandMicroseconds
+        runner.receive(received)
     }
 
+    /// In the order of the requests: the runner's own order differs between runs when an instance fails.
     func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) {
-        for (caller, answer) in answers { (caller as? SimulatedCaller)?.answer(answer) }
+        let callers = answers.compactMap { entry in (entry.caller as? SimulatedCaller).map { ($0, entry.answer) } }
+        for (caller, answer) in callers.sorted(by: { $0.0.number < $1.0.number }) { caller.answer(answer) }
     }
 
     // MARK: What operators would see
 
     func alarm(_ event: StaticString, _ details: [String: String]) {
-        if Self.tellsTrouble.contains("\(event)") { return world.coverage[.troubleTold] += 1 }
         let text = details.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         world.violation("alarm: \(event): \(text)")
     }
 
-    /// The alarms that follow from faults of the store.
-    private static let tellsTrouble = ["A part of the store is not used", "A record cannot be read"]
-
     func warning(_ event: StaticString, _ details: [String: String]) { world.trace.note("shop", "\(event)") }
     func notice(_ event: StaticString, _ details: [String: String]) { world.trace.note("shop", "\(event)") }
+}
+
+/// Takes an instance's answers to its runner. It holds no runner: else an ended process would stay in memory.
+private final class InstanceSink: AnswerSink {
+    weak var runner: ShopRunner?
+
+    func deliver(_ answers: [(caller: any Caller, answer: ShopAnswer)]) { runner?.deliver(answers) }
 }

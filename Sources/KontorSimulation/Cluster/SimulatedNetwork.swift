@@ -131,6 +131,12 @@ final class SimulatedLinks: Transport {
         if network.bringsCopies { askers = [:] }
     }
 
+    /// Drops the replies to all requests so far: they were for an instance of the shop that has ended.
+    func forgetReplies() {
+        pending.forgetAll()
+        if askers != nil { askers = [:] }
+    }
+
     func send(_ messages: [Message]) {
         let now = clock.monotonicMilliseconds
         for message in messages {

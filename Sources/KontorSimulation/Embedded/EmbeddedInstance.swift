@@ -27,7 +27,7 @@ final class EmbeddedInstance {
         watched = WatchedStore(store, machine.watch)
     }
 
-    func begin() { process.begin(watched) }
+    func begin() { process.begin { [watched] _ in watched } }
 
     func end() {
         lanes.drop()

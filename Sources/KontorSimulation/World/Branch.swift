@@ -84,7 +84,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case zombieRefused = "decision of a zombie refused"
     case unknownLanded = "unknown commit landed"
     case unknownFenced = "unknown commit came too late"
-    case processFenced = "process ended by an upgrade of the store"
+    case instanceFollowed = "another instance followed when the store was upgraded"
     case emptyRollback = "released before it was held"
     case lateHoldRefused = "hold refused because it came late"
     case contendedCommand = "contended hold or withdrawal"

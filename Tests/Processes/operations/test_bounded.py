@@ -7,6 +7,7 @@ import time
 from Tests.kontor_testing.case import ServerCase
 from Tests.kontor_testing.faults.memory import memory_limit
 from Tests.kontor_testing.http_client import get_once
+from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.proc import resident_bytes
 from Tests.kontor_testing.programs import run_kontor
 
@@ -109,7 +110,8 @@ class AuditTests(ServerCase):
         client = server.client()
         for path in ("/stock/batch_init/150000/10/1", "/payment/batch_init/150000/10"):
             self.assertEqual((await client.post(path)).status, 200)
-        await asyncio.sleep(4)  # The journal is folded.
+        # What is not folded yet is in an audit's memory.
+        await eventually(lambda: self.is_folded(server), "the fold of the journal", pause=0.2)
         peak = before = resident_bytes(server.pid)
         audits = [asyncio.create_task(get_once(server.internal_port, "/audit")) for _ in range(4)]
         slowest = 0.0
@@ -130,3 +132,7 @@ class AuditTests(ServerCase):
         self.assertIn("one audit at a time", refused.json()["detail"])
         whole = next(answer for answer in answers if answer.status == 200).json()
         self.assertEqual((whole["clean"], whole["accounts"]), (True, 300_000))
+
+    async def is_folded(self, server) -> bool:
+        metrics = (await get_once(server.internal_port, "/metrics")).body.decode()
+        return any(line.startswith("kontor_unfolded_bytes") and float(line.split()[-1]) == 0 for line in metrics.splitlines())
