@@ -21,13 +21,23 @@ public struct EmbeddedSnapshot {
 
     /// Calls `body` for each record, in the order of the keys' bytes. Memory is bounded by the journal's tail.
     ///
+    /// - Parameter unreadable: is called with each record that does not decode, and why; nil: the first one is thrown.
     /// - Throws: ``EmbeddedError``, or what `body` throws.
-    public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
+    public func forEach(
+        _ body: (RecordKey, Record) throws -> Void, unreadable: ((RecordKey, String) -> Void)? = nil
+    ) throws {
         var hasGiven = false
         try reading { view in
             let tail = try readTail(view)
-            try merge(tail, view) { key, record in
+            try merge(tail, view) { key, value in
                 hasGiven = true
+                let record: Record
+                do throws(EmbeddedError) {
+                    record = try Record(stored: value)
+                } catch {
+                    guard let unreadable, case .table(let reason) = error else { throw error }
+                    return unreadable(key, reason)
+                }
                 try body(key, record)
             }
         } canRepeat: {
@@ -96,7 +106,7 @@ public struct EmbeddedSnapshot {
 
     /// Calls `body` for each record of table and tail, in order. Where both have a key, the tail's value counts.
     private func merge(
-        _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, Record) throws -> Void
+        _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, [UInt8]) throws -> Void
     ) throws {
         var next = 0
         try view.forEach { key, value in
@@ -115,7 +125,7 @@ public struct EmbeddedSnapshot {
     }
 
     private static func give(
-        _ key: [UInt8], _ value: [UInt8]?, _ body: (RecordKey, Record) throws -> Void
+        _ key: [UInt8], _ value: [UInt8]?, _ body: (RecordKey, [UInt8]) throws -> Void
     ) throws {
         guard let value else { return }
         let decoded: RecordKey
@@ -124,7 +134,7 @@ public struct EmbeddedSnapshot {
         } catch {
             throw EmbeddedError.table("a key does not decode: \(error)")
         }
-        try body(decoded, try Record(stored: value))
+        try body(decoded, value)
     }
 }
 

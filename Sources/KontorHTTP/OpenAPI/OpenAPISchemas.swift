@@ -98,9 +98,18 @@ extension OpenAPISchemas {
                 "outcome": ["enum": ["paid", "refused", "retried", "running"]], "reason": text,
                 "steps": ["type": "array", "items": step],
             ], optional: ["reason"])
+        let payment = object(
+            [
+                "state": [
+                    "enum": ["none", "standing", "cancelled", "unknown"],
+                    "description": "Whether it stands: then no checkout charges for the order, and it can be cancelled.",
+                ],
+                "amount": reference("Money"),
+            ], optional: ["amount"])
         return object([
             "order_id": reference("Id"), "state": ["enum": ["open", "checking_out", "paid", "removed"]],
             "user_id": reference("Id"), "total_cost": reference("Money"), "summary": text,
+            "direct_payment": payment,
             "to_succeed": ["type": "array", "items": text, "description": "What would make a checkout succeed."],
             "forgotten_attempts": [
                 "type": "integer", "minimum": 0, "description": "Older attempts, of which nothing is kept.",
@@ -111,7 +120,7 @@ extension OpenAPISchemas {
 
     static let explanationExample: JSONValue = [
         "order_id": "1", "state": "open", "user_id": "7", "total_cost": 10,
-        "summary": "The last checkout failed: item 3: 2 wanted, 1 left.",
+        "summary": "The last checkout failed: item 3: 2 wanted, 1 left.", "direct_payment": ["state": "none"],
         "to_succeed": ["item 3: 2 wanted, 1 left: add at least 1 of stock."], "forgotten_attempts": 0,
         "attempts": [
             [

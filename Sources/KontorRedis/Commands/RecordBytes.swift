@@ -15,7 +15,7 @@ enum RecordBytes {
 
     static func bytes(_ record: Record) -> [UInt8] {
         var writer = ByteWriter()
-        record.encode(into: &writer)
+        record.encode(into: &writer, 3)
         return writer.bytes
     }
 

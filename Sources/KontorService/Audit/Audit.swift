@@ -7,15 +7,16 @@ import KontorCore
 /// Give it every record of one consistent cut with ``add(_:_:)``, in any order, then call ``finish()``. It needs memory
 /// for one entry per account, hold and open saga.
 public struct Audit {
-    /// Sums that must agree for one account.
+    /// Sums that must agree for one account. They have 128 bits, so that no record, however damaged, makes them
+    /// overflow.
     private struct Tally {
         var account: Account?
-        var held = Amount.zero
+        var held: Int128 = 0
         /// Captured by sagas that have not finished.
-        var capturedByOpen = Amount.zero
+        var capturedByOpen: Int128 = 0
         /// What paid orders owe. If such an order's saga is open, its captures may still be on their way.
-        var owedByPaid = Amount.zero
-        var directPayments = Amount.zero
+        var owedByPaid: Int128 = 0
+        var directPayments: Int128 = 0
     }
 
     private var tallies: [GroupKey: Tally] = [:]
@@ -42,7 +43,7 @@ public struct Audit {
             report.receipts += 1
             addPaid(order)
         case (.payment, .payment(let payment)):
-            tallies[key.group, default: Tally()].directPayments += payment.amount + payment.earlier
+            tallies[key.group, default: Tally()].directPayments += payment.amount.wide + payment.earlier.wide
         case (.saga, .saga(let saga)):
             sagas[saga.id] = saga
         case (.hold, .hold(let hold)):
@@ -51,6 +52,11 @@ public struct Audit {
         default:
             report.add(.misplacedRecord, "\(key.group)", "a record of the wrong kind lies at \(key.member)")
         }
+    }
+
+    /// Takes a record that is there and cannot be read.
+    public mutating func add(unreadable key: RecordKey, _ reason: String) {
+        report.add(.unreadableRecord, "\(key.group)", "its \(key.member) cannot be read: \(reason)")
     }
 
     /// Compares the sums.
@@ -75,17 +81,17 @@ public struct Audit {
 extension Audit {
     private mutating func addPaid(_ order: Order) {
         report.paidOrders += 1
-        for line in order.lines { tallies[GroupKey(.item, line.item), default: Tally()].owedByPaid += line.units }
-        if order.total > .zero { tallies[GroupKey(.user, order.user), default: Tally()].owedByPaid += order.total }
+        for line in order.lines { tallies[GroupKey(.item, line.item), default: Tally()].owedByPaid += line.units.wide }
+        if order.total > .zero { tallies[GroupKey(.user, order.user), default: Tally()].owedByPaid += order.total.wide }
     }
 
     private mutating func check(_ account: Account, _ group: GroupKey) {
         report.accounts += 1
-        let expected = account.deposited - account.withdrawn - account.captured
-        if account.balance != expected {
+        let expected = account.deposited.wide - account.withdrawn.wide - account.captured.wide
+        if account.balance.wide != expected {
             report.add(
                 .wrongBalance, "\(group)",
-                "its balance is \(account.balance.raw), but put in - withdrawn - captured is \(expected.raw)")
+                "its balance is \(account.balance.raw), but put in - withdrawn - captured is \(expected)")
         }
         if account.held < .zero || account.held > account.balance {
             report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held of a balance of \(account.balance.raw)")
@@ -93,10 +99,9 @@ extension Audit {
     }
 
     private mutating func checkTotal(_ order: Order, _ group: GroupKey) {
-        var total = Amount.zero
-        for line in order.lines { total += Amount(line.units.raw * line.price.raw) }
-        if total != order.total {
-            report.add(.wrongTotal, "\(group)", "its lines cost \(total.raw), its total is \(order.total.raw)")
+        let total = order.lines.reduce(0) { $0 + $1.units.wide * $1.price.wide }
+        if total != order.total.wide {
+            report.add(.wrongTotal, "\(group)", "its lines cost \(total), its total is \(order.total.raw)")
         }
     }
 
@@ -104,8 +109,9 @@ extension Audit {
         let saga = sagas[id]
         switch hold.state {
         case .held:
-            tallies[account, default: Tally()].held += hold.amount
-            if saga == nil {
+            tallies[account, default: Tally()].held += hold.amount.wide
+            // A direct payment that is being made locks its amount, too, and has no saga.
+            if saga == nil, !id.isPayment {
                 report.add(.lockWithoutSaga, "\(account)", "saga \(id) holds a part of it, but is not open")
             }
         case .captured:
@@ -123,7 +129,7 @@ extension Audit {
     private mutating func addUncaptured(of saga: SagaRecord) {
         for leg in saga.legs {
             switch holds[RecordKey(leg.account, .hold(saga.id))]?.state {
-            case .held: tallies[leg.account, default: Tally()].capturedByOpen += leg.amount
+            case .held: tallies[leg.account, default: Tally()].capturedByOpen += leg.amount.wide
             case .captured, .released: break
             case nil:
                 report.add(.committedWithoutHold, "\(leg.account)", "saga \(saga.id) is committed, but its hold is gone")
@@ -133,21 +139,25 @@ extension Audit {
 
     private mutating func compare(_ group: GroupKey, _ tally: Tally) {
         guard let account = tally.account else {
-            if tally.owedByPaid > .zero || tally.directPayments > .zero {
+            if tally.owedByPaid > 0 || tally.directPayments > 0 {
                 report.add(.missingAccount, "\(group)", "paid orders need it, but it does not exist")
             }
             return
         }
-        if account.held != tally.held {
-            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held.raw)")
+        if account.held.wide != tally.held {
+            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held)")
         }
         let expected = tally.owedByPaid + tally.directPayments - tally.capturedByOpen
-        if account.captured != expected {
+        if account.captured.wide != expected {
             report.add(
                 .wrongCaptured, "\(group)",
-                "\(account.captured.raw) was captured, but paid orders and direct payments add up to \(expected.raw)")
+                "\(account.captured.raw) was captured, but paid orders and direct payments add up to \(expected)")
         }
     }
+}
+
+extension Amount {
+    fileprivate var wide: Int128 { Int128(raw) }
 }
 
 /// The outcome of an audit.
@@ -155,7 +165,7 @@ public struct AuditReport: Hashable, Sendable {
     /// What can be wrong with an account or an order.
     public enum Finding: String, Sendable {
         case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
-        case committedWithoutHold, missingAccount, misplacedRecord
+        case committedWithoutHold, missingAccount, misplacedRecord, unreadableRecord
     }
 
     /// One thing that is wrong, and where.

@@ -91,6 +91,8 @@ final class Engine<R: Rules> {
     private var groups: [Group] = []
     /// What the batch reads: for each command its read set, and the key's if it has one.
     private var readSets: [ReadSet] = []
+    /// What its commands read besides, as the heads told that were loaded last.
+    private var furtherReads: [ReadSet] = []
     /// The index of each group; empty in a small batch.
     private var places: [GroupKey: Int] = [:]
     // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
@@ -145,7 +147,16 @@ final class Engine<R: Rules> {
         }
         if batch.isEmpty { return endBatch() }
         metrics.began(batchOf: batch.count, waiting: batch.count + waiting)
-        store.load(readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
+        load()
+    }
+
+    private func load() {
+        guard !furtherReads.isEmpty else {
+            return store.load(
+                readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
+        }
+        // What is guessed is put to the test only if it is written, and further records mostly are not.
+        store.load(readSets + furtherReads, from: .throughMemory, completion: loaded)
     }
 
     private func didLoad(_ result: Result<[LoadedGroup], StoreError>) {
@@ -154,9 +165,24 @@ final class Engine<R: Rules> {
             for entry in batch { entry.reply(entry.refused(error)) }
             endBatch()
         case .success(let records):
+            if findFurtherReads(records) { return load() }
             decideAll(records)
             commit()
         }
+    }
+
+    /// Finds what the commands read besides, by the heads that were loaded. Returns whether it was not loaded with them.
+    private func findFurtherReads(_ records: [LoadedGroup]) -> Bool {
+        var found: [ReadSet] = []
+        var next = 0
+        for index in batch.indices {
+            let members = R.furtherReads(of: batch[index].command, head: records[next].head)
+            for member in members { found.append(ReadSet(readSets[next].group, member)) }
+            next += batch[index].keyed == nil ? 1 : 2
+        }
+        if found == furtherReads { return false }
+        furtherReads = found
+        return true
     }
 
     // MARK: Decide
@@ -166,6 +192,11 @@ final class Engine<R: Rules> {
         var next = 0
         // The time is read only now: this process may have been paused while it waited for the records.
         let now = expiryClock?.wallMilliseconds
+        if !furtherReads.isEmpty {
+            // All reads of a group are added before anything is decided on it, in their order, so that it gets the
+            // version of the first one.
+            for (readSet, group) in zip(readSets + furtherReads, records) { _ = place(of: readSet, group, now: now) }
+        }
         for index in batch.indices {
             let place = place(of: readSets[next], records[next], now: now)
             let guess = records[next].certainty == .guessed ? readSets[next].member : nil
@@ -281,6 +312,7 @@ final class Engine<R: Rules> {
         batch.removeAll(keepingCapacity: true)
         groups.removeAll(keepingCapacity: true)
         readSets.removeAll(keepingCapacity: true)
+        if !furtherReads.isEmpty { furtherReads.removeAll() }
         if !places.isEmpty { places.removeAll(keepingCapacity: true) }
         isBusy = false
         scheduleBatch()

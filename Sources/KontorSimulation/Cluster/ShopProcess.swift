@@ -41,7 +41,8 @@ final class ShopProcess: AnswerSink, EventLog {
     /// Starts the shop: it recovers, and then takes requests.
     func begin(_ store: any RecordStore, _ deployment: Deployment = .alone) {
         let environment = ShopEnvironment(
-            store: store, clock: clock, random: random, log: self, metrics: ShopMetrics(factory: counters))
+            store: store, clock: clock, random: random, log: self, metrics: ShopMetrics(factory: counters),
+            peersKnowPayments: true)
         let shop = Shop(environment, sink: self, deployment: deployment)
         self.store = store
         self.shop = shop

@@ -77,6 +77,8 @@ private final class RunningAudit {
         guard let client = clients.first else { return completion(.success(audit.finish())) }
         RedisScan.forEachRecord(client) { [self] key, record in
             audit.add(key, record)
+        } unreadable: { [self] key, reason in
+            audit.add(unreadable: key, reason)
         } completion: { [self] result in
             switch result {
             case .failure(let refusal): completion(.failure(refusal))
@@ -89,7 +91,11 @@ private final class RunningAudit {
 /// Audits one consistent cut of a store.
 private func audit(_ directory: String) throws -> AuditReport {
     var audit = Audit()
-    try EmbeddedSnapshot(directory: directory).forEach { key, record in audit.add(key, record) }
+    try EmbeddedSnapshot(directory: directory).forEach {
+        audit.add($0, $1)
+    } unreadable: {
+        audit.add(unreadable: $0, $1)
+    }
     return audit.finish()
 }
 

@@ -190,7 +190,7 @@ import Testing
             else { continue }
             account.balance = route.name == "findUser" ? Amount(9250) : Amount(100)
             let answers: [ShopAnswer] = [
-                .created(id(uuid)), .initialized, .ledger(.account(account)), .ledger(.payment(isPaid: true)),
+                .created(id(uuid)), .initialized, .ledger(.account(account)), .paymentStatus(isPaid: true),
                 .order(.order(order)), .checkout(.paid), .ledger(.done), .order(.done),
             ]
             let responses = answers.map { OutcomeResponse.response(to: ShopCall(request, at: entry), $0) }

@@ -22,7 +22,7 @@ import Testing
         (.POST, "/payment/pay/u/2", .ledger(LedgerCommand(GroupKey(.user, id("u")), .withdraw(Amount(200))))),
         (
             .POST, "/payment/pay/u/o/2",
-            .ledger(LedgerCommand(GroupKey(.user, id("u")), .payDirectly(order: id("o"), Amount(200))))
+            .pay(user: id("u"), order: id("o"), Amount(200))
         ),
         (.POST, "/payment/cancel/u/o", .cancelPayment(user: id("u"), order: id("o"))),
         (.GET, "/payment/status/u/o", .paymentStatus(user: id("u"), order: id("o"))),
