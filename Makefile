@@ -1,5 +1,5 @@
 # Two commands are enough: `make run` starts a shop, `make test` proves it.
-.PHONY: help run up down build test test-swift test-simulation test-processes test-faults test-public test-deploy simulate mutants overload soak \
+.PHONY: help run up down build test test-swift test-simulation test-processes test-faults test-mixed test-public test-deploy simulate mutants overload soak \
 	bench bench-docs bench-guard bench-services lint format clean
 
 BINARY := .build/release/kontor
@@ -21,6 +21,7 @@ help:
 	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (half an hour)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
 	@echo "make test-faults      10 of each fault of the three services: kills, pauses, failovers, partitions (10 min)"
+	@echo "make test-mixed       processes of the last release and of this one over one store, forth and back, under load (1 min)"
 	@echo "make bench            the comparison: Kontor embedded and over Redis, nginx, PostgreSQL, Redis alone, as ratios (5 min)"
 	@echo "make bench-docs       puts what the last make bench measured into docs/performance.md, to be looked at and committed"
 	@echo "make bench-guard      instructions of the hot paths, counted by callgrind: fails if they rise by 5 %"
@@ -77,6 +78,16 @@ test-processes: build
 test-faults: build
 	@scripts/need python3 redis-server nginx iproute2 iptables
 	KONTOR_FAULTS=10 python3 -m unittest -v $(addprefix Tests.Processes.services.,test_service_kills test_cluster test_partitions)
+
+# The release before this one: KONTOR_OLD_BINARY, else what its commit gives.
+OLD_COMMIT := a3307ad
+KONTOR_OLD_BINARY ?= $(CURDIR)/.build/old/$(BINARY)
+
+test-mixed: build
+	@scripts/need python3 redis-server nginx
+	test -x $(KONTOR_OLD_BINARY) || { mkdir -p .build/old && git archive $(OLD_COMMIT) | tar -x -C .build/old && \
+		cd .build/old && swift build $(RELEASE) --product kontor; }
+	KONTOR_OLD_BINARY=$(KONTOR_OLD_BINARY) python3 -m unittest -v Tests.Processes.services.test_mixed
 
 # Freshly started shops: embedded, and three services over Redis behind the gateway. First, that the suites can fail.
 test-public: build

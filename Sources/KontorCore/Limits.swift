@@ -39,8 +39,8 @@ public enum Limits {
     /// How often deadlines and resends are checked: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
-    /// The latest moment that is read from a record or message, milliseconds since 1970: the end of the year 9999, as far
-    /// as dates are written. Any duration of these limits can be added to it.
+    /// The latest moment that is read from a record or message, milliseconds since 1970: the end of the year 9999, as
+    /// far as dates are written. Any duration of these limits can be added to it.
     public static let latestTime: Int64 = 253_402_300_799_999
     /// By how much the clocks of any two processes may differ: far more than clocks that are synchronised. If they
     /// differ by more, a late message may be accepted: that costs time, never stock.
@@ -120,6 +120,9 @@ public enum Limits {
     /// Sagas that one of several processes watches in order to take them over: those of five processes. It watches the
     /// others when some of these have ended.
     public static let watchedSagas = 5 * openSagas
+    /// Commands that wait behind one unsettled commit: a hot item's of a second. Beyond it they are refused: a shard
+    /// can be away for hours.
+    public static let parkedCommands = 1_000
     /// Fences of unknown outcome that are remembered for one group: 25 s of them. If an older one landed, the commit's
     /// outcome stays unknown, and its callers are told so.
     public static let rememberedFences = 1_000

@@ -23,9 +23,9 @@ public final class RedisClient {
     /// Who waits for the end of ``start(deadline:completion:)``; nil before and after it.
     private var starting: (completion: (Result<Void, RedisClientError>) -> Void, timer: Scheduled<Void>)?
 
-    /// Called when a node was reached again, or slots changed their masters: data that were read before may have been
-    /// lost since. Requests that are sent from within go before all that waited.
-    public var didChange: (() -> Void)?
+    /// Called with a node that was reached again, which may have been restarted since; and with nil when slots changed
+    /// their masters. Requests that are sent from within go before all that waited.
+    public var didChange: ((_ node: RedisAddress?) -> Void)?
 
     /// - Parameters:
     ///   - random: Draws a number from 0 up to and including its argument.
@@ -81,6 +81,18 @@ public final class RedisClient {
     /// The nodes that own slots. For a standalone server it is that one; empty until they are known.
     public var masters: [RedisAddress] { discovery?.topology.masters ?? [] }
 
+    /// The master that owns a slot; nil if none is known.
+    public func master(of slot: Int) -> RedisAddress? { discovery?.topology.owner(of: slot) }
+
+    /// Closes the connections to a node, and makes new ones when they are needed. What was sent in the lane of writes
+    /// is unknown.
+    ///
+    /// - Parameter reason: Why, for those whose requests it ends.
+    public func reset(_ node: RedisAddress, _ reason: String) {
+        eventLoop.preconditionInEventLoop()
+        router?.reset(node, reason)
+    }
+
     /// Sends commands as one request: in order and back to back, on one connection to the master that owns the slot.
     ///
     /// A request counts as not executed if its first reply is a redirection or one of the errors `TRYAGAIN`,
@@ -106,14 +118,17 @@ public final class RedisClient {
 
     /// Sends commands without effects as one request to one master, whatever the slots of their keys.
     ///
-    /// - Parameter completion: Gets one reply for each command, as if sent in the lane of reads.
+    /// - Parameters:
+    ///   - trailer: See ``send(_:then:slot:lane:deadline:completion:)``.
+    ///   - completion: Gets one reply for each command, and the trailer's, as if sent in the lane of reads.
     public func send(
-        _ commands: [RedisCommand], to master: RedisAddress, deadline: NIODeadline,
+        _ commands: [RedisCommand], then trailer: RedisCommand? = nil, to master: RedisAddress, deadline: NIODeadline,
         completion: @escaping (Result<[RESPValue], RedisClientError>) -> Void
     ) {
         dispatch(
             RedisRequest(
-                commands, slot: 0, lane: .reads, deadline: deadline, pinnedTo: master, completion: completion))
+                commands, then: trailer, slot: 0, lane: .reads, deadline: deadline, pinnedTo: master,
+                completion: completion))
     }
 
     /// Sends the same commands without keys to all masters, in the lane of writes.
@@ -163,7 +178,7 @@ public final class RedisClient {
 }
 
 extension RedisClient: RequestRouterOwner {
-    func routerDidChange() { didChange?() }
+    func routerDidChange(_ node: RedisAddress?) { didChange?(node) }
 
     func routerKnowsNodes() {
         guard let (completion, timer) = starting else { return }

@@ -22,6 +22,10 @@ enum RedisClientLimits {
     static let refreshMilliseconds: Int64 = 100
     /// The longest pause between two such questions while no node answers them.
     static let refreshCapMilliseconds: Int64 = 500
+    /// The longest pause between two searches for the slot map that find nothing new: half of a failover.
+    static let searchCapMilliseconds: Int64 = 1_000
+    /// A pause after which a search begins anew with the shortest pauses: whatever went on before is over.
+    static let calmMilliseconds: Int64 = 10_000
     /// How many nodes are asked for the slot map at a time: one that is stopped must not hold up the others.
     static let nodesAskedAtOnce = 3
     /// How many slot maps of an older cluster epoch are refused in a row. They come from nodes that were cut off. If

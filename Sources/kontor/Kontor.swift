@@ -21,7 +21,7 @@ struct Kontor: ParsableCommand {
             """,
         version: release,
         subcommands: [
-            Serve.self, Health.self, Init.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self,
+            Serve.self, Health.self, Init.self, Upgrade.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self, Bench.self,
             Simulate.self,
         ])
 }

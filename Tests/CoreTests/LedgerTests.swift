@@ -117,6 +117,23 @@ struct LedgerTests {
         #expect(ledger.state == before, "it is not sold again")
     }
 
+    @Test("a captured lock whose marker has gone is done, also if a late copy of its hold locks again, or was undone")
+    func markGoneAndCopy() {
+        var ledger = Ledger(balance: 5)
+        ledger.do(.hold(sagaID(), Amount(2), mayWait: false, expiry: 1_000), now: 0)
+        ledger.do(.capture(sagaID(), Amount(2), grant: 1), now: 0)
+        ledger.records[.hold(sagaID())] = nil
+        // The clock that takes the copy is more than a minute behind.
+        #expect(ledger.do(.hold(sagaID(), Amount(2), mayWait: false, expiry: 1_000), now: 500) == .held(grant: 2))
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 1), now: 70_000) == .done)
+        #expect(ledger.state?.captured == Amount(2), "it is sold once")
+        ledger.do(.undo(sagaID()), now: 30_000)
+        #expect(ledger.hold(sagaID())?.state == .released)
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 1), now: 70_000) == .done)
+        #expect(ledger.do(.capture(sagaID(), Amount(2), grant: 3), now: 70_000) == .anomaly(.captureAfterRelease))
+        #expect(ledger.isBalanced)
+    }
+
     @Test("a lock that is still held is not forgotten")
     func forgetKeepsLocks() {
         var ledger = Ledger(balance: 5)
@@ -173,7 +190,8 @@ struct LedgerTests {
                 .capture(saga, amount, grant: ledger.hold(saga)?.grant ?? 1),
                 .release(saga, amount), .forget(saga), .lockPayment(order: order, amount, expiry: 0),
                 .payDirectly(order: order, incarnation: 7, lock?.amount ?? amount, grant: lock?.grant ?? 1),
-                .unlockPayment(order: order, grant: lock?.grant ?? 1), .cancelPayment(order: order), .replace(balance: amount, price: amount), .read,
+                .unlockPayment(order: order, grant: lock?.grant ?? 1), .cancelPayment(order: order),
+                .replace(balance: amount, price: amount), .read,
             ]
             ledger.do(operations[Int.random(in: 0..<operations.count, using: &random)])
             #expect(ledger.isBalanced)

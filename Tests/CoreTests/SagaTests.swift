@@ -298,7 +298,10 @@ struct RecordCodingTests {
         account.generation = .max
         all.append((RecordKey(user, .head), .account(account)))
         all.append(
-            (RecordKey(user, .hold(sagaID())), .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: Limits.latestTime))))
+            (
+                RecordKey(user, .hold(sagaID())),
+                .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: Limits.latestTime))
+            ))
         let payment = DirectPayment(
             amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9), incarnation: .max)
         all.append((RecordKey(user, .payment(order: id("o"))), .payment(payment)))

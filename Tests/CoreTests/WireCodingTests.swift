@@ -45,7 +45,8 @@ extension SeededRandom {
 
     fileprivate func ledgerOutcomes() -> [LedgerOutcome] {
         [
-            .done, .held(grant: uint32()), .account(ledgerState()), .payment(nil), .payment(payment()), .unknownAccount, .accountExists,
+            .done, .held(grant: uint32()), .account(ledgerState()), .payment(nil), .payment(payment()), .unknownAccount,
+            .accountExists,
             .noDirectPayment, .alreadyPaidDirectly, .hasHolds, .overLimit, .insufficient(balance: amount()),
             .contended(balance: amount()),
         ] + Anomaly.allCases.map { .anomaly($0) }
@@ -203,7 +204,18 @@ struct WireCodingTests {
         }
     }
 
-    @Test("records cross in the format that every release with this version of the wire reads")
+    @Test("a store that is full of memory is not told as a full disk, also over a link")
+    func memoryFull() throws {
+        for error in [StoreError.memoryFull, .diskFull, .unreadable("item 7"), .unreachable("x")] {
+            let reply = LedgerReply.refused(error)
+            var writer = ByteWriter()
+            reply.encode(into: &writer)
+            var reader = ByteReader(writer.bytes)
+            #expect(try LedgerReply(from: &reader) == reply)
+        }
+    }
+
+    @Test("records in messages stay in format 3 as long as the wire has version 1: peers may be older")
     func formats() {
         #expect(Wire.recordVersion == 3)
         #expect(Wire.formatVersion == 1)

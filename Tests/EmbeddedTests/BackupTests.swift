@@ -29,7 +29,7 @@ final class BackupTests {
 
     private func write(_ store: EmbeddedStore, _ group: GroupKey, _ writes: [(member: Member, record: Record?)]) {
         store.load([ReadSet(group)]) { result in
-            guard let version = try? result.get().first?.version else { return }
+            guard let version = try? result.first?.get().version else { return }
             store.commit([GroupChange(group: group, expected: version, writes: writes)]) { #expect($0 == [.committed]) }
         }
         lanes.stepAll(.read)

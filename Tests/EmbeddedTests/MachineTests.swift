@@ -28,7 +28,7 @@ final class MachineTests {
 
     private func write(_ store: EmbeddedStore, _ group: GroupKey, _ writes: [(member: Member, record: Record?)]) {
         store.load([ReadSet(group)]) { result in
-            guard let version = try? result.get().first?.version else { return }
+            guard let version = try? result.first?.get().version else { return }
             store.commit([GroupChange(group: group, expected: version, writes: writes)]) { outcomes in
                 #expect(outcomes == [.committed])
             }

@@ -53,10 +53,10 @@ final class World {
     // MARK: Steps
 
     func load(_ group: GroupKey, _ member: Member? = nil) throws -> LoadedGroup {
-        var answer: Result<[LoadedGroup], StoreError>?
+        var answer: [LoadOutcome]?
         store.load([ReadSet(group, member)]) { answer = $0 }
         lanes.stepAll(.read)
-        guard let loaded = try answer?.get().first else { throw NoAnswer() }
+        guard let loaded = try answer?.first?.get() else { throw NoAnswer() }
         return loaded
     }
 

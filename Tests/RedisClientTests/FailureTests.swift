@@ -227,7 +227,7 @@ private func impatient(_ options: RedisOptions) -> RedisOptions {
         try withClient(server.options) { (client) throws in
             try client.loop.submit {
                 let inner = client.client.value
-                inner.didChange = {
+                inner.didChange = { _ in
                     inner.send([RedisCommand("PING")], slot: 0, lane: .reads, deadline: .distantFuture) { _ in }
                 }
             }.wait()

@@ -151,11 +151,32 @@ private func map(_ halves: [String], epoch: Int = 3) -> NodeReport {
     @Test func `the slot map is asked for at most so often`() throws {
         var schedule = DiscoverySchedule()
         let begin = NIODeadline.uptimeNanoseconds(1_000_000_000)
-        #expect(schedule.begin(now: begin) == begin)
-        #expect(schedule.begin(now: begin) == nil)
+        #expect(schedule.begin(now: begin) { _ in 0 } == begin)
+        #expect(schedule.begin(now: begin) { _ in 0 } == nil)
         #expect(schedule.didAsk(now: begin) { _ in 0 } == begin + .milliseconds(RedisClientLimits.refreshMilliseconds))
         schedule.end()
-        #expect(schedule.begin(now: begin + .milliseconds(1)) == begin + .milliseconds(RedisClientLimits.refreshMilliseconds))
+        let next = schedule.begin(now: begin + .milliseconds(1)) { _ in 0 }
+        #expect(next == begin + .milliseconds(RedisClientLimits.refreshMilliseconds))
+    }
+
+    /// Found on a3307ad: after a failover each process asked ten times a second.
+    @Test func `searches that find nothing new come less and less often, and one that finds something starts over`() {
+        var schedule = DiscoverySchedule()
+        var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+        func search(isNew: Bool) -> Int64 {
+            let asked = schedule.begin(now: now) { $0 } ?? now
+            let pause = (asked - now).nanoseconds / 1_000_000
+            now = asked
+            _ = schedule.didAsk(now: now) { _ in 0 }
+            schedule.end()
+            schedule.found(isNew: isNew)
+            return pause
+        }
+        #expect((0..<7).map { _ in search(isNew: false) } == [0, 200, 400, 800, 1_000, 1_000, 1_000])
+        #expect(search(isNew: true) == 1_000)
+        #expect(search(isNew: false) == 100)
+        now = now + .milliseconds(RedisClientLimits.calmMilliseconds + 1)
+        #expect(search(isNew: false) == 0)
     }
 }
 

@@ -37,7 +37,7 @@ struct TestClient: Sendable {
         self.changes = changes
         client = try loop.submit {
             let client = RedisClient(options, on: loop, log: log)
-            client.didChange = { changes.count() }
+            client.didChange = { _ in changes.count() }
             return NIOLoopBound(client, eventLoop: loop)
         }.wait()
     }

@@ -35,9 +35,9 @@ private let saga = SagaID(order: Identifier(number: 77), incarnation: 0xABC, att
     }
 
     @Test func `keys that are no record's are told apart`() {
-        let others = [RedisKeys.epoch(3), RedisKeys.open(.order, 3), RedisKeys.replicationBarrier(3), "item:42", "{1}item"]
+        let others = [RedisKeys.epoch(3), RedisKeys.open(.order, 3), RedisKeys.probe(3), RedisKeys.service, RedisKeys.secret, "item:42", "{1}item"]
         #expect(others.map { RedisKeys.record($0) } == others.map { _ in nil })
-        #expect(Array(others[..<3]) == ["epoch", "open:order", "fence"].map { RedisKeys.tags[3] + $0 })
+        #expect(Array(others[..<3]) == ["epoch", "open:order", "probe"].map { RedisKeys.tags[3] + $0 })
     }
 
     @Test func `partitions are spread evenly over the hash slots`() {
@@ -63,7 +63,7 @@ private let saga = SagaID(order: Identifier(number: 77), incarnation: 0xABC, att
         let hold = Record.hold(Hold(amount: Amount(1), state: .held))
         let released = Record.hold(Hold(amount: Amount(1), state: .released, grant: 1, expiry: 1_000))
         let other = SagaID(order: saga.order, incarnation: saga.incarnation, attempt: 3)
-        var call = CommitCall()
+        var call = CommitCall(.three)
         call.add(
             change(item, .absent, absent: [.hold(saga)], [(.head, head), (.hold(saga), hold), (.hold(other), released)]), 7,
             version, now: 500)
@@ -80,9 +80,9 @@ private let saga = SagaID(order: Identifier(number: 77), incarnation: 0xABC, att
                 Array((tag + $0).utf8)
             }
             + ["epoch", "2", "4", "", "hx"].map { Array($0.utf8) }
-            + [RecordBytes.bytes(version) + RecordBytes.bytes(head)]
-            + ["1", "1", "s+"].map { Array($0.utf8) } + [RecordBytes.bytes(hold)]
-            + [Array(remaining.utf8), RecordBytes.bytes(released), RecordBytes.bytes(version)]
+            + [RecordBytes.bytes(version) + RecordBytes.bytes(head, .three)]
+            + ["1", "1", "s+"].map { Array($0.utf8) } + [RecordBytes.bytes(hold, .three)]
+            + [Array(remaining.utf8), RecordBytes.bytes(released, .three), RecordBytes.bytes(version)]
             + [Array("vx".utf8), RecordBytes.bytes(version)] + ["0", "1", "d-", ""].map { Array($0.utf8) }
         var expected = RedisCommand(String(decoding: words[0], as: UTF8.self), argumentCount: words.count - 1)
         for word in words.dropFirst() { expected.append(word) }

@@ -33,13 +33,13 @@ struct GroupCacheTests {
 
     private func load(_ group: GroupKey, _ member: Member? = nil) -> LoadedGroup {
         var loaded: [LoadedGroup] = []
-        records.load([ReadSet(group, member)]) { loaded = (try? $0.get()) ?? [] }
+        records.load([ReadSet(group, member)]) { loaded = $0.compactMap { try? $0.get() } }
         return loaded[0]
     }
 
     private func load(fromMemory readSets: [ReadSet], fresh: Bool = false) -> [LoadedGroup] {
         var result: [LoadedGroup] = []
-        cache.load(readSets, from: fresh ? .throughMemory : .memory, of: records) { result = (try? $0.get()) ?? [] }
+        cache.load(readSets, from: fresh ? .throughMemory : .memory, of: records) { result = $0.compactMap { try? $0.get() } }
         #expect(result.count == readSets.count)
         return result
     }

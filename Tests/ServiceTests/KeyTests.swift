@@ -34,7 +34,8 @@ struct KeyTests {
 
     private func contents(_ world: World) -> [RecordKey: Record] {
         var all: [RecordKey: Record] = [:]
-        world.records.forEach { all[$0] = $1 }
+        // A restart may have drawn the secret of the ids.
+        world.records.forEach { if $0.group.id.text != "~ids" { all[$0] = $1 } }
         return all
     }
 

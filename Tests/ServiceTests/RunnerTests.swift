@@ -27,7 +27,7 @@ private final class FailingStore: RecordStore {
     init(_ records: MemoryStore) { self.records = records }
 
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         records.load(readSets, from: source, completion: completion)
     }

@@ -26,11 +26,11 @@ final class LateStore: RecordStore {
     }
 
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         if failingLoads > 0 {
             failingLoads -= 1
-            pending.append { completion(.failure(.unreachable("the test"))) }
+            pending.append { completion(readSets.map { _ in .failure(.unreachable("the test")) }) }
         } else {
             pending.append { [inner] in inner.load(readSets, completion: completion) }
         }

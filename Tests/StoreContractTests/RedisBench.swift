@@ -25,14 +25,14 @@ final class RedisBench: @unchecked Sendable {
         var options = server.options
         // On a busy machine one call with thousands of groups may take longer than a server may be silent.
         options.commandMilliseconds = 60_000
-        let epoch = Array("0123456789abcdef".utf8)
+        let epoch = StoreEpoch(shop: Array("0123456789abcdef".utf8))
         let handover = Handover(clock: clock, random: random)
         let _: Bool = try wait { [self] done in
             let client = RedisClient(options, on: eventLoop)
             self.client = client
             client.start(deadline: .now() + .seconds(10)) { result in
                 if case .failure(let failure) = result { return done(.failure(failure)) }
-                RedisEpoch.initialize([client], epoch: epoch) { [self] result in
+                RedisEpoch.initialize([client], shop: epoch.shop, secrets: { [7] }) { [self] result in
                     store = RedisStore(
                         client, options: RedisStore.Options(epoch: epoch), clock: handover.clock, random: handover.random
                     ) { [weak self] work in

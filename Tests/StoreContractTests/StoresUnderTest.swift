@@ -87,7 +87,7 @@ final class StoreUnderTest {
     // MARK: Calls that wait
 
     func load(_ readSets: [ReadSet]) throws -> [LoadedGroup] {
-        try call { store, done in store.load(readSets, completion: done) }.get()
+        try call { store, done in store.load(readSets, completion: done) }.map { try $0.get() }
     }
 
     func load(_ group: GroupKey, _ member: Member? = nil) throws -> LoadedGroup {

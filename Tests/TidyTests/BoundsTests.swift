@@ -163,8 +163,14 @@ import Testing
             RedisClientLimits.refreshCapMilliseconds < RedisStoreLimits.patienceMilliseconds,
             "a call sees a new map of the slots")
         #expect(
-            RedisStoreLimits.barrierRetryMilliseconds < Int64(RedisStoreLimits.replicasMilliseconds),
-            "the barrier pauses for less than it waits")
+            RedisClientLimits.searchCapMilliseconds < RedisStoreLimits.patienceMilliseconds,
+            "a call sees a new map of the slots also after searches that found nothing")
+        #expect(
+            RedisStoreLimits.lookPatienceMilliseconds > Int64(RedisStoreLimits.replicasMilliseconds),
+            "a look outlasts its WAIT")
+        #expect(
+            RedisStoreLimits.troubledLookMilliseconds < RedisStoreLimits.lookMilliseconds,
+            "what is in trouble is looked at more often")
         #expect(
             RedisStoreLimits.inspectionMilliseconds > RedisClientLimits.commandMilliseconds,
             "one node that is slow at a start is asked again")
@@ -200,7 +206,7 @@ import Testing
             "a period of refusals can end between two reminders")
         #expect(Limits.gaugeMilliseconds < Limits.refusalQuietMilliseconds, "gauges are newer than the news")
         #expect(
-            RedisStoreLimits.memoryLookMilliseconds <= Limits.refusalQuietMilliseconds,
+            RedisStoreLimits.lookMilliseconds <= Limits.refusalQuietMilliseconds,
             "full and free are told apart within one period")
     }
 

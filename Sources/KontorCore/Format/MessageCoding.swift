@@ -3,10 +3,10 @@
 
 /// The format of messages between processes.
 public enum Wire {
-    /// The version of everything in this file and of the records in messages, which have record format 3. A new record
-    /// format needs a new version here. Each frame bears it.
+    /// The version of everything in this file and of the records in messages. Each frame bears it.
     public static let formatVersion: UInt8 = 1
-    static let recordVersion: UInt8 = 3
+    /// The format of records in messages, whatever format the stores are written in: peers may be of an older release.
+    static let recordVersion = RecordFormat.three.rawValue
 }
 
 // MARK: Messages
@@ -69,7 +69,7 @@ extension LedgerCommand {
         static let hold: UInt8 = 2
         static let capture: UInt8 = 3
         static let release: UInt8 = 4
-        /// Releases up to 0.1 do not know it, so it is sent only where none is left (`ShopEnvironment.peers`).
+        /// Releases up to 0.1 do not know it, so it is sent only where none is left (the store's format says so).
         static let findPayment: UInt8 = 5
     }
 
@@ -161,11 +161,11 @@ extension LedgerOutcome: WireOutcome {
             writer.varint(UInt64(grant))
         case .account(let account):
             writer.byte(3)
-            account.encode(into: &writer, Wire.recordVersion)
+            account.encode(into: &writer, in: .three)
         case .payment(let payment):
             writer.byte(4)
             writer.byte(payment == nil ? 0 : 1)
-            payment?.encode(into: &writer, Record.formatVersion)
+            payment?.encode(into: &writer, in: .four)
         case .unknownAccount: writer.byte(5)
         case .accountExists: writer.byte(6)
         case .noDirectPayment: writer.byte(7)
@@ -194,7 +194,7 @@ extension LedgerOutcome: WireOutcome {
             // Only the account's own rules need it.
             account.mayHavePayments = false
             self = .account(account)
-        case 4: self = .payment(try reader.flag() ? try DirectPayment(from: &reader, Record.formatVersion) : nil)
+        case 4: self = .payment(try reader.flag() ? try DirectPayment(from: &reader, RecordFormat.four.rawValue) : nil)
         case 5: self = .unknownAccount
         case 6: self = .accountExists
         case 7: self = .noDirectPayment
@@ -251,9 +251,9 @@ extension Reply where Outcome: WireOutcome {
             writer.byte(2)
             outcome.encode(into: &writer)
         case .refused(.diskFull): writer.byte(3)
-        case .refused(.unreachable(let what)):
+        case .refused(let error):
             writer.byte(4)
-            writer.text(what)
+            writer.text(error.wireText)
         case .keyed: preconditionFailure("No command with an idempotency key is sent to another process.")
         }
     }
@@ -263,8 +263,33 @@ extension Reply where Outcome: WireOutcome {
         case 1: self = .unknown
         case 2: self = .decided(try Outcome(from: &reader))
         case 3: self = .refused(.diskFull)
-        case 4: self = .refused(.unreachable(try reader.text()))
+        case 4:
+            self = .refused(StoreError(wireText: try reader.text()))
         default: throw .invalid("a reply's tag")
+        }
+    }
+}
+
+extension StoreError {
+    /// What stands for the errors that release 0.1 has no tag for: it takes them for a store that cannot be reached.
+    private static let memoryFullText = "the memory of the store is full"
+    private static let unreadableText = "a record cannot be read: "
+
+    fileprivate var wireText: String {
+        switch self {
+        case .unreachable(let what): what
+        case .unreadable(let what): Self.unreadableText + what
+        case .memoryFull, .diskFull: Self.memoryFullText
+        }
+    }
+
+    fileprivate init(wireText text: String) {
+        if text == Self.memoryFullText {
+            self = .memoryFull
+        } else if text.hasPrefix(Self.unreadableText) {
+            self = .unreadable(String(text.dropFirst(Self.unreadableText.count)))
+        } else {
+            self = .unreachable(text)
         }
     }
 }

@@ -1,11 +1,6 @@
 // Records as bytes. Every record bears the version of its format, and a release reads what the one before it wrote.
 
 extension Record {
-    /// The newest format that this release reads and writes. Format 1 had no idempotency keys, no history of orders, and
-    /// no begin of sagas; format 2 had no grants, and no expiry of holds; format 3 does not say whether an account may
-    /// have direct payments, nor which incarnation of an order a payment was for.
-    public static let formatVersion: UInt8 = 4
-
     private enum Tag {
         static let account: UInt8 = 1
         static let hold: UInt8 = 2
@@ -15,15 +10,15 @@ extension Record {
         static let key: UInt8 = 6
     }
 
-    /// Appends the version of the format, and the record.
+    /// Appends the version of the format, and the record. What the format has no place for is left out.
     ///
-    /// - Parameter version: 3 or 4: the format that all who read the store understand.
-    public func encode(into writer: inout ByteWriter, _ version: UInt8 = Self.formatVersion) {
-        writer.byte(version)
+    /// - Parameter format: the format that the store is written in.
+    public func encode(into writer: inout ByteWriter, in format: RecordFormat = .newest) {
+        writer.byte(format.rawValue)
         switch self {
         case .account(let account):
             writer.byte(Tag.account)
-            account.encode(into: &writer, version)
+            account.encode(into: &writer, in: format)
         case .hold(let hold):
             writer.byte(Tag.hold)
             writer.amount(hold.amount)
@@ -32,7 +27,7 @@ extension Record {
             writer.fixed(hold.expiry)
         case .payment(let payment):
             writer.byte(Tag.payment)
-            payment.encode(into: &writer, version)
+            payment.encode(into: &writer, in: format)
         case .order(let order):
             writer.byte(Tag.order)
             order.encode(into: &writer)
@@ -58,7 +53,7 @@ extension Record {
     public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version <= Self.formatVersion else { throw .newerFormat(version) }
+        guard version <= RecordFormat.newest.rawValue else { throw .newerFormat(version) }
         let tag = try reader.byte()
         switch tag {
         case Tag.account: self = .account(try Account(from: &reader, version))
@@ -128,11 +123,11 @@ extension RecordKey {
 }
 
 extension Account {
-    func encode(into writer: inout ByteWriter, _ version: UInt8) {
+    func encode(into writer: inout ByteWriter, in format: RecordFormat) {
         for amount in [balance, held, deposited, withdrawn, captured, price] { writer.amount(amount) }
         writer.varint(UInt64(generation))
         writer.varint(UInt64(grants))
-        if version >= 4 { writer.byte(mayHavePayments ? 1 : 0) }
+        if format >= .four { writer.byte(mayHavePayments ? 1 : 0) }
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -150,12 +145,12 @@ extension Account {
 }
 
 extension DirectPayment {
-    func encode(into writer: inout ByteWriter, _ version: UInt8) {
+    func encode(into writer: inout ByteWriter, in format: RecordFormat) {
         writer.amount(amount)
         writer.byte(isCancelled ? 1 : 0)
         writer.varint(UInt64(generation))
         writer.amount(earlier)
-        guard version >= 4 else { return }
+        guard format >= .four else { return }
         writer.byte(incarnation == nil ? 0 : 1)
         if let incarnation { writer.fixed(incarnation) }
     }

@@ -14,5 +14,10 @@ public enum Reply<Outcome: Hashable & Sendable>: Hashable, Sendable {
 /// Why a store does not take work.
 public enum StoreError: Error, Hashable, Sendable {
     case diskFull
+    /// The database has all the memory that it may use.
+    case memoryFull
+    /// It cannot be reached, or must not be used now; the text says why.
     case unreachable(String)
+    /// A record is there and cannot be read: it is damaged, or of a newer format. The text names it.
+    case unreadable(String)
 }

@@ -19,8 +19,8 @@ public struct Account: Hashable, Sendable {
     /// The grant of the latest hold. It rises by one with each hold and wraps around, but skips zero, which names the
     /// holds of format 2.
     public var grants: UInt32 = 0
-    /// Whether the account may have a direct payment of its present generation, or the lock of one. If not, no hold need
-    /// look for one. A record of format 3 does not tell, so such an account may have one.
+    /// Whether the account may have a direct payment of its present generation, or the lock of one. If not, no hold
+    /// need look for one. A record of format 3 does not tell, so such an account may have one.
     public var mayHavePayments = false
 
     public init() {}

@@ -17,39 +17,44 @@ struct ColdReads {
 
     /// Reads what the cache lacks of these read sets, then calls back. What another call is reading already is not
     /// read again: the lane runs one read after the other, so it is there when this one calls back.
-    func fetch(_ readSets: [ReadSet], completion: @escaping (Result<Void, StoreError>) -> Void) {
+    ///
+    /// - Parameter completion: gets the records that could not be read.
+    func fetch(_ readSets: [ReadSet], completion: @escaping ([RecordKey: StoreError]) -> Void) {
         let missing = cache.pin(readSets)
         ports.metrics.cacheMisses.increment(by: missing.count)
         ports.lanes.perform(on: .read) { [table] in
             Self.read(missing, from: table)
         } then: { [cache] result in
             cache.unpin(readSets)
-            switch result {
-            case .success(let records):
-                cache.fill(missing, records)
-                completion(.success(()))
-            case .failure(let error):
-                cache.abandon(missing)
-                completion(.failure(.unreachable("\(error)")))
-            }
+            cache.fill(result.found.map(\.key), result.found.map(\.record))
+            cache.abandon(missing.filter { result.failures[$0] != nil })
+            completion(result.failures)
         }
     }
 
-    /// The records of these keys, in their order. The table is asked in the order of the keys' bytes, in which it has
-    /// them.
-    private static func read(_ keys: [RecordKey], from table: any FoldedTable) -> Result<[Record?], EmbeddedError> {
+    /// What a read of the table gave.
+    private struct Found {
+        var found: [(key: RecordKey, record: Record?)] = []
+        var failures: [RecordKey: StoreError] = [:]
+    }
+
+    /// Reads the records of these keys. The table is asked in the order of the keys' bytes, in which it has them.
+    private static func read(_ keys: [RecordKey], from table: any FoldedTable) -> Found {
+        var result = Found()
+        if keys.isEmpty { return result }
+        let sorted = keys.map { (key: $0, encoded: TableKey($0)) }
+            .sorted { $0.encoded.bytes.lexicographicallyPrecedes($1.encoded.bytes) }
         do throws(EmbeddedError) {
-            if keys.isEmpty { return .success([]) }
-            let encoded = keys.map { TableKey($0) }
-            let order = encoded.indices.sorted { encoded[$0].bytes.lexicographicallyPrecedes(encoded[$1].bytes) }
-            let values = try table.read(order.map { encoded[$0] })
-            var records = [Record?](repeating: nil, count: keys.count)
-            for (place, value) in zip(order, values) {
-                records[place] = try value.map { value throws(EmbeddedError) in try Record(stored: value) }
+            for (place, value) in zip(sorted, try table.read(sorted.map(\.encoded))) {
+                do throws(EmbeddedError) {
+                    result.found.append((place.key, try value.map { value throws(EmbeddedError) in try Record(stored: value) }))
+                } catch {
+                    result.failures[place.key] = .unreadable("\(place.key.group) \(place.key.member): \(error)")
+                }
             }
-            return .success(records)
         } catch {
-            return .failure(error)
+            result.failures = Dictionary(uniqueKeysWithValues: keys.map { ($0, .unreachable("\(error)")) })
         }
+        return result
     }
 }

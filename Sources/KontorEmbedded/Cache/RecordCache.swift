@@ -55,12 +55,12 @@ final class RecordCache {
     // MARK: Load
 
     /// The records of each read set, in order; nil if any of them must be read from the table first.
-    func load(_ readSets: [ReadSet]) -> [LoadedGroup]? {
-        var groups: [LoadedGroup] = []
+    func load(_ readSets: [ReadSet]) -> [LoadOutcome]? {
+        var groups: [LoadOutcome] = []
         groups.reserveCapacity(readSets.count)
         for readSet in readSets {
             guard let group = load(readSet) else { return nil }
-            groups.append(group)
+            groups.append(.success(group))
         }
         return groups
     }

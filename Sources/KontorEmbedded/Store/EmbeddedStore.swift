@@ -101,14 +101,28 @@ public final class EmbeddedStore {
 extension EmbeddedStore: RecordStore {
     /// See ``RecordStore``. Calls back at once if everything is in memory.
     public func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
-        if let groups = cache.load(readSets) { return completion(.success(groups)) }
-        coldReads.fetch(readSets) { result in
-            switch result {
-            case .success: self.load(readSets, from: source, completion: completion)
-            case .failure(let error): completion(.failure(error))
-            }
+        if let groups = cache.load(readSets) { return completion(groups) }
+        coldReads.fetch(readSets) { failures in
+            if failures.isEmpty { return self.load(readSets, from: source, completion: completion) }
+            self.load(readSets, except: failures, from: source, completion: completion)
+        }
+    }
+
+    /// Loads what does not need the records that could not be read.
+    private func load(
+        _ readSets: [ReadSet], except failures: [RecordKey: StoreError], from source: ReadSource,
+        completion: @escaping ([LoadOutcome]) -> Void
+    ) {
+        let errors = readSets.map { readSet in
+            failures[RecordKey(readSet.group, .head)]
+                ?? readSet.member.flatMap { failures[RecordKey(readSet.group, $0)] }
+        }
+        let readable = zip(readSets, errors).filter { $1 == nil }.map(\.0)
+        load(readable, from: source) { loaded in
+            var loaded = loaded[...]
+            completion(errors.map { error in error.map { .failure($0) } ?? loaded.removeFirst() })
         }
     }
 

@@ -154,7 +154,9 @@ enum OutcomeProblems {
         let why: String
         switch error {
         case .diskFull: why = "The disk is full"
+        case .memoryFull: why = "The database's memory is full"
         case .unreachable: why = "The store cannot be reached"
+        case .unreadable: why = "A record of this cannot be read, and somebody must look at it"
         }
         if request.isRead { return Problem(.readUnavailable, "\(why). Try again in a moment.", request.ids) }
         return Problem(

@@ -198,7 +198,10 @@ extension RouteAnswer {
     private static func health(_ summary: String, _ status: String) -> RouteAnswer {
         RouteAnswer(
             schemaName: "Health", summary: summary,
-            schema: OpenAPISchemas.object(["status": ["enum": ["live", "ready"]]]), example: ["status": .string(status)])
+            schema: OpenAPISchemas.object(
+                [
+                    "status": ["enum": ["live", "ready"]], "troubles": ["type": "array", "items": ["type": "string"]],
+                ], optional: ["troubles"]), example: ["status": .string(status)])
     }
 
     /// The answers whose schemas come first in the document, in its order. Those of further routes follow by

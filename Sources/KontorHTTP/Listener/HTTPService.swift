@@ -42,6 +42,8 @@ public struct HTTPService: Sendable {
     let maximumConnections: Int
     /// For `/health/ready`: whether requests can be served now. Called on event loops, so it must be quick.
     let isReady: @Sendable () -> Bool
+    /// For `/health/ready`, too: which parts of the store do not serve, and why. As quick.
+    let troubles: @Sendable () -> [String]
     /// Milliseconds of a clock that never goes back: the clock of the deadlines that the shop gets.
     let monotonicMilliseconds: @Sendable () -> Int64
     let metrics: HTTPMetrics
@@ -51,6 +53,7 @@ public struct HTTPService: Sendable {
         shop: (any RequestPort)?, isAdminOpen: Bool = true, served: Set<GroupKey.Kind> = Set(GroupKey.Kind.allCases),
         secret: SharedSecret? = nil, pages: [String: OperatorRoute] = [:],
         maximumConnections: Int = HTTPLimits.connections, isReady: @escaping @Sendable () -> Bool,
+        troubles: @escaping @Sendable () -> [String] = { [] },
         monotonicMilliseconds: @escaping @Sendable () -> Int64, metrics: HTTPMetrics = HTTPMetrics()
     ) {
         self.shop = shop
@@ -60,6 +63,7 @@ public struct HTTPService: Sendable {
         self.pages = pages
         self.maximumConnections = maximumConnections
         self.isReady = isReady
+        self.troubles = troubles
         self.monotonicMilliseconds = monotonicMilliseconds
         self.metrics = metrics
     }

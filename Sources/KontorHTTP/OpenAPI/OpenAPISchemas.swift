@@ -16,16 +16,17 @@ enum OpenAPISchemas {
     /// An amount of money in a path: text with a decimal number, so that it is exact. Leading zeros and 10^11 itself
     /// are accepted too; the pattern leaves them out because nobody needs them.
     static let moneyInPath: JSONValue = [
-        "type": "string", "format": "decimal", "pattern": .string("^[0-9]{1,11}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?$"),
+        "type": "string", "format": "decimal", "pattern": .string("^(\(positiveMoney)|0(\\.0{1,\(Limits.moneyFractionDigits)})?)$"),
     ]
 
     /// An amount of money in a path, at least a hundredth.
     static let positiveMoneyInPath: JSONValue = [
         "type": "string", "format": "decimal",
-        "pattern": .string(
-            "^([1-9][0-9]{0,10}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?"
-                + "|0\\.0?[1-9][0-9]{0,\(Limits.moneyFractionDigits - 2)})$"),
+        "pattern": .string("^(\(positiveMoney))$"),
     ]
+
+    private static let positiveMoney =
+        "[1-9][0-9]{0,10}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?|0\\.0?[1-9][0-9]{0,\(Limits.moneyFractionDigits - 2)}"
 
     /// The units that an account has.
     static let balance: JSONValue = ["type": "integer", "minimum": 0, "maximum": .integer(Limits.balance)]

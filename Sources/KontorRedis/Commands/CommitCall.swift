@@ -6,11 +6,15 @@ import RedisClient
 
 /// Changes of groups in the form that ``CommitScript`` takes.
 struct CommitCall {
+    private let format: RecordFormat
     private var groups = 0
     private var heads = RedisArguments()
     private var newMembers = RedisArguments()
     private var otherKeys = RedisArguments()
     private var arguments = RedisArguments()
+
+    /// - Parameter format: The format that records are written in.
+    init(_ format: RecordFormat) { self.format = format }
 
     /// Adds a change.
     ///
@@ -47,7 +51,7 @@ struct CommitCall {
         arguments.append(others.count)
         for member in news + others {
             arguments.append(how(member.member, member.record, now: now))
-            arguments.append(member.record.map(RecordBytes.bytes) ?? [])
+            arguments.append(member.record.map { RecordBytes.bytes($0, format) } ?? [])
         }
     }
 
@@ -57,7 +61,7 @@ struct CommitCall {
     private func mode(of change: GroupChange, head: Record??, _ version: Version) -> (mode: String, value: [UInt8]) {
         let bytes = RecordBytes.bytes(version)
         switch head {
-        case .some(.some(let record)): return ("h", bytes + RecordBytes.bytes(record))
+        case .some(.some(let record)): return ("h", bytes + RecordBytes.bytes(record, format))
         case .some(.none): return ("e", bytes)
         case .none:
             let isHeadless = change.draft.contains(.head) && change.draft[.head] == nil

@@ -48,22 +48,22 @@ struct LoadPlan {
         return command
     }
 
-    /// What the reply says about the read sets, in their order. Throws if it cannot be read, or is of another shop.
-    func groups(in replies: [RESPValue], epoch: [UInt8]) throws(StoreError) -> [LoadedGroup] {
+    /// What the reply says about the read sets, in their order. Throws if it is not what Redis replies to `MGET`, or of
+    /// another shop.
+    func outcomes(in replies: [RESPValue], epoch: [UInt8]) throws(StoreError) -> [LoadOutcome] {
         guard let values = replies.first?.elements, values.count == names.count else { throw RedisStore.unreadable("MGET") }
         guard values[0].octets == epoch else { throw .unreachable(RedisEpoch.foreign) }
-        var groups: [LoadedGroup] = []
-        groups.reserveCapacity(places.count)
-        for place in places {
-            var group = LoadedGroup(version: .absent, head: nil, member: nil)
-            if let bytes = values[place.head].octets {
-                (group.version, group.head) = try RecordBytes.head(bytes, names[place.head])
+        return places.map { place in
+            Result { () throws(StoreError) in
+                var group = LoadedGroup(version: .absent, head: nil, member: nil)
+                if let bytes = values[place.head].octets {
+                    (group.version, group.head) = try RecordBytes.head(bytes, names[place.head])
+                }
+                if let member = place.member, let bytes = values[member].octets {
+                    group.member = try RecordBytes.record(bytes[...], names[member])
+                }
+                return group
             }
-            if let member = place.member, let bytes = values[member].octets {
-                group.member = try RecordBytes.record(bytes[...], names[member])
-            }
-            groups.append(group)
         }
-        return groups
     }
 }

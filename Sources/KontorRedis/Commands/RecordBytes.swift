@@ -13,9 +13,9 @@ extension RESPValue {
 enum RecordBytes {
     private static let versionBytes = 16
 
-    static func bytes(_ record: Record) -> [UInt8] {
+    static func bytes(_ record: Record, _ format: RecordFormat) -> [UInt8] {
         var writer = ByteWriter()
-        record.encode(into: &writer, 3)
+        record.encode(into: &writer, in: format)
         return writer.bytes
     }
 
@@ -30,7 +30,7 @@ enum RecordBytes {
 
     /// - Parameter name: The record's key, for the error.
     static func record(_ bytes: ArraySlice<UInt8>, _ name: String) throws(StoreError) -> Record {
-        do { return try Record(decoding: bytes) } catch { throw .unreachable("\(name) cannot be read: \(error)") }
+        do { return try Record(decoding: bytes) } catch { throw .unreadable("\(name): \(error)") }
     }
 
     /// Decodes a group's version and the record of its head; the record is nil for a group without a head.
@@ -42,7 +42,7 @@ enum RecordBytes {
             let version = Version(writer: try reader.fixed(UInt64.self), counter: try reader.fixed(UInt64.self))
             return (version, reader.isAtEnd ? nil : try Record(decoding: bytes[versionBytes...]))
         } catch {
-            throw .unreachable("\(name) cannot be read: \(error)")
+            throw .unreadable("\(name): \(error)")
         }
     }
 }

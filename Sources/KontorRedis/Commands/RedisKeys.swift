@@ -11,7 +11,9 @@ import RedisClient
 ///     {tag}order:77/saga                  its running checkout
 ///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
 ///     {tag}epoch                          which shop this is
-///     {tag}fence                          empty: is written for the replication barrier
+///     {tag}service                        which service's store this is; in partition 0 alone
+///     {tag}secret                         from which ids are derived; in partition 0 alone
+///     {tag}probe                          written and removed at a start, to see that all commands are permitted
 ///
 /// The tag is that of the id's partition (``Partition``). So a group, the index of its open work and the epoch are in
 /// one hash slot, and one script can write them together. The tags are chosen so that partitions are spread evenly over
@@ -32,8 +34,12 @@ enum RedisKeys {
     static func epoch(_ partition: Int) -> String { tags[partition] + "epoch" }
     /// The key of the index of a partition's open work.
     static func open(_ kind: GroupKey.Kind, _ partition: Int) -> String { tags[partition] + "open:" + kind.name }
-    /// The key that ``ReplicationBarrier`` writes. Its name in Redis is older than the barrier's.
-    static func replicationBarrier(_ partition: Int) -> String { tags[partition] + "fence" }
+    /// The key of the name of the service that the store belongs to.
+    static let service = tags[0] + "service"
+    /// The key of the secret from which ids are derived.
+    static let secret = tags[0] + "secret"
+    /// The key that ``ProbeScript`` uses.
+    static func probe(_ partition: Int) -> String { tags[partition] + "probe" }
 
     /// The key of a group's head.
     static func head(_ group: GroupKey, _ partition: Int) -> String {

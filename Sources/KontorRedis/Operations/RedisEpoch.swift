@@ -6,17 +6,61 @@ import KontorService
 import NIOCore
 import RedisClient
 
-/// Reads and writes epochs.
+/// Reads and writes epochs, and what a store bears beside its epoch.
 public enum RedisEpoch {
     /// The beginning of the error that says that a store does not have the shop's epoch (any more).
     static let foreign = "EPOCH this is not the store that was initialized"
 
+    /// The length of the secret from which ids are derived: as long as the hash that uses it.
+    public static let secretBytes = 32
+
     /// Reads the epoch of a store that may be served from.
     ///
     /// - Parameter completion: Gets an error if the epoch is not the same one in every partition.
-    public static func read(_ client: RedisClient, completion: @escaping (Result<[UInt8], RedisStoreError>) -> Void) {
+    public static func read(
+        _ client: RedisClient, completion: @escaping (Result<StoreEpoch, RedisStoreError>) -> Void
+    ) {
         find(client) { result in
             completion(result.flatMap { found in Result { () throws(RedisStoreError) in try found.epoch() } })
+        }
+    }
+
+    /// Reads the secret that the store bears; nil for a store in format 3, which has none.
+    ///
+    /// - Parameter completion: Gets an error if a store in a newer format has none (any more).
+    public static func readSecret(
+        _ client: RedisClient, _ epoch: StoreEpoch, completion: @escaping (Result<[UInt8]?, RedisStoreError>) -> Void
+    ) {
+        if epoch.format == .three { return completion(.success(nil)) }
+        ask(client, RedisCommand("GET", RedisKeys.secret)) { result in
+            completion(
+                result.flatMap { reply in
+                    if let secret = reply.octets, secret.count == secretBytes { return .success(secret) }
+                    let text = "The store has lost the secret that ids are derived from. Restore the data of its masters."
+                    return .failure(RedisStoreError(description: text))
+                })
+        }
+    }
+
+    /// Makes a store that of a service, if it is nobody's yet. Refuses if it is another service's.
+    public static func claim(
+        _ client: RedisClient, for service: GroupKey.Kind, completion: @escaping (Result<Void, RedisStoreError>) -> Void
+    ) {
+        ask(client, RedisCommand("SET", RedisKeys.service, service.serviceName, "NX")) { result in
+            if case .failure(let error) = result { return completion(.failure(error)) }
+            ask(client, RedisCommand("GET", RedisKeys.service)) { result in
+                completion(
+                    result.flatMap { reply in
+                        let owner = reply.string ?? "nobody"
+                        if owner == service.serviceName { return .success(()) }
+                        return .failure(
+                            RedisStoreError(
+                                description: """
+                                    The store is that of the service \(owner), and this is the service \
+                                    \(service.serviceName): --store names the wrong Redis.
+                                    """))
+                    })
+            }
         }
     }
 
@@ -25,19 +69,23 @@ public enum RedisEpoch {
     /// There are two steps: first all stores get the epoch with a mark, then all get it without. So a repetition after
     /// a crash can go on, and a store that was complete and has lost its data is told from one that was never reached.
     ///
-    /// - Parameter completion: Gets true if anything was written.
+    /// - Parameters:
+    ///   - shop: The id of the shop.
+    ///   - secrets: Draws a secret.
+    ///   - completion: Gets true if anything was written.
     public static func initialize(
-        _ clients: [RedisClient], epoch: [UInt8], completion: @escaping (Result<Bool, RedisStoreError>) -> Void
+        _ clients: [RedisClient], shop: [UInt8], secrets: @escaping () -> [UInt8],
+        completion: @escaping (Result<Bool, RedisStoreError>) -> Void
     ) {
         find(clients[...]) { result in
             do throws(RedisStoreError) {
                 guard case .write(let known) = try EpochFindings.initialization(of: result.get()) else {
                     return completion(.success(false))
                 }
-                let epoch = known ?? epoch
-                write(epoch + [EpochFindings.pendingMark], onlyIfAbsent: true, to: clients[...]) { result in
+                let shop = known ?? shop
+                write({ _ in shop + [EpochCopy.pendingMark] }, onlyIfAbsent: true, to: clients[...]) { result in
                     if case .failure(let error) = result { return completion(.failure(error)) }
-                    removeMark(clients, epoch, completion: completion)
+                    removeMark(clients, shop, secrets, completion: completion)
                 }
             } catch {
                 completion(.failure(error))
@@ -47,18 +95,77 @@ public enum RedisEpoch {
 
     /// Takes the mark away if all partitions have this epoch: another initialization may have run at the same time.
     private static func removeMark(
-        _ clients: [RedisClient], _ epoch: [UInt8], completion: @escaping (Result<Bool, RedisStoreError>) -> Void
+        _ clients: [RedisClient], _ shop: [UInt8], _ secrets: @escaping () -> [UInt8],
+        completion: @escaping (Result<Bool, RedisStoreError>) -> Void
     ) {
         find(clients[...]) { result in
             switch result {
             case .failure(let error): completion(.failure(error))
             case .success(let stores):
-                guard stores.allSatisfy({ $0.isEverywhere(epoch) }) else {
+                guard stores.allSatisfy({ $0.isEverywhere(shop) }) else {
                     let text = "Somebody else initializes these stores. Repeat it when that has ended."
                     return completion(.failure(RedisStoreError(description: text)))
                 }
-                write(epoch, onlyIfAbsent: false, to: clients[...]) { completion($0.map { true }) }
+                // An older release may have begun it.
+                let isOld = stores.contains { $0.formats.contains(RecordFormat.three.rawValue) }
+                raise(clients, StoreEpoch(shop: shop, format: isOld ? .three : .newest), secrets) {
+                    completion($0.map { true })
+                }
             }
+        }
+    }
+
+    /// Raises the format of all stores to the newest one, once no process of an older release runs over them.
+    ///
+    /// - Parameter completion: Gets true if anything was written.
+    public static func upgrade(
+        _ clients: [RedisClient], secrets: @escaping () -> [UInt8],
+        completion: @escaping (Result<Bool, RedisStoreError>) -> Void
+    ) {
+        find(clients[...]) { result in
+            do throws(RedisStoreError) {
+                let stores = try result.get()
+                let shops = try stores.map { store throws(RedisStoreError) in try store.shop() }
+                guard Set(shops).count == 1 else {
+                    throw RedisStoreError(description: "Not upgraded, and nothing was changed: the stores are of different shops.")
+                }
+                if let newer = stores.flatMap(\.formats).compactMap({ $0 }).max(), newer > RecordFormat.newest.rawValue {
+                    throw RedisStoreError(
+                        description: "Not upgraded, and nothing was changed: the stores are in format \(newer), which is newer.")
+                }
+                if stores.allSatisfy({ $0.formats == [RecordFormat.newest.rawValue] }) { return completion(.success(false)) }
+                raise(clients, StoreEpoch(shop: shops[0]), secrets) { completion($0.map { true }) }
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
+    /// Writes the epoch to all stores. What a format needs beside the epoch comes first: a store that says that it has
+    /// the format has all of it.
+    private static func raise(
+        _ clients: [RedisClient], _ epoch: StoreEpoch, _ secrets: @escaping () -> [UInt8],
+        completion: @escaping (Result<Void, RedisStoreError>) -> Void
+    ) {
+        let copies = epoch.copies
+        writeSecrets(epoch.format == .three ? [] : clients[...], secrets) { result in
+            if case .failure = result { return completion(result) }
+            write({ copies[$0] }, onlyIfAbsent: false, to: clients[...], completion: completion)
+        }
+    }
+
+    private static func writeSecrets(
+        _ clients: ArraySlice<RedisClient>, _ secrets: @escaping () -> [UInt8],
+        completion: @escaping (Result<Void, RedisStoreError>) -> Void
+    ) {
+        guard let client = clients.first else { return completion(.success(())) }
+        var command = RedisCommand("SET", argumentCount: 3)
+        command.append(RedisKeys.secret)
+        command.append(secrets())
+        command.append("NX")
+        ask(client, command) { result in
+            if case .failure(let error) = result { return completion(.failure(error)) }
+            writeSecrets(clients.dropFirst(), secrets, completion: completion)
         }
     }
 
@@ -80,8 +187,8 @@ public enum RedisEpoch {
         _ client: RedisClient, completion: @escaping (Result<EpochFindings, RedisStoreError>) -> Void
     ) {
         var findings = EpochFindings()
-        forEachPartition(client, command: { RedisCommand("GET", RedisKeys.epoch($0)) }) { reply in
-            findings.add(reply.octets)
+        forEachPartition(client, command: { RedisCommand("GET", RedisKeys.epoch($0)) }) { partition, reply in
+            findings.add(reply.octets, of: partition)
         } completion: { error in
             if let error { return completion(.failure(error)) }
             client.sendToAllMasters([RedisCommand("DBSIZE")], deadline: RedisStoreLimits.inspectionDeadline) { answers in
@@ -100,18 +207,18 @@ public enum RedisEpoch {
 
     /// Writes an epoch to every partition of one store after the other.
     private static func write(
-        _ epoch: [UInt8], onlyIfAbsent: Bool, to clients: ArraySlice<RedisClient>,
+        _ epoch: @escaping (_ partition: Int) -> [UInt8], onlyIfAbsent: Bool, to clients: ArraySlice<RedisClient>,
         completion: @escaping (Result<Void, RedisStoreError>) -> Void
     ) {
         guard let client = clients.first else { return completion(.success(())) }
         func command(_ partition: Int) -> RedisCommand {
             var command = RedisCommand("SET", argumentCount: onlyIfAbsent ? 3 : 2)
             command.append(RedisKeys.epoch(partition))
-            command.append(epoch)
+            command.append(epoch(partition))
             if onlyIfAbsent { command.append("NX") }
             return command
         }
-        forEachPartition(client, command: command) { _ in
+        forEachPartition(client, command: command) { _, _ in
         } completion: { error in
             if let error { return completion(.failure(error)) }
             write(epoch, onlyIfAbsent: onlyIfAbsent, to: clients.dropFirst(), completion: completion)
@@ -120,24 +227,16 @@ public enum RedisEpoch {
 
     /// Sends one command for each partition, and calls `visit` with each reply that is no error.
     private static func forEachPartition(
-        _ client: RedisClient, command: (Int) -> RedisCommand, visit: @escaping (RESPValue) -> Void,
+        _ client: RedisClient, command: (Int) -> RedisCommand, visit: @escaping (Int, RESPValue) -> Void,
         completion: @escaping (RedisStoreError?) -> Void
     ) {
         var pending = Partition.count
         var failure: RedisStoreError?
         for partition in 0..<Partition.count {
-            client.send(
-                [command(partition)], slot: RedisKeys.slots[partition], lane: .writes,
-                deadline: RedisStoreLimits.inspectionDeadline
-            ) { result in
+            ask(client, command(partition), partition: partition) { result in
                 switch result {
-                case .success(let replies):
-                    if let reply = replies.first, reply.errorText == nil {
-                        visit(reply)
-                    } else {
-                        failure = unreachable(replies.first?.errorText ?? "the store")
-                    }
-                case .failure(let error): failure = unreachable("\(error)")
+                case .success(let reply): visit(partition, reply)
+                case .failure(let error): failure = error
                 }
                 pending -= 1
                 if pending == 0 { completion(failure) }
@@ -145,7 +244,37 @@ public enum RedisEpoch {
         }
     }
 
+    /// Sends one command for a partition; an error of the server is a failure.
+    private static func ask(
+        _ client: RedisClient, _ command: RedisCommand, partition: Int = 0,
+        completion: @escaping (Result<RESPValue, RedisStoreError>) -> Void
+    ) {
+        client.send(
+            [command], slot: RedisKeys.slots[partition], lane: .writes, deadline: RedisStoreLimits.inspectionDeadline
+        ) { result in
+            switch result {
+            case .success(let replies):
+                guard let reply = replies.first, reply.errorText == nil else {
+                    return completion(.failure(unreachable(replies.first?.errorText ?? "the store")))
+                }
+                completion(.success(reply))
+            case .failure(let error): completion(.failure(unreachable("\(error)")))
+            }
+        }
+    }
+
     private static func unreachable(_ what: String) -> RedisStoreError {
         RedisStoreError(description: "The store cannot be reached: \(what)", isTransient: true)
+    }
+}
+
+extension GroupKey.Kind {
+    /// The name of the service that keeps these groups, as its store bears it.
+    var serviceName: String {
+        switch self {
+        case .item: "stock"
+        case .user: "payment"
+        case .order: "order"
+        }
     }
 }

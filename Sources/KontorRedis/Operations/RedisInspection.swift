@@ -1,87 +1,97 @@
-// What a Redis must be like before it is trusted with a ledger: it evicts nothing, and it either syncs before it
-// replies or has replicas.
+// Looks at all masters of a store before it is served from: their settings and roles, and whether the user may do all
+// that the shop needs.
 
 import NIOCore
 import RedisClient
 
-/// Checks the settings of servers.
+/// Checks the servers of a store at a start.
 public enum RedisInspection {
     /// Checks every master.
     ///
-    /// - Parameters:
-    ///   - replicas: How many replicas of each master commits wait for. With 0 all rests on the masters' disks.
-    ///   - completion: Gets the first error that was found.
+    /// - Parameter completion: Gets the first error that was found.
     public static func check(
-        _ client: RedisClient, replicas: Int, completion: @escaping (Result<Void, RedisStoreError>) -> Void
+        _ client: RedisClient, _ rule: ReplicaRule, completion: @escaping (Result<Void, RedisStoreError>) -> Void
     ) {
-        var commands = ["maxmemory-policy", "appendonly", "appendfsync"].map { RedisCommand("CONFIG", "GET", $0) }
-        commands.append(RedisCommand("INFO", "replication"))
-        client.sendToAllMasters(commands, deadline: RedisStoreLimits.inspectionDeadline) { answers in
-            completion(
-                Result { () throws(RedisStoreError) in
-                    for (address, result) in answers {
-                        guard case .success(let replies) = result, replies.count == commands.count else {
-                            throw RedisStoreError(
-                                description: "\(address) cannot be reached: \(result)", isTransient: true)
-                        }
-                        try checkReplicas(replies[3], address, replicas)
-                        try checkSettings(replies.prefix(3).map(\.configValue), address, replicas)
-                    }
-                })
+        client.sendToAllMasters(MasterExamination.commands, deadline: RedisStoreLimits.inspectionDeadline) { answers in
+            if answers.isEmpty {
+                return completion(.failure(RedisStoreError(description: "No master is known.", isTransient: true)))
+            }
+            for (address, result) in answers {
+                if let trouble = trouble(in: result, at: address, rule) { return completion(.failure(trouble)) }
+            }
+            completion(.success(()))
         }
     }
 
-    private static func checkReplicas(
-        _ info: RESPValue, _ address: RedisAddress, _ replicas: Int
-    ) throws(RedisStoreError) {
-        let present = info.string.flatMap { RedisInfo.number("connected_slaves", in: $0) } ?? 0
-        guard present > replicas else { return }
-        let text = """
-            \(address) has \(present) replicas, and writes wait for \(replicas): one that lacks a write could become the \
-            master. Set --redis-replicas to \(present).
-            """
-        // Transient, since it may be so for a while after a failover.
-        throw RedisStoreError(description: text, isTransient: true)
+    private static func trouble(
+        in result: Result<[RESPValue], RedisClientError>, at address: RedisAddress, _ rule: ReplicaRule
+    ) -> RedisStoreError? {
+        switch result {
+        case .success(let replies): MasterExamination.trouble(in: replies, at: address, rule)
+        case .failure(let error):
+            RedisStoreError(description: "\(address) cannot be reached: \(error.reason)", isTransient: true)
+        }
     }
 
-    private static func checkSettings(
-        _ values: [String?], _ address: RedisAddress, _ replicas: Int
-    ) throws(RedisStoreError) {
-        guard let policy = values[0], let appendOnly = values[1], let sync = values[2] else {
-            throw RedisStoreError(
-                description: """
-                    \(address) does not tell its settings: the user needs the command CONFIG GET, to see that nothing is \
-                    evicted.
-                    """)
-        }
-        if policy != "noeviction" {
-            throw RedisStoreError(
-                description: """
-                    \(address) has maxmemory-policy \(policy): it would delete accounts when memory runs out. Set it to noeviction.
-                    """)
-        }
-        if replicas == 0, appendOnly != "yes" || sync != "always" {
-            throw RedisStoreError(
-                description: """
-                    \(address) has appendonly \(appendOnly) and appendfsync \(sync): what it replied could be lost. Set them to yes and \
-                    always, or use --redis-replicas.
-                    """)
+    /// Runs every command that the shop needs on each master; to be called once it is known that the store is the
+    /// shop's. A script does not roll back: one that may not do something half-way leaves half of what it should write.
+    ///
+    /// - Parameter completion: Gets the first error that was found.
+    public static func probe(
+        _ client: RedisClient, completion: @escaping (Result<Void, RedisStoreError>) -> Void
+    ) {
+        probe(client, client.masters[...], completion: completion)
+    }
+
+    private static func probe(
+        _ client: RedisClient, _ masters: ArraySlice<RedisAddress>,
+        completion: @escaping (Result<Void, RedisStoreError>) -> Void
+    ) {
+        guard let master = masters.first else { return completion(.success(())) }
+        guard let slot = RedisKeys.slots.first(where: { client.master(of: $0) == master }),
+            let partition = RedisKeys.slots.firstIndex(of: slot)
+        else { return probe(client, masters.dropFirst(), completion: completion) }
+        client.send(
+            ProbeScript.commands(partition), slot: slot, lane: .writes, deadline: RedisStoreLimits.inspectionDeadline
+        ) { result in
+            switch result {
+            case .failure(let error):
+                let text = "\(master) cannot be reached: \(error.reason)"
+                completion(.failure(RedisStoreError(description: text, isTransient: true)))
+            case .success(let replies):
+                if let error = replies.lazy.compactMap(\.errorText).first {
+                    // An error that passes is that of a server that loads, or is short of something.
+                    let isRefused = error.contains("NOPERM") || error.hasPrefix("ERR unknown command")
+                    let text = "\(master) refuses a command that the shop needs: \(error)"
+                    return completion(.failure(RedisStoreError(description: text, isTransient: !isRefused)))
+                }
+                probe(client, masters.dropFirst(), completion: completion)
+            }
         }
     }
 }
 
-extension RESPValue {
-    /// The value in a reply to `CONFIG GET name`.
-    fileprivate var configValue: String? { pairs?.first?.value.string }
-}
-
-/// Reads the text that `INFO` replies: lines of `name:value`.
-enum RedisInfo {
-    /// The number with a name; nil if it is not there.
-    static func number(_ name: String, in text: String) -> Int? {
-        for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix(name + ":") {
-            return Int(line.dropFirst(name.count + 1))
-        }
-        return nil
+/// Uses every command of the commit script, of loads and of scans once, on a key of its own.
+enum ProbeScript {
+    /// The commands, for one partition.
+    static func commands(_ partition: Int) -> [RedisCommand] {
+        let key = RedisKeys.probe(partition)
+        return [
+            RedisCommand("EVAL", source, "1", key), RedisCommand("MGET", key),
+            RedisCommand("ZRANGEBYLEX", key, "-", "+", "LIMIT", "0", "1"), RedisCommand("WAIT", "0", "1"),
+        ]
     }
+
+    /// Ends as it began: without the key.
+    private static let source = """
+        local call, key = redis.call, KEYS[1]
+        call('DEL', key)
+        call('MGET', key)
+        call('MSET', key, '1')
+        call('SET', key, '1', 'PX', '1000')
+        call('DEL', key)
+        call('ZADD', key, '0', 'member')
+        call('ZREM', key, 'member')
+        return 'OK'
+        """
 }

@@ -7,8 +7,8 @@ import RedisClient
 /// Sends commits of one shop.
 struct CommitSender {
     let client: RedisClient
-    /// The epoch of the shop.
-    let epoch: [UInt8]
+    /// The epoch's copy of each partition.
+    let epochs: [[UInt8]]
     let replicaWait: ReplicaWait
 
     /// Sends a call as a request of its own: the client sends a request again if its first command was not executed, so
@@ -18,7 +18,7 @@ struct CommitSender {
     func send(
         _ call: CommitCall, to partition: Int, isLoaded: Bool = true, completion: @escaping (CommitReply) -> Void
     ) {
-        let command = call.command(epoch: epoch, key: RedisKeys.epoch(partition), isLoaded: isLoaded)
+        let command = call.command(epoch: epochs[partition], key: RedisKeys.epoch(partition), isLoaded: isLoaded)
         client.send(
             [command], then: replicaWait.command, slot: RedisKeys.slots[partition], lane: .writes,
             deadline: RedisStoreLimits.callDeadline
@@ -44,6 +44,12 @@ struct CommitReply {
         return .unreachable(error)
     }
 
+    /// Why the replicas may not have what was written; nil if they have it, or nothing was written.
+    var unconfirmed: String? {
+        guard case .success(let replies) = result, replies.first?.errorText == nil else { return nil }
+        return replicaWait.trouble(in: replies)
+    }
+
     /// What became of a change.
     ///
     /// - Parameters:
@@ -60,15 +66,15 @@ struct CommitReply {
                 return .unknown(version)
             }
             if written[written.startIndex + place] == UInt8(ascii: "0") { return .conflict }
-            return replicaWait.isAcknowledged(replies) ? .committed : .unknown(version)
+            return replicaWait.trouble(in: replies) == nil ? .committed : .unknown(version)
         }
     }
 
     private static func outcome(ofError error: String, _ version: Version) -> CommitOutcome {
         switch error.prefix(while: { $0 != " " }) {
         // All of these come before the script's first write.
-        case "OOM": return .refused(.diskFull)
-        case "EPOCH", "MISCONF", "NOREPLICAS", "NOPERM": return .refused(.unreachable(error))
+        case "OOM": return .refused(.memoryFull)
+        case "EPOCH", "MISCONF", "NOREPLICAS": return .refused(.unreachable(error))
         default: return .unknown(version)
         }
     }

@@ -9,48 +9,50 @@ import RedisClient
 /// A store over Redis. Lives on its client's event loop.
 ///
 /// A reply from Redis is durable: with `appendfsync always` Redis syncs before it replies, to whoever asked. With
-/// replicas a commit counts once all of them have it (`WAIT`, on the connection of the commit); with fewer it is
-/// *unknown*. What was only read leaves the process behind the replication barrier, see ``barrier(_:)``.
+/// replicas a read or a commit counts once enough of them have it (``ReplicaWait``): a read that is not confirmed
+/// fails, a commit is *unknown*. So all that the process knows stays, whatever becomes of a master, and nothing has to
+/// wait at the barrier.
 public final class RedisStore: RecordStore {
     /// What a store is told when it is made.
     public struct Options: Sendable {
-        /// The epoch of the shop, see ``RedisEpoch``.
-        public var epoch: [UInt8]
-        /// How many replicas of each master must have a commit before it counts.
-        public var replicas: Int
+        /// The epoch of the store, see ``RedisEpoch``.
+        public var epoch: StoreEpoch
+        /// The secret from which ids are derived; nil in format 3.
+        public var idSecret: [UInt8]?
+        /// How many replicas masters have, and must confirm.
+        public var replicas: ReplicaRule
 
-        /// - Parameters:
-        ///   - epoch: See ``epoch``.
-        ///   - replicas: See ``replicas``.
-        public init(epoch: [UInt8], replicas: Int = 0) {
+        public init(epoch: StoreEpoch, idSecret: [UInt8]? = nil, replicas: ReplicaRule = ReplicaRule()) {
             self.epoch = epoch
+            self.idSecret = idSecret
             self.replicas = replicas
         }
     }
 
     private let client: RedisClient
-    private let epoch: [UInt8]
+    /// The epoch's copy of each partition.
+    private let epochs: [[UInt8]]
     private let clock: any ShopClock
     /// Runs a completion in the shop's next turn.
     private let post: (@escaping () -> Void) -> Void
-    private let hasReplicas: Bool
+    private let replicaWait: ReplicaWait
     private let commitSender: CommitSender
-    private let replicationBarrier: ReplicationBarrier
+    private let shards: ShardWatch
     /// What this process has read and written.
     private let remembered = GroupCache()
+    private var unreadable = UnreadableRecords()
     private let writer: UInt64
     private var commits: UInt64 = 0
-    /// When the servers' memory is looked at again, on the clock of ``tick(now:wall:)``.
-    private var nextLook: Int64 = .min
     /// Why the store must not be used any more; nil while it may.
     public private(set) var failure: DurabilityError?
-    /// Whether a command has met another shop's epoch, or none.
+    /// Whether a command has met another epoch, or none.
     public private(set) var isForeign = false
-    /// Why nothing new may begin; nil while it may.
-    public private(set) var admission: StoreError?
+    public let format: RecordFormat
+    public let idSecret: [UInt8]?
+    public let lanes: Int
 
     /// - Parameters:
-    ///   - client: A client that has started.
+    ///   - client: A client that has started, and whose masters have been examined.
     ///   - post: Runs a completion in the shop's next turn.
     public init(
         _ client: RedisClient, options: Options, clock: any ShopClock, random: any RandomSource,
@@ -59,59 +61,44 @@ public final class RedisStore: RecordStore {
         self.client = client
         self.clock = clock
         self.post = post
-        epoch = options.epoch
-        hasReplicas = options.replicas > 0
-        let replicaWait = ReplicaWait(replicas: options.replicas)
-        commitSender = CommitSender(client: client, epoch: epoch, replicaWait: replicaWait)
-        replicationBarrier = ReplicationBarrier(client, replicaWait)
+        epochs = options.epoch.copies
+        format = options.epoch.format
+        idSecret = options.idSecret
+        // In a cluster a call is for one partition anyway.
+        lanes = client.isCluster ? Partition.count : 1
+        replicaWait = ReplicaWait(options.replicas)
+        commitSender = CommitSender(client: client, epochs: epochs, replicaWait: replicaWait)
+        shards = ShardWatch(client, replicaWait)
         writer = random.next() | 1
     }
 
-    /// To be called when a master was reached again, or slots changed their masters.
-    ///
-    /// Without replicas all that Redis replied is durable; what this process remembers may be outdated, but commits
-    /// find that out. With replicas the master may have lost what it replied before, and the shop may have built on
-    /// that. So the store fails, and the shop must begin anew.
-    public func connectionsDidChange() {
-        remembered.forgetAll()
-        guard hasReplicas else { return }
-        fail("the connection to a master, or the master itself, has changed")
-    }
-
-    private func fail(_ reason: String) {
-        if failure == nil { failure = DurabilityError(reason: reason) }
-        replicationBarrier.cancel()
+    /// To be called when a master was reached again (nil: when slots changed their masters). What this process knows
+    /// stays true, but a server that was restarted may be set up differently.
+    public func connectionsDidChange(_ master: RedisAddress?) {
+        if let master { shards.didReconnect(master) } else { shards.topologyDidChange() }
     }
 
     /// Fails if the error is that the store is not the shop's any more: it must not be served from.
     private func failIfForeign(_ error: StoreError) {
         guard case .unreachable(let reason) = error, reason.hasPrefix(RedisEpoch.foreign) else { return }
         isForeign = true
-        fail(reason)
+        if failure == nil { failure = DurabilityError(reason: reason) }
     }
 
-    // MARK: Turns
+    // MARK: Turns and states
 
-    /// Looks at the servers' memory from time to time.
     public func tick(now: Int64, wall: Int64) {
-        guard now >= nextLook else { return }
-        nextLook = now + RedisStoreLimits.memoryLookMilliseconds
-        lookAtMemory()
+        shards.tick(now: now)
+        unreadable.tick(now: now)
     }
 
-    /// Admits nothing new when memory becomes scarce. Redis refuses whatever needs more than `maxmemory`, and work that
-    /// has begun needs some to end.
-    private func lookAtMemory() {
-        client.sendToAllMasters([RedisCommand("INFO", "memory")], deadline: RedisStoreLimits.callDeadline) {
-            [self] answers in
-            let isFull = answers.contains { _, result in
-                guard case .success(let replies) = result, let info = replies.first?.string else { return false }
-                let most = RedisInfo.number("maxmemory", in: info) ?? 0
-                let used = RedisInfo.number("used_memory", in: info) ?? 0
-                return most > 0 && used > most / 100 * RedisStoreLimits.usedMemoryPercent
-            }
-            admission = isFull ? .diskFull : nil
-        }
+    public var admission: StoreError? { shards.isFull ? .memoryFull : nil }
+    public var isUsable: Bool { shards.isUsable }
+    public var troubles: [StoreTrouble] { shards.troubles + unreadable.troubles }
+
+    /// Calls back at once: what was read or committed is durable, or was not told.
+    public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
+        completion(failure.map { .failure($0) } ?? .success(()))
     }
 
     // MARK: Writing
@@ -123,20 +110,32 @@ public final class RedisStore: RecordStore {
         var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
         var pending = batches.count
         let now = clock.wallMilliseconds
+        let finish = { [self] (batch: PartitionBatch, outcome: (Int, Version) -> CommitOutcome) in
+            for (place, member) in batch.members.enumerated() {
+                let index = member.index
+                outcomes[index] = outcome(place, versions[index])
+                remember(changes[index], versions[index], outcomes[index])
+            }
+            pending -= 1
+            if pending == 0 { post { [outcomes] in completion(outcomes) } }
+        }
         for batch in batches {
-            var call = CommitCall()
+            if let refusal = shards.refusal(of: batch.partition) {
+                finish(batch) { _, _ in .refused(refusal) }
+                continue
+            }
+            var call = CommitCall(format)
             for member in batch.members {
                 call.add(changes[member.index], member.partition, versions[member.index], now: now)
             }
             commitSender.send(call, to: batch.partition) { [self] reply in
                 if let error = reply.error { failIfForeign(error) }
-                for (place, member) in batch.members.enumerated() {
-                    let index = member.index
-                    outcomes[index] = reply.outcome(of: place, versions[index])
-                    remember(changes[index], versions[index], outcomes[index])
+                if let trouble = reply.unconfirmed { shards.didNotConfirm(batch.partition, trouble) }
+                let isTrusted = shards.isTrusted(batch.partition)
+                finish(batch) { place, version in
+                    let outcome = reply.outcome(of: place, version)
+                    return outcome == .committed && !isTrusted ? .unknown(version) : outcome
                 }
-                pending -= 1
-                if pending == 0 { post { [outcomes] in completion(outcomes) } }
             }
         }
     }
@@ -150,22 +149,12 @@ public final class RedisStore: RecordStore {
         if outcome == .committed { remembered.committed(change, as: version) } else { remembered.forget(change.group) }
     }
 
-    /// Waits until the replicas have all that was read so far, see ``ReplicationBarrier``. Without replicas there is
-    /// nothing to wait for.
-    public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
-        if let failure { return completion(.failure(failure)) }
-        let isWaiting = replicationBarrier.waitForReplicas { [self] in
-            post { [self] in completion(failure.map { .failure($0) } ?? .success(())) }
-        }
-        if !isWaiting { completion(.success(())) }
-    }
-
     // MARK: Reading
 
     /// Gives what is remembered, and loads the rest. What is remembered costs no round trip, and most steps of a
     /// checkout are on what the step before wrote.
     public func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         switch source {
         case .memory, .throughMemory: remembered.load(readSets, from: source, of: self, completion: completion)
@@ -174,34 +163,31 @@ public final class RedisStore: RecordStore {
     }
 
     /// Loads groups by one `MGET`; in a cluster by one for each partition.
-    private func loadNewest(
-        _ readSets: [ReadSet], completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
-    ) {
+    private func loadNewest(_ readSets: [ReadSet], completion: @escaping ([LoadOutcome]) -> Void) {
         let batches = PartitionBatch.batches(readSets, isCluster: client.isCluster) { Partition.of($0.group.id) }
-        var loaded = [LoadedGroup?](repeating: nil, count: readSets.count)
-        var loadError: StoreError?
+        var loaded = [LoadOutcome?](repeating: nil, count: readSets.count)
         var pending = batches.count
         for batch in batches {
             let plan = LoadPlan(batch.members.map { (readSets[$0.index], $0.partition) }, epoch: batch.partition)
-            read(plan.command, from: batch.partition) { [self] result in
+            read(plan.command, from: batch.partition, isConfirmed: true) { [self] result in
                 do throws(StoreError) {
-                    let groups = try plan.groups(in: RedisStore.replies(result), epoch: epoch)
-                    for (member, group) in zip(batch.members, groups) { loaded[member.index] = group }
+                    let outcomes = try plan.outcomes(in: result.get(), epoch: epochs[batch.partition])
+                    for (member, outcome) in zip(batch.members, outcomes) {
+                        if case .failure(let error) = outcome { note(error) }
+                        loaded[member.index] = outcome
+                    }
                 } catch {
                     failIfForeign(error)
-                    loadError = error
+                    for member in batch.members { loaded[member.index] = .failure(error) }
                 }
-                replicationBarrier.didRead(batch.members.lazy.map(\.partition))
                 pending -= 1
-                guard pending == 0 else { return }
-                let outcome: Result<[LoadedGroup], StoreError> =
-                    loadError.map { .failure($0) } ?? .success(loaded.compactMap { $0 })
-                post { completion(outcome) }
+                if pending == 0 { post { [loaded] in completion(loaded.compactMap { $0 }) } }
             }
         }
     }
 
-    /// Reads one page of a partition's index of open work, and the records in it.
+    /// Reads one page of a partition's index of open work, and the records in it. Records that cannot be read are left
+    /// out, and noted. A page is not confirmed by replicas: whoever acts on it reads anew first.
     public func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
@@ -211,12 +197,14 @@ public final class RedisStore: RecordStore {
             "ZRANGEBYLEX", RedisKeys.open(kind, partition), from, "+", "LIMIT", "0", "\(RedisStoreLimits.scanPage)")
         read(page, from: partition) { [self] result in
             do throws(StoreError) {
-                let names = try RedisStore.replies(result).first?.elements?.compactMap(\.string) ?? []
-                if names.isEmpty { return post { completion(.success([])) } }
+                let names = try result.get().first?.elements?.compactMap(\.string) ?? []
+                let keys = names.compactMap { RedisKeys.record($0) }
+                guard let last = keys.last else { return post { completion(.success([])) } }
                 read(RedisCommand("MGET", arguments: names), from: partition) { [self] result in
-                    replicationBarrier.didRead([partition])
-                    let found = Result { () throws(StoreError) in
-                        try RedisStore.openWork(names, RedisStore.replies(result))
+                    let found = Result { () throws(StoreError) in try openWork(names, result.get()) }
+                    // An empty page would be the end.
+                    if case .success(let records) = found, records.isEmpty {
+                        return scanOpenWork(kind, partition: partition, after: last, completion: completion)
                     }
                     post { completion(found) }
                 }
@@ -226,27 +214,47 @@ public final class RedisStore: RecordStore {
         }
     }
 
-    /// The records of a page, without those that were removed between the two reads. If those were all of a page, the
-    /// scan would end too early; the next scan finds the rest.
-    private static func openWork(
+    /// The records of a page, without those that were removed between the two reads.
+    private func openWork(
         _ names: [String], _ replies: [RESPValue]
     ) throws(StoreError) -> [(key: RecordKey, record: Record)] {
-        guard let values = replies.first?.elements, values.count == names.count else { throw unreadable("MGET") }
+        guard let values = replies.first?.elements, values.count == names.count else { throw Self.unreadable("MGET") }
         var found: [(key: RecordKey, record: Record)] = []
         for (name, value) in zip(names, values) {
-            guard let key = RedisKeys.record(name) else { throw unreadable(name) }
-            if let bytes = value.octets { found.append((key, try RecordBytes.record(bytes[...], name))) }
+            guard let bytes = value.octets else { continue }
+            do throws(StoreError) {
+                guard let key = RedisKeys.record(name) else { throw .unreadable("\(name): no name of a record") }
+                found.append((key, try RecordBytes.record(bytes[...], name)))
+            } catch { note(error) }
         }
         return found
     }
 
+    private func note(_ error: StoreError) {
+        if case .unreadable(let text) = error { unreadable.note(text) }
+    }
+
+    /// - Parameter isConfirmed: Whether the replicas must have what is read.
     private func read(
-        _ command: RedisCommand, from partition: Int,
-        completion: @escaping (Result<[RESPValue], RedisClientError>) -> Void
+        _ command: RedisCommand, from partition: Int, isConfirmed: Bool = false,
+        completion: @escaping (Result<[RESPValue], StoreError>) -> Void
     ) {
+        if let refusal = shards.refusal(of: partition) { return completion(.failure(refusal)) }
         client.send(
-            [command], slot: RedisKeys.slots[partition], lane: .reads, deadline: RedisStoreLimits.callDeadline,
-            completion: completion)
+            [command], then: isConfirmed ? replicaWait.command : nil, slot: RedisKeys.slots[partition], lane: .reads,
+            deadline: RedisStoreLimits.callDeadline
+        ) { [self] result in
+            completion(
+                Result { () throws(StoreError) in
+                    let replies = try Self.replies(result)
+                    if isConfirmed, let trouble = replicaWait.trouble(in: replies) {
+                        shards.didNotConfirm(partition, trouble)
+                        throw .unreachable(trouble)
+                    }
+                    if !shards.isTrusted(partition) { throw shards.refusal(of: partition) ?? .unreachable("a master") }
+                    return replies
+                })
+        }
     }
 
     private static func replies(_ result: Result<[RESPValue], RedisClientError>) throws(StoreError) -> [RESPValue] {
@@ -254,10 +262,34 @@ public final class RedisStore: RecordStore {
         case .success(let replies):
             if let error = replies.lazy.compactMap(\.errorText).first { throw .unreachable(error) }
             return replies
-        case .failure(let error): throw .unreachable("\(error)")
+        case .failure(let error): throw .unreachable(error.reason)
         }
     }
 
     /// The error that a reply is not what the command should give.
     static func unreadable(_ what: String) -> StoreError { .unreachable("\(what): what Redis replied cannot be read") }
+}
+
+/// The records that were met and could not be read, for operators.
+struct UnreadableRecords {
+    /// When each was met last, by what is wrong with it.
+    private var seen: [String: Int64] = [:]
+    private var now: Int64 = 0
+
+    mutating func note(_ text: String) {
+        guard seen[text] != nil || seen.count < RedisStoreLimits.namedRecords else { return }
+        seen[text] = now
+    }
+
+    /// Forgets those that were not met for long: they may be mended.
+    mutating func tick(now: Int64) {
+        self.now = now
+        if !seen.isEmpty { seen = seen.filter { now - $0.value < RedisStoreLimits.unreadableMilliseconds } }
+    }
+
+    var troubles: [StoreTrouble] {
+        seen.keys.sorted().map { text in
+            StoreTrouble(.record, String(text.prefix { $0 != " " }), text)
+        }
+    }
 }

@@ -10,10 +10,17 @@ enum RedisStoreLimits {
     /// How long `WAIT` waits for the replicas: a hundred round trips. If fewer replicas have replied then, the commit
     /// is unknown, and is settled.
     static let replicasMilliseconds = 500
-    /// How long the replication barrier pauses before it tries again. Answers wait meanwhile.
-    static let barrierRetryMilliseconds: Int64 = 20
-    /// How often the memory of the servers is looked at: in a second at full speed Redis grows by some megabytes.
-    static let memoryLookMilliseconds: Int64 = 1_000
+    /// How often settings, role and memory of each master are looked at: for so long a server that was set up wrongly
+    /// while it ran can be served from, and in that time at full speed Redis grows by some megabytes.
+    static let lookMilliseconds: Int64 = 1_000
+    /// How often a master that is in trouble is looked at: nobody uses it until then.
+    static let troubledLookMilliseconds: Int64 = 200
+    /// How long a look may take. Longer than a `WAIT`, and than a slow `fsync`.
+    static let lookPatienceMilliseconds: Int64 = 1_000
+    /// How many records that cannot be read are named: enough to see what is wrong with them.
+    static let namedRecords = 100
+    /// How long a record that could not be read is told of after it was met last.
+    static let unreadableMilliseconds: Int64 = 60_000
     /// How many percent of `maxmemory` may be used before nothing new begins. The rest is for work that has begun.
     static let usedMemoryPercent = 90
     /// How long a question about a server's settings or its epoch may take. It is asked at a start, when a server may

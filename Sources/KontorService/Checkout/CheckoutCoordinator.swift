@@ -37,7 +37,7 @@ final class CheckoutCoordinator {
         }
     }
 
-    private let orders: Engine<OrderRules>
+    private let orders: ShardedEngine<OrderRules>
     private let router: MessageRouter
     private let clock: any ShopClock
     private let log: any EventLog
@@ -47,7 +47,7 @@ final class CheckoutCoordinator {
     private var running: [Identifier: Running] = [:]
 
     /// - Parameter isAlone: whether no message can be lost, doubled or late.
-    init(orders: Engine<OrderRules>, _ environment: ShopEnvironment, router: MessageRouter, isAlone: Bool) {
+    init(orders: ShardedEngine<OrderRules>, _ environment: ShopEnvironment, router: MessageRouter, isAlone: Bool) {
         self.orders = orders
         self.router = router
         clock = environment.clock

@@ -95,6 +95,7 @@ final class DirectPayments {
         _ refusal: LedgerOutcome, _ account: GroupKey, _ order: Identifier, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
+        if refusal == .unknownAccount { return answer(.ledger(refusal)) }
         look(at: order, of: account.id, deadline: deadline) { [self] verdict in
             switch verdict {
             case .refused(.unavailable): answer(.ledger(refusal))

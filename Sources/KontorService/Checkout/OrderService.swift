@@ -4,13 +4,13 @@ import KontorCore
 
 /// Orders, their items, and their checkouts. The service reads accounts, but changes them only by its sagas.
 final class OrderService {
-    private let engine: Engine<OrderRules>
+    private let engine: ShardedEngine<OrderRules>
     private let metrics: EngineMetrics
     private let router: MessageRouter
     private let random: any RandomSource
     let reads: Reads
     let coordinator: CheckoutCoordinator
-    /// Whether the payment service understands a question for a direct payment, wherever it runs.
+    /// Whether the payment service understands a question for a direct payment: processes up to release 0.1 do not.
     let canAskForPayments: Bool
 
     /// - Parameters:
@@ -19,11 +19,11 @@ final class OrderService {
     ///   - isAlone: whether no message can be lost, doubled or late.
     init(_ environment: ShopEnvironment, agenda: Agenda, router: MessageRouter, reads: Reads, isAlone: Bool) {
         metrics = EngineMetrics(environment.metrics.factory, engine: "order")
-        engine = Engine(store: environment.store, agenda: agenda, metrics: metrics)
+        engine = ShardedEngine(store: environment.store, agenda: agenda, metrics: metrics)
         self.router = router
         self.reads = reads
         random = environment.random
-        canAskForPayments = isAlone || environment.peersKnowPayments
+        canAskForPayments = isAlone || environment.store.format >= .four
         coordinator = CheckoutCoordinator(orders: engine, environment, router: router, isAlone: isAlone)
     }
 

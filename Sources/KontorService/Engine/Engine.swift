@@ -34,36 +34,6 @@ final class Engine<R: Rules> {
         let guess: Member?
     }
 
-    /// A group of the batch while commands are decided on it.
-    private struct Group {
-        var draft: GroupDraft
-        /// The version that was loaded.
-        let version: Version
-        let head: Record?
-        /// Whether its records are the newest ones.
-        let isFresh: Bool
-        /// Members that decisions assumed to be absent.
-        var guesses: [Member] = []
-        /// Whether anything of it is to be committed, as of the last decision.
-        private(set) var hasChanges = false
-
-        init(_ key: GroupKey, _ records: LoadedGroup, now: Int64?) {
-            draft = GroupDraft(key, now: now)
-            draft.add(.head, records.head)
-            version = records.version
-            head = records.head
-            isFresh = records.certainty == .fresh
-        }
-
-        /// Notes whether what was decided has changed anything.
-        mutating func decided() { hasChanges = draft.hasChanges }
-
-        /// What is to be committed of it.
-        var change: GroupChange {
-            GroupChange(expected: version, draft: draft, absent: guesses.isEmpty ? [] : guesses.filter(draft.isChanged))
-        }
-    }
-
     /// A group whose commit has an unknown outcome, and the commands that wait until it is settled.
     private struct Parked {
         /// The commands that the unknown commit decided.
@@ -88,7 +58,7 @@ final class Engine<R: Rules> {
     private var isBusy = false
 
     private var batch: [Entry] = []
-    private var groups: [Group] = []
+    private var groups: [BatchGroup] = []
     /// What the batch reads: for each command its read set, and the key's if it has one.
     private var readSets: [ReadSet] = []
     /// What its commands read besides, as the heads told that were loaded last.
@@ -98,7 +68,7 @@ final class Engine<R: Rules> {
     // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
     // would not be.
     private lazy var nextBatch: () -> Void = { [unowned self] in runBatch() }
-    private lazy var loaded: (Result<[LoadedGroup], StoreError>) -> Void = { [unowned self] in didLoad($0) }
+    private lazy var loaded: ([LoadOutcome]) -> Void = { [unowned self] in didLoad($0) }
     private lazy var committed: ([CommitOutcome]) -> Void = { [unowned self] in didCommit($0) }
 
     /// - Parameter expiryClock: gives the time by which messages expire; nil: no message can be late.
@@ -159,25 +129,22 @@ final class Engine<R: Rules> {
         store.load(readSets + furtherReads, from: .throughMemory, completion: loaded)
     }
 
-    private func didLoad(_ result: Result<[LoadedGroup], StoreError>) {
-        switch result {
-        case .failure(let error):
-            for entry in batch { entry.reply(entry.refused(error)) }
-            endBatch()
-        case .success(let records):
-            if findFurtherReads(records) { return load() }
-            decideAll(records)
-            commit()
-        }
+    private func didLoad(_ outcomes: [LoadOutcome]) {
+        if findFurtherReads(outcomes) { return load() }
+        decideAll(outcomes)
+        commit()
     }
 
-    /// Finds what the commands read besides, by the heads that were loaded. Returns whether it was not loaded with them.
-    private func findFurtherReads(_ records: [LoadedGroup]) -> Bool {
+    /// Finds what the commands read besides, by the heads that were loaded. Returns whether it was not loaded with
+    /// them.
+    private func findFurtherReads(_ outcomes: [LoadOutcome]) -> Bool {
         var found: [ReadSet] = []
         var next = 0
         for index in batch.indices {
-            let members = R.furtherReads(of: batch[index].command, head: records[next].head)
-            for member in members { found.append(ReadSet(readSets[next].group, member)) }
+            if case .success(let records) = outcomes[next] {
+                let members = R.furtherReads(of: batch[index].command, head: records.head)
+                for member in members { found.append(ReadSet(readSets[next].group, member)) }
+            }
             next += batch[index].keyed == nil ? 1 : 2
         }
         if found == furtherReads { return false }
@@ -187,32 +154,75 @@ final class Engine<R: Rules> {
 
     // MARK: Decide
 
-    /// - Parameter records: one entry for each read set, in order.
-    private func decideAll(_ records: [LoadedGroup]) {
+    /// Decides the commands whose records were loaded, and refuses the others.
+    ///
+    /// - Parameter outcomes: one for each read set, in order.
+    private func decideAll(_ outcomes: [LoadOutcome]) {
         var next = 0
         // The time is read only now: this process may have been paused while it waited for the records.
         let now = expiryClock?.wallMilliseconds
-        if !furtherReads.isEmpty {
-            // All reads of a group are added before anything is decided on it, in their order, so that it gets the
-            // version of the first one.
-            for (readSet, group) in zip(readSets + furtherReads, records) { _ = place(of: readSet, group, now: now) }
-        }
+        let failed = furtherReads.isEmpty ? [:] : addFurtherReads(outcomes, now: now)
         for index in batch.indices {
-            let place = place(of: readSets[next], records[next], now: now)
-            let guess = records[next].certainty == .guessed ? readSets[next].member : nil
-            next += 1
-            let reply: Reply<R.Outcome>
-            if let keyed = batch[index].keyed {
-                groups[place].draft.add(.key(keyed.claim.key), records[next].member)
-                next += 1
-                reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
-            } else {
-                reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
+            let first = next
+            next += batch[index].keyed == nil ? 1 : 2
+            if !failed.isEmpty, let error = failed[readSets[first].group] {
+                refuse(index, error)
+                continue
             }
-            groups[place].decided()
-            batch[index].decision = Decision(reply: reply, group: place, guess: guess)
-            if let guess { groups[place].guesses.append(guess) }
+            switch outcomes[first] {
+            case .failure(let error): refuse(index, error)
+            case .success(let records):
+                if batch[index].keyed == nil {
+                    decide(index, readSets[first], records, kept: nil, now: now)
+                    continue
+                }
+                switch outcomes[first + 1] {
+                case .failure(let error): refuse(index, error)
+                case .success(let key): decide(index, readSets[first], records, kept: key.member, now: now)
+                }
+            }
         }
+    }
+
+    /// Adds what the commands read besides to the groups, before anything is decided on them. All reads are added in
+    /// their order, so that a group gets the version of the first one.
+    ///
+    /// - Returns: the groups of which something could not be read.
+    private func addFurtherReads(_ outcomes: [LoadOutcome], now: Int64?) -> [GroupKey: StoreError] {
+        var failed: [GroupKey: StoreError] = [:]
+        for (readSet, outcome) in zip(readSets + furtherReads, outcomes) {
+            switch outcome {
+            case .success(let records): _ = place(of: readSet, records, now: now)
+            case .failure(let error): failed[readSet.group] = error
+            }
+        }
+        return failed
+    }
+
+    /// Replies to a command whose records cannot be read.
+    private func refuse(_ index: Int, _ error: StoreError) {
+        batch[index].decision = nil
+        batch[index].reply(batch[index].refused(error))
+    }
+
+    /// Decides one command of the batch.
+    ///
+    /// - Parameters:
+    ///   - records: those of the command's read set.
+    ///   - kept: the record of its key; nil: there is none, or it has no key.
+    private func decide(_ index: Int, _ readSet: ReadSet, _ records: LoadedGroup, kept: Record?, now: Int64?) {
+        let place = place(of: readSet, records, now: now)
+        let guess = records.certainty == .guessed ? readSet.member : nil
+        let reply: Reply<R.Outcome>
+        if let keyed = batch[index].keyed {
+            groups[place].draft.add(.key(keyed.claim.key), kept)
+            reply = R.decide(batch[index].command, keyed, on: &groups[place].draft)
+        } else {
+            reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
+        }
+        groups[place].decided()
+        batch[index].decision = Decision(reply: reply, group: place, guess: guess)
+        if let guess { groups[place].guesses.append(guess) }
     }
 
     /// The index of a read set's group, which gets the loaded records.
@@ -222,7 +232,7 @@ final class Engine<R: Rules> {
             place = known
         } else {
             place = groups.count
-            groups.append(Group(readSet.group, records, now: now))
+            groups.append(BatchGroup(readSet.group, records, now: now))
             if batch.count > Self.searchedBatch { places[readSet.group] = place }
         }
         if let member = readSet.member { groups[place].draft.add(member, records.member) }
@@ -336,10 +346,14 @@ extension Engine {
         unknownCommits.settle(unsettled) { [self] in unpark(key, $0) }
     }
 
-    /// Sets a command aside if its group has an unknown commit, to keep the order of the group's commands. Returns
-    /// whether it did.
+    /// Sets a command aside if its group has an unknown commit, to keep the order of the group's commands, or refuses
+    /// it if too many wait there. Returns whether it did.
     private func park(_ entry: Entry, behind group: GroupKey) -> Bool {
-        guard parked[group] != nil else { return false }
+        guard let waiting = parked[group]?.waiting.count else { return false }
+        if waiting >= Limits.parkedCommands {
+            entry.reply(entry.refused(.unreachable("an earlier write to \(group) is not settled")))
+            return true
+        }
         parked[group]?.waiting.append(entry)
         parkedCommands += 1
         return true

@@ -23,23 +23,20 @@ public final class GroupCache {
     /// one batch at a time, so nothing that is loaded here is older than a commit made meanwhile.
     public func load(
         _ readSets: [ReadSet], from source: ReadSource, of store: any RecordStore,
-        completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        completion: @escaping ([LoadOutcome]) -> Void
     ) {
-        var groups = readSets.map { source == .memory ? group($0) : nil }
-        if groups.allSatisfy({ $0 != nil }) { return completion(.success(groups.compactMap { $0 })) }
+        var outcomes: [LoadOutcome?] = readSets.map { source == .memory ? group($0).map { .success($0) } : nil }
+        if outcomes.allSatisfy({ $0 != nil }) { return completion(outcomes.compactMap { $0 }) }
         // A group comes entirely from the cache or entirely from the store: a cached member beside a newer head would
         // be of another version.
-        let loaded = Set(groups.indices.filter { groups[$0] == nil }.map { readSets[$0].group })
-        let missing = groups.indices.filter { loaded.contains(readSets[$0].group) }
-        store.load(missing.map { readSets[$0] }, from: .store) { [self] result in
-            completion(
-                result.map { loaded in
-                    for (index, group) in zip(missing, loaded) {
-                        learn(readSets[index], group)
-                        groups[index] = group
-                    }
-                    return groups.compactMap { $0 }
-                })
+        let loaded = Set(outcomes.indices.filter { outcomes[$0] == nil }.map { readSets[$0].group })
+        let missing = outcomes.indices.filter { loaded.contains(readSets[$0].group) }
+        store.load(missing.map { readSets[$0] }, from: .store) { [self] loaded in
+            for (index, outcome) in zip(missing, loaded) {
+                if case .success(let group) = outcome { learn(readSets[index], group) }
+                outcomes[index] = outcome
+            }
+            completion(outcomes.compactMap { $0 })
         }
     }
 

@@ -92,15 +92,20 @@ final class UnknownCommits {
 
     /// Reads the groups whose fence met a conflict: something has landed there.
     private func look(_ cases: [Case]) {
-        store.load(cases.map(\.readSet)) { [self] result in
-            guard case .success(let groups) = result else { return agenda.addAtTick { self.look(cases) } }
-            for (present, group) in zip(cases, groups) {
-                if let settlement = present.settlement(by: group.version) {
-                    present.completion(settlement)
-                } else {
-                    fenceAtTick(present)
+        store.load(cases.map(\.readSet)) { [self] outcomes in
+            var unread: [Case] = []
+            for (present, outcome) in zip(cases, outcomes) {
+                switch outcome {
+                case .failure: unread.append(present)
+                case .success(let group):
+                    if let settlement = present.settlement(by: group.version) {
+                        present.completion(settlement)
+                    } else {
+                        fenceAtTick(present)
+                    }
                 }
             }
+            if !unread.isEmpty { agenda.addAtTick { [unread] in self.look(unread) } }
         }
     }
 

@@ -6,7 +6,7 @@ import KontorCore
 
 /// One ledger. It serves clients and sagas alike.
 final class LedgerService {
-    private let engine: Engine<LedgerRules>
+    private let engine: ShardedEngine<LedgerRules>
     private let metrics: EngineMetrics
     private let contended: Counter
     private let waiting: Gauge
@@ -35,7 +35,7 @@ final class LedgerService {
         contended = Counter(label: "kontor_contended_commands", dimensions: [("ledger", name)], factory: factory)
         waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: factory)
         clock = environment.clock
-        engine = Engine(
+        engine = ShardedEngine(
             store: environment.store, agenda: agenda, metrics: metrics, expiryClock: canBeLate ? environment.clock : nil)
         self.router = router
     }
@@ -43,7 +43,7 @@ final class LedgerService {
     /// Takes a saga's step, or a read. It drops a step while it has too much to do: the saga repeats it. A hold that
     /// may wait can get two replies.
     func receive(_ command: LedgerCommand, deadline: Int64, from origin: Message.Origin) {
-        guard engine.waiting < Limits.mailboxCommands || !command.isResent else { return }
+        guard !command.isResent || engine.waiting < Limits.mailboxCommands else { return }
         submit(command, waitsUntil: .wall(deadline)) { [router] in router.reply(origin, .ledgerReply($0)) }
     }
 

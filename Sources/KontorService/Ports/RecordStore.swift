@@ -50,6 +50,9 @@ public struct LoadedGroup: Sendable {
     }
 }
 
+/// What became of the read of one ``ReadSet``: its records, or why they cannot be read.
+public typealias LoadOutcome = Result<LoadedGroup, StoreError>
+
 /// The changed records of one group, to be written if the group still has the version that was read.
 public struct GroupChange: Sendable {
     public let expected: Version
@@ -99,10 +102,13 @@ public enum ReadSource: Sendable {
 /// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns,
 /// bounds or an end.
 public protocol RecordStore: AnyObject {
-    /// Reads the records of each read set, in order. It changes nothing. An engine never gets an older state of a group
-    /// than it got before.
+    /// Reads the records of each read set. It changes nothing. An engine never gets an older state of a group than it
+    /// got before.
+    ///
+    /// - Parameter completion: gets one outcome for each read set, in order. What cannot be read fails its own read
+    ///   sets, and no others.
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void)
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void)
 
     /// Writes each group atomically or not at all; groups are independent of each other. Gives one outcome for each
     /// change, in order.
@@ -146,6 +152,22 @@ public protocol RecordStore: AnyObject {
     /// finds out what is durable.
     var failure: DurabilityError? { get }
 
+    /// The parts that do not serve, and the records that cannot be read, for operators.
+    var troubles: [StoreTrouble] { get }
+
+    /// Whether any part serves. While it is false the process is not ready.
+    var isUsable: Bool { get }
+
+    /// How many engines a kind of groups has: what one part of the store does not answer then holds up no other one.
+    /// Groups are divided among them by their partition.
+    var lanes: Int { get }
+
+    /// The format that records are written in. Processes of older releases may read them.
+    var format: RecordFormat { get }
+
+    /// The secret from which ids are derived; nil: the store has none (yet).
+    var idSecret: [UInt8]? { get }
+
     /// Records committed and not yet durable.
     var unsyncedRecords: Int { get }
 
@@ -159,12 +181,37 @@ extension RecordStore {
     public func tick(now: Int64, wall: Int64) {}
     public var admission: StoreError? { nil }
     public var failure: DurabilityError? { nil }
+    public var troubles: [StoreTrouble] { [] }
+    public var isUsable: Bool { true }
+    public var lanes: Int { 1 }
+    public var format: RecordFormat { .newest }
+    public var idSecret: [UInt8]? { nil }
     public var unsyncedRecords: Int { 0 }
     public var expiringRecords: Int { 0 }
 
     /// Reads the newest records.
-    public func load(_ readSets: [ReadSet], completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void) {
+    public func load(_ readSets: [ReadSet], completion: @escaping ([LoadOutcome]) -> Void) {
         load(readSets, from: .store, completion: completion)
+    }
+}
+
+/// A part of a store that is not used, or a record that cannot be read, and what is wrong with it.
+public struct StoreTrouble: Hashable, Sendable {
+    /// What is in trouble.
+    public enum Kind: Sendable {
+        case shard, record
+    }
+
+    public let kind: Kind
+    /// The shard's address, or the record's key.
+    public let part: String
+    /// What is wrong, in words for operators.
+    public let reason: String
+
+    public init(_ kind: Kind, _ part: String, _ reason: String) {
+        self.kind = kind
+        self.part = part
+        self.reason = reason
     }
 }
 

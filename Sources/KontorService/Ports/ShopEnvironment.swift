@@ -7,19 +7,16 @@ public struct ShopEnvironment {
     public let random: any RandomSource
     public let log: any EventLog
     public let metrics: ShopMetrics
-    /// Whether all other processes of the shop know the question for a direct payment. Those up to 0.1 do not.
-    public let peersKnowPayments: Bool
 
     public init(
         store: any RecordStore, clock: any ShopClock, random: any RandomSource, log: any EventLog,
-        metrics: ShopMetrics = ShopMetrics(), peersKnowPayments: Bool = false
+        metrics: ShopMetrics = ShopMetrics()
     ) {
         self.store = store
         self.clock = clock
         self.random = random
         self.log = log
         self.metrics = metrics
-        self.peersKnowPayments = peersKnowPayments
     }
 }
 

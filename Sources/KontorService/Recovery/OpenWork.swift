@@ -5,8 +5,8 @@ import KontorCore
 enum OpenWork {
     typealias Page = [(key: RecordKey, record: Record)]
 
-    /// Calls `visit` with each page of open work of one kind, then `completion` with nil, or with why the store could
-    /// not be read.
+    /// Calls `visit` with each page of open work of one kind, then `completion` with nil, or with why a partition could
+    /// not be read. The others are read nevertheless.
     ///
     /// - Parameter atOnce: partitions that are read at a time; each costs round trips.
     static func forEachPage(
@@ -35,18 +35,20 @@ enum OpenWork {
         visit: @escaping (Page, _ next: @escaping () -> Void) -> Void, completion: @escaping (StoreError?) -> Void
     ) {
         var rest = partitions.makeIterator()
+        var failure: StoreError?
         func scanNext() {
-            guard let partition = rest.next() else { return completion(nil) }
+            guard let partition = rest.next() else { return completion(failure) }
             scan(partition, after: nil)
         }
         func scan(_ partition: Int, after cursor: RecordKey?) {
             store.scanOpenWork(kind, partition: partition, after: cursor) { result in
+                // The agenda keeps the stack from growing with the number of pages.
                 switch result {
                 case .failure(let error):
-                    completion(error)
+                    failure = failure ?? error
+                    agenda.add(scanNext)
                 case .success(let page):
                     visit(page) {
-                        // The agenda keeps the stack from growing with the number of pages.
                         agenda.add {
                             if let last = page.last {
                                 scan(partition, after: last.key)

@@ -71,6 +71,8 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         var isAccepting = false
         /// No requests are taken any more, in no instance.
         var isDraining = false
+        /// What is wrong with the store, as of the last second.
+        var troubles: [StoreTrouble] = []
         /// Called when nobody waits for an answer any more.
         var drained: (() -> Void)?
     }
@@ -121,6 +123,9 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
 
     /// Whether requests are served, and can be served well, as of the last turn.
     public var isReady: Bool { readiness.load(ordering: .relaxed) }
+
+    /// What is wrong with the store, as of the last second.
+    public var troubles: [StoreTrouble] { lock.withLock { inbox.troubles } }
 
     /// Requests that were taken and are not answered.
     public var requestsInFlight: Int { lock.withLock { inbox.callers.count } }
@@ -179,7 +184,10 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         }
     }
 
-    private func updateReadiness() { readiness.store(isServing && options.isReachable(), ordering: .relaxed) }
+    private func updateReadiness() {
+        let isUsable = instance?.store.isUsable ?? false
+        readiness.store(isServing && isUsable && options.isReachable(), ordering: .relaxed)
+    }
 
     public func receive(_ messages: [Message]) {
         guard let instance else { return }
@@ -197,6 +205,8 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         if now >= nextGauge {
             nextGauge = now + Limits.gaugeMilliseconds
             options.metrics.publish(requestsInFlight: requestsInFlight)
+            let troubles = instance.store.troubles
+            lock.withLock { inbox.troubles = troubles }
         }
         if let failure = instance.store.failure { return beginAnew(because: failure) }
         if instance.turns.takesRequests, lock.withLock({ !inbox.arrivals.isEmpty }) { waker.wake() }

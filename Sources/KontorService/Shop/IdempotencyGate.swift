@@ -32,15 +32,18 @@ final class IdempotencyGate {
     /// Answers a request whose key was used, and begins any other one.
     ///
     /// - Parameters:
+    ///   - ids: how the id of a creation is derived from its key.
     ///   - deadline: monotonic milliseconds.
     ///   - begin: begins the request, and calls `answer` at its end.
     func pass(
-        _ request: ShopRequest, _ key: IdempotencyKey, deadline: Int64, answer: @escaping (ShopAnswer) -> Void,
+        _ request: ShopRequest, _ key: IdempotencyKey, _ ids: IDDerivation, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void,
         begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
     ) {
         let now = parts.clock.wallMilliseconds
         let isFull = parts.store.expiringRecords >= policy.keptKeys
-        let keyed = KeyedRequest(request, key, expires: now + policy.retention(of: key), now: now, hasRoom: !isFull)
+        let keyed = KeyedRequest(
+            request, key, ids, expires: now + policy.retention(of: key), now: now, hasRoom: !isFull)
         let scope = Scope(group: keyed.group, key: key)
         if let refusal = refusalWhileRunning(request, keyed, scope) { return answer(.keyed(refusal)) }
         running[scope, default: Running(request: keyed.write.claim.request)].callers += 1
@@ -99,12 +102,12 @@ final class IdempotencyGate {
     /// Calls `then` if the key is free. It asks the store, not an engine: the engine's other commands would have to
     /// wait for the read from the table.
     private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
-        parts.store.load([ReadSet(keyed.group, .key(keyed.write.claim.key))]) { [parts] result in
+        parts.store.load([ReadSet(keyed.group, .key(keyed.write.claim.key))]) { [parts] outcomes in
             parts.agenda.add {
-                switch result {
+                switch outcomes[0] {
                 case .failure(let error): answer(.unavailable(error))
-                case .success(let groups):
-                    if let verdict = keyed.write.verdict(on: groups.first?.member) {
+                case .success(let group):
+                    if let verdict = keyed.write.verdict(on: group.member) {
                         answer(.keyed(verdict))
                     } else {
                         then()

@@ -1,7 +1,6 @@
 // A request under an idempotency key, with its claim on that key. Requests.swift says where the key of each request is
 // kept, what a repetition is compared with, and how it is answered.
 
-import Crypto
 import KontorCore
 
 /// How long idempotency keys are kept, and how many.
@@ -24,9 +23,12 @@ struct KeyedRequest {
     let group: GroupKey
     let write: KeyedWrite
 
-    init(_ request: ShopRequest, _ key: IdempotencyKey, expires: Int64, now: Int64, hasRoom: Bool) {
+    /// - Parameter ids: how the id of a creation is derived from its key.
+    init(
+        _ request: ShopRequest, _ key: IdempotencyKey, _ ids: IDDerivation, expires: Int64, now: Int64, hasRoom: Bool
+    ) {
         self.request = request
-        group = request.keyGroup(key)
+        group = request.keyGroup(key, ids)
         let claim = KeyClaim(key: key, request: request.canonicalBytes, expires: expires)
         write = KeyedWrite(claim, now: now, hasRoom: hasRoom)
     }
@@ -46,18 +48,4 @@ struct KeyedRequest {
 extension Identifier {
     /// The id of a group that contains only keys: nothing of this name can be created.
     static let batchInit = Identifier(reserved: "~batch_init")
-
-    /// Derives an id from a key: the same one in every process and release, 128 bits of SHA-256 in the form of a UUID.
-    init(derivedFrom key: IdempotencyKey, kind: GroupKey.Kind, scope: String) {
-        var writer = ByteWriter()
-        writer.byte(kind.rawValue)
-        writer.text(scope)
-        writer.text(key.text)
-        var hash = SHA256()
-        writer.bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
-        let halves = hash.finalize().withUnsafeBytes { digest in
-            (digest.loadUnaligned(as: UInt64.self), digest.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
-        self.init(hash: halves.0.bigEndian, halves.1.bigEndian)
-    }
 }

@@ -7,11 +7,12 @@ import Synchronization
 
 /// Why work is refused that could be done later.
 public enum RefusalReason: Int, CaseIterable, Sendable {
-    case diskFull, storeUnavailable, openSagas, requestsInFlight, connections, batchInits, keptKeys
+    case diskFull, memoryFull, storeUnavailable, openSagas, requestsInFlight, connections, batchInits, keptKeys
 
     var label: String {
         switch self {
         case .diskFull: return "disk_full"
+        case .memoryFull: return "memory_full"
         case .storeUnavailable: return "store_unavailable"
         case .openSagas: return "open_sagas"
         case .requestsInFlight: return "requests_in_flight"
@@ -25,6 +26,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
     fileprivate var text: String {
         switch self {
         case .diskFull: return "the disk is full: make room, nothing else is needed"
+        case .memoryFull: return "Redis has used 90 % of its maxmemory: raise it, or remove what is not needed"
         case .storeUnavailable: return "the store does not take new work"
         case .openSagas: return "\(Limits.openSagas) checkouts are open"
         case .requestsInFlight: return "\(Limits.requestsInFlight) requests are in flight"
@@ -35,13 +37,17 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
     }
 
     init(_ error: StoreError) {
-        self = error == .diskFull ? .diskFull : .storeUnavailable
+        switch error {
+        case .diskFull: self = .diskFull
+        case .memoryFull: self = .memoryFull
+        case .unreachable, .unreadable: self = .storeUnavailable
+        }
     }
 }
 
 /// Counts of refusals since the start. From any thread; each count costs an atomic addition.
 public final class Refusals: Sendable {
-    private let diskFull = Atomic(0), storeUnavailable = Atomic(0), openSagas = Atomic(0)
+    private let diskFull = Atomic(0), memoryFull = Atomic(0), storeUnavailable = Atomic(0), openSagas = Atomic(0)
     private let requestsInFlight = Atomic(0), connections = Atomic(0), batchInits = Atomic(0), keptKeys = Atomic(0)
 
     public init() {}
@@ -50,6 +56,7 @@ public final class Refusals: Sendable {
     public func count(_ reason: RefusalReason) {
         switch reason {
         case .diskFull: diskFull.wrappingAdd(1, ordering: .relaxed)
+        case .memoryFull: memoryFull.wrappingAdd(1, ordering: .relaxed)
         case .storeUnavailable: storeUnavailable.wrappingAdd(1, ordering: .relaxed)
         case .openSagas: openSagas.wrappingAdd(1, ordering: .relaxed)
         case .requestsInFlight: requestsInFlight.wrappingAdd(1, ordering: .relaxed)
@@ -63,6 +70,7 @@ public final class Refusals: Sendable {
     public func total(_ reason: RefusalReason) -> Int {
         switch reason {
         case .diskFull: return diskFull.load(ordering: .relaxed)
+        case .memoryFull: return memoryFull.load(ordering: .relaxed)
         case .storeUnavailable: return storeUnavailable.load(ordering: .relaxed)
         case .openSagas: return openSagas.load(ordering: .relaxed)
         case .requestsInFlight: return requestsInFlight.load(ordering: .relaxed)

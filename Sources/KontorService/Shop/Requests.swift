@@ -93,12 +93,12 @@ extension ShopRequest {
     }
 
     /// The group that keeps the key of this write.
-    func keyGroup(_ key: IdempotencyKey) -> GroupKey {
+    func keyGroup(_ key: IdempotencyKey, _ ids: IDDerivation) -> GroupKey {
         switch self {
-        case .createItem: return GroupKey(.item, Identifier(derivedFrom: key, kind: .item, scope: ""))
-        case .createUser: return GroupKey(.user, Identifier(derivedFrom: key, kind: .user, scope: ""))
+        case .createItem: return GroupKey(.item, ids.id(for: key, kind: .item, scope: ""))
+        case .createUser: return GroupKey(.user, ids.id(for: key, kind: .user, scope: ""))
         case .createOrder(let user):
-            return GroupKey(.order, Identifier(derivedFrom: key, kind: .order, scope: user.text))
+            return GroupKey(.order, ids.id(for: key, kind: .order, scope: user.text))
         case .ledger(let command): return command.account
         case .pay(let user, _, _), .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
         case .addItem(let order, _, _), .checkout(let order), .explain(let order): return GroupKey(.order, order)

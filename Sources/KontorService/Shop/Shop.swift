@@ -12,7 +12,9 @@ public final class Shop {
     private let handler: RequestHandler
     private let admission: Admission
     private let gate: IdempotencyGate
+    private let ids: CreationIDs
     private let refusalLog: RefusalLog
+    private let troubleLog: TroubleLog
     private let sink: any AnswerSink
     private var outbox: [(caller: any Caller, answer: ShopAnswer)] = []
     private var recovery: Recovery?
@@ -34,7 +36,9 @@ public final class Shop {
         handler = RequestHandler(parts)
         admission = Admission(parts, refusals, handler)
         gate = IdempotencyGate(parts, keys, refusals)
+        ids = CreationIDs(environment, agenda: parts.agenda, retention: keys.retentionMilliseconds)
         refusalLog = RefusalLog(refusals, log: environment.log, factory: environment.metrics.factory)
+        troubleLog = TroubleLog(log: environment.log, factory: environment.metrics.factory)
         self.sink = sink
         switch deployment {
         case .alone: (transport, duties) = (nil, nil)
@@ -51,7 +55,8 @@ public final class Shop {
         if duties != nil { return parts.agenda.add { completion(.success(RecoveryReport())) } }
         let recovery = Recovery(parts) { [unowned self] result in
             self.recovery = nil
-            completion(result)
+            guard case .success = result else { return completion(result) }
+            ids.load { completion(result) }
         }
         self.recovery = recovery
         recovery.run()
@@ -68,8 +73,14 @@ public final class Shop {
     public func handle(_ request: ShopRequest, key: IdempotencyKey? = nil, deadline: Int64, caller: any Caller) {
         let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
         guard let key, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
-        gate.pass(request, key, deadline: deadline, answer: answer) { [self] keyed, answer in
-            admit(request, keyed, deadline: deadline, answer: answer)
+        ids.choose(for: request, key) { [self] ids in
+            switch ids {
+            case .failure(let error): answer(.unavailable(error))
+            case .success(let ids):
+                gate.pass(request, key, ids, deadline: deadline, answer: answer) { [self] keyed, answer in
+                    admit(request, keyed, deadline: deadline, answer: answer)
+                }
+            }
         }
     }
 
@@ -105,6 +116,7 @@ public final class Shop {
         parts.orders.publish()
         parts.stock.publish()
         parts.payment.publish()
+        troubleLog.update(parts.store.troubles)
     }
 
     /// Stops the log of refusals: the store will be closed, so it takes no more work.

@@ -168,7 +168,7 @@ extension Cluster: Site {
             if abs(offset) > Limits.clockSkewMilliseconds { world.coverage[.clockFarOff] += 1 }
             random.pick(replicas).wallOffset = offset
         }
-        chaos.every(swarm.failoverEvery) { [self] in store.failOver() }
+        startFaultsOfStore(chaos)
         chaos.every(swarm.cutOffEvery) { [self] in
             guard cutOff == nil else { return }
             world.coverage[.serviceCutOff] += 1
@@ -185,6 +185,33 @@ extension Cluster: Site {
     func stopFaults() {
         for replica in replicas { replica.wallOffset = 0 }
         cutOff = nil
+        for shard in store.shards.indices where store.shards[shard].trouble != nil { store.set(nil, of: shard) }
+        store.damage(false)
+    }
+
+    private func startFaultsOfStore(_ chaos: Chaos) {
+        let random = chaos.random
+        chaos.every(swarm.failoverEvery) { [self] in
+            let shard = random.below(store.shards.count)
+            // Without a replica nothing takes the place of the master.
+            if store.shards[shard].trouble != .replicaAway { store.failOver(shard) }
+        }
+        chaos.every(swarm.shardTroubleEvery) { [self] in
+            let shard = random.below(store.shards.count)
+            guard store.shards[shard].trouble == nil else { return }
+            let trouble = random.pick(SimulatedShard.Trouble.allCases)
+            store.set(trouble, of: shard)
+            chaos.after(.milliseconds(200)...swarm.shardTroubleMost) { [self] in
+                if store.shards[shard].trouble == trouble { store.set(nil, of: shard) }
+            }
+        }
+        chaos.every(swarm.damageEvery) { [self] in
+            store.damage(true)
+            chaos.after(.milliseconds(100)...(.seconds(2))) { [self] in store.damage(false) }
+        }
+        if let upgradeAfter = swarm.upgradeAfter {
+            chaos.after(0...upgradeAfter) { [self] in store.upgrade() }
+        }
     }
 
     func close(_ completion: @escaping () -> Void) { completion() }

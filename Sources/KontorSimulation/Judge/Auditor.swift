@@ -21,6 +21,7 @@ struct Auditor {
         judgeAccounts()
         judgeOrders()
         judgeBaskets()
+        judgePayments()
         let bookings = bookingsByAccount
         for action in history.actions {
             judgeAnswers(of: action, bookings)

@@ -25,14 +25,16 @@ public final class MemoryStore: RecordStore {
     public init(writer: UInt64 = 1) { self.writer = writer }
 
     public func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
-        let groups = readSets.map { readSet in
-            LoadedGroup(
-                version: versions[readSet.group] ?? .absent, head: records[RecordKey(readSet.group, .head)],
-                member: readSet.member.flatMap { records[RecordKey(readSet.group, $0)] })
-        }
-        completion(.success(groups))
+        completion(readSets.map { .success(load($0)) })
+    }
+
+    /// The records of one read set.
+    public func load(_ readSet: ReadSet) -> LoadedGroup {
+        LoadedGroup(
+            version: versions[readSet.group] ?? .absent, head: records[RecordKey(readSet.group, .head)],
+            member: readSet.member.flatMap { records[RecordKey(readSet.group, $0)] })
     }
 
     public func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {

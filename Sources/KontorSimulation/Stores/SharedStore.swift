@@ -1,5 +1,5 @@
-// One store for several processes: on another machine, over a network, and with a replica that may have to take its
-// place.
+// One store for several processes: on other machines, over a network, in shards that fail one by one, each with a
+// replica that may have to take its place.
 
 import KontorCore
 import KontorService
@@ -9,6 +9,8 @@ final class SharedStore {
     private struct Entry {
         let change: GroupChange
         let version: Version
+        let shard: Int
+        let position: Int
     }
 
     private let world: Surroundings
@@ -16,11 +18,13 @@ final class SharedStore {
     private let random: SeededRandom
     private(set) var records = MemoryStore()
     private var log: [Entry] = []
-    /// The number of the log's entries that are on the replica.
-    private var replicated = 0
-    /// Rises with each failover: a process that has seen what the failover lost must not go on.
-    private(set) var epoch = 0
-    private var waiting: [(position: Int, tell: (Bool) -> Void)] = []
+    /// The position of the latest commit.
+    private var lastPosition = 0
+    private(set) var shards: [SimulatedShard]
+    /// The records that cannot be read now.
+    private(set) var unreadable: Set<RecordKey> = []
+    /// The format that records are written in.
+    private(set) var format: RecordFormat
     private(set) var amounts: [GroupKey: Amounts] = [:]
     let sagas: SagaWatch
     /// The number of processes that have begun; it is the last one's writer number.
@@ -30,6 +34,8 @@ final class SharedStore {
         self.world = world
         self.swarm = swarm
         self.random = random
+        shards = (0..<swarm.storeShards).map { _ in SimulatedShard() }
+        format = swarm.upgradeAfter == nil ? .newest : .three
         sagas = SagaWatch(world, takesLateCopies: swarm.hasWildClocks)
     }
 
@@ -38,8 +44,13 @@ final class SharedStore {
         return writers
     }
 
+    func shard(of group: GroupKey) -> Int { Partition.of(group.id) % shards.count }
+
+    // MARK: Writing
+
     /// Writes a group if it still has the version that was expected.
     func land(_ change: GroupChange, as version: Version) -> Bool {
+        let change = change.stored(in: format)
         let isEmptyRollback = isEmptyRollback(change)
         guard records.commit(change, as: version) else {
             world.coverage[.storeConflict] += 1
@@ -47,18 +58,27 @@ final class SharedStore {
             return false
         }
         if isEmptyRollback { world.coverage[.emptyRollback] += 1 }
-        log.append(Entry(change: change, version: version))
-        let position = log.count
+        lastPosition += 1
+        let position = lastPosition
+        let shard = shard(of: change.group)
+        log.append(Entry(change: change, version: version, shard: shard, position: position))
+        shards[shard].landed = position
         sagas.committed(change, by: version.writer)
         change.draft.forEachChange { member, record in
             world.trace.note("store", "\(change.group) \(member.text): \(StoreWatch.text(record))")
+            unreadable.remove(RecordKey(change.group, member))
             if member == .head { amounts.remember(record, change.group, at: world.scheduler.now, commit: position) }
         }
+        if shards[shard].trouble != .replicaAway { sendToReplica(shard, position) }
+        return true
+    }
+
+    private func sendToReplica(_ shard: Int, _ position: Int) {
+        let failovers = shards[shard].failovers
         world.scheduler.after(random.happens(2) ? random.within(.milliseconds(10)...(.seconds(1))) : random.within(50...2_000))
         {
-            [self, epoch] in if epoch == self.epoch { replicate(through: position) }
+            [self] in if failovers == shards[shard].failovers { shards[shard].replicate(through: position) }
         }
-        return true
     }
 
     /// Whether the change is a release of a hold that was never there: the hold was refused, or is still on its way.
@@ -66,46 +86,93 @@ final class SharedStore {
         var isEmpty = false
         change.draft.forEachChange { member, record in
             guard case .hold = member, case .hold(let hold)? = record, hold.state == .released else { return }
-            records.load([ReadSet(change.group, member)]) { isEmpty = (try? $0.get())?.first?.member == nil }
+            isEmpty = records.load(ReadSet(change.group, member)).member == nil
         }
         return isEmpty
     }
 
     func expire(now: Int64) { world.coverage[.markerExpired] += records.removeRemovable(now: now) }
 
-    private func replicate(through position: Int) {
-        replicated = max(replicated, position)
-        let served = waiting.filter { $0.position <= replicated }
-        waiting.removeAll { $0.position <= replicated }
-        for waiter in served { waiter.tell(true) }
-    }
+    // MARK: Confirmation
 
-    /// Calls back once everything that has landed so far is on the replica; with false if it never will be.
-    func whenReplicated(_ tell: @escaping (Bool) -> Void) {
-        if log.count <= replicated { return tell(true) }
-        waiting.append((log.count, tell))
+    /// Tells whether the shard's replica has all that has landed there so far: once it has, or with false when it never
+    /// will, or when that takes too long.
+    func whenConfirmed(_ shard: Int, _ tell: @escaping (Bool) -> Void) {
+        let position = shards[shard].landed
+        if shards[shard].replicated >= position { return tell(true) }
+        let number = shards[shard].wait(position, tell)
+        world.scheduler.after(.milliseconds(500)) { [self] in
+            guard shards[shard].giveUp(number) else { return }
+            world.coverage[.unconfirmed] += 1
+        }
     }
 
     /// Drops those who wait: the world is over, and they would keep it in memory.
-    func end() { waiting = [] }
+    func end() { for shard in shards.indices { shards[shard].forgetWaiters() } }
 
-    /// Kills the store; its replica takes its place, without what had not arrived there.
-    func failOver() {
-        let lost = log.count - replicated
+    // MARK: Faults
+
+    /// Kills a shard's master; its replica takes its place, without what had not arrived there.
+    func failOver(_ shard: Int) {
+        let replicated = shards[shard].replicated
+        let kept = log.filter { $0.shard != shard || $0.position <= replicated }
+        let lost = log.count - kept.count
         world.coverage[.storeFailedOver] += 1
         if lost > 0 { world.coverage[.commitsLostInFailover] += 1 }
-        world.trace.note("store", "fails over, and loses \(lost) commits")
-        log.removeLast(lost)
+        world.trace.note("store", "shard \(shard) fails over, and loses \(lost) commits")
+        log = kept
         records = MemoryStore()
         // Versions are not compared: what the store removed by itself is not in the log, and would conflict with later
         // entries.
         for entry in log { records.apply(entry.change, as: entry.version) }
-        for group in amounts.keys { amounts[group]?.remove(commitsFrom: replicated + 1) }
+        for group in amounts.keys where self.shard(of: group) == shard {
+            amounts[group]?.remove(commitsFrom: replicated + 1)
+        }
         sagas.crash()
         records.forEach(sagas.note)
-        epoch += 1
-        let waiters = waiting
-        waiting = []
-        for waiter in waiters { waiter.tell(false) }
+        unreadable = unreadable.filter { self.shard(of: $0.group) != shard }
+        shards[shard].failOver()
+    }
+
+    /// Puts a shard into trouble, or ends it.
+    func set(_ trouble: SimulatedShard.Trouble?, of shard: Int) {
+        if let trouble { world.coverage[trouble.branch] += 1 }
+        world.trace.note("store", "shard \(shard): \(trouble.map { "\($0)" } ?? "is well")")
+        let ended = shards[shard].trouble
+        shards[shard].trouble = trouble
+        if ended == .replicaAway { sendToReplica(shard, shards[shard].landed) }
+    }
+
+    /// Makes some records unreadable, or all readable.
+    func damage(_ isDamaged: Bool) {
+        unreadable = []
+        guard isDamaged else { return }
+        records.forEach { key, _ in if random.happens(10) { unreadable.insert(key) } }
+        if !unreadable.isEmpty { world.coverage[.recordsUnreadable] += 1 }
+    }
+
+    /// Raises the format: what was written before stays as it is.
+    func upgrade() {
+        guard format != .newest else { return }
+        world.coverage[.storeUpgraded] += 1
+        world.trace.note("store", "is upgraded")
+        format = .newest
+    }
+}
+
+extension GroupChange {
+    /// The change as a store in this format gives it back.
+    fileprivate func stored(in format: RecordFormat) -> GroupChange {
+        var stored = GroupDraft(draft.key, now: draft.now)
+        draft.forEachChange { member, record in
+            guard let record else { return stored[member] = nil }
+            var writer = ByteWriter()
+            record.encode(into: &writer, in: format)
+            guard let decoded = try? Record(decoding: writer.bytes[...]) else {
+                preconditionFailure("A record cannot be read in the format that it was written in.")
+            }
+            stored[member] = decoded
+        }
+        return GroupChange(expected: expected, draft: stored, absent: absent)
     }
 }

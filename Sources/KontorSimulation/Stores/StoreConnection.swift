@@ -1,4 +1,5 @@
 // One process's connection to the shared store: slow, sometimes broken, and sometimes without the outcome of a commit.
+// As over Redis, what is read or committed counts only when the shard's replica has it.
 
 import KontorCore
 import KontorService
@@ -10,11 +11,11 @@ final class StoreConnection: RecordStore {
     private let random: SeededRandom
     /// Gives a completion to the process; a dead one drops it.
     private let post: (@escaping () -> Void) -> Void
-    private let epoch: Int
     private let writer: UInt64
     private var commits: UInt64 = 0
     private let remembered: GroupCache
-    private(set) var failure: DurabilityError?
+    let format: RecordFormat
+    let lanes: Int
 
     init(
         _ store: SharedStore, _ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom,
@@ -25,21 +26,88 @@ final class StoreConnection: RecordStore {
         self.swarm = swarm
         self.random = random
         self.post = post
-        epoch = store.epoch
         writer = store.nextWriter()
         remembered = GroupCache(bound: swarm.rememberedGroups)
+        format = store.format
+        lanes = store.shards.count
     }
 
     var expiringRecords: Int { store.records.expiringRecords }
 
+    /// The store has another epoch since it was upgraded: whoever knows the old one begins anew.
+    var failure: DurabilityError? {
+        format == store.format ? nil : DurabilityError(reason: "the store was upgraded")
+    }
+
+    var troubles: [StoreTrouble] {
+        store.shards.indices.compactMap { shard in
+            guard let trouble = store.shards[shard].trouble, trouble != .full, trouble != .moving else { return nil }
+            return StoreTrouble(.shard, "\(shard)", "\(trouble)")
+        }
+    }
+
+    var admission: StoreError? { store.shards.contains { $0.trouble == .full } ? .memoryFull : nil }
+
+    // MARK: Reading
+
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         if source != .store { return remembered.load(readSets, from: source, of: self, completion: completion) }
-        ask(completion) { store in
-            var result = Result<[LoadedGroup], StoreError>.success([])
-            store.records.load(readSets) { result = $0 }
-            return result
+        var outcomes = [LoadOutcome?](repeating: nil, count: readSets.count)
+        var pending = 0
+        // By shard, as a call has keys of one shard only.
+        for shard in store.shards.indices {
+            let members = readSets.indices.filter { store.shard(of: readSets[$0].group) == shard }
+            if members.isEmpty { continue }
+            pending += 1
+            ask(shard) { [self] in
+                members.map { read(readSets[$0], shard) }
+            } done: { result in
+                for (place, member) in members.enumerated() { outcomes[member] = result.flatMap { $0[place] } }
+                pending -= 1
+                if pending == 0 { completion(outcomes.compactMap { $0 }) }
+            }
+        }
+    }
+
+    private func read(_ readSet: ReadSet, _ shard: Int) -> LoadOutcome {
+        if isMoving(readSet.group, shard) {
+            world.coverage[.shardRefused] += 1
+            return .failure(.unreachable("TRYAGAIN"))
+        }
+        for member in [Member.head, readSet.member].compactMap({ $0 }) {
+            let key = RecordKey(readSet.group, member)
+            if store.unreadable.contains(key) {
+                world.coverage[.unreadableMet] += 1
+                return .failure(.unreadable("\(key)"))
+            }
+        }
+        return .success(store.records.load(readSet))
+    }
+
+    /// Asks a shard for something that counts once its replica has all that was read.
+    private func ask<Value>(
+        _ shard: Int, _ read: @escaping () -> Value, done: @escaping (Result<Value, StoreError>) -> Void
+    ) {
+        let fail = { [self] (reason: String, delay: Int64) in
+            world.scheduler.after(delay) { [self] in post { done(.failure(.unreachable(reason))) } }
+        }
+        if isHit(swarm.storeLossPercent, .storeUnreachable) {
+            return fail("the simulated store", random.within(.milliseconds(100)...(.seconds(1))))
+        }
+        if store.shards[shard].trouble?.endsReads == true { world.coverage[.shardRefused] += 1 }
+        switch store.shards[shard].trouble {
+        case .away, .hung: return fail("no answer", random.within(.milliseconds(1)...(.milliseconds(1_500))))
+        case .refusing: return fail("MISCONF", latency())
+        case .replicaAway, .full, .moving, nil: break
+        }
+        world.scheduler.after(latency()) { [self] in
+            let value = read()
+            store.whenConfirmed(shard) { [self] isConfirmed in
+                if !isConfirmed { return fail("not confirmed", latency()) }
+                world.scheduler.after(latency()) { [self] in post { done(.success(value)) } }
+            }
         }
     }
 
@@ -47,12 +115,31 @@ final class StoreConnection: RecordStore {
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
     ) {
-        ask(completion) { store in
-            var result = Result<[(key: RecordKey, record: Record)], StoreError>.success([])
-            store.records.scanOpenWork(kind, partition: partition, after: cursor) { result = $0 }
-            return result
+        let shard = partition % store.shards.count
+        if isHit(swarm.storeLossPercent, .storeUnreachable) || store.shards[shard].trouble?.endsReads == true {
+            world.scheduler.after(latency()) { [self] in post { completion(.failure(.unreachable("the simulated store"))) } }
+            return
+        }
+        world.scheduler.after(latency()) { [self] in
+            var page: [(key: RecordKey, record: Record)] = []
+            store.records.scanOpenWork(kind, partition: partition, after: cursor) { page = (try? $0.get()) ?? [] }
+            let readable = page.filter { !store.unreadable.contains($0.key) }
+            world.scheduler.after(latency()) { [self] in
+                // An empty page would be the end.
+                if readable.isEmpty, let last = page.last {
+                    return post { [self] in scanOpenWork(kind, partition: partition, after: last.key, completion: completion) }
+                }
+                post { completion(.success(readable)) }
+            }
         }
     }
+
+    /// What was read or committed is on the replica, or was not told.
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
+        completion(failure.map { .failure($0) } ?? .success(()))
+    }
+
+    // MARK: Writing
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
         var outcomes = [CommitOutcome](repeating: .conflict, count: changes.count)
@@ -69,58 +156,55 @@ final class StoreConnection: RecordStore {
         }
     }
 
-    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
-        let tell: (Bool) -> Void = { [self] isReplicated in
-            world.scheduler.after(latency()) { [self] in
-                post { [self] in
-                    if isReplicated && epoch == store.epoch { return completion(.success(())) }
-                    // This process may have read what was lost, and others may have acted on it.
-                    let failure = DurabilityError(reason: "the store has failed over")
-                    self.failure = failure
-                    completion(.failure(failure))
-                }
-            }
-        }
-        store.whenReplicated(tell)
-    }
-
-    // MARK: On the way
-
-    private func ask<Value>(
-        _ completion: @escaping (Result<Value, StoreError>) -> Void,
-        _ serve: @escaping (SharedStore) -> Result<Value, StoreError>
-    ) {
-        if isHit(swarm.storeLossPercent, .storeUnreachable) {
-            world.scheduler.after(random.within(.milliseconds(100)...(.seconds(1)))) { [self] in
-                post { completion(.failure(.unreachable("the simulated store"))) }
-            }
-            return
-        }
-        world.scheduler.after(latency()) { [self] in
-            let result = serve(store)
-            world.scheduler.after(latency()) { [self] in post { completion(result) } }
-        }
-    }
-
     private func commit(_ change: GroupChange, as version: Version, _ completion: @escaping (CommitOutcome) -> Void) {
+        let shard = store.shard(of: change.group)
+        let tell = { [self] (outcome: CommitOutcome, delay: Int64) in
+            world.scheduler.after(delay) { [self] in post { completion(outcome) } }
+        }
+        if let error = refusal(of: change, shard) {
+            world.coverage[.shardRefused] += 1
+            return tell(.refused(error), latency())
+        }
         if isHit(swarm.storeLossPercent, .commitRefused) {
-            world.scheduler.after(latency()) { [self] in post { completion(.refused(.unreachable("the simulated store"))) } }
-        } else if isHit(swarm.storeUnknownPercent, .commitUnknown) {
+            return tell(.refused(.unreachable("the simulated store")), latency())
+        }
+        if store.shards[shard].trouble == .hung || isHit(swarm.storeUnknownPercent, .commitUnknown) {
             let heard = random.within(.milliseconds(50)...(.seconds(1)))
-            world.scheduler.after(heard) { [self] in post { completion(.unknown(version)) } }
+            tell(.unknown(version), heard)
             if random.happens(33) { return }
             let landing = random.happens(50) ? random.within(0...heard) : random.within(heard...(heard + .seconds(10)))
-            world.scheduler.after(landing) { [self] in
+            return world.scheduler.after(landing) { [self] in
+                // The epoch is compared by the script that commits.
+                guard failure == nil else { return }
                 let hasLanded = store.land(change, as: version)
                 world.coverage[hasLanded ? .unknownLanded : .unknownFenced] += 1
                 world.trace.note("store", "an unknown commit to \(change.group) \(hasLanded ? "lands" : "meets a conflict")")
             }
-        } else {
-            world.scheduler.after(latency()) { [self] in
-                let hasLanded = store.land(change, as: version)
-                world.scheduler.after(latency()) { [self] in post { completion(hasLanded ? .committed : .conflict) } }
-            }
         }
+        world.scheduler.after(latency()) { [self] in
+            guard failure == nil else { return tell(.refused(.unreachable("EPOCH")), latency()) }
+            guard store.land(change, as: version) else { return tell(.conflict, latency()) }
+            store.whenConfirmed(shard) { [self] isConfirmed in tell(isConfirmed ? .committed : .unknown(version), latency()) }
+        }
+    }
+
+    /// Why the shard refuses a change at once; nil if it does not.
+    private func refusal(of change: GroupChange, _ shard: Int) -> StoreError? {
+        switch store.shards[shard].trouble {
+        case .away: .unreachable("no answer")
+        case .refusing: .unreachable("MISCONF")
+        // Some room is left for what has begun, and sometimes too little.
+        case .full: random.happens(30) ? .memoryFull : nil
+        case .moving: isMoving(change.group, shard) ? .unreachable("TRYAGAIN") : nil
+        case .replicaAway, .hung, nil: nil
+        }
+    }
+
+    /// Whether a group's slot is on its way now: slots move one after the other.
+    private func isMoving(_ group: GroupKey, _ shard: Int) -> Bool {
+        guard store.shards[shard].trouble == .moving else { return false }
+        let slot = Partition.of(group.id) / store.shards.count % 8
+        return slot == Int(world.scheduler.now / .milliseconds(300)) % 8
     }
 
     private func isHit(_ percent: Double, _ branch: Branch) -> Bool {
@@ -132,5 +216,15 @@ final class StoreConnection: RecordStore {
     private func latency() -> Int64 {
         if isHit(swarm.storeLatePercent, .storeLate) { return random.within(.milliseconds(10)...(.seconds(2))) }
         return random.within(20...500)
+    }
+}
+
+extension SimulatedShard.Trouble {
+    /// Whether nothing can be read while it lasts.
+    fileprivate var endsReads: Bool {
+        switch self {
+        case .away, .hung, .refusing: true
+        case .replicaAway, .full, .moving: false
+        }
     }
 }

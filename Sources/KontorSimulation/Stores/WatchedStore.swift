@@ -17,16 +17,15 @@ final class WatchedStore: RecordStore {
     func end() { inner = nil }
 
     func load(
-        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping (Result<[LoadedGroup], StoreError>) -> Void
+        _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
-        inner?.load(readSets, from: source) { [watch] result in
-            if case .success(let groups) = result {
-                for (readSet, group) in zip(readSets, groups) {
-                    watch.loaded(RecordKey(readSet.group, .head), group.head)
-                    if let member = readSet.member { watch.loaded(RecordKey(readSet.group, member), group.member) }
-                }
+        inner?.load(readSets, from: source) { [watch] outcomes in
+            for (readSet, outcome) in zip(readSets, outcomes) {
+                guard case .success(let group) = outcome else { continue }
+                watch.loaded(RecordKey(readSet.group, .head), group.head)
+                if let member = readSet.member { watch.loaded(RecordKey(readSet.group, member), group.member) }
             }
-            completion(result)
+            completion(outcomes)
         }
     }
 

@@ -32,6 +32,17 @@ public enum Branch: String, CaseIterable, Sendable {
     case storeFailedOver = "store failed over"
     case commitsLostInFailover = "commits lost in a failover"
     case markerExpired = "marker removed by the store"
+    case shardAway = "shard away"
+    case shardHung = "shard hung"
+    case replicaAway = "replica of a shard away"
+    case shardFull = "memory of a shard full"
+    case shardRefuses = "shard refuses commands"
+    case slotsMove = "slots of a shard move"
+    case shardRefused = "command met a shard in trouble"
+    case unconfirmed = "read or commit not confirmed by the replica"
+    case recordsUnreadable = "records unreadable"
+    case unreadableMet = "unreadable record met"
+    case storeUpgraded = "store's format raised"
 
     // What clients met.
     case checkoutPaid = "checkout paid"
@@ -47,6 +58,10 @@ public enum Branch: String, CaseIterable, Sendable {
     case batchInitRepeated = "batch_init over existing data"
     case batchInitRefused = "batch_init refused: checkout open"
     case paymentCancelled = "direct payment cancelled"
+    case refusedAsPaidDirectly = "checkout refused: paid directly"
+    case refusedAsPaid = "direct payment or its cancellation refused: paid by a checkout"
+    case orderOfAnotherUser = "direct payment refused: another user's order"
+    case userUnknown = "checkout refused: no such user"
 
     // Rare paths through the services.
     case sagaResumed = "saga resumed after a crash, or taken over"
@@ -54,10 +69,13 @@ public enum Branch: String, CaseIterable, Sendable {
     case storeConflict = "commit met a conflict"
     case recoveryRace = "two processes drove one checkout"
     case decisionRefused = "decision met that of another process"
+    case troubleTold = "trouble of the store told"
     case zombieRefused = "decision of a zombie refused"
     case unknownLanded = "unknown commit landed"
     case unknownFenced = "unknown commit came too late"
-    case processFenced = "process ended by a failover"
+    case processFenced = "process ended by an upgrade of the store"
+    case paymentMetCheckout = "direct payment met a checkout of its order"
+    case paymentUndone = "lock of a direct payment undone"
     case emptyRollback = "released before it was held"
     case lateHoldRefused = "hold refused because it came late"
     case contendedCommand = "contended hold or withdrawal"
@@ -81,7 +99,8 @@ public struct Coverage: Sendable {
         faultKinds.indices.filter {
             [
                 .processKilled, .killedInTheMidstOfAWrite, .killedInTheMidstOfAStart, .powerLost, .processPaused,
-                .storeFailedOver,
+                .storeFailedOver, .shardAway, .shardHung, .replicaAway, .shardFull, .shardRefuses, .slotsMove, .shardRefused,
+                .unconfirmed, .recordsUnreadable, .unreadableMet, .storeUpgraded,
             ]
             .contains(faultKinds[$0])
         })

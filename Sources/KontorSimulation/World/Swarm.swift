@@ -58,6 +58,19 @@ struct Swarm {
     /// How often one of the services cannot be reached by the others, and for how long at most.
     var cutOffEvery: Int64?
     var cutOffMost: Int64
+    var storeShards: Int
+    /// How often a shard of the store gets into trouble, and for how long at most.
+    var shardTroubleEvery: Int64?
+    var shardTroubleMost: Int64
+    /// How often records become unreadable.
+    var damageEvery: Int64?
+    /// When the store's format is raised, at the latest; nil: it is the newest one from the beginning.
+    var upgradeAfter: Int64?
+
+    /// The price of items and of the lines of `batch_init`'s orders; 0: everything is free.
+    var price: Int64
+    /// The users that `batch_init`'s orders are for and that do not exist.
+    var strangers: Int
 
     var options: EmbeddedOptions
 
@@ -124,9 +137,33 @@ struct Swarm {
         options.foldStartBytes = random.pick([1, 4 << 10, 64 << 10, 16 << 20])
         options.foldSliceBytes = random.pick([256 << 10, 16 << 20])
         options.checkpointBytes = random.pick([1 << 10, 64 << 10, 64 << 20])
+        (price, strangers) = (100, 0)
+        storeShards = 1
+        shardTroubleMost = .seconds(2)
         if shops > 1, random.happens(15) { makeClocksWild(random) }
         if random.happens(15) { makeCrowd(random) }
         if random.happens(5) { makeTableForgetful(random) }
+        storeShards = random.pick([1, 3, 4])
+        shardTroubleEvery = sometimes(30, .seconds(1)...(.seconds(10)))
+        shardTroubleMost = random.pick([.seconds(1), .seconds(5), .seconds(60)])
+        damageEvery = sometimes(15, .seconds(1)...(.seconds(8)))
+        upgradeAfter = sometimes(30, .milliseconds(500)...(.seconds(10)))
+        if random.happens(10) { price = 0 }
+        if random.happens(20) { strangers = 1 + random.below(3) }
+        if random.happens(15) { makePayers(random) }
+    }
+
+    /// Makes everybody pay directly for what others check out.
+    private mutating func makePayers(_ random: SeededRandom) {
+        users = 1 + random.below(2)
+        clients = 4 + random.below(8)
+        credit = 10_000_000
+        thinking = random.pick([.milliseconds(1), .milliseconds(10)])
+        let usual: [WishKind: Int] = [
+            .checkout: 60, .createOrder: 30, .addItem: 40, .payDirectly: 60, .cancelPayment: 40, .paymentStatus: 10,
+            .explain: 10, .removeOrder: 5,
+        ]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 5)) }
     }
 
     /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.

@@ -53,6 +53,13 @@ final class NodeConnections {
         return waiting
     }
 
+    /// Closes the connections to a node; they reconnect.
+    func reset(_ node: RedisAddress, _ reason: String) {
+        for lane in [RedisLane.reads, .writes] {
+            connections[ReconnectingConnection.Key(address: node, lane: lane)]?.reset(reason)
+        }
+    }
+
     /// Forgets a retired connection that has closed.
     func didClose(_ connection: ReconnectingConnection) {
         retired.removeAll { $0 === connection }

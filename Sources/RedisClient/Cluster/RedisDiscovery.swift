@@ -10,16 +10,21 @@ struct DiscoverySchedule {
     /// How many nodes this search has asked.
     private(set) var asked = 0
     private var lastAsked: NIODeadline?
+    /// How many searches in a row have found nothing new.
+    private var fruitless = 0
 
-    /// Begins a search.
+    /// Begins a search. Searches that find nothing new come less and less often.
     ///
     /// - Returns: When to ask the first node; nil if a search is on already.
-    mutating func begin(now: NIODeadline) -> NIODeadline? {
+    mutating func begin(now: NIODeadline, random: (Int64) -> Int64) -> NIODeadline? {
         if isSearching { return nil }
         isSearching = true
         asked = 0
         guard let lastAsked else { return now }
-        return max(now, lastAsked + .milliseconds(RedisClientLimits.refreshMilliseconds))
+        if now - lastAsked > .milliseconds(RedisClientLimits.calmMilliseconds) { fruitless = 0 }
+        let least = RedisClientLimits.refreshMilliseconds
+        let most = min(RedisClientLimits.searchCapMilliseconds, least << min(fruitless, 10))
+        return max(now, lastAsked + .milliseconds(least + random(most - least)))
     }
 
     /// A node is being asked.
@@ -34,6 +39,9 @@ struct DiscoverySchedule {
     }
 
     mutating func end() { isSearching = false }
+
+    /// The search has found something.
+    mutating func found(isNew: Bool) { fruitless = isNew ? 0 : fruitless + 1 }
 }
 
 /// Is told what a search finds, and knows which nodes answer. Called on the event loop.
@@ -65,7 +73,7 @@ final class RedisDiscovery: RedisConnectionOwner {
 
     /// Begins a search, unless one is on.
     func begin() {
-        if let first = schedule.begin(now: .now()) { ask(at: first) }
+        if let first = schedule.begin(now: .now(), random: context.random) { ask(at: first) }
     }
 
     /// Ends the search, if one is on.
@@ -136,6 +144,7 @@ final class RedisDiscovery: RedisConnectionOwner {
 
     private func finish(isNew: Bool) {
         stop()
+        schedule.found(isNew: isNew)
         lastError = nil
         loggedErrors = []
         owner?.discovered(isNew: isNew)

@@ -5,8 +5,8 @@ import NIOCore
 
 /// Is told of changes that concern whoever uses the client. Called on the event loop.
 protocol RequestRouterOwner: AnyObject {
-    /// A node was reached again, or slots changed their masters.
-    func routerDidChange()
+    /// A node was reached again; nil: slots changed their masters.
+    func routerDidChange(_ node: RedisAddress?)
     /// It is known (again) which nodes there are.
     func routerKnowsNodes()
 }
@@ -55,6 +55,9 @@ final class RequestRouter {
         }
     }
 
+    /// Closes the connections to a node; new ones are made when they are needed.
+    func reset(_ node: RedisAddress, _ reason: String) { connections.reset(node, reason) }
+
     private static let closed = "the client was closed"
 
     private func fail(_ request: RedisRequest, _ error: RedisClientError) {
@@ -76,7 +79,7 @@ final class RequestRouter {
         let isFirst = request.attempts == 0
         switch error {
         case .moved(let slot, let node):
-            if discovery.move(slot, to: node) { owner?.routerDidChange() }
+            if discovery.move(slot, to: node) { owner?.routerDidChange(nil) }
             refreshSlotMap()
             if isFirst && discovery.topology.isCluster && request.pinnedNode == nil {
                 request.attempts += 1
@@ -135,7 +138,7 @@ final class RequestRouter {
 extension RequestRouter: ReconnectingConnectionOwner {
     func connectionDidReconnect(_ connection: ReconnectingConnection) {
         context.log("a node was reached again", ["node": connection.key.address.description])
-        owner?.routerDidChange()
+        owner?.routerDidChange(connection.key.address)
     }
 
     func connection(_ connection: ReconnectingConnection, finished request: RedisRequest) {
@@ -198,7 +201,7 @@ extension RequestRouter: RedisDiscoveryOwner {
             context.log(
                 "the nodes of the store are known",
                 ["form": topology.isCluster ? "cluster" : "standalone", "masters": masters])
-            owner?.routerDidChange()
+            owner?.routerDidChange(nil)
         }
         // Also if nothing is new: redirections may have told all of it, and what waited before them still waits.
         for request in connections.keepOnly(Set(discovery.topology.masters)) { dispatch(request) }

@@ -68,6 +68,9 @@ final class ReconnectingConnection: RedisConnectionOwner {
         closeIfRetiredAndIdle()
     }
 
+    /// Closes the connection, and makes another one after a pause.
+    func reset(_ reason: String) { connection?.close(reason) }
+
     /// Closes the connection for good. The owner is told which requests were in flight.
     func close(_ reason: String) {
         state.retire()

@@ -56,13 +56,13 @@ func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
 
 /// Checks that all stores belong to one shop: the books of stores of several shops could balance, too.
 private func readEpochs(
-    _ clients: ArraySlice<RedisClient>, known: [UInt8]?, completion: @escaping (RedisStoreError?) -> Void
+    _ clients: ArraySlice<RedisClient>, known: StoreEpoch?, completion: @escaping (RedisStoreError?) -> Void
 ) {
     guard let client = clients.first else { return completion(nil) }
     RedisEpoch.read(client) { result in
         switch result {
         case .failure(let refusal): completion(refusal)
-        case .success(let epoch) where known != nil && known != epoch:
+        case .success(let epoch) where known != nil && known?.shop != epoch.shop:
             completion(RedisStoreError(description: "These stores are of different shops."))
         case .success(let epoch): readEpochs(clients.dropFirst(), known: epoch, completion: completion)
         }

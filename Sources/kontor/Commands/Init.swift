@@ -18,10 +18,10 @@ struct Init: ParsableCommand {
     func run() throws {
         let urls = try stores.urls()
         if urls.isEmpty { throw ValidationError("The stores are missing: --store redis://host:port, for each service one.") }
-        let epoch = Self.newEpoch
+        let shop = Self.newShop
         do {
             let hasWritten = try StoreReader.with(urls) { reader, promise in
-                RedisEpoch.initialize(reader.clients, epoch: epoch) { promise.completeWith($0.mapError { $0 }) }
+                RedisEpoch.initialize(reader.clients, shop: shop, secrets: Self.newSecret) { promise.completeWith($0.mapError { $0 }) }
             }
             print(hasWritten ? "\(urls.count) stores are initialized." : "Nothing to do: the stores are initialized already.")
         } catch {
@@ -30,9 +30,15 @@ struct Init: ParsableCommand {
         }
     }
 
-    /// A new epoch: 128 random bits, in hexadecimal so that logs can show it.
-    private static var newEpoch: [UInt8] {
+    /// The id of a new shop: 128 random bits, in hexadecimal so that logs can show it.
+    private static var newShop: [UInt8] {
         var random = SystemRandomNumberGenerator()
         return Array((0..<2).map { _ in String(random.next() as UInt64, radix: 16) }.joined().utf8)
+    }
+
+    /// A new secret from which ids are derived.
+    @Sendable static func newSecret() -> [UInt8] {
+        var random = SystemRandomNumberGenerator()
+        return (0..<RedisEpoch.secretBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
     }
 }

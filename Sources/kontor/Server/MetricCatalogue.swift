@@ -58,6 +58,8 @@ enum MetricCatalogue {
         MetricFamily("kontor_resident_records", "Records in memory, other than open work."),
         MetricFamily("kontor_cache_misses", "Records that were read from the table."),
         MetricFamily("kontor_admission_closed", "1 while new work is refused for this reason, else 0."),
+        MetricFamily("kontor_store_shard_unused", "1 while a shard of the store is not used, by its address, else 0."),
+        MetricFamily("kontor_unreadable_records", "Records that were met in the last minute and cannot be read."),
         MetricFamily("kontor_kept_keys", "Idempotency keys that are kept, until they expire."),
         MetricFamily("kontor_open_work_records", "Records of open checkouts: sagas of orders, holds on items and users."),
     ]

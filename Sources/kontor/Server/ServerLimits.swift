@@ -9,6 +9,8 @@ enum ServerLimits {
 
     /// How long a service waits for its Redis before it gives up. Probes wait longer.
     static let storeStartMilliseconds: Int64 = 30_000
+    /// How long a service pauses before it looks again whether its Redis can be used.
+    static let storeRetryMilliseconds: Int64 = 500
     /// How long a command that only reads (`audit`, `bench`) waits for a Redis: a person waits for its result.
     static let readerStartMilliseconds: Int64 = 10_000
 

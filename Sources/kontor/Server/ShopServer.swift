@@ -196,6 +196,7 @@ final class ShopServer: @unchecked Sendable {
             HTTPService(
                 shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, secret: secret, pages: pages,
                 maximumConnections: connections, isReady: { runner.isReady },
+                troubles: { runner.troubles.map { "\($0.part): \($0.reason)" } },
                 monotonicMilliseconds: { clock.monotonicMilliseconds },
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }

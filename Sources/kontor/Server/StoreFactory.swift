@@ -94,7 +94,8 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     private let logger: Logger
     private let client: RedisClient
     private var present: RedisStore?
-    private var epoch: [UInt8]?
+    /// What the store was found to be; nil until it was checked.
+    private var found: RedisStore.Options?
     private var hasBegun = false
 
     init(
@@ -110,56 +111,84 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
             log: { message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
     }
 
-    var epochText: String { String(decoding: epoch ?? [], as: UTF8.self) }
+    var epochText: String { String(decoding: found?.epoch.shop ?? [], as: UTF8.self) }
 
-    /// Reaches the store, and checks that it belongs to the shop.
+    /// Reaches the store, and checks that it belongs to the shop. Waits for what may pass, such as a failover.
     func open(_ runner: ShopRunner) throws {
         let opened = eventLoop.makePromise(of: Void.self)
+        let deadline = NIODeadline.now() + .milliseconds(ServerLimits.storeStartMilliseconds)
         eventLoop.execute { [self] in
-            client.didChange = { [weak self] in self?.present?.connectionsDidChange() }
-            client.start(deadline: .now() + .milliseconds(ServerLimits.storeStartMilliseconds)) { [self] result in
+            client.didChange = { [weak self] in self?.present?.connectionsDidChange($0) }
+            client.start(deadline: deadline) { [self] result in
                 switch result {
                 case .failure(let failure): opened.fail(StartError(description: "its store cannot be reached: \(failure)"))
-                case .success:
-                    check { result in
-                        opened.completeWith(result.map { _ in }.mapError { StartError(description: $0.description) })
-                    }
+                case .success: check(until: deadline) { opened.completeWith($0) }
                 }
             }
         }
         try opened.futureResult.wait()
     }
 
-    /// Checks that the store belongs to the shop, and that its servers are set up safely.
-    private func check(_ completion: @escaping (Result<[UInt8], RedisStoreError>) -> Void) {
-        RedisInspection.check(client, replicas: settings.replicas) { [self] result in
-            if case .failure(let refusal) = result { return completion(.failure(refusal)) }
-            RedisEpoch.read(client) { [self] result in
-                if case .success(let found) = result {
-                    if let epoch, epoch != found {
-                        return completion(.failure(RedisStoreError(description: "The store is another shop's than it was.")))
-                    }
-                    epoch = found
-                }
-                completion(result)
+    /// Checks the store until it may be served from; until the deadline, as long as what is wrong may pass.
+    private func check(until deadline: NIODeadline, _ completion: @escaping (Result<Void, any Error>) -> Void) {
+        check { [self] result in
+            guard case .failure(let refusal) = result else { return completion(.success(())) }
+            guard refusal.isTransient, NIODeadline.now() < deadline else {
+                return completion(.failure(StartError(description: refusal.description)))
+            }
+            logger.notice("The start waits for the store", metadata: ["reason": "\(refusal)"])
+            eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(ServerLimits.storeRetryMilliseconds)) {
+                self.check(until: deadline, completion)
             }
         }
     }
 
-    /// Gives each instance a store of its own. An instance that follows a change of master begins at once: every
-    /// command compares the epoch anyway, and the servers' settings are checked meanwhile. If a command has met another
-    /// epoch, the check comes first.
+    /// Checks that the store belongs to the shop and the service, and that its servers are set up safely.
+    private func check(_ completion: @escaping (Result<Void, RedisStoreError>) -> Void) {
+        RedisInspection.check(client, settings.replicas) { [self] result in
+            if case .failure(let refusal) = result { return completion(.failure(refusal)) }
+            RedisEpoch.read(client) { [self] result in
+                switch result {
+                case .failure(let refusal): completion(.failure(refusal))
+                case .success(let epoch):
+                    if let known = found?.epoch, known.shop != epoch.shop {
+                        return completion(.failure(RedisStoreError(description: "The store is another shop's than it was.")))
+                    }
+                    RedisInspection.probe(client) { [self] result in
+                        if case .failure(let refusal) = result { return completion(.failure(refusal)) }
+                        claim(epoch, completion)
+                    }
+                }
+            }
+        }
+    }
+
+    private func claim(_ epoch: StoreEpoch, _ completion: @escaping (Result<Void, RedisStoreError>) -> Void) {
+        RedisEpoch.claim(client, for: settings.service.kind) { [self] result in
+            if case .failure(let refusal) = result { return completion(.failure(refusal)) }
+            RedisEpoch.readSecret(client, epoch) { [self] result in
+                if case .success(let secret) = result {
+                    found = RedisStore.Options(epoch: epoch, idSecret: secret, replicas: settings.replicas)
+                }
+                completion(result.map { _ in })
+            }
+        }
+    }
+
+    /// Gives each instance a store of its own. There is a second one only if a command has met another epoch, so the
+    /// store is checked first.
     func store(_ post: @escaping ShopRunner.Post, completion: @escaping (any RecordStore) -> Void) {
-        let mustCheck = present.map { $0.isForeign } ?? false
         let begin = { [self] in
-            let options = RedisStore.Options(epoch: epoch ?? [], replicas: settings.replicas)
-            let store = RedisStore(client, options: options, clock: clock, random: random, post: post)
+            guard let found else { preconditionFailure("The store is used before it is opened.") }
+            let store = RedisStore(client, options: found, clock: clock, random: random, post: post)
             present = store
             completion(store)
         }
-        if !mustCheck { begin() }
-        guard hasBegun else { return hasBegun = true }
-        checkAgain { if mustCheck { begin() } }
+        guard hasBegun else {
+            hasBegun = true
+            return begin()
+        }
+        checkAgain(then: begin)
     }
 
     private func checkAgain(then: @escaping () -> Void) {
@@ -168,7 +197,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
             case .success: then()
             case .failure(let refusal) where refusal.isTransient:
                 logger.warning("The store cannot be looked at; it is tried again", metadata: ["reason": "\(refusal)"])
-                eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Limits.takeoverScanMilliseconds)) {
+                eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(ServerLimits.storeRetryMilliseconds)) {
                     self.checkAgain(then: then)
                 }
             case .failure(let refusal):

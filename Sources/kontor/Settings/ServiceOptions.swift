@@ -5,6 +5,7 @@ import Foundation
 import KontorCore
 import KontorHTTP
 import KontorLink
+import KontorRedis
 import KontorService
 import RedisClient
 
@@ -41,10 +42,18 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(
         help: """
-            Replicas of each Redis master that must have a write before it counts. \
-            (default: 0, with appendfsync always; environment: KONTOR_REDIS_REPLICAS)
+            Replicas of each Redis master. What is written or read counts when they have it. \
+            (default: 0; environment: KONTOR_REDIS_REPLICAS)
             """)
     var redisReplicas: Int?
+
+    @Option(
+        help: """
+            How many of the replicas must have it, at least 1. With fewer than all, a shard goes on while a replica is away, \
+            and a failover to one that lacks a write loses it. \
+            (default: all of --redis-replicas; environment: KONTOR_REDIS_CONFIRMATIONS)
+            """)
+    var redisConfirmations: Int?
 
     @Option(
         help:
@@ -73,7 +82,7 @@ struct ServiceOptions: ParsableArguments {
 struct ServiceSettings {
     let service: ServiceName
     let store: RedisURL
-    let replicas: Int
+    let replicas: ReplicaRule
     let stock: [LinkURL]
     let payment: [LinkURL]
     let orders: [LinkURL]
@@ -93,7 +102,11 @@ struct ServiceSettings {
         store = try StoreOptions.url(
             Setting.text(options.store, "store", default: ""),
             passwordFile: Setting.text(options.storePasswordFile, "store-password-file", default: ""))
-        replicas = try Setting.number(options.redisReplicas, "redis-replicas", default: 0, in: 0...8)
+        let count = try Setting.number(options.redisReplicas, "redis-replicas", default: 0, in: 0...8)
+        replicas = ReplicaRule(
+            replicas: count,
+            confirmations: try Setting.number(
+                options.redisConfirmations, "redis-confirmations", default: count, in: min(1, count)...count))
         let isOrder = service == .order
         stock = try Self.urls(options.stockUrl, "stock-url", isNeeded: isOrder)
         payment = try Self.urls(options.paymentUrl, "payment-url", isNeeded: isOrder)

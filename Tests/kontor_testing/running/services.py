@@ -33,13 +33,15 @@ class Service(ManagedProcess):
         self._deployment = deployment
         # What stands instead of the addresses of others, for who wants to stand between.
         self.store_url = None
+        # Another release's, where two run side by side.
+        self.binary = BINARY
         self.extra = []
         self.environment = {"KONTOR_SECRET": deployment.secret}
 
     def command(self) -> list:
         deployment = self._deployment
         words = [
-            BINARY, "serve", "--service", self.service, "--store", self.store_url or deployment.stores[self.service].url,
+            self.binary, "serve", "--service", self.service, "--store", self.store_url or deployment.stores[self.service].url,
             "--host", "127.0.0.1", "--port", self.port, "--internal-host", "127.0.0.1", "--internal-port", self.internal_port]
         if isinstance(deployment.stores[self.service], RedisCluster):
             words += ["--redis-replicas", 1]
@@ -86,13 +88,15 @@ class Gateway(ManagedProcess):
 class Deployment(Reachable):
     """All of it, in one directory."""
 
-    def __init__(self, directory, replicas: int = 1, clusters=()):
-        """Services that are named in `clusters` have a Redis Cluster of 3 masters with a replica each."""
+    def __init__(self, directory, replicas: int = 1, clusters=(), cluster_options: dict = None):
+        """Services that are named in `clusters` have a Redis Cluster of 3 masters with a replica each, whose nodes have
+        `cluster_options` besides."""
         self.directory = Path(directory)
         self.directory.mkdir(parents=True)
         self.secret = secrets.token_hex(16)
         self.stores = {
-            service: RedisCluster(f"redis-{service}", self.directory / f"redis-{service}") if service in clusters
+            service: RedisCluster(f"redis-{service}", self.directory / f"redis-{service}", options=cluster_options)
+            if service in clusters
             else RedisServer(f"redis-{service}", self.directory / f"redis-{service}") for service in SERVICES}
         self.replicas = {name: [Service(self, name, number) for number in range(replicas)] for name in SERVICES}
         self.gateway = Gateway(self)
