@@ -16,7 +16,8 @@ enum OpenAPISchemas {
     /// An amount of money in a path: text with a decimal number, so that it is exact. Leading zeros and 10^11 itself
     /// are accepted too; the pattern leaves them out because nobody needs them.
     static let moneyInPath: JSONValue = [
-        "type": "string", "format": "decimal", "pattern": .string("^(\(positiveMoney)|0(\\.0{1,\(Limits.moneyFractionDigits)})?)$"),
+        "type": "string", "format": "decimal",
+        "pattern": .string("^(\(positiveMoney)|0(\\.0{1,\(Limits.moneyFractionDigits)})?)$"),
     ]
 
     /// An amount of money in a path, at least a hundredth.
