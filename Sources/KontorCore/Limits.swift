@@ -45,6 +45,9 @@ public enum Limits {
     /// How often deadlines and resends are checked: fine enough for both.
     public static let tickMilliseconds: Int64 = 25
 
+    /// The latest moment that is read from a record or message, milliseconds since 1970: the end of the year 9999, as
+    /// far as dates are written. Any duration of these limits can be added to it.
+    public static let latestTime: Int64 = 253_402_300_799_999
     /// By how much the clocks of any two processes may differ: far more than clocks that are synchronised. If they
     /// differ by more, a late message may be accepted: that costs time, never stock.
     public static let clockSkewMilliseconds: Int64 = 60_000

@@ -60,7 +60,8 @@ struct RecordSizeTests {
             phase: .aborted(.insufficient(account: group, wanted: largest, left: largest)), begun: .max, deadline: .max,
             claim: claim)
         saga.grants = Array(repeating: .max, count: saga.legs.count)
-        let payment = DirectPayment(amount: largest, isCancelled: true, generation: .max, earlier: largest)
+        let payment = DirectPayment(
+            amount: largest, isCancelled: true, generation: .max, earlier: largest, incarnation: .max)
         let records: [Record] = [
             .account(account), .order(order), .saga(saga), .payment(payment),
             .hold(Hold(amount: largest, state: .held, grant: .max, expiry: .max)),

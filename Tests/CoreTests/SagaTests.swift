@@ -319,6 +319,7 @@ struct RecordCodingTests {
             .insufficient(account: GroupKey(.item, id("a")), wanted: Amount(2), left: .zero),
             .unknownAccount(GroupKey(.user, id("u"))), .contended(account: GroupKey(.item, id("a"))),
             .unreachable(account: GroupKey(.user, id("u"))), .anomaly(account: GroupKey(.item, id("a")), .lateHold),
+            .paidDirectly(order: id("o")),
         ]
         let phases = [SagaRecord.Phase.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
         let head = GroupKey(.order, id("o"))
@@ -334,8 +335,12 @@ struct RecordCodingTests {
         account.generation = .max
         all.append((RecordKey(user, .head), .account(account)))
         all.append(
-            (RecordKey(user, .hold(sagaID())), .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: .max))))
-        let payment = DirectPayment(amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9))
+            (
+                RecordKey(user, .hold(sagaID())),
+                .hold(Hold(amount: Amount(1), state: .released, grant: .max, expiry: Limits.latestTime))
+            ))
+        let payment = DirectPayment(
+            amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9), incarnation: .max)
         all.append((RecordKey(user, .payment(order: id("o"))), .payment(payment)))
         return all
     }

@@ -29,6 +29,7 @@ struct Ledger {
         var draft = GroupDraft(readSet.group, now: now)
         draft.add(.head, records[.head])
         if let member = readSet.member { draft.add(member, records[member]) }
+        for member in LedgerRules.furtherReads(of: command, head: records[.head]) { draft.add(member, records[member]) }
         let outcome = LedgerRules.decide(command, on: &draft)
         draft.forEachChange { member, record in records[member] = record }
         return outcome

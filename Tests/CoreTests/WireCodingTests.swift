@@ -10,7 +10,7 @@ extension SeededRandom {
     /// Of any size, as varints have several lengths.
     fileprivate func amount() -> Amount { Amount(Int64(next() >> (2 + UInt64(below(62)))) % Limits.lifetimeTotal) }
     fileprivate func uint32() -> UInt32 { UInt32(truncatingIfNeeded: next() >> UInt64(below(64))) }
-    fileprivate func int64() -> Int64 { Int64(bitPattern: next()) }
+    fileprivate func time() -> Int64 { Int64(bitPattern: next()) % Limits.latestTime }
 
     fileprivate func identifier() -> Identifier {
         let letters = Array("abcXYZ019_.~-")
@@ -23,10 +23,10 @@ extension SeededRandom {
 
     fileprivate func commands() -> [LedgerCommand] {
         [
-            LedgerCommand(account(), .read),
-            LedgerCommand(account(), .hold(saga(), amount(), mayWait: flag(), expiry: int64())),
+            LedgerCommand(account(), .read), LedgerCommand(account(), .findPayment(order: identifier())),
+            LedgerCommand(account(), .hold(saga(), amount(), mayWait: flag(), expiry: time())),
             LedgerCommand(account(), .capture(saga(), amount(), grant: uint32())),
-            LedgerCommand(account(), .release(saga(), amount(), expiry: int64())),
+            LedgerCommand(account(), .release(saga(), amount(), expiry: time())),
         ]
     }
 
@@ -38,12 +38,24 @@ extension SeededRandom {
         return account
     }
 
+    fileprivate func payment() -> DirectPayment {
+        DirectPayment(
+            amount: amount(), isCancelled: flag(), generation: uint32(), earlier: amount(), incarnation: flag() ? next() : nil)
+    }
+
     fileprivate func ledgerOutcomes() -> [LedgerOutcome] {
         [
-            .done, .held(grant: uint32()), .account(ledgerState()), .payment(isPaid: flag()), .unknownAccount, .accountExists,
+            .done, .held(grant: uint32()), .account(ledgerState()), .payment(nil), .payment(payment()), .unknownAccount,
+            .accountExists,
             .noDirectPayment, .alreadyPaidDirectly, .hasHolds, .overLimit, .insufficient(balance: amount()),
             .contended(balance: amount()),
         ] + Anomaly.allCases.map { .anomaly($0) }
+    }
+
+    fileprivate func line() -> OrderLine {
+        OrderLine(
+            item: identifier(), units: Amount(1 + amount().raw % Limits.balance),
+            price: Amount(amount().raw % Limits.moneyHundredths))
     }
 
     fileprivate func order() -> Order {
@@ -51,7 +63,7 @@ extension SeededRandom {
         order.attempt = uint32()
         order.status = [.open, .checkingOut, .paid, .removed][below(4)]
         order.total = amount()
-        for _ in 0..<below(5) { order.lines.append(OrderLine(item: identifier(), units: amount(), price: amount())) }
+        for _ in 0..<below(5) { order.lines.append(line()) }
         order.history = History(bytes: (0..<below(50)).map { _ in UInt8(truncatingIfNeeded: next()) })
         return order
     }
@@ -60,13 +72,14 @@ extension SeededRandom {
         let reasons: [AbortReason] = [
             .insufficient(account: account(), wanted: amount(), left: amount()), .unknownAccount(account()),
             .contended(account: account()), .unreachable(account: account()), .anomaly(account: account(), .lateHold),
+            .paidDirectly(order: identifier()),
         ]
         let phases: [SagaRecord.Phase] =
             [.holdingTogether, .holdingInOrder, .retrying, .committed] + reasons.map { .aborted($0) }
         let legs = (0...below(3)).map { _ in Leg(account: account(), amount: amount()) }
-        let claim = IdempotencyKey("key").map { KeyClaim(key: $0, request: [1, 2, 3], expires: int64()) }
+        let claim = IdempotencyKey("key").map { KeyClaim(key: $0, request: [1, 2, 3], expires: time()) }
         var record = SagaRecord(
-            id: saga(), legs: legs, phase: phases[below(phases.count)], begun: int64(), deadline: int64(),
+            id: saga(), legs: legs, phase: phases[below(phases.count)], begun: time(), deadline: time(),
             claim: flag() ? claim : nil)
         if flag() { record.grants = legs.map { _ in uint32() } }
         return record
@@ -130,7 +143,8 @@ struct WireCodingTests {
         let one = Amount(1)
         let operations: [LedgerCommand.Operation] = [
             .open(price: one), .replace(balance: one, price: one), .deposit(one), .withdraw(one),
-            .payDirectly(order: id("o"), one), .cancelPayment(order: id("o")), .findPayment(order: id("o")), .forget(saga),
+            .lockPayment(order: id("o"), one, expiry: 0), .payDirectly(order: id("o"), incarnation: 1, one, grant: 1),
+            .unlockPayment(order: id("o"), grant: 1), .cancelPayment(order: id("o")), .forget(saga),
             .undo(saga), .keepKey,
         ]
         for operation in operations {

@@ -14,6 +14,7 @@ class Bug(NamedTuple):
 
 
 LEDGER = "Sources/KontorCore/Ledger/LedgerRules.swift"
+PAYMENT = "Sources/KontorCore/Ledger/PaymentRules.swift"
 ORDER = "Sources/KontorCore/Order/OrderRules.swift"
 SAGA = "Sources/KontorCore/Saga/CheckoutSaga.swift"
 SERVICE = "Sources/KontorService/"
@@ -48,17 +49,33 @@ BUGS = [
         "        if hold.state == .released { return .done }\n\n        // From here on it succeeds.\n        if var account = draft.account {\n            account.held -= amount\n",
         "\n        // From here on it succeeds.\n        if var account = draft.account {\n            account.held -= min(account.held, amount)\n"),
     Bug("a hold takes what others hold", LEDGER,
-        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        account.held += amount",
-        "        if amount > account.balance { return .insufficient(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.held += amount"),
+        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        let grant",
+        "        if amount > account.balance { return .insufficient(balance: account.balance) }\n\n        // From here on it succeeds.\n        let grant"),
     Bug("a hold is refused for somebody else's undecided checkout", LEDGER,
-        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        account.held += amount",
-        "        if amount > account.available { return .insufficient(balance: account.available) }\n\n        // From here on it succeeds.\n        account.held += amount"),
+        "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        let grant",
+        "        if amount > account.available { return .insufficient(balance: account.available) }\n\n        // From here on it succeeds.\n        let grant"),
     Bug("a withdrawal takes what is held", LEDGER,
         "        if let refusal = account.refusal(of: amount) { return refusal }\n\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount",
         "        if amount > account.balance { return .insufficient(balance: account.balance) }\n\n        // From here on it succeeds.\n        account.balance -= amount\n        account.withdrawn += amount"),
-    Bug("a payment that is cancelled twice comes back twice", LEDGER,
+    Bug("a payment that is cancelled twice comes back twice", PAYMENT,
         "        if payment.isCancelled { return .done }\n", ""),
+    Bug("a checkout charges although a direct payment stands", PAYMENT,
+        "guard account.mayHavePayments, draft.key.kind == .user else { return nil }",
+        "guard account.mayHavePayments, draft.key.kind == .item else { return nil }"),
+    Bug("a checkout does not wait for a payment that is being made", PAYMENT,
+        "        if draft.contains(.hold(lock)), draft.hold(lock)?.state == .held { return .contended(balance: account.balance) }\n",
+        "        _ = lock\n"),
+    Bug("an order that its checkout has paid is paid directly", SERVICE + "Checkout/DirectPayments.swift",
+        "        case .paid: return .refused(.paidByCheckout)\n", "        case .paid: return .payable(incarnation: incarnation)\n"),
+    Bug("a payment does not wait for the end of its order's checkout", SERVICE + "Checkout/DirectPayments.swift",
+        "        case .checkingOut: return .refused(.order(.isCheckingOut))\n",
+        "        case .checkingOut: return .payable(incarnation: incarnation)\n"),
+    Bug("anybody pays for anybody's order", SERVICE + "Checkout/DirectPayments.swift",
+        "        if self.user != user { return .refused(.orderOfAnotherUser) }\n", ""),
     # The order.
+    Bug("an order for nothing asks for no user", "Sources/KontorCore/Order/Order.swift",
+        "        legs.append(Leg(account: GroupKey(.user, user), amount: total))\n",
+        "        if total > .zero { legs.append(Leg(account: GroupKey(.user, user), amount: total)) }\n"),
     Bug("a removed item is still charged", ORDER, "        order.total -= order.lines[index].price\n", ""),
     Bug("a basket can change while it is checked out", ORDER, "        case .checkingOut: return .isCheckingOut\n        case .paid: return .alreadyPaid",
         "        case .checkingOut: return nil\n        case .paid: return .alreadyPaid"),

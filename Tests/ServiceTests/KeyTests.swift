@@ -16,7 +16,7 @@ struct KeyTests {
             .createItem(price: Amount(100)), .createUser, .createOrder(user: id("u")),
             .ledger(LedgerCommand(item, .deposit(Amount(5)))), .ledger(LedgerCommand(item, .withdraw(Amount(1)))),
             .ledger(LedgerCommand(user, .deposit(Amount(900)))), .ledger(LedgerCommand(user, .withdraw(Amount(1)))),
-            .ledger(LedgerCommand(user, .payDirectly(order: order, Amount(7)))), .cancelPayment(user: id("u"), order: order),
+            .pay(user: id("u"), order: order, Amount(7)), .cancelPayment(user: id("u"), order: order),
             .addItem(order: order, item: id("a"), units: Amount(2)), .order(OrderCommand(order, .removeItem(id("a")))),
             .checkout(order: order), .order(OrderCommand(other, .remove)),
             .initItems(count: 3, stock: Amount(4), price: Amount(100)), .initUsers(count: 3, credit: Amount(4)),
@@ -34,7 +34,8 @@ struct KeyTests {
 
     private func contents(_ world: World) -> [RecordKey: Record] {
         var all: [RecordKey: Record] = [:]
-        world.records.forEach { all[$0] = $1 }
+        // A restart may have drawn the secret of the ids.
+        world.records.forEach { if $0.group.id.text != "~ids" { all[$0] = $1 } }
         return all
     }
 

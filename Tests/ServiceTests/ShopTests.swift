@@ -134,25 +134,6 @@ struct ShopTests {
         #expect(world.run(.checkout(order: order)) == .checkout(.notBegun(.isEmpty)))
     }
 
-    @Test("a direct payment does not pay the order, and one made by a checkout can not be cancelled")
-    func payments() {
-        let world = World(seed: 4)
-        world.item("a", stock: 5)
-        world.user("u", credit: 1_000)
-        let order = world.order("u", ["a"])
-        let pay = ShopRequest.ledger(LedgerCommand(GroupKey(.user, id("u")), .payDirectly(order: order, Amount(100))))
-        #expect(world.run(pay) == .ledger(.done))
-        #expect(world.status(order) == .open)
-        #expect(world.run(.cancelPayment(user: id("u"), order: order)) == .ledger(.done))
-        #expect(world.run(.paymentStatus(user: id("u"), order: order)) == .ledger(.payment(isPaid: false)))
-        let other = world.order("u", ["a"])
-        #expect(world.run(.cancelPayment(user: id("u"), order: other)) == .ledger(.noDirectPayment))
-        world.run(.checkout(order: other))
-        #expect(world.run(.paymentStatus(user: id("u"), order: other)) == .ledger(.payment(isPaid: true)))
-        #expect(world.run(.cancelPayment(user: id("u"), order: other)) == .paidByCheckout)
-        world.expectClean()
-    }
-
     @Test("on a full disk a paid order still says that it is paid")
     func fullDiskTellsTheTruth() {
         let world = World(seed: 6)

@@ -76,7 +76,7 @@ private final class Story {
         case 2: return .initOrders(count: 6, items: 5, users: 4, price: Amount(20))
         case 3: return .ledger(LedgerCommand(GroupKey(.item, item), .deposit(amount)))
         case 4: return .ledger(LedgerCommand(GroupKey(.item, item), .withdraw(amount)))
-        case 5: return .ledger(LedgerCommand(GroupKey(.user, user), .payDirectly(order: order, amount)))
+        case 5: return .pay(user: user, order: order, amount)
         case 6: return .cancelPayment(user: user, order: order)
         case 7: return .paymentStatus(user: user, order: order)
         case 8, 9: return .createOrder(user: user)

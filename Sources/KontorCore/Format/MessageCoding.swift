@@ -51,7 +51,7 @@ public struct NumberedMessage: Hashable, Sendable {
         number = try reader.fixed(UInt32.self)
         switch kind {
         case .commands:
-            let deadline = try reader.fixed(Int64.self)
+            let deadline = try reader.time()
             body = .command(try LedgerCommand(from: &reader), deadline: deadline)
         case .questions: body = .question(try OrderCommand(from: &reader))
         case .ledgerReplies: body = .ledgerReply(try LedgerReply(from: &reader))
@@ -107,12 +107,17 @@ extension LedgerCommand {
         static let hold: UInt8 = 2
         static let capture: UInt8 = 3
         static let release: UInt8 = 4
+        /// Releases up to 0.1 do not know it, so it is sent only where none is left (the store's format says so).
+        static let findPayment: UInt8 = 5
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
         writer.groupKey(account)
         switch operation {
         case .read: writer.byte(Tag.read)
+        case .findPayment(let order):
+            writer.byte(Tag.findPayment)
+            writer.text(order.text)
         case .hold(let saga, let amount, let mayWait, let expiry):
             writer.byte(Tag.hold)
             writer.sagaID(saga)
@@ -138,17 +143,18 @@ extension LedgerCommand {
         guard account.kind != .order else { throw .invalid("an account that is an order") }
         switch try reader.byte() {
         case Tag.read: self.init(account, .read)
+        case Tag.findPayment: self.init(account, .findPayment(order: try reader.identifier()))
         case Tag.hold:
             self.init(
                 account,
                 .hold(
-                    try reader.sagaID(), try reader.lockedAmount(), mayWait: try reader.flag(),
-                    expiry: try reader.fixed(Int64.self)))
+                    try reader.sagaID(), try reader.amount(), mayWait: try reader.flag(),
+                    expiry: try reader.time()))
         case Tag.capture:
-            self.init(account, .capture(try reader.sagaID(), try reader.lockedAmount(), grant: try reader.uint32()))
+            self.init(account, .capture(try reader.sagaID(), try reader.amount(), grant: try reader.uint32()))
         case Tag.release:
             self.init(
-                account, .release(try reader.sagaID(), try reader.lockedAmount(), expiry: try reader.fixed(Int64.self)))
+                account, .release(try reader.sagaID(), try reader.amount(), expiry: try reader.time()))
         default: throw .invalid("a ledger command's tag")
         }
     }
@@ -193,10 +199,11 @@ extension LedgerOutcome: WireOutcome {
             writer.varint(UInt64(grant))
         case .account(let account):
             writer.byte(3)
-            account.encode(into: &writer)
-        case .payment(let isPaid):
+            account.encode(into: &writer, in: .three)
+        case .payment(let payment):
             writer.byte(4)
-            writer.byte(isPaid ? 1 : 0)
+            writer.byte(payment == nil ? 0 : 1)
+            payment?.encode(into: &writer, in: .four)
         case .unknownAccount: writer.byte(5)
         case .accountExists: writer.byte(6)
         case .noDirectPayment: writer.byte(7)
@@ -212,6 +219,7 @@ extension LedgerOutcome: WireOutcome {
         case .anomaly(let anomaly):
             writer.byte(13)
             writer.byte(anomaly.rawValue)
+        case .paymentNotLocked: preconditionFailure("No such answer is sent to another process.")
         }
     }
 
@@ -219,8 +227,12 @@ extension LedgerOutcome: WireOutcome {
         switch try reader.byte() {
         case 1: self = .done
         case 2: self = .held(grant: try reader.uint32())
-        case 3: self = .account(try Account(from: &reader, Wire.recordVersion))
-        case 4: self = .payment(isPaid: try reader.flag())
+        case 3:
+            var account = try Account(from: &reader, Wire.recordVersion)
+            // Only the account's own rules need it.
+            account.mayHavePayments = false
+            self = .account(account)
+        case 4: self = .payment(try reader.flag() ? try DirectPayment(from: &reader, RecordFormat.four.rawValue) : nil)
         case 5: self = .unknownAccount
         case 6: self = .accountExists
         case 7: self = .noDirectPayment
@@ -317,22 +329,5 @@ extension StoreError {
         } else {
             self = .unreachable(text)
         }
-    }
-}
-
-extension ByteReader {
-    fileprivate mutating func flag() throws(FormatError) -> Bool {
-        switch try byte() {
-        case 0: return false
-        case 1: return true
-        default: throw .invalid("a flag")
-        }
-    }
-
-    /// Reads an amount within `Limits.balance`: the ledger's arithmetic would trap on a larger one.
-    fileprivate mutating func lockedAmount() throws(FormatError) -> Amount {
-        let amount = try amount()
-        guard amount >= .zero, amount.raw <= Limits.lifetimeTotal else { throw .invalid("an amount") }
-        return amount
     }
 }

@@ -18,7 +18,7 @@ extension Record {
         switch self {
         case .account(let account):
             writer.byte(Tag.account)
-            account.encode(into: &writer)
+            account.encode(into: &writer, in: format)
         case .hold(let hold):
             writer.byte(Tag.hold)
             writer.amount(hold.amount)
@@ -27,10 +27,7 @@ extension Record {
             writer.fixed(hold.expiry)
         case .payment(let payment):
             writer.byte(Tag.payment)
-            writer.amount(payment.amount)
-            writer.byte(payment.isCancelled ? 1 : 0)
-            writer.varint(UInt64(payment.generation))
-            writer.amount(payment.earlier)
+            payment.encode(into: &writer, in: format)
         case .order(let order):
             writer.byte(Tag.order)
             order.encode(into: &writer)
@@ -61,15 +58,11 @@ extension Record {
         switch tag {
         case Tag.account: self = .account(try Account(from: &reader, version))
         case Tag.hold: self = .hold(try Hold(from: &reader, version))
-        case Tag.payment:
-            self = .payment(
-                DirectPayment(
-                    amount: try reader.amount(), isCancelled: try reader.byte() == 1, generation: try reader.uint32(),
-                    earlier: try reader.amount()))
+        case Tag.payment: self = .payment(try DirectPayment(from: &reader, version))
         case Tag.order: self = .order(try Order(from: &reader, version))
         case Tag.saga: self = .saga(try SagaRecord(from: &reader, version))
         case Tag.key:
-            let expires = try reader.fixed(Int64.self)
+            let expires = try reader.time()
             self = .key(KeptKey(request: Array(try reader.blob()), expires: expires))
         default: throw .invalid("record tag \(tag)")
         }
@@ -130,10 +123,11 @@ extension RecordKey {
 }
 
 extension Account {
-    func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter, in format: RecordFormat) {
         for amount in [balance, held, deposited, withdrawn, captured, price] { writer.amount(amount) }
         writer.varint(UInt64(generation))
         writer.varint(UInt64(grants))
+        if format >= .four { writer.byte(mayHavePayments ? 1 : 0) }
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -146,6 +140,26 @@ extension Account {
         price = try reader.amount()
         generation = try reader.uint32()
         if version >= 3 { grants = try reader.uint32() }
+        mayHavePayments = version >= 4 ? try reader.flag() : true
+    }
+}
+
+extension DirectPayment {
+    func encode(into writer: inout ByteWriter, in format: RecordFormat) {
+        writer.amount(amount)
+        writer.byte(isCancelled ? 1 : 0)
+        writer.varint(UInt64(generation))
+        writer.amount(earlier)
+        guard format >= .four else { return }
+        writer.byte(incarnation == nil ? 0 : 1)
+        if let incarnation { writer.fixed(incarnation) }
+    }
+
+    init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
+        self.init(
+            amount: try reader.amount(), isCancelled: try reader.byte() == 1, generation: try reader.uint32(),
+            earlier: try reader.amount())
+        if version >= 4, try reader.flag() { incarnation = try reader.fixed(UInt64.self) }
     }
 }
 
@@ -154,7 +168,7 @@ extension Hold {
         self.init(amount: try reader.amount(), state: try reader.raw(State.self))
         guard version >= 3 else { return }
         grant = try reader.uint32()
-        expiry = try reader.fixed(Int64.self)
+        expiry = try reader.time()
     }
 }
 
@@ -179,9 +193,10 @@ extension Order {
         attempt = try reader.uint32()
         status = try reader.raw(Status.self)
         total = try reader.amount()
-        for _ in 0..<(try reader.count()) {
-            lines.append(
-                OrderLine(item: try reader.identifier(), units: try reader.amount(), price: try reader.amount()))
+        for _ in 0..<(try reader.count(atMost: Limits.orderLines)) {
+            let item = try reader.identifier()
+            let units = try reader.amount(in: 1...Limits.balance)
+            lines.append(OrderLine(item: item, units: units, price: try reader.amount(in: 0...Limits.moneyHundredths)))
         }
         guard version >= 2 else { return }
         history = History(bytes: Array(try reader.blob()))
@@ -211,11 +226,12 @@ extension SagaRecord {
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
         let id = try reader.sagaID()
-        let deadline = try reader.fixed(Int64.self)
-        let begun = version >= 2 ? try reader.fixed(Int64.self) : deadline - Limits.deadlineMilliseconds
+        let deadline = try reader.time()
+        let begun = version >= 2 ? try reader.time() : deadline - Limits.deadlineMilliseconds
         let isKeyed = version >= 2 ? try reader.byte() == 1 : false
         let claim = isKeyed ? try KeyClaim(from: &reader) : nil
         let legs = try reader.legs()
+        if legs.isEmpty { throw .invalid("a saga without legs") }
         let phase: Phase
         switch try reader.byte() {
         case 1: phase = .holdingTogether
@@ -227,7 +243,7 @@ extension SagaRecord {
         }
         self.init(id: id, legs: legs, phase: phase, begun: begun, deadline: deadline, claim: claim)
         guard version >= 3 else { return }
-        for _ in 0..<(try reader.count()) { grants.append(try reader.uint32()) }
+        for _ in 0..<(try reader.count(atMost: legs.count)) { grants.append(try reader.uint32()) }
     }
 }
 
@@ -240,7 +256,7 @@ extension KeyClaim {
 
     fileprivate init(from reader: inout ByteReader) throws(FormatError) {
         self.init(
-            key: try reader.idempotencyKey(), request: Array(try reader.blob()), expires: try reader.fixed(Int64.self))
+            key: try reader.idempotencyKey(), request: Array(try reader.blob()), expires: try reader.time())
     }
 }
 
@@ -265,6 +281,10 @@ extension AbortReason {
             writer.byte(5)
             writer.groupKey(account)
             writer.byte(anomaly.rawValue)
+        // To a release that does not know this reason it is contention, of a checkout with its own order.
+        case .paidDirectly(let order):
+            writer.byte(3)
+            writer.groupKey(GroupKey(.order, order))
         }
     }
 
@@ -274,6 +294,7 @@ extension AbortReason {
         switch tag {
         case 1: self = .insufficient(account: account, wanted: try reader.amount(), left: try reader.amount())
         case 2: self = .unknownAccount(account)
+        case 3 where account.kind == .order: self = .paidDirectly(order: account.id)
         case 3: self = .contended(account: account)
         case 4: self = .unreachable(account: account)
         case 5: self = .anomaly(account: account, try reader.raw(Anomaly.self))
@@ -308,24 +329,43 @@ extension ByteWriter {
 extension ByteReader {
     mutating func legs() throws(FormatError) -> [Leg] {
         var legs: [Leg] = []
-        for _ in 0..<(try count()) {
+        for _ in 0..<(try count(atMost: Limits.orderLines + 1)) {
             legs.append(Leg(account: try groupKey(), amount: try amount()))
         }
         return legs
     }
 
-    mutating func amount() throws(FormatError) -> Amount { Amount(Int64(bitPattern: try varint())) }
+    /// Reads an amount within its bounds: the rules' arithmetic would trap on others, and no rule writes any.
+    mutating func amount(in bounds: ClosedRange<Int64> = 0...Limits.lifetimeTotal) throws(FormatError) -> Amount {
+        let amount = Amount(Int64(bitPattern: try varint()))
+        guard bounds.contains(amount.raw) else { throw .invalid("the amount \(amount.raw)") }
+        return amount
+    }
+
+    /// Reads a moment by the wall clock, milliseconds since 1970, to which any duration of `Limits` can be added.
+    mutating func time() throws(FormatError) -> Int64 {
+        let time = try fixed(Int64.self)
+        guard (-Limits.latestTime...Limits.latestTime).contains(time) else { throw .invalid("the time \(time)") }
+        return time
+    }
+
+    mutating func flag() throws(FormatError) -> Bool {
+        switch try byte() {
+        case 0: return false
+        case 1: return true
+        default: throw .invalid("a flag")
+        }
+    }
 
     mutating func uint32() throws(FormatError) -> UInt32 {
         guard let value = UInt32(exactly: try varint()) else { throw .invalid("a 32-bit number") }
         return value
     }
 
-    /// Reads the number of elements that follow. Its bound belongs to the format: records stay readable if `Limits`
-    /// change.
-    mutating func count() throws(FormatError) -> Int {
+    /// Reads the number of elements that follow.
+    mutating func count(atMost bound: Int) throws(FormatError) -> Int {
         let count = try varint()
-        guard count <= 65_535 else { throw .invalid("a count of \(count)") }
+        guard count <= UInt64(bound) else { throw .invalid("a count of \(count)") }
         return Int(count)
     }
 

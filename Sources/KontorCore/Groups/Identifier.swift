@@ -96,5 +96,12 @@ public struct SagaID: Hashable, Sendable, CustomStringConvertible {
         self.attempt = attempt
     }
 
+    /// The name of the lock that a direct payment for an order takes while the order is asked. Attempts of checkouts
+    /// begin at 1.
+    public static func payment(for order: Identifier) -> SagaID { SagaID(order: order, incarnation: 0, attempt: 0) }
+
+    /// Whether it names the lock of a direct payment and no checkout.
+    public var isPayment: Bool { attempt == 0 }
+
     public var description: String { "\(order)/\(String(incarnation, radix: 16))/\(attempt)" }
 }

@@ -94,8 +94,8 @@ extension Record {
     }
 }
 
-/// What one command reads: its group's head and at most one more member.
-public struct ReadSet: Sendable {
+/// What one load reads of a group: its head and at most one more member.
+public struct ReadSet: Hashable, Sendable {
     public let group: GroupKey
     /// nil: the head is all that the command reads.
     public let member: Member?
@@ -113,6 +113,9 @@ public protocol Rules {
 
     /// The records that the command reads. It may write them, and new members of the same group.
     static func readSet(of command: Command) -> ReadSet
+    /// The members that the command reads besides, which may depend on the group's head; nearly always none. It may
+    /// write them, too.
+    static func furtherReads(of command: Command, head: Record?) -> [Member]
     /// Decides the command and writes its effect into the draft; it has no other effect.
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
     /// Whether a write with this outcome is complete and successful. Then its idempotency key is kept.
@@ -133,6 +136,10 @@ public struct RepeatedName: Hashable, Sendable {
     let incarnation: UInt64
     let attempt: UInt32
     let step: UInt8
+}
+
+extension Rules {
+    public static func furtherReads(of command: Command, head: Record?) -> [Member] { [] }
 }
 
 /// The records of one group while commands are decided on them. The draft remembers which records changed.

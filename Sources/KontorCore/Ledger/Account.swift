@@ -19,6 +19,9 @@ public struct Account: Hashable, Sendable {
     /// The grant of the latest hold. It rises by one with each hold and wraps around, but skips zero, which names the
     /// holds of format 2.
     public var grants: UInt32 = 0
+    /// Whether the account may have a direct payment of its present generation, or the lock of one. If not, no hold
+    /// need look for one. A record of format 3 does not tell, so such an account may have one.
+    public var mayHavePayments = false
 
     public init() {}
 
@@ -78,11 +81,22 @@ public struct DirectPayment: Hashable, Sendable {
     public var generation: UInt32
     /// What earlier payments for the same order captured. The audit needs it to check the account's total.
     public var earlier: Amount
+    /// The incarnation of the order that was paid; nil: not known, as in format 3. It then counts for any.
+    public var incarnation: UInt64?
 
-    public init(amount: Amount, isCancelled: Bool, generation: UInt32, earlier: Amount) {
+    public init(
+        amount: Amount, isCancelled: Bool, generation: UInt32, earlier: Amount, incarnation: UInt64? = nil
+    ) {
         self.amount = amount
         self.isCancelled = isCancelled
         self.generation = generation
         self.earlier = earlier
+        self.incarnation = incarnation
     }
+
+    /// Whether the payment was made for this incarnation of its order, as far as is known.
+    public func isFor(_ incarnation: UInt64) -> Bool { (self.incarnation ?? incarnation) == incarnation }
+
+    /// Whether the payment stands for this incarnation of its order: then no checkout of it may charge the user again.
+    public func stands(for incarnation: UInt64) -> Bool { !isCancelled && isFor(incarnation) }
 }

@@ -11,8 +11,14 @@ public struct LedgerCommand: Hashable, Sendable {
         case replace(balance: Amount, price: Amount)
         case deposit(Amount)
         case withdraw(Amount)
-        /// Takes a payment for an order outside of any checkout. The order is not paid by it.
-        case payDirectly(order: Identifier, Amount)
+        /// Locks the amount of a direct payment for an order, and the order's checkouts out, until the order has told
+        /// whether it may be paid. `expiry`: the moment from which the lock may be undone, if its process is gone; wall
+        /// clock, milliseconds since 1970.
+        case lockPayment(order: Identifier, Amount, expiry: Int64)
+        /// Makes the payment that the lock with this grant was taken for.
+        case payDirectly(order: Identifier, incarnation: UInt64, Amount, grant: UInt32)
+        /// Gives up the lock with this grant.
+        case unlockPayment(order: Identifier, grant: UInt32)
         case cancelPayment(order: Identifier)
         case findPayment(order: Identifier)
         /// Locks a part of the account for a saga. `mayWait`: a contended hold is answered at once, and again when it
@@ -50,14 +56,17 @@ public enum LedgerOutcome: Hashable, Sendable {
     case held(grant: UInt32)
     /// The account at the time of this command.
     case account(Account)
-    /// Whether a direct payment for the order counts as made.
-    case payment(isPaid: Bool)
+    /// The direct payment for the order, made since `batch_init` last replaced the account; nil: there is none.
+    case payment(DirectPayment?)
 
     case unknownAccount
     case accountExists
     /// There is no direct payment for this order, or `batch_init` has replaced the account since.
     case noDirectPayment
+    /// A direct payment stands for the order: neither another one nor a checkout may charge for it.
     case alreadyPaidDirectly
+    /// The lock of a direct payment is gone: nothing was paid.
+    case paymentNotLocked
     /// Open sagas hold a part of the account: it was not replaced.
     case hasHolds
     /// A balance or lifetime total would pass its bound.

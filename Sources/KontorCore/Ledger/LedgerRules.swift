@@ -10,11 +10,26 @@ public enum LedgerRules: Rules {
         switch command.operation {
         case .read, .open, .replace, .deposit, .withdraw, .keepKey:
             return ReadSet(group)
-        case .payDirectly(let order, _), .cancelPayment(let order), .findPayment(let order):
+        case .lockPayment(let order, _, _), .unlockPayment(let order, _):
+            return ReadSet(group, .hold(.payment(for: order)))
+        case .payDirectly(let order, _, _, _), .cancelPayment(let order), .findPayment(let order):
             return ReadSet(group, .payment(order: order))
         case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
             .undo(let saga):
             return ReadSet(group, .hold(saga))
+        }
+    }
+
+    /// A checkout's hold on a user looks for a direct payment of its order, but only if the user may have any.
+    public static func furtherReads(of command: LedgerCommand, head: Record?) -> [Member] {
+        switch command.operation {
+        case .hold(let saga, _, _, _):
+            guard command.account.kind == .user, case .account(let account)? = head, account.mayHavePayments else {
+                return []
+            }
+            return [.payment(order: saga.order), .hold(.payment(for: saga.order))]
+        case .payDirectly(let order, _, _, _): return [.hold(.payment(for: order))]
+        default: return []
         }
     }
 
@@ -25,12 +40,15 @@ public enum LedgerRules: Rules {
         case .release(let saga, let amount, let expiry): return release(saga, amount, expiry, on: &draft)
         case .forget(let saga): return forget(saga, on: &draft)
         case .undo(let saga): return undo(saga, on: &draft)
-        case .read: return draft.account.map { .account($0) } ?? .unknownAccount
+        case .read: return read(draft)
         case .open(let price): return open(price: price, on: &draft)
         case .replace(let balance, let price): return replace(balance: balance, price: price, on: &draft)
         case .deposit(let amount): return deposit(amount, on: &draft)
         case .withdraw(let amount): return withdraw(amount, on: &draft)
-        case .payDirectly(let order, let amount): return payDirectly(for: order, amount, on: &draft)
+        case .lockPayment(let order, let amount, let expiry): return lockPayment(for: order, amount, expiry, on: &draft)
+        case .payDirectly(let order, let incarnation, let amount, let grant):
+            return payDirectly(for: order, incarnation, amount, grant, on: &draft)
+        case .unlockPayment(let order, let grant): return unlockPayment(for: order, grant, on: &draft)
         case .cancelPayment(let order): return cancelPayment(for: order, on: &draft)
         case .findPayment(let order): return findPayment(for: order, on: draft)
         case .keepKey: return .done
@@ -55,8 +73,8 @@ public enum LedgerRules: Rules {
     /// twice.
     public static func isIdempotent(_ command: LedgerCommand) -> Bool {
         switch command.operation {
-        case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .keepKey: return true
-        case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment: return false
+        case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .unlockPayment, .keepKey: return true
+        case .open, .replace, .deposit, .withdraw, .lockPayment, .payDirectly, .cancelPayment: return false
         }
     }
 }
@@ -76,14 +94,14 @@ extension LedgerRules {
         // The saga may be over and its marker removed, so an expired hold must be refused.
         if let now = draft.now, expiry != 0, Hold.isExpired(expiry, now: now) { return .anomaly(.lateHold) }
         guard var account = draft.account else { return .unknownAccount }
+        if let refusal = refusalByPayment(saga, account, draft) { return refusal }
         if let refusal = account.refusal(of: amount) { return refusal }
 
         // From here on it succeeds.
-        account.held += amount
-        account.grants &+= account.grants == .max ? 2 : 1
+        let grant = account.take(amount)
         draft.account = account
-        draft.setHold(Hold(amount: amount, state: .held, grant: account.grants, expiry: expiry), of: saga)
-        return .held(grant: account.grants)
+        draft.setHold(Hold(amount: amount, state: .held, grant: grant, expiry: expiry), of: saga)
+        return .held(grant: grant)
     }
 
     /// Whether a missing hold was captured earlier, and its marker has been removed since. A hold that is not
@@ -107,6 +125,9 @@ extension LedgerRules {
         guard var hold = draft.hold(saga) else {
             return hasGone(grant, of: account, now: draft.now) ? .done : .anomaly(.captureWithoutHold)
         }
+        // A copy of the hold came when all was over. Whether it still locks or is undone, the lock that the decision
+        // counted on was captured.
+        if hold.grant != grant, hasGone(grant, of: account, now: draft.now) { return .done }
         if hold.state == .released { return .anomaly(.captureAfterRelease) }
         if hold.grant != grant { return .anomaly(.captureWithoutHold) }
         if hold.amount != amount { return .anomaly(.differentAmount) }
@@ -173,6 +194,13 @@ extension LedgerRules {
 // MARK: Deposits and withdrawals
 
 extension LedgerRules {
+    /// The account, without what only these rules need of it.
+    private static func read(_ draft: GroupDraft) -> LedgerOutcome {
+        guard var account = draft.account else { return .unknownAccount }
+        account.mayHavePayments = false
+        return .account(account)
+    }
+
     private static func open(price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         if draft.account != nil { return .accountExists }
         var account = Account()
@@ -184,14 +212,18 @@ extension LedgerRules {
     private static func replace(balance: Amount, price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         var account = draft.account ?? Account()
         if account.held > .zero { return .hasHolds }
-        guard account.deposited.sum(balance, atMost: Limits.lifetimeTotal) != nil else { return .overLimit }
+        guard let deposited = account.deposited.sum(balance, atMost: Limits.lifetimeTotal),
+            let withdrawn = account.withdrawn.sum(account.balance, atMost: Limits.lifetimeTotal),
+            account.generation < .max
+        else { return .overLimit }
 
         // From here on it succeeds.
-        account.withdrawn += account.balance
-        account.deposited += balance
+        account.withdrawn = withdrawn
+        account.deposited = deposited
         account.balance = balance
         account.price = price
         if draft.account != nil { account.generation += 1 }
+        account.mayHavePayments = false
         draft.account = account
         return .done
     }
@@ -215,56 +247,16 @@ extension LedgerRules {
     }
 }
 
-// MARK: Direct payments
-
-extension LedgerRules {
-    private static func payDirectly(
-        for order: Identifier, _ amount: Amount, on draft: inout GroupDraft
-    ) -> LedgerOutcome {
-        guard var account = draft.account else { return .unknownAccount }
-        let before = draft.payment(for: order)
-        if let before, before.generation == account.generation, !before.isCancelled { return .alreadyPaidDirectly }
-        if let refusal = account.refusal(of: amount) { return refusal }
-        let earlier = before.map { $0.earlier + $0.amount } ?? .zero
-
-        // From here on it succeeds.
-        account.balance -= amount
-        account.captured += amount
-        draft.account = account
-        draft.setPayment(
-            DirectPayment(amount: amount, isCancelled: false, generation: account.generation, earlier: earlier),
-            for: order)
-        return .done
-    }
-
-    /// Gives a direct payment back. A second time has no effect.
-    private static func cancelPayment(for order: Identifier, on draft: inout GroupDraft) -> LedgerOutcome {
-        guard var account = draft.account else { return .unknownAccount }
-        guard var payment = draft.payment(for: order), payment.generation == account.generation else {
-            return .noDirectPayment
-        }
-        if payment.isCancelled { return .done }
-        guard account.deposit(payment.amount) else { return .overLimit }
-
-        // From here on it succeeds.
-        payment.isCancelled = true
-        draft.account = account
-        draft.setPayment(payment, for: order)
-        return .done
-    }
-
-    private static func findPayment(for order: Identifier, on draft: GroupDraft) -> LedgerOutcome {
-        guard let account = draft.account else { return .unknownAccount }
-        guard let payment = draft.payment(for: order), payment.generation == account.generation else {
-            return .payment(isPaid: false)
-        }
-        return .payment(isPaid: !payment.isCancelled)
-    }
-}
-
 extension Account {
+    /// Locks an amount that is available, and gives the lock's grant.
+    mutating func take(_ amount: Amount) -> UInt32 {
+        held += amount
+        grants &+= grants == .max ? 2 : 1
+        return grants
+    }
+
     /// Adds an amount to balance and total. Returns false, and changes nothing, if one of them would pass its bound.
-    fileprivate mutating func deposit(_ amount: Amount) -> Bool {
+    mutating func deposit(_ amount: Amount) -> Bool {
         guard let newBalance = balance.sum(amount, atMost: Limits.balance),
             let newDeposited = deposited.sum(amount, atMost: Limits.lifetimeTotal)
         else { return false }

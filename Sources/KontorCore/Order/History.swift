@@ -107,7 +107,7 @@ public struct History: Hashable, Sendable {
 extension Attempt {
     fileprivate init(decided entry: inout ByteReader) throws(FormatError) {
         let number = try entry.uint32()
-        let begun = try entry.fixed(Int64.self)
+        let begun = try entry.time()
         let decidedAfter = try entry.uint32()
         let decision: Decision
         switch try entry.byte() {
@@ -118,7 +118,7 @@ extension Attempt {
         }
         let legs = decision == .commit ? nil : try entry.legs()
         var traces: [LegTrace] = []
-        for _ in 0..<(try entry.count()) {
+        for _ in 0..<(try entry.count(atMost: Limits.orderLines + 1)) {
             var trace = LegTrace()
             trace.hold = try entry.raw(LegTrace.Hold.self)
             trace.holdAfter = try entry.uint32()
@@ -131,7 +131,7 @@ extension Attempt {
     fileprivate mutating func end(_ entry: inout ByteReader) throws(FormatError) {
         finishedAfter = try entry.uint32()
         var settled: [LegTrace] = []
-        for _ in 0..<(try entry.count()) {
+        for _ in 0..<(try entry.count(atMost: Limits.orderLines + 1)) {
             var trace = LegTrace()
             let after = try entry.varint()
             trace.settledAfter = after == 0 ? nil : UInt32(clamping: after - 1)

@@ -55,12 +55,12 @@ public struct Order: Hashable, Sendable {
         return merged
     }
 
-    /// The locks that a checkout needs, in lock order: items by id, the user last. A total of zero needs no lock on
-    /// credit.
+    /// The locks that a checkout needs, in lock order: items by id, the user last. A total of zero locks nothing of the
+    /// credit, but asks whether the user exists, and has not paid directly.
     public var legs: [Leg] {
         var legs = itemUnits.map { Leg(account: GroupKey(.item, $0.item), amount: $0.units) }
         legs.sort { $0.account.id < $1.account.id }
-        if total > .zero { legs.append(Leg(account: GroupKey(.user, user), amount: total)) }
+        legs.append(Leg(account: GroupKey(.user, user), amount: total))
         return legs
     }
 }
@@ -128,6 +128,8 @@ public enum AbortReason: Hashable, Sendable {
     case unreachable(account: GroupKey)
     /// The account's ledger refused a message that the protocol has no place for.
     case anomaly(account: GroupKey, Anomaly)
+    /// A direct payment of the user stands for the order.
+    case paidDirectly(order: Identifier)
 }
 
 /// The decision on a saga. A compare-and-set on its order makes it durable.

@@ -182,6 +182,8 @@ extension OrderRules {
             return draft.saga.map { .running($0) } ?? .stale(order.status)
         }
 
+        if order.attempt == .max { return .stale(order.status) }
+
         // From here on it succeeds.
         order.history.end(id.attempt, trace)
         order.attempt += 1
@@ -200,8 +202,8 @@ extension OrderRules {
         switch saga.phase {
         case .committed: break
         case .aborted: order.status = .open
-        case .holdingTogether, .holdingInOrder, .retrying:
-            preconditionFailure("Saga \(id) was to be finished before it was decided.")
+        // Its decision was lost with the store's last commits. Whoever takes the saga over decides it again.
+        case .holdingTogether, .holdingInOrder, .retrying: return .running(saga)
         }
         order.history.end(id.attempt, trace)
         draft.order = order

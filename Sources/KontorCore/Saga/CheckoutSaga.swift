@@ -146,6 +146,9 @@ extension CheckoutSaga {
         case .unknownAccount:
             notes.note(.refused, ofLeg: leg, now: now)
             return ask(.decide(.abort(.unknownAccount(account))), now: now)
+        case .alreadyPaidDirectly:
+            notes.note(.refused, ofLeg: leg, now: now)
+            return ask(.decide(.abort(.paidDirectly(order: record.id.order))), now: now)
         case .anomaly(.lateHold):
             notes.note(.refused, ofLeg: leg, now: now)
             // The hold came after its expiry. Or another coordinator released this attempt: then the order knows its

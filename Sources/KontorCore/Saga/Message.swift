@@ -49,7 +49,7 @@ public struct Message: Hashable, Sendable {
     /// Whether the request only reads.
     public var isRead: Bool {
         switch body {
-        case .command(let command, _): command.operation == .read
+        case .command(let command, _): command.isRead
         case .question: true
         case .ledgerReply, .orderReply: false
         }
@@ -67,12 +67,23 @@ extension Message.Body {
         switch self {
         case .command(let command, _):
             switch command.operation {
-            case .read, .hold, .capture, .release: true
-            case .open, .replace, .deposit, .withdraw, .payDirectly, .cancelPayment, .findPayment, .forget, .undo, .keepKey:
+            case .read, .findPayment, .hold, .capture, .release: true
+            case .open, .replace, .deposit, .withdraw, .lockPayment, .payDirectly, .unlockPayment, .cancelPayment, .forget,
+                .undo, .keepKey:
                 false
             }
         case .question(let command): command.operation == .read || command.operation == .inspect
         case .ledgerReply, .orderReply: true
+        }
+    }
+}
+
+extension LedgerCommand {
+    /// Whether the command changes nothing.
+    var isRead: Bool {
+        switch operation {
+        case .read, .findPayment: true
+        default: false
         }
     }
 }

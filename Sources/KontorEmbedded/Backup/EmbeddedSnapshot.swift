@@ -21,9 +21,12 @@ public struct EmbeddedSnapshot {
 
     /// Calls `body` for each record, in the order of the keys' bytes. Memory is bounded by the journal's tail.
     ///
+    /// - Parameter unreadable: is called with each record that does not decode, and why; nil: the first one is thrown.
     /// - Throws: ``EmbeddedError``, or what `body` throws.
-    public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
-        try read { cut in try cut.forEach(body) }
+    public func forEach(
+        _ body: (RecordKey, Record) throws -> Void, unreadable: ((RecordKey, String) -> Void)? = nil
+    ) throws {
+        try read { cut in try cut.forEach(body, unreadable: unreadable) }
     }
 
     /// Calls `body` with one moment of the store, once.
@@ -46,8 +49,22 @@ public struct EmbeddedSnapshot {
         fileprivate let tail: [(key: [UInt8], value: [UInt8]?)]
 
         /// Calls `body` for each record, in the order of the keys' bytes.
-        public func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
-            try EmbeddedSnapshot.merge(tail, view, body)
+        ///
+        /// - Parameter unreadable: is called with each record that does not decode, and why; nil: the first one is
+        ///   thrown.
+        public func forEach(
+            _ body: (RecordKey, Record) throws -> Void, unreadable: ((RecordKey, String) -> Void)? = nil
+        ) throws {
+            try EmbeddedSnapshot.merge(tail, view) { key, value in
+                let record: Record
+                do throws(EmbeddedError) {
+                    record = try Record(stored: value)
+                } catch {
+                    guard let unreadable, case .table(let reason) = error else { throw error }
+                    return unreadable(key, reason)
+                }
+                try body(key, record)
+            }
         }
     }
 
@@ -112,7 +129,7 @@ public struct EmbeddedSnapshot {
 
     /// Calls `body` for each record of table and tail, in order. Where both have a key, the tail's value counts.
     private static func merge(
-        _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, Record) throws -> Void
+        _ tail: [(key: [UInt8], value: [UInt8]?)], _ view: SQLiteView, _ body: (RecordKey, [UInt8]) throws -> Void
     ) throws {
         var next = 0
         try view.forEach { key, value in
@@ -131,7 +148,7 @@ public struct EmbeddedSnapshot {
     }
 
     private static func give(
-        _ key: [UInt8], _ value: [UInt8]?, _ body: (RecordKey, Record) throws -> Void
+        _ key: [UInt8], _ value: [UInt8]?, _ body: (RecordKey, [UInt8]) throws -> Void
     ) throws {
         guard let value else { return }
         let decoded: RecordKey
@@ -140,7 +157,7 @@ public struct EmbeddedSnapshot {
         } catch {
             throw EmbeddedError.table("a key does not decode: \(error)")
         }
-        try body(decoded, try Record(stored: value))
+        try body(decoded, value)
     }
 }
 

@@ -21,11 +21,13 @@ struct ExplanationJSON {
         json.raw(#","total_cost":"#)
         json.money(order.total)
         json.raw(#","summary":"#)
-        json.string(summary)
-        json.raw(#","to_succeed":"#)
+        json.string([summary, paymentSummary].compactMap { $0 }.joined(separator: " "))
+        json.raw(#","direct_payment":{"state":"#)
+        writePayment(into: &json)
+        json.raw(#"},"to_succeed":"#)
         json.array(needs) { $0.string($1) }
         json.raw(#","forgotten_attempts":"#)
-        json.number(Int64(forgotten))
+        json.number(forgotten)
         json.raw(#","attempts":"#)
         json.array(explanation.attempts) { write($1, into: &$0) }
         json.raw("}")
@@ -33,7 +35,39 @@ struct ExplanationJSON {
     }
 
     /// How many of the first attempts nothing is known of any more.
-    private var forgotten: UInt32 { (explanation.attempts.first?.number ?? order.attempt + 1) - 1 }
+    private var forgotten: Int64 {
+        max(0, explanation.attempts.first.map { Int64($0.number) - 1 } ?? Int64(order.attempt))
+    }
+
+    private var standing: DirectPayment? { explanation.payment.standing(for: order) }
+
+    /// What the direct payment that stands means for the order; nil: there is none.
+    private var paymentSummary: String? {
+        guard let standing else { return nil }
+        let made = "A direct payment of \(standing.amount.moneyText) stands for it"
+        switch order.status {
+        case .removed, .paid: return made + ": cancel that to give it back."
+        case .open, .checkingOut:
+            return order.isCovered(by: standing)
+                ? made + ", so it is paid, without a checkout."
+                : made + ", less than its total of \(order.total.moneyText)."
+        }
+    }
+
+    private func writePayment(into json: inout JSONWriter) {
+        func write(_ state: String, _ payment: DirectPayment) {
+            json.string(state)
+            json.raw(#","amount":"#)
+            json.money(payment.amount)
+        }
+        switch explanation.payment {
+        case .unknown: json.string("unknown")
+        case .made(let payment) where payment.isFor(order.incarnation):
+            write(payment.isCancelled ? "cancelled" : "standing", payment)
+        // It was for another order that had the same id.
+        case .made, .none: json.string("none")
+        }
+    }
 
     private var summary: String {
         switch order.status {
@@ -218,6 +252,7 @@ extension AbortReason {
         case .insufficient(let account, let wanted, let left):
             return "\(account): \(account.text(wanted)) wanted, \(account.text(left)) left"
         case .unknownAccount(let account): return "\(account) does not exist"
+        case .paidDirectly: return "a direct payment stands for the order"
         case .contended(let account): return "other checkouts held a part of \(account) until the deadline"
         case .unreachable(let account): return "the ledger of \(account) did not answer before the deadline"
         case .anomaly(let account, let anomaly): return "the ledger of \(account) refused a step (\(anomaly))"
@@ -234,6 +269,7 @@ extension AbortReason {
                 ? "\(words): take it out of the order." : "\(words): make a new order for another user."
         case .contended(let account): return "Other checkouts hold a part of \(account) just now: check out again in a moment."
         case .unreachable(let account): return "The ledger of \(account) cannot be read now: try again in a moment."
+        case .paidDirectly: return "A direct payment stands for the order: cancel it, or leave it at that."
         case .anomaly: return "Check out again."
         }
     }

@@ -14,11 +14,15 @@ enum OutcomeProblems {
         case .checkout(.refused(let reason)): return problem(reason, of: request)
         case .keyed(let verdict): return problem(verdict, of: request)
         case .paidByCheckout: return paidByCheckout(request)
+        case .orderOfAnotherUser:
+            return Problem(
+                .orderOfAnotherUser, "This order is another user's, who alone can pay for it. Nothing was changed.",
+                request.ids)
         case .hasOpenSaga(let key): return openSaga(key)
         case .unavailable(let error): return unavailable(error, request)
         case .overloaded: return .notTaken
         case .unknown: return unknown(request)
-        case .created, .initialized, .checkout(.paid), .explanation, .replayed: return bug(request)
+        case .created, .initialized, .checkout(.paid), .explanation, .paymentStatus, .replayed: return bug(request)
         }
     }
 
@@ -42,7 +46,7 @@ enum OutcomeProblems {
                 .noDirectPayment, "\(account) never made a direct payment for this order. There is nothing to cancel.",
                 request.ids)
         case .hasHolds: return openSaga(account)
-        case .done, .held, .account, .payment, .accountExists, .anomaly: return bug(request)
+        case .done, .held, .account, .payment, .accountExists, .paymentNotLocked, .anomaly: return bug(request)
         }
     }
 
@@ -74,6 +78,9 @@ enum OutcomeProblems {
                 .orderCheckingOut,
                 "Order \(order) is being checked out. Nothing was changed; wait for the checkout, then try again.",
                 request.ids)
+        case .isRemoved where request.isPayment:
+            return Problem(
+                .unknownOrder, "Order \(order) was removed and cannot be paid any more. Nothing was changed.", request.ids)
         case .isRemoved:
             return Problem(.orderRemoved, "Order \(order) was removed. Create another one.", request.ids)
         case .isEmpty:
@@ -97,6 +104,11 @@ enum OutcomeProblems {
             return Problem(
                 .unavailable, "The ledger of \(account) could not be reached in time. All is undone; check out again.",
                 request.ids + [account])
+        case .paidDirectly(let order):
+            return Problem(
+                .paidDirectly,
+                "A direct payment was made for order \(order), and an order is paid once. Nothing was changed; cancel that "
+                    + "payment, then check out again.", request.ids)
         case .anomaly(let account, let anomaly):
             return Problem(
                 .anomaly,
@@ -134,8 +146,10 @@ enum OutcomeProblems {
 
     private static func paidByCheckout(_ request: ShopRequest) -> Problem {
         Problem(
-            .paidByCheckout, "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.",
-            request.ids)
+            .paidByCheckout,
+            request.isPayment
+                ? "This order was paid by its checkout, and an order is paid once. Nothing was changed."
+                : "This order was paid by a checkout, which cannot be cancelled. Nothing was changed.", request.ids)
     }
 
     private static func openSaga(_ key: GroupKey) -> Problem {
@@ -225,12 +239,16 @@ extension ShopRequest {
 
     fileprivate var order: Identifier? { ids.first { $0.kind == .order }?.id }
 
-    /// The amount that a withdrawal wanted; zero for other requests.
+    /// The amount that a withdrawal or payment wanted; zero for other requests.
     fileprivate var amount: Amount {
-        guard case .ledger(let command) = self else { return .zero }
-        switch command.operation {
-        case .withdraw(let amount), .payDirectly(_, let amount): return amount
+        switch self {
+        case .pay(_, _, let amount): return amount
+        case .ledger(let command):
+            if case .withdraw(let amount) = command.operation { return amount }
+            return .zero
         default: return .zero
         }
     }
+
+    fileprivate var isPayment: Bool { if case .pay = self { true } else { false } }
 }

@@ -31,6 +31,7 @@ struct Problem: Error, Hashable, Sendable {
         case orderEmpty = "order-empty"
         case paidDirectly = "already-paid-directly"
         case paidByCheckout = "paid-by-checkout"
+        case orderOfAnotherUser = "order-of-another-user"
         case openSaga = "open-saga"
         case anomaly
         case keyInUse = "idempotency-key-in-use"
@@ -61,7 +62,7 @@ struct Problem: Error, Hashable, Sendable {
             case .wrongMethod: return 405
             case .requestTimeout: return 408
             case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
-                .paidDirectly, .paidByCheckout, .openSaga, .anomaly, .keyInUse:
+                .paidDirectly, .paidByCheckout, .orderOfAnotherUser, .openSaga, .anomaly, .keyInUse:
                 return 409
             case .bodyTooLarge: return 413
             case .pathTooLong: return 414
@@ -110,6 +111,7 @@ struct Problem: Error, Hashable, Sendable {
             case .orderEmpty: return "Order is empty"
             case .paidDirectly: return "Already paid directly"
             case .paidByCheckout: return "Paid by a checkout"
+            case .orderOfAnotherUser: return "Order of another user"
             case .openSaga: return "Checkout is running"
             case .anomaly: return "Refused by a ledger"
             case .keyInUse: return "Idempotency key in use"

@@ -60,7 +60,7 @@ extension RouteAnswer {
         schemaName: "PaymentStatus", summary: "Whether it is paid.",
         schema: OpenAPISchemas.object(["paid": ["type": "boolean"]]), example: ["paid": true]
     ) { _, answer in
-        guard case .ledger(.payment(let isPaid)) = answer else { return nil }
+        guard case .paymentStatus(let isPaid) = answer else { return nil }
         return .json(isPaid ? #"{"paid":true}"# : #"{"paid":false}"#)
     }
 }

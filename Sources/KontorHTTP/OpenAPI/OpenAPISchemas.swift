@@ -16,16 +16,18 @@ enum OpenAPISchemas {
     /// An amount of money in a path: text with a decimal number, so that it is exact. Leading zeros and 10^11 itself
     /// are accepted too; the pattern leaves them out because nobody needs them.
     static let moneyInPath: JSONValue = [
-        "type": "string", "format": "decimal", "pattern": .string("^[0-9]{1,11}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?$"),
+        "type": "string", "format": "decimal",
+        "pattern": .string("^(\(positiveMoney)|0(\\.0{1,\(Limits.moneyFractionDigits)})?)$"),
     ]
 
     /// An amount of money in a path, at least a hundredth.
     static let positiveMoneyInPath: JSONValue = [
         "type": "string", "format": "decimal",
-        "pattern": .string(
-            "^([1-9][0-9]{0,10}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?"
-                + "|0\\.0?[1-9][0-9]{0,\(Limits.moneyFractionDigits - 2)})$"),
+        "pattern": .string("^(\(positiveMoney))$"),
     ]
+
+    private static let positiveMoney =
+        "[1-9][0-9]{0,10}(\\.[0-9]{1,\(Limits.moneyFractionDigits)})?|0\\.0?[1-9][0-9]{0,\(Limits.moneyFractionDigits - 2)}"
 
     /// The units that an account has.
     static let balance: JSONValue = ["type": "integer", "minimum": 0, "maximum": .integer(Limits.balance)]
@@ -98,9 +100,18 @@ extension OpenAPISchemas {
                 "outcome": ["enum": ["paid", "refused", "retried", "running"]], "reason": text,
                 "steps": ["type": "array", "items": step],
             ], optional: ["reason"])
+        let payment = object(
+            [
+                "state": [
+                    "enum": ["none", "standing", "cancelled", "unknown"],
+                    "description": "Whether it stands: then no checkout charges for the order, and it can be cancelled.",
+                ],
+                "amount": reference("Money"),
+            ], optional: ["amount"])
         return object([
             "order_id": reference("Id"), "state": ["enum": ["open", "checking_out", "paid", "removed"]],
             "user_id": reference("Id"), "total_cost": reference("Money"), "summary": text,
+            "direct_payment": payment,
             "to_succeed": ["type": "array", "items": text, "description": "What would make a checkout succeed."],
             "forgotten_attempts": [
                 "type": "integer", "minimum": 0, "description": "Older attempts, of which nothing is kept.",
@@ -111,7 +122,7 @@ extension OpenAPISchemas {
 
     static let explanationExample: JSONValue = [
         "order_id": "1", "state": "open", "user_id": "7", "total_cost": 10,
-        "summary": "The last checkout failed: item 3: 2 wanted, 1 left.",
+        "summary": "The last checkout failed: item 3: 2 wanted, 1 left.", "direct_payment": ["state": "none"],
         "to_succeed": ["item 3: 2 wanted, 1 left: add at least 1 of stock."], "forgotten_attempts": 0,
         "attempts": [
             [

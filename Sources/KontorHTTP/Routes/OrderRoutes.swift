@@ -62,7 +62,7 @@ enum OrderRoutes {
             answer: .checkedOut,
             problems: [
                 .overLimit, .unknownOrder, .unknownItem, .unknownUser, .outOfStock, .outOfCredit, .contended, .orderEmpty,
-                .anomaly,
+                .paidDirectly, .anomaly,
             ]
         ) { path throws(Problem) in
             try .checkout(order: path.order)
@@ -72,7 +72,7 @@ enum OrderRoutes {
             "explainOrder", .get, ["orders", "explain", .order], tag: .order, effect: .read,
             summary: "Explains what happened to an order",
             notes: "Its state, each attempt to check it out, and each step of those: what, when, with which outcome, and "
-                + "why. For a failed one, what would make it succeed.",
+                + "why. For a failed one, what would make it succeed. And what its user paid for it directly.",
             answer: .explanation, problems: [.unknownOrder]
         ) { path throws(Problem) in
             try .explain(order: path.order)

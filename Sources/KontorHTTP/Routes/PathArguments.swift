@@ -73,7 +73,11 @@ extension PathSegments {
 
     private func money(_ parameter: PathParameter) throws(Problem) -> Amount {
         let text = text(parameter)
-        if let amount = Amount.money(text) { return amount }
+        if let amount = Amount.money(text) {
+            // Nobody meant it to be nothing.
+            if amount > .zero || !text.utf8.contains(where: { $0 > UInt8(ascii: "0") }) { return amount }
+            throw .malformed("The amount of money is less than half a hundredth", echoing: text)
+        }
         throw .malformed(
             "The amount of money is not a number from 0 to \(Limits.moneyHundredths / 100)", echoing: text)
     }

@@ -36,10 +36,15 @@ enum PaymentRoutes {
         Route(
             "payForOrder", .post, ["payment", "pay", .user, .order, .amount], tag: .payment, effect: .write,
             summary: "Takes an amount from a user's credit, and records it for an order",
-            notes: "Such a direct payment does not pay the order: the checkout does that. It can be cancelled.",
-            answer: .accountChanged, problems: [.unknownUser, .outOfCredit, .contended, .paidDirectly]
+            notes: "In any amount, once for an order of this user that no checkout has paid or is paying. While such a "
+                + "direct payment stands, a checkout of the order is refused (an order is paid once); it can be cancelled.",
+            answer: .accountChanged,
+            problems: [
+                .unknownUser, .unknownOrder, .outOfCredit, .contended, .paidDirectly, .paidByCheckout, .orderCheckingOut,
+                .orderOfAnotherUser,
+            ]
         ) { path throws(Problem) in
-            try .ledger(LedgerCommand(GroupKey(.user, path.user), .payDirectly(order: path.order, path.amount)))
+            try .pay(user: path.user, order: path.order, path.amount)
         },
 
         Route(
@@ -54,7 +59,8 @@ enum PaymentRoutes {
         Route(
             "paymentStatus", [.get, .post], ["payment", "status", .user, .order], tag: .payment, effect: .read,
             summary: "Tells whether a user paid for an order",
-            notes: "By a checkout, or by a direct payment that was not cancelled. GET and POST do the same.",
+            notes: "By a checkout, or by a direct payment that was not cancelled and is worth the order's total. GET and "
+                + "POST do the same.",
             answer: .paymentStatus, problems: [.unknownUser]
         ) { path throws(Problem) in
             try .paymentStatus(user: path.user, order: path.order)

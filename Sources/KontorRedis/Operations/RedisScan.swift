@@ -8,27 +8,32 @@ import RedisClient
 public enum RedisScan {
     /// Calls `visit` once for each record.
     ///
-    /// - Parameter completion: Gets an error if something could not be read.
+    /// - Parameters:
+    ///   - unreadable: gets each record that does not decode, and why.
+    ///   - completion: gets an error if the store could not be read.
     public static func forEachRecord(
         _ client: RedisClient, visit: @escaping (RecordKey, Record) -> Void,
-        completion: @escaping (Result<Void, RedisStoreError>) -> Void
+        unreadable: @escaping (RecordKey, String) -> Void, completion: @escaping (Result<Void, RedisStoreError>) -> Void
     ) {
-        Walk(client, visit, completion).next(client.masters[...], cursor: "0")
+        Walk(client, visit, unreadable, completion).next(client.masters[...], cursor: "0")
     }
 
     private final class Walk {
         private let client: RedisClient
         private let visit: (RecordKey, Record) -> Void
+        private let unreadable: (RecordKey, String) -> Void
         private let completion: (Result<Void, RedisStoreError>) -> Void
         /// The hashes of the keys that were seen: `SCAN` may name a key twice.
         private var seen: Set<Int> = []
 
         init(
             _ client: RedisClient, _ visit: @escaping (RecordKey, Record) -> Void,
+            _ unreadable: @escaping (RecordKey, String) -> Void,
             _ completion: @escaping (Result<Void, RedisStoreError>) -> Void
         ) {
             self.client = client
             self.visit = visit
+            self.unreadable = unreadable
             self.completion = completion
         }
 
@@ -56,7 +61,7 @@ public enum RedisScan {
                             ? try RecordBytes.head(bytes, name).1 : try RecordBytes.record(bytes[...], name)
                         if let record { visit(key, record) }
                     } catch {
-                        return fail("\(error)")
+                        unreadable(key, "\(error)")
                     }
                 }
                 then()

@@ -32,6 +32,11 @@ public struct Audit {
         }
     }
 
+    /// Takes a record of the cut that is there and cannot be read.
+    public mutating func add(unreadable key: RecordKey, _ reason: String) {
+        if search == nil { report.add(.unreadableRecord, "\(key.group)", "its \(key.member) cannot be read: \(reason)") }
+    }
+
     /// Ends a walk over the cut.
     ///
     /// - Returns: whether it needs another walk over the same records, to name what is wrong. If not, the report is
@@ -202,7 +207,8 @@ extension Audit {
         let saga = sagas[id]
         switch hold.state {
         case .held:
-            if saga == nil {
+            // A direct payment that is being made locks its amount, too, and has no saga.
+            if saga == nil, !id.isPayment {
                 report.add(.lockWithoutSaga, "\(account)", "saga \(id) holds a part of it, but is not open")
             }
         case .captured:

@@ -7,7 +7,7 @@ public struct AuditReport: Hashable, Sendable {
     /// What can be wrong with an account or an order.
     public enum Finding: String, Sendable {
         case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
-        case committedWithoutHold, missingAccount, misplacedRecord, wrongSum
+        case committedWithoutHold, missingAccount, misplacedRecord, unreadableRecord, wrongSum
     }
 
     /// One thing that is wrong, and where.

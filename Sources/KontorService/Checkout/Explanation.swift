@@ -16,9 +16,25 @@ public struct Explanation: Hashable, Sendable {
     public let retries: [Int64?]
     /// The reasons why a checkout would fail now. Other checkouts may change them at any moment.
     public let obstacles: [AbortReason]
+    public let payment: Payment
+
+    /// What the order's user paid for it directly.
+    public enum Payment: Hashable, Sendable {
+        /// It could not be asked now.
+        case unknown
+        case none
+        case made(DirectPayment)
+
+        /// The payment that stands for the order, so that no checkout of it may charge again; nil: none, as far as is
+        /// known.
+        public func standing(for order: Order) -> DirectPayment? {
+            if case .made(let payment) = self, payment.stands(for: order.incarnation) { payment } else { nil }
+        }
+    }
 
     public init(
-        id: Identifier, order: Order, attempts: [Attempt], saga: SagaRecord?, retries: [Int64?], obstacles: [AbortReason]
+        id: Identifier, order: Order, attempts: [Attempt], saga: SagaRecord?, retries: [Int64?], obstacles: [AbortReason],
+        payment: Payment = .none
     ) {
         self.id = id
         self.order = order
@@ -26,6 +42,7 @@ public struct Explanation: Hashable, Sendable {
         self.saga = saga
         self.retries = retries
         self.obstacles = obstacles
+        self.payment = payment
     }
 }
 
@@ -37,16 +54,37 @@ extension OrderService {
             let progress = coordinator.progress(of: id).flatMap { $0.saga == saga?.id ? $0 : nil }
             let attempts = order.attempts(saga, progress?.trace)
             let retries = progress?.retries ?? []
-            findObstacles(of: order, deadline: deadline) { obstacles in
-                answer(
-                    .explanation(
-                        Explanation(
-                            id: id, order: order, attempts: attempts, saga: saga, retries: retries, obstacles: obstacles)))
+            findPayment(for: id, of: order.user, deadline: deadline) { [self] payment in
+                findObstacles(of: order, id, payment, deadline: deadline) { obstacles in
+                    answer(
+                        .explanation(
+                            Explanation(
+                                id: id, order: order, attempts: attempts, saga: saga, retries: retries, obstacles: obstacles,
+                                payment: payment)))
+                }
             }
         }
     }
 
-    private func findObstacles(of order: Order, deadline: Int64, completion: @escaping ([AbortReason]) -> Void) {
+    private func findPayment(
+        for order: Identifier, of user: Identifier, deadline: Int64, completion: @escaping (Explanation.Payment) -> Void
+    ) {
+        guard canAskForPayments else { return completion(.unknown) }
+        reads.ask(LedgerCommand(GroupKey(.user, user), .findPayment(order: order)), deadline: deadline) { reply in
+            switch reply {
+            case .decided(.payment(let payment)): completion(payment.map { .made($0) } ?? .none)
+            case .decided: completion(.none)
+            case .refused, .unknown, .keyed: completion(.unknown)
+            }
+        }
+    }
+
+    private func findObstacles(
+        of order: Order, _ id: Identifier, _ payment: Explanation.Payment, deadline: Int64,
+        completion: @escaping ([AbortReason]) -> Void
+    ) {
+        // Whatever else is missing, nobody should add it for this order.
+        if order.status == .open, payment.standing(for: order) != nil { return completion([.paidDirectly(order: id)]) }
         guard order.status == .open, !order.lines.isEmpty else { return completion([]) }
         let legs = order.legs
         guard !legs.isEmpty else { return completion([]) }

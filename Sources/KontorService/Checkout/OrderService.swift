@@ -10,6 +10,8 @@ final class OrderService {
     private let random: any RandomSource
     let reads: Reads
     let coordinator: CheckoutCoordinator
+    /// Whether the payment service understands a question for a direct payment: processes up to release 0.1 do not.
+    let canAskForPayments: Bool
 
     /// - Parameters:
     ///   - router: carries the messages of sagas.
@@ -22,6 +24,7 @@ final class OrderService {
         self.router = router
         self.reads = reads
         random = environment.random
+        canAskForPayments = isAlone || environment.store.format >= .four
         coordinator = CheckoutCoordinator(orders: engine, environment, router: router, isAlone: isAlone)
     }
 

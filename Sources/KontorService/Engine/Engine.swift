@@ -34,36 +34,6 @@ final class Engine<R: Rules> {
         let isGuess: Bool
     }
 
-    /// A group of the batch while commands are decided on it.
-    private struct Group {
-        var draft: GroupDraft
-        /// The version that was loaded.
-        let version: Version
-        let head: Record?
-        /// Whether its records are the newest ones.
-        let isFresh: Bool
-        /// Members that decisions assumed to be absent.
-        var guesses: [Member] = []
-        /// Whether anything of it is to be committed, as of the last decision.
-        private(set) var hasChanges = false
-
-        init(_ key: GroupKey, _ records: LoadedGroup, now: Int64?) {
-            draft = GroupDraft(key, now: now)
-            draft.add(.head, records.head)
-            version = records.version
-            head = records.head
-            isFresh = records.certainty == .fresh
-        }
-
-        /// Notes whether what was decided has changed anything.
-        mutating func decided() { hasChanges = draft.hasChanges }
-
-        /// What is to be committed of it.
-        var change: GroupChange {
-            GroupChange(expected: version, draft: draft, absent: guesses)
-        }
-    }
-
     /// A group whose commit has an unknown outcome, and the commands that wait until it is settled.
     private struct Parked {
         /// The commands that the unknown commit decided.
@@ -92,9 +62,11 @@ final class Engine<R: Rules> {
     private var isBusy = false
 
     private var batch: [Entry] = []
-    private var groups: [Group] = []
+    private var groups: [BatchGroup] = []
     /// What the batch reads: for each command its read set, and those of its keys.
     private var readSets: [ReadSet] = []
+    /// What its commands read besides, as the heads told that were loaded last.
+    private var furtherReads: [ReadSet] = []
     /// The index of each group; empty in a small batch.
     private var places: [GroupKey: Int] = [:]
     // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
@@ -171,12 +143,39 @@ final class Engine<R: Rules> {
         }
         if batch.isEmpty { return endBatch() }
         metrics.began(batchOf: batch.count, waiting: batch.count + waiting)
-        store.load(readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
+        load()
+    }
+
+    private func load() {
+        guard !furtherReads.isEmpty else {
+            return store.load(
+                readSets, from: batch.contains(where: \.mustBeFresh) ? .throughMemory : .memory, completion: loaded)
+        }
+        // What is guessed is put to the test only if it is written, and further records mostly are not.
+        store.load(readSets + furtherReads, from: .throughMemory, completion: loaded)
     }
 
     private func didLoad(_ outcomes: [LoadOutcome]) {
+        if findFurtherReads(outcomes) { return load() }
         decideAll(outcomes)
         commit()
+    }
+
+    /// Finds what the commands read besides, by the heads that were loaded. Returns whether it was not loaded with
+    /// them.
+    private func findFurtherReads(_ outcomes: [LoadOutcome]) -> Bool {
+        var found: [ReadSet] = []
+        var next = 0
+        for index in batch.indices {
+            if case .success(let records) = outcomes[next] {
+                let members = R.furtherReads(of: batch[index].command, head: records.head)
+                for member in members { found.append(ReadSet(readSets[next].group, member)) }
+            }
+            next += reads(of: batch[index])
+        }
+        if found == furtherReads { return false }
+        furtherReads = found
+        return true
     }
 
     // MARK: Decide
@@ -188,12 +187,46 @@ final class Engine<R: Rules> {
         var next = 0
         // The time is read only now: this process may have been paused while it waited for the records.
         let now = canBeLate ? clock.wallMilliseconds : nil
+        let failed = furtherReads.isEmpty ? [:] : addFurtherReads(outcomes, now: now)
         for index in batch.indices {
             let first = next
-            next += 1
-            batch[index].keyed?.forEachMember { _ in next += 1 }
-            decide(index, first..<next, outcomes, now: now)
+            next += reads(of: batch[index])
+            if !failed.isEmpty, let error = failed[readSets[first].group] {
+                refuse(index, error)
+            } else {
+                decide(index, first..<next, outcomes, now: now)
+            }
         }
+    }
+
+    /// The number of an entry's read sets: its own, and those of its keys.
+    private func reads(of entry: Entry) -> Int {
+        var count = 1
+        entry.keyed?.forEachMember { _ in count += 1 }
+        return count
+    }
+
+    /// Adds what the commands read besides to the groups, before anything is decided on them. All reads are added in
+    /// their order, so that a group gets the version of the first one.
+    ///
+    /// - Returns: the groups of which something could not be read.
+    private func addFurtherReads(_ outcomes: [LoadOutcome], now: Int64?) -> [GroupKey: StoreError] {
+        var failed: [GroupKey: StoreError] = [:]
+        for (readSet, outcome) in zip(readSets + furtherReads, outcomes) {
+            switch outcome {
+            case .success(let records):
+                let place = place(of: readSet.group, records, now: now)
+                if let member = readSet.member { groups[place].draft.add(member, records.member) }
+            case .failure(let error): failed[readSet.group] = error
+            }
+        }
+        return failed
+    }
+
+    /// Replies to a command whose records cannot be read.
+    private func refuse(_ index: Int, _ error: StoreError) {
+        batch[index].decision = nil
+        batch[index].reply(batch[index].refused(error))
     }
 
     /// Decides one command of the batch, or refuses it if something that it needs cannot be read.
@@ -204,9 +237,7 @@ final class Engine<R: Rules> {
         var isGuess = false
         for read in reads {
             switch outcomes[read] {
-            case .failure(let error):
-                batch[index].decision = nil
-                return batch[index].reply(batch[index].refused(error))
+            case .failure(let error): return refuse(index, error)
             case .success(let records):
                 let group = place ?? self.place(of: readSets[read].group, records, now: now)
                 place = group
@@ -232,7 +263,7 @@ final class Engine<R: Rules> {
     /// The index of a group, which begins with the loaded records.
     private func place(of group: GroupKey, _ records: LoadedGroup, now: Int64?) -> Int {
         if let known = knownPlace(of: group) { return known }
-        groups.append(Group(group, records, now: now))
+        groups.append(BatchGroup(group, records, now: now))
         if batch.count > Self.searchedBatch { places[group] = groups.count - 1 }
         return groups.count - 1
     }
@@ -319,6 +350,7 @@ final class Engine<R: Rules> {
         batch.removeAll(keepingCapacity: true)
         groups.removeAll(keepingCapacity: true)
         readSets.removeAll(keepingCapacity: true)
+        if !furtherReads.isEmpty { furtherReads.removeAll() }
         if !places.isEmpty { places.removeAll(keepingCapacity: true) }
         // As long as one waits, its latest copy has its reply.
         if repeated?.isEmpty == true { repeated = nil }

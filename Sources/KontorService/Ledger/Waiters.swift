@@ -127,7 +127,7 @@ extension LedgerCommand {
     var waitsWhenContended: Bool {
         switch operation {
         case .hold(_, _, let mayWait, _): return mayWait
-        case .withdraw, .payDirectly: return true
+        case .withdraw, .lockPayment: return true
         default: return false
         }
     }
@@ -135,8 +135,9 @@ extension LedgerCommand {
     /// Whether the command can free an amount that others wait for, or make their refusal final.
     var canEndWaiting: Bool {
         switch operation {
-        case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .cancelPayment, .replace: return true
-        case .read, .open, .findPayment, .hold, .forget, .keepKey: return false
+        case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .unlockPayment, .cancelPayment, .replace:
+            return true
+        case .read, .open, .findPayment, .hold, .lockPayment, .forget, .keepKey: return false
         }
     }
 }

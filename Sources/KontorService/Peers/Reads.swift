@@ -41,16 +41,28 @@ final class Reads {
     ///   - deadline: monotonic milliseconds.
     ///   - reply: called once; ``Reply/unknown`` if there was no reply in time.
     func read(_ account: GroupKey, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
+        ask(LedgerCommand(account, .read), deadline: deadline, reply: reply)
+    }
+
+    /// Asks `read` or `findPayment` of a ledger.
+    ///
+    /// - Parameters:
+    ///   - deadline: monotonic milliseconds.
+    ///   - reply: called once; ``Reply/unknown`` if there was no reply in time.
+    func ask(_ question: LedgerCommand, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
         let now = clock.monotonicMilliseconds
         let deadline = min(deadline, now + Limits.longestDeadlineMilliseconds)
         let wallDeadline = clock.wallMilliseconds + deadline - now
-        ask(.command(LedgerCommand(account, .read), deadline: wallDeadline), .ofAccount(reply), deadline: deadline, now: now)
+        ask(.command(question, deadline: wallDeadline), .ofAccount(reply), deadline: deadline, now: now)
     }
 
     /// Asks `read` or `inspect` of an order, and waits for `Limits.deadlineMilliseconds` at most.
-    func ask(_ question: OrderCommand, reply: @escaping (OrderReply) -> Void) {
+    ///
+    /// - Parameter deadline: monotonic milliseconds; nil: only that bound.
+    func ask(_ question: OrderCommand, deadline: Int64? = nil, reply: @escaping (OrderReply) -> Void) {
         let now = clock.monotonicMilliseconds
-        ask(.question(question), .ofOrder(reply), deadline: now + Limits.deadlineMilliseconds, now: now)
+        let most = now + Limits.deadlineMilliseconds
+        ask(.question(question), .ofOrder(reply), deadline: min(deadline ?? most, most), now: now)
     }
 
     private func ask(_ body: Message.Body, _ reader: Reader, deadline: Int64, now: Int64) {

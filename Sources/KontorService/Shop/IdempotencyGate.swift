@@ -38,15 +38,18 @@ final class IdempotencyGate {
     /// Answers a request whose key was used, and begins any other one.
     ///
     /// - Parameters:
+    ///   - ids: how the id of a creation is derived from its key.
     ///   - deadline: monotonic milliseconds.
     ///   - begin: begins the request, and calls `answer` at its end.
     func pass(
-        _ request: ShopRequest, _ name: WriteName, deadline: Int64, answer: @escaping (ShopAnswer) -> Void,
+        _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void,
         begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
     ) {
         let isFull = parts.store.expiringRecords >= policy.keptKeys
         let keyed = KeyedRequest(
-            request, name, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds, isFull: isFull)
+            request, name, ids, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds,
+            isFull: isFull)
         let scope = keyed.runningKey.map { Scope(group: keyed.group, key: $0) }
         let finish = end(keyed, scope, deadline: deadline, answer: answer)
         if let scope, let present = running[scope] {

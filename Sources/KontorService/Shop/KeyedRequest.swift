@@ -1,7 +1,6 @@
 // A write with the keys that it bears: the client's, or the gateway's name for it. Requests.swift says where the key of
 // each request is kept, what a repetition is compared with, and how it is answered.
 
-import Crypto
 import KontorCore
 
 /// How long idempotency keys are kept, and how many.
@@ -18,6 +17,9 @@ public struct WriteName: Hashable, Sendable {
     public var key: IdempotencyKey?
     /// The gateway's stamp; nil: no gateway sent the write.
     public var stamp: RequestStamp?
+
+    /// What the id of a creation is derived from: the client's key, else the gateway's.
+    var creationKey: IdempotencyKey? { key ?? stamp?.id }
 
     /// - Returns: nil if there is neither.
     public init?(key: IdempotencyKey?, stamp: RequestStamp? = nil) {
@@ -38,15 +40,18 @@ struct KeyedRequest {
     let runningKey: IdempotencyKey?
 
     /// - Parameters:
+    ///   - ids: how the id of a creation is derived from its key.
     ///   - now: wall clock, milliseconds since 1970.
     ///   - retention: how long a client's key is kept, milliseconds.
     ///   - isFull: whether no more keys may be kept.
-    init(_ request: ShopRequest, _ name: WriteName, now: Int64, retention: Int64, isFull: Bool) {
+    init(
+        _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, now: Int64, retention: Int64, isFull: Bool
+    ) {
         self.request = request
         stamp = name.stamp
         let isCheckout = if case .checkout = request { true } else { false }
         runningKey = name.key ?? (isCheckout ? nil : name.stamp?.id)
-        group = request.keyGroup(name)
+        group = request.keyGroup(name, ids)
         let bytes = request.canonicalBytes
         // The client's key stands for the gateway's, so it must not end before it.
         let claim = name.key.map { key in
@@ -77,18 +82,4 @@ struct KeyedRequest {
 extension Identifier {
     /// The id of a group that contains only keys: nothing of this name can be created.
     static let batchInit = Identifier(reserved: "~batch_init")
-
-    /// Derives an id from a key: the same one in every process and release, 128 bits of SHA-256 in the form of a UUID.
-    init(derivedFrom key: IdempotencyKey, kind: GroupKey.Kind, scope: String) {
-        var writer = ByteWriter()
-        writer.byte(kind.rawValue)
-        writer.text(scope)
-        writer.text(key.text)
-        var hash = SHA256()
-        writer.bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
-        let halves = hash.finalize().withUnsafeBytes { digest in
-            (digest.loadUnaligned(as: UInt64.self), digest.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        }
-        self.init(hash: halves.0.bigEndian, halves.1.bigEndian)
-    }
 }

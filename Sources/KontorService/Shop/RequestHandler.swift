@@ -31,6 +31,8 @@ final class RequestHandler {
             parts.ledger(command.account.kind).submit(command, keyed: write, waitsUntil: .client(deadline)) {
                 answer($0.answer)
             }
+        case .pay(let user, let order, let amount):
+            payments.pay(amount, user: user, order: order, write, deadline: deadline, answer: answer)
         case .cancelPayment(let user, let order): payments.cancel(user: user, order: order, write, answer: answer)
         case .paymentStatus(let user, let order): payments.status(user: user, order: order, answer: answer)
         case .initItems(let count, let stock, let price):

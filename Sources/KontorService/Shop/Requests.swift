@@ -6,8 +6,10 @@ import KontorCore
 public enum ShopRequest: Hashable, Sendable {
     case createItem(price: Amount)
     case createUser
-    /// `read`, `deposit`, `withdraw` or `payDirectly`.
+    /// `read`, `deposit` or `withdraw`.
     case ledger(LedgerCommand)
+    /// A direct payment for an order.
+    case pay(user: Identifier, order: Identifier, Amount)
     case cancelPayment(user: Identifier, order: Identifier)
     case paymentStatus(user: Identifier, order: Identifier)
     case initItems(count: Int, stock: Amount, price: Amount)
@@ -26,7 +28,7 @@ public enum ShopRequest: Hashable, Sendable {
     public var service: GroupKey.Kind {
         switch self {
         case .createItem, .initItems: return .item
-        case .createUser, .initUsers, .cancelPayment, .paymentStatus: return .user
+        case .createUser, .initUsers, .pay, .cancelPayment, .paymentStatus: return .user
         case .ledger(let command): return command.account.kind
         case .createOrder, .addItem, .order, .checkout, .explain, .initOrders: return .order
         }
@@ -61,12 +63,8 @@ extension ShopRequest {
     public var ids: [GroupKey] {
         switch self {
         case .createItem, .createUser, .initItems, .initUsers, .initOrders: return []
-        case .ledger(let command):
-            if case .payDirectly(let order, _) = command.operation {
-                return [GroupKey(.order, order), command.account]
-            }
-            return [command.account]
-        case .cancelPayment(let user, let order), .paymentStatus(let user, let order):
+        case .ledger(let command): return [command.account]
+        case .pay(let user, let order, _), .cancelPayment(let user, let order), .paymentStatus(let user, let order):
             return [GroupKey(.order, order), GroupKey(.user, user)]
         case .createOrder(let user): return [GroupKey(.user, user)]
         case .addItem(let order, let item, _): return [GroupKey(.order, order), GroupKey(.item, item)]
@@ -88,7 +86,7 @@ extension ShopRequest {
         case .createItem, .createUser, .createOrder: return .created(group.id)
         case .checkout: return .checkout(.paid)
         case .initItems, .initUsers, .initOrders: return .initialized
-        case .ledger, .cancelPayment: return .ledger(.done)
+        case .ledger, .pay, .cancelPayment: return .ledger(.done)
         case .order, .addItem: return .order(.done)
         case .paymentStatus, .explain: preconditionFailure("A read was handled under a key.")
         }
@@ -96,17 +94,17 @@ extension ShopRequest {
 
     /// The group that keeps the key of this write. A creation derives its id from the client's key, else from the
     /// gateway's.
-    func keyGroup(_ name: WriteName) -> GroupKey {
+    func keyGroup(_ name: WriteName, _ ids: IDDerivation) -> GroupKey {
         func derived(_ kind: GroupKey.Kind, scope: String) -> GroupKey {
-            guard let key = name.key ?? name.stamp?.id else { preconditionFailure("A write without a name has no key.") }
-            return GroupKey(kind, Identifier(derivedFrom: key, kind: kind, scope: scope))
+            guard let key = name.creationKey else { preconditionFailure("A write without a name has no key.") }
+            return GroupKey(kind, ids.id(for: key, kind: kind, scope: scope))
         }
         switch self {
         case .createItem: return derived(.item, scope: "")
         case .createUser: return derived(.user, scope: "")
         case .createOrder(let user): return derived(.order, scope: user.text)
         case .ledger(let command): return command.account
-        case .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
+        case .pay(let user, _, _), .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
         case .addItem(let order, _, _), .checkout(let order), .explain(let order): return GroupKey(.order, order)
         case .order(let command): return GroupKey(.order, command.order)
         case .initItems: return GroupKey(.item, .batchInit)
@@ -132,9 +130,9 @@ extension ShopRequest {
             switch command.operation {
             case .deposit(let amount): put(4, numbers: [amount.raw])
             case .withdraw(let amount): put(5, numbers: [amount.raw])
-            case .payDirectly(let order, let amount): put(6, ids: [order], numbers: [amount.raw])
             default: preconditionFailure("\(command.operation) is no write of a client.")
             }
+        case .pay(_, let order, let amount): put(6, ids: [order], numbers: [amount.raw])
         case .cancelPayment(_, let order): put(7, ids: [order])
         case .addItem(_, let item, let units): put(8, ids: [item], numbers: [units.raw])
         case .order(let command):
@@ -160,8 +158,12 @@ public enum ShopAnswer: Hashable, Sendable {
     case ledger(LedgerOutcome)
     case order(OrderOutcome)
     case checkout(CheckoutResult)
-    /// The answer to a `cancelPayment` for an order that a checkout paid.
+    /// The answer to a `pay` or `cancelPayment` for an order that a checkout paid.
     case paidByCheckout
+    /// The answer to a `pay` for an order of somebody else.
+    case orderOfAnotherUser
+    /// The answer to a `paymentStatus`.
+    case paymentStatus(isPaid: Bool)
     case initialized
     indirect case explanation(Explanation)
     /// The request had this effect earlier, under its key, and none now.

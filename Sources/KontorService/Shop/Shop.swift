@@ -12,6 +12,7 @@ public final class Shop {
     private let handler: RequestHandler
     private let admission: Admission
     private let gate: IdempotencyGate
+    private let ids: CreationIDs
     private let refusalLog: RefusalLog
     private let troubleLog: TroubleLog
     private let sink: any AnswerSink
@@ -36,6 +37,7 @@ public final class Shop {
         handler = RequestHandler(parts)
         admission = Admission(parts, refusals, handler)
         gate = IdempotencyGate(parts, keys, refusals)
+        ids = CreationIDs(environment, agenda: parts.agenda, retention: keys.retentionMilliseconds)
         refusalLog = RefusalLog(refusals, log: environment.log, factory: environment.metrics.factory)
         troubleLog = TroubleLog(log: environment.log, factory: environment.metrics.factory)
         self.sink = sink
@@ -55,7 +57,8 @@ public final class Shop {
         if duties != nil { return parts.agenda.add { completion(.success(RecoveryReport())) } }
         let recovery = Recovery(parts) { [unowned self] result in
             self.recovery = nil
-            completion(result)
+            guard case .success = result else { return completion(result) }
+            ids.load { completion(result) }
         }
         self.recovery = recovery
         recovery.run()
@@ -78,8 +81,14 @@ public final class Shop {
     public func handle(_ request: ShopRequest, name: WriteName? = nil, deadline: Int64, caller: any Caller) {
         let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
         guard let name, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
-        gate.pass(request, name, deadline: deadline, answer: answer) { [self] keyed, answer in
-            admit(request, keyed, deadline: deadline, answer: answer)
+        ids.choose(for: request, name) { [self] ids in
+            switch ids {
+            case .failure(let error): answer(.unavailable(error))
+            case .success(let ids):
+                gate.pass(request, name, ids, deadline: deadline, answer: answer) { [self] keyed, answer in
+                    admit(request, keyed, deadline: deadline, answer: answer)
+                }
+            }
         }
     }
 

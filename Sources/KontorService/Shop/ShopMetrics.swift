@@ -7,7 +7,8 @@ import KontorCore
 /// The instruments of the three services. Without a factory they count nothing, as in tests and in the simulator.
 public final class ShopMetrics: Sendable {
     let factory: any MetricsFactory
-    private let paid, outOfStock, outOfCredit, contended, unreachable, unknownAccount, refusedByAnomaly, unknown: Counter
+    private let paid, outOfStock, outOfCredit, contended, unreachable, unknownAccount, paidDirectly: Counter
+    private let refusedByAnomaly, unknown: Counter
     private let notBegun: [NotBegun: Counter]
     private let anomalies: [Anomaly: Counter]
     private let doneInits, failedInits: [GroupKey.Kind: Counter]
@@ -37,6 +38,7 @@ public final class ShopMetrics: Sendable {
         contended = outcome("contended")
         unreachable = outcome("unreachable")
         unknownAccount = outcome("unknown_account")
+        paidDirectly = outcome("paid_directly")
         refusedByAnomaly = outcome("anomaly")
         unknown = outcome("unknown")
         notBegun = Dictionary(
@@ -74,6 +76,7 @@ public final class ShopMetrics: Sendable {
         case .refused(.unknownAccount): unknownAccount.increment()
         case .refused(.contended): contended.increment()
         case .refused(.unreachable): unreachable.increment()
+        case .refused(.paidDirectly): paidDirectly.increment()
         case .refused(.anomaly): refusedByAnomaly.increment()
         case .notBegun(let outcome): didNotBegin(outcome)
         case nil: unknown.increment()

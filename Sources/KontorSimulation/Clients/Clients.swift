@@ -111,12 +111,16 @@ final class Clients {
         case (.checkout, .refused(.insufficient(let account, _, _))):
             count(account.hasPrefix("item") ? .outOfStock : .outOfCredit)
         case (_, .refused(.insufficient)): count(.withdrawalRefused)
+        case (.checkout, .refused(.unknownAccount)): count(.userUnknown)
         case (_, .refused(.contended)): count(.contendedRefusal)
         case (.cancelPayment, .done): count(.paymentCancelled)
         case (.initItems, .done), (.initUsers, .done), (.initOrders, .done): count(.batchInitRepeated)
         default: break
         }
         switch answer {
+        case .checkout(.refused(.paidDirectly))?: count(.refusedAsPaidDirectly)
+        case .paidByCheckout?: count(.refusedAsPaid)
+        case .orderOfAnotherUser?: count(.orderOfAnotherUser)
         case .replayed?: count(.keyReplayed)
         case .keyed(.leased)?: count(.batchInitLeased)
         case .keyed?: count(.keyInUse)

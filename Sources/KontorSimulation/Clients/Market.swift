@@ -60,11 +60,14 @@ struct Workload {
         case .addStock: return .addStock(item: item(random), amount(random, swarm.stock))
         case .takeStock: return .takeStock(item: item(random), amount(random, swarm.stock))
         case .addCredit: return .addCredit(user: user(random), amount(random, swarm.credit))
-        case .initItems: return .initItems(count: swarm.items, stock: swarm.stock, price: random.pick([100, 90, 110]))
+        case .initItems:
+            let price = swarm.price == 0 ? 0 : random.pick([100, 90, 110])
+            return .initItems(count: swarm.items, stock: swarm.stock, price: price)
         case .initUsers: return .initUsers(count: swarm.users, credit: swarm.credit)
         case .initOrders:
             guard swarm.batchOrders > 0 else { return nil }
-            return .initOrders(count: swarm.batchOrders, items: swarm.items, users: swarm.users, price: 100)
+            return .initOrders(
+                count: swarm.batchOrders, items: swarm.items, users: swarm.users + swarm.strangers, price: swarm.price)
         case .readItem: return .readItem(item(random))
         case .readUser: return .readUser(user(random))
         default: return wish(kind, aboutOrder: order(random), random)
@@ -75,8 +78,11 @@ struct Workload {
         guard let order else { return nil }
         switch kind {
         case .payDirectly:
-            return .payDirectly(user: user(random), order: order.id, amount(random, swarm.credit))
-        case .cancelPayment: return .cancelPayment(user: user(random), order: order.id)
+            // Whoever means somebody else's order is refused.
+            let payer = random.happens(80) ? order.user : user(random)
+            return .payDirectly(user: payer, order: order.id, amount(random, swarm.credit))
+        case .cancelPayment:
+            return .cancelPayment(user: random.happens(80) ? order.user : user(random), order: order.id)
         case .paymentStatus: return .paymentStatus(user: order.user, order: order.id)
         case .addItem: return .addItem(order: order.id, item: item(random), random.within(1...3))
         case .removeItem: return .removeItem(order: order.id, item: item(random))

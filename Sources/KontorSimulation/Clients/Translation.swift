@@ -14,7 +14,7 @@ extension Wish {
         case .takeStock(let item, let units): return ledger(.item, item, .withdraw(Amount(units)))
         case .addCredit(let user, let money): return ledger(.user, user, .deposit(Amount(money)))
         case .payDirectly(let user, let order, let money):
-            return ledger(.user, user, .payDirectly(order: id(order), Amount(money)))
+            return .pay(user: id(user), order: id(order), Amount(money))
         case .cancelPayment(let user, let order): return .cancelPayment(user: id(user), order: id(order))
         case .paymentStatus(let user, let order): return .paymentStatus(user: id(user), order: id(order))
         case .addItem(let order, let item, let units):
@@ -67,6 +67,8 @@ extension Wish {
         case .keyed(.leased): return .refused(.unavailable)
         case .keyed(let verdict): return .refused(.key("\(verdict)"))
         case .paidByCheckout: return .refused(.state("paid by its checkout"))
+        case .orderOfAnotherUser: return .refused(.state("another user's order"))
+        case .paymentStatus(let isPaid): return .payment(isPaid: isPaid)
         case .hasOpenSaga: return .refused(.state("a checkout is open"))
         case .unavailable, .overloaded: return .refused(.unavailable)
         case .unknown: return .nothing
@@ -79,7 +81,6 @@ extension Wish {
         case .account(let account):
             if case .readUser = self { return .credit(account.balance.raw) }
             return .item(stock: account.balance.raw, price: account.price.raw)
-        case .payment(let isPaid): return .payment(isPaid: isPaid)
         case .unknownAccount: return .refused(.unknownAccount)
         case .insufficient(let balance):
             guard let (account, amount) = withdrawal else { return .refused(.state("\(outcome)")) }
@@ -109,6 +110,7 @@ extension Refusal {
         case .unknownAccount: self = .unknownAccount
         case .contended(let account): self = .contended(account: account.description)
         case .unreachable: self = .unreachable
+        case .paidDirectly: self = .state("paid directly")
         case .anomaly(_, let anomaly): self = .state("\(anomaly)")
         }
     }

@@ -22,6 +22,7 @@ struct Auditor {
         judgeOrders()
         judgeBaskets()
         judgeBatchInits()
+        judgePayments()
         let bookings = bookingsByAccount
         for action in history.actions {
             judgeAnswers(of: action, bookings)

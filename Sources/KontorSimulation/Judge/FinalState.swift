@@ -11,6 +11,7 @@ struct FinalState {
         var withdrawn: Int64
         var captured: Int64
         var price: Int64
+        var generation: UInt32 = 0
     }
 
     struct Order {
@@ -20,6 +21,15 @@ struct FinalState {
         var user: String
         var basket: Basket
         var total: Int64
+        var incarnation: UInt64 = 0
+    }
+
+    /// A direct payment that was not cancelled.
+    struct Payment {
+        let user: String
+        let order: String
+        let incarnation: UInt64?
+        let generation: UInt32
     }
 
     /// The accounts, by names like "item 3" and "user 7".
@@ -27,6 +37,7 @@ struct FinalState {
     private(set) var orders: [String: Order] = [:]
     /// The paid orders that `batch_init` replaced, by id.
     private(set) var replaced: [String: [Order]] = [:]
+    private(set) var payments: [Payment] = []
     /// Sagas, and holds that are neither captured nor released.
     private(set) var unfinished: [String] = []
     /// Markers: holds that are captured or released.
@@ -37,9 +48,15 @@ struct FinalState {
         case (.head, .account(let account)):
             accounts[key.group.description] = Account(
                 balance: account.balance.raw, held: account.held.raw, deposited: account.deposited.raw,
-                withdrawn: account.withdrawn.raw, captured: account.captured.raw, price: account.price.raw)
+                withdrawn: account.withdrawn.raw, captured: account.captured.raw, price: account.price.raw,
+                generation: account.generation)
         case (.head, .order(let order)): orders[key.group.id.text] = Order(order)
         case (.receipt, .order(let order)): replaced[key.group.id.text, default: []].append(Order(order))
+        case (.payment(let order), .payment(let payment)) where !payment.isCancelled:
+            payments.append(
+                Payment(
+                    user: key.group.id.text, order: order.text, incarnation: payment.incarnation,
+                    generation: payment.generation))
         case (.hold, .hold(let hold)) where hold.state == .held: unfinished.append("\(key.member.text) on \(key.group)")
         case (.hold, .hold): markers.append("\(key.member.text) on \(key.group)")
         case (.saga, .saga): unfinished.append("saga of \(key.group)")
@@ -55,6 +72,6 @@ extension FinalState.Order {
     fileprivate init(_ order: Order) {
         self.init(
             isPaid: order.status == .paid, isRemoved: order.status == .removed, isLocked: order.status == .checkingOut,
-            user: order.user.text, basket: Basket(order.lines), total: order.total.raw)
+            user: order.user.text, basket: Basket(order.lines), total: order.total.raw, incarnation: order.incarnation)
     }
 }

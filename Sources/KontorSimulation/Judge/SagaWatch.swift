@@ -25,6 +25,7 @@ final class SagaWatch {
     }
 
     private unowned let world: Surroundings
+    private let payments: PaymentWatch
     private let takesLateCopies: Bool
     private var locks: [GroupKey: [Lock]] = [:]
     private var held: [SagaID: Set<GroupKey>] = [:]
@@ -37,6 +38,7 @@ final class SagaWatch {
     ///   answered.
     init(_ world: Surroundings, takesLateCopies: Bool) {
         self.world = world
+        payments = PaymentWatch { [unowned world] in world.violation($0) }
         self.takesLateCopies = takesLateCopies
     }
 
@@ -63,10 +65,12 @@ final class SagaWatch {
 
     /// Takes a record as it is read: after a crash it may be older than what was committed.
     func note(_ key: RecordKey, _ record: Record?) {
+        payments.note(key, record)
         switch key.member {
         case .saga: open[key.group.id] = record?.sagaID
         case .hold(let saga):
             if case .hold(let hold)? = record, hold.state == .held { lock(key.group, saga) } else { unlock(key.group, saga) }
+            if saga.isPayment { notePayment(saga, record) }
         default: break
         }
     }
@@ -76,6 +80,13 @@ final class SagaWatch {
         for (saga, accounts) in held { for account in accounts { unlock(account, saga) } }
         open = [:]
         drives = [:]
+        payments.crash()
+    }
+
+    private func notePayment(_ lock: SagaID, _ record: Record?) {
+        guard case .hold(let hold)? = record else { return }
+        if hold.state == .released { world.coverage[.paymentUndone] += 1 }
+        if hold.state == .held, open[lock.order] != nil { world.coverage[.paymentMetCheckout] += 1 }
     }
 
     private func lock(_ account: GroupKey, _ saga: SagaID) {
@@ -97,9 +108,12 @@ final class SagaWatch {
         if !left.isEmpty { world.violation("the checkout \(saga) is over, and its lock stays on \(left)") }
     }
 
-    /// Whether another order's checkout had a lock on an account at some moment from `start` to `end`.
+    /// Whether another order's checkout, or a direct payment, had a lock on an account at some moment from `start` to
+    /// `end`.
     func isLocked(_ account: GroupKey, byOthersThan order: String?, from start: Int64, to end: Int64) -> Bool {
-        locks[account]?.contains { $0.from <= end && $0.until >= start && $0.saga.order.text != order } ?? false
+        locks[account]?.contains { lock in
+            lock.from <= end && lock.until >= start && (lock.saga.order.text != order || lock.saga.isPayment)
+        } ?? false
     }
 
     // MARK: Who drives

@@ -73,6 +73,10 @@ public enum Branch: String, CaseIterable, Sendable {
     case copyRefused = "second copy refused, with a tombstone"
     case copyCameLate = "first copy met a tombstone, or came too late"
     case paymentCancelled = "direct payment cancelled"
+    case refusedAsPaidDirectly = "checkout refused: paid directly"
+    case refusedAsPaid = "direct payment or its cancellation refused: paid by a checkout"
+    case orderOfAnotherUser = "direct payment refused: another user's order"
+    case userUnknown = "checkout refused: no such user"
 
     // Rare paths through the services.
     case sagaResumed = "saga resumed after a crash, or taken over"
@@ -85,6 +89,8 @@ public enum Branch: String, CaseIterable, Sendable {
     case unknownLanded = "unknown commit landed"
     case unknownFenced = "unknown commit came too late"
     case instanceFollowed = "another instance followed when the store was upgraded"
+    case paymentMetCheckout = "direct payment met a checkout of its order"
+    case paymentUndone = "lock of a direct payment undone"
     case emptyRollback = "released before it was held"
     case lateHoldRefused = "hold refused because it came late"
     case contendedCommand = "contended hold or withdrawal"

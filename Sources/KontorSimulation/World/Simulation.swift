@@ -96,10 +96,12 @@ public final class Simulation {
     /// Sets up the world, without faults: items, users and some orders.
     private func found() -> Bool {
         guard wait(.seconds(10), { self.site.isAccepting }) else { return false }
-        ask(.initItems(count: swarm.items, stock: swarm.stock, price: 100))
+        ask(.initItems(count: swarm.items, stock: swarm.stock, price: swarm.price))
         ask(.initUsers(count: swarm.users, credit: swarm.credit))
         if swarm.batchOrders > 0 {
-            ask(.initOrders(count: swarm.batchOrders, items: swarm.items, users: swarm.users, price: 100))
+            ask(
+                .initOrders(
+                    count: swarm.batchOrders, items: swarm.items, users: swarm.users + swarm.strangers, price: swarm.price))
         }
         for number in 0..<3 { ask(.createOrder(user: String(number % swarm.users))) }
         if let basket = clients.market.orders.last {

@@ -85,6 +85,10 @@ struct Swarm {
     /// Whether clients ask through a gateway, and how long a process may stand still with requests in its socket.
     var hasGateway = false
     var gatewayPauseMost: Int64 = 0
+    /// The price of items and of the lines of `batch_init`'s orders; 0: everything is free.
+    var price: Int64
+    /// The users that `batch_init`'s orders are for and that do not exist.
+    var strangers: Int
 
     var options: EmbeddedOptions
 
@@ -151,6 +155,7 @@ struct Swarm {
         options.foldStartBytes = random.pick([1, 4 << 10, 64 << 10, 16 << 20])
         options.foldSliceBytes = random.pick([256 << 10, 16 << 20])
         options.checkpointBytes = random.pick([1 << 10, 64 << 10, 64 << 20])
+        (price, strangers) = (100, 0)
         storeShards = 1
         shardTroubleMost = .seconds(2)
         if shops > 1, random.happens(15) { makeClocksWild(random) }
@@ -173,6 +178,9 @@ struct Swarm {
         if random.happens(5) { makeSyncsFail(random) }
         if random.happens(5) { makeRoomScarce(random) }
         if shops > 1, !hasWildClocks, random.happens(60) { makeGateway(random) }
+        if random.happens(10) { price = 0 }
+        if random.happens(20) { strangers = 1 + random.below(3) }
+        if random.happens(15) { makePayers(random) }
     }
 
     /// Cuts a service off for so long that everything that can wait for it does.
@@ -214,6 +222,19 @@ struct Swarm {
             safety = min(safety, .seconds(6))
             isLong = false
         }
+    }
+
+    /// Makes everybody pay directly for what others check out.
+    private mutating func makePayers(_ random: SeededRandom) {
+        users = 1 + random.below(2)
+        clients = 4 + random.below(8)
+        credit = 10_000_000
+        thinking = random.pick([.milliseconds(1), .milliseconds(10)])
+        let usual: [WishKind: Int] = [
+            .checkout: 60, .createOrder: 30, .addItem: 40, .payDirectly: 60, .cancelPayment: 40, .paymentStatus: 10,
+            .explain: 10, .removeOrder: 5,
+        ]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 5)) }
     }
 
     /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.

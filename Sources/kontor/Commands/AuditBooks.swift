@@ -88,6 +88,8 @@ private final class RunningAudit {
         guard let client = clients.first else { return completion(nil) }
         RedisScan.forEachRecord(client) { [self] key, record in
             audit.add(key, record)
+        } unreadable: { [self] key, reason in
+            audit.add(unreadable: key, reason)
         } completion: { [self] result in
             switch result {
             case .failure(let refusal): completion(refusal)
@@ -99,7 +101,13 @@ private final class RunningAudit {
 
 /// Audits one consistent cut of a store.
 private func audit(_ directory: String) throws -> AuditReport {
-    try EmbeddedSnapshot(directory: directory).read { cut in try Audit.report { body in try cut.forEach { body($0, $1) } } }
+    try EmbeddedSnapshot(directory: directory).read { cut in
+        var audit = Audit()
+        repeat {
+            try cut.forEach { audit.add($0, $1) } unreadable: { audit.add(unreadable: $0, $1) }
+        } while audit.endWalk()
+        return audit.report
+    }
 }
 
 /// The content of `/audit`, as JSON.

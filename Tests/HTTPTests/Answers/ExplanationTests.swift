@@ -25,7 +25,12 @@ import Testing
             let reason: String?
             let steps: [Step]
         }
+        struct Payment: Decodable {
+            let state: String
+            let amount: Double?
+        }
         let order_id, state, user_id, summary: String
+        let direct_payment: Payment
         let total_cost: Double
         let to_succeed: [String]
         let forgotten_attempts: Int
@@ -92,6 +97,24 @@ import Testing
         #expect(page.summary.contains("waits for its locks"))
         #expect(page.attempts[0].outcome == "running")
         #expect(page.attempts[0].steps.map(\.next_retry) == [nil, "1970-01-01T00:00:00.504Z", nil])
+    }
+
+    @Test func `a direct payment is named, and nobody is asked for more`() throws {
+        func page(_ amount: Int64, isCancelled: Bool = false, incarnation: UInt64? = 1) throws -> Page {
+            let payment = DirectPayment(
+                amount: Amount(amount), isCancelled: isCancelled, generation: 0, earlier: .zero, incarnation: incarnation)
+            return try self.page(
+                Explanation(
+                    id: id("o"), order: order, attempts: [], saga: nil, retries: [],
+                    obstacles: [.paidDirectly(order: id("o"))], payment: .made(payment)))
+        }
+        let part = try page(1)
+        #expect(part.direct_payment.state == "standing" && part.direct_payment.amount == 0.01)
+        #expect(part.summary.contains("A direct payment of 0.01 stands for it, less than its total of 7."))
+        #expect(part.to_succeed == ["A direct payment stands for the order: cancel it, or leave it at that."])
+        #expect(try page(700).summary.contains("so it is paid, without a checkout"))
+        #expect(try page(700, isCancelled: true).direct_payment.state == "cancelled")
+        #expect(try page(700, incarnation: 2).direct_payment.state == "none", "it was for another order of this id")
     }
 
     @Test func `an order without items, and one that was never checked out, say so`() throws {

@@ -17,7 +17,7 @@ private let readOrder = ShopRequest.order(OrderCommand(order, .read))
 private let add = ShopRequest.ledger(LedgerCommand(item, .deposit(Amount(3))))
 private let subtract = ShopRequest.ledger(LedgerCommand(item, .withdraw(Amount(3))))
 private let pay = ShopRequest.ledger(LedgerCommand(user, .withdraw(Amount(723))))
-private let payForOrder = ShopRequest.ledger(LedgerCommand(user, .payDirectly(order: order, Amount(100))))
+private let payForOrder = ShopRequest.pay(user: user.id, order: order, Amount(100))
 private let cancel = ShopRequest.cancelPayment(user: user.id, order: order)
 private let status = ShopRequest.paymentStatus(user: user.id, order: order)
 private let addItem = ShopRequest.addItem(order: order, item: item.id, units: Amount(1))
@@ -35,6 +35,13 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         (addItem, .ledger(.unknownAccount), .unknownItem),
         (payForOrder, .ledger(.alreadyPaidDirectly), .paidDirectly),
         (cancel, .ledger(.noDirectPayment), .noDirectPayment),
+        (payForOrder, .ledger(.insufficient(balance: Amount(2))), .outOfCredit),
+        (payForOrder, .order(.unknownOrder), .unknownOrder),
+        (payForOrder, .order(.isRemoved), .unknownOrder),
+        (payForOrder, .order(.isCheckingOut), .orderCheckingOut),
+        (payForOrder, .paidByCheckout, .paidByCheckout),
+        (payForOrder, .orderOfAnotherUser, .orderOfAnotherUser),
+        (checkout, .checkout(.refused(.paidDirectly(order: order))), .paidDirectly),
         (cancel, .paidByCheckout, .paidByCheckout),
         (add, .ledger(.overLimit), .overLimit),
         (initUsers, .ledger(.overLimit), .overLimit),
@@ -126,8 +133,8 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
             (readUser, .ledger(.account(account)), #"{"user_id":"u","credit":0.05}"#),
             (subtract, .ledger(.done), #"{"done":true}"#),
             (cancel, .ledger(.done), #"{"done":true}"#),
-            (status, .ledger(.payment(isPaid: true)), #"{"paid":true}"#),
-            (status, .ledger(.payment(isPaid: false)), #"{"paid":false}"#),
+            (status, .paymentStatus(isPaid: true), #"{"paid":true}"#),
+            (status, .paymentStatus(isPaid: false), #"{"paid":false}"#),
             (addItem, .order(.done), #"{"done":true}"#),
             (
                 readOrder, .order(.order(paidFor)),

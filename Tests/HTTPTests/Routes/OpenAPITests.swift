@@ -116,7 +116,7 @@ import Testing
     @Test(
         arguments: [
             (PathParameter.amount, ["0.01", "7.2334981", "99999999999.99"], ["0", "0.00", "1e3", "-1", "1.", "", "0.001"]),
-            (.price, ["0", "0.001", "99999999999"], ["-1", ".5", "x", "1,5"]),
+            (.price, ["0", "0.000", "0.01", "99999999999"], ["0.001", "-1", ".5", "x", "1,5"]),
             (
                 .item, ["a", ".", "..", "A-z_0.9~", String(repeating: "x", count: 64)],
                 ["a b", "é", String(repeating: "x", count: 65)]
@@ -190,7 +190,7 @@ import Testing
             else { continue }
             account.balance = route.name == "findUser" ? Amount(9250) : Amount(100)
             let answers: [ShopAnswer] = [
-                .created(id(uuid)), .initialized, .ledger(.account(account)), .ledger(.payment(isPaid: true)),
+                .created(id(uuid)), .initialized, .ledger(.account(account)), .paymentStatus(isPaid: true),
                 .order(.order(order)), .checkout(.paid), .ledger(.done), .order(.done),
             ]
             let responses = answers.map { OutcomeResponse.response(to: ShopCall(request, at: entry), $0) }

@@ -12,6 +12,7 @@ import Testing
     static let routes: [(HTTPMethod, String, ShopRequest)] = [
         (.POST, "/stock/item/create/5", .createItem(price: Amount(500))),
         (.POST, "/stock/item/create/0", .createItem(price: .zero)),
+        (.POST, "/stock/item/create/0.000", .createItem(price: .zero)),
         (.GET, "/stock/find/x", .ledger(LedgerCommand(GroupKey(.item, id("x")), .read))),
         (.POST, "/stock/add/x/3", .ledger(LedgerCommand(GroupKey(.item, id("x")), .deposit(Amount(3))))),
         (.POST, "/stock/subtract/x/3", .ledger(LedgerCommand(GroupKey(.item, id("x")), .withdraw(Amount(3))))),
@@ -22,7 +23,7 @@ import Testing
         (.POST, "/payment/pay/u/2", .ledger(LedgerCommand(GroupKey(.user, id("u")), .withdraw(Amount(200))))),
         (
             .POST, "/payment/pay/u/o/2",
-            .ledger(LedgerCommand(GroupKey(.user, id("u")), .payDirectly(order: id("o"), Amount(200))))
+            .pay(user: id("u"), order: id("o"), Amount(200))
         ),
         (.POST, "/payment/cancel/u/o", .cancelPayment(user: id("u"), order: id("o"))),
         (.GET, "/payment/status/u/o", .paymentStatus(user: id("u"), order: id("o"))),
@@ -72,6 +73,7 @@ import Testing
     }
 
     @Test(arguments: [
+        "/stock/item/create/0.004", "/stock/item/create/.0", "/payment/batch_init/1/0.0049",
         "/stock/item/create/-1", "/stock/item/create/x", "/stock/item/create/1.", "/stock/item/create/100000000001",
         "/stock/item/create/99999999999999999999999", "/stock/add/x/0", "/stock/add/x/-1", "/stock/add/x/1.5",
         "/stock/add/x/1000000001", "/stock/add/x/+1", "/stock/add/x/99999999999999999999999", "/stock/add/a%2Fb/1",

@@ -155,6 +155,8 @@ def _is_money(text: bytes, least: int):
         return False
     if not least <= money_hundredths(text) <= 10**13:
         return False
+    if money_hundredths(text) == 0 and re.search(rb"[1-9]", text):
+        return False
     return True if len(found[1]) <= 18 and len(found[2] or b"") <= 40 else None
 
 
@@ -172,6 +174,11 @@ def _outcome(segments, arguments, method: str, known: Known):
             return {"200"}, False
         case ["stock", "subtract"] if int(names[1]) > known.items[names[0]]:
             return {"409/out-of-stock"}, False
+        case ["payment", "pay"] if len(names) == 3 and names[1] not in known.orders:
+            return {"404/unknown-order"}, False
+        case ["payment", "pay"] if len(names) == 3 and money_hundredths(arguments[-1][1]) > known.users[names[0]]:
+            # The model does not know whose an order is.
+            return {"409/out-of-credit", "409/order-of-another-user", "409/paid-by-checkout"}, False
         case ["payment", "pay"] if money_hundredths(arguments[-1][1]) > known.users[names[0]]:
             return {"409/out-of-credit"}, False
         case ["payment", "add_funds"] if known.users[names[0]] + money_hundredths(arguments[1][1]) > 10**13:

@@ -100,7 +100,7 @@ class ModelTests(unittest.TestCase):
     def test_a_request_that_would_change_something_is_known_as_such(self):
         for method, target in (
             ("POST", b"/stock/item/create/0"), ("POST", b"/stock/add/i/1"), ("POST", b"/stock/subtract/%69/5"),
-            ("POST", b"/payment/pay/u/1.00"), ("POST", b"/payment/pay/u/x/0.995"), ("DELETE", b"/orders/remove/o"),
+            ("POST", b"/payment/pay/u/1.00"), ("POST", b"/payment/pay/u/o/0.995"), ("DELETE", b"/orders/remove/o"),
             ("POST", b"/orders/checkout/o"), ("POST", b"/payment/create_user?x"),
             ("POST", b"http://h/stock/add/i/0000000000000000001"),
             ("POST", b"/stock/batch_init/1/0/0"), ("DELETE", b"/orders/removeItem/o/i"),
@@ -114,6 +114,7 @@ class ModelTests(unittest.TestCase):
             ("POST", b"/stock/add/j/x", {"404/unknown-item", "400/malformed-request"}),
             ("GET", b"/stock/find/", {"404/unknown-route"}),
             ("POST", b"/stock/subtract/i/6", {"409/out-of-stock"}), ("POST", b"/payment/pay/u/1.01", {"409/out-of-credit"}),
+            ("POST", b"/payment/pay/u/x/1", {"404/unknown-order"}),
             ("POST", b"/payment/add_funds/u/0.005", {"400/malformed-request"}),
             ("GET", b"/stock/find/i?" + b"q" * 2_048, {"414"}),
         ):

@@ -1,0 +1,137 @@
+// The ids of creations under an idempotency key. They are derived from the key, so that a repetition makes no second
+// record, and from a secret of the shop, so that nobody can tell from a key which id it gets in another shop, or take
+// an id for a key that he guesses.
+
+import Crypto
+import KontorCore
+
+/// A way to derive ids from keys.
+struct IDDerivation {
+    /// nil: as release 0.1 derived them, from the key alone.
+    let secret: [UInt8]?
+
+    /// The id for a key: the same one in every process of a shop, 128 bits of a hash in the form of a UUID.
+    func id(for key: IdempotencyKey, kind: GroupKey.Kind, scope: String) -> Identifier {
+        var writer = ByteWriter()
+        writer.byte(kind.rawValue)
+        writer.text(scope)
+        writer.text(key.text)
+        guard let secret else { return Identifier(digest: SHA256.hash(data: writer.bytes)) }
+        let code = HMAC<SHA256>.authenticationCode(for: writer.bytes, using: SymmetricKey(data: secret))
+        return Identifier(digest: code)
+    }
+}
+
+extension Identifier {
+    fileprivate init(digest: some Sequence<UInt8>) {
+        let halves = digest.prefix(16).enumerated().reduce(into: (UInt64(0), UInt64(0))) { halves, byte in
+            if byte.offset < 8 {
+                halves.0 = halves.0 << 8 | UInt64(byte.element)
+            } else {
+                halves.1 = halves.1 << 8 | UInt64(byte.element)
+            }
+        }
+        self.init(hash: halves.0, halves.1)
+    }
+
+    /// The id of the group that has the secret of a shop that is alone: nothing of this name can be created.
+    fileprivate static let secret = Identifier(reserved: "~ids")
+}
+
+/// The secret of one shop, and how its ids are derived.
+///
+/// Where several processes share a store, the store bears the secret. A shop that is alone draws it at its first start,
+/// and keeps it in a record. Creations from before are still found under the id that they had.
+final class CreationIDs {
+    private let store: any RecordStore
+    private let clock: any ShopClock
+    private let random: any RandomSource
+    private let agenda: Agenda
+    private let retention: Int64
+    private var secret: [UInt8]?
+    /// Until when keys from before the secret may be kept: wall clock, milliseconds since 1970.
+    private var oldKeysUntil = Int64.max
+
+    /// - Parameter retention: how long a key is kept, milliseconds.
+    init(_ environment: ShopEnvironment, agenda: Agenda, retention: Int64) {
+        store = environment.store
+        clock = environment.clock
+        random = environment.random
+        self.agenda = agenda
+        self.retention = retention
+        secret = store.idSecret
+    }
+
+    /// Chooses the derivation for a write's name: that of release 0.1 if the key was used then, else the shop's. Calls back at
+    /// once, unless it must look.
+    func choose(
+        for request: ShopRequest, _ name: WriteName, then: @escaping (Result<IDDerivation, StoreError>) -> Void
+    ) {
+        let old = IDDerivation(secret: nil)
+        guard let secret, request.isCreation else { return then(.success(old)) }
+        let present = IDDerivation(secret: secret)
+        let now = clock.wallMilliseconds
+        // Release 0.1 took no names of a gateway's.
+        guard now < oldKeysUntil, let key = name.key else { return then(.success(present)) }
+        store.load([ReadSet(request.keyGroup(name, old), .key(key))]) { [agenda] outcomes in
+            agenda.add {
+                switch outcomes.first {
+                case .success(let group)?:
+                    let isKept = if case .key(let kept)? = group.member { kept.expires > now } else { false }
+                    then(.success(isKept ? old : present))
+                case .failure(let error)?: then(.failure(error))
+                case nil: then(.failure(.unreachable("no answer")))
+                }
+            }
+        }
+    }
+
+    /// Reads the secret of a shop that is alone, or draws it. While the store takes no new work it draws none.
+    func load(completion: @escaping () -> Void) {
+        guard secret == nil, let name = IdempotencyKey("secret") else { return completion() }
+        let group = GroupKey(.order, .secret)
+        store.load([ReadSet(group, .key(name))]) { [self] outcomes in
+            agenda.add { [self] in
+                guard case .success(let found)? = outcomes.first else { return completion() }
+                if case .key(let kept)? = found.member, take(kept.request) { return completion() }
+                draw(group, name, expecting: found.version, completion: completion)
+            }
+        }
+    }
+
+    private func draw(
+        _ group: GroupKey, _ name: IdempotencyKey, expecting version: Version, completion: @escaping () -> Void
+    ) {
+        guard store.admission == nil else { return completion() }
+        var writer = ByteWriter()
+        writer.fixed(clock.wallMilliseconds)
+        for _ in 0..<4 { writer.fixed(random.next()) }
+        let bytes = writer.bytes
+        var draft = GroupDraft(group)
+        draft.add(.head, nil)
+        draft[.key(name)] = .key(KeptKey(request: bytes, expires: Limits.latestTime))
+        store.commit([GroupChange(expected: version, draft: draft)]) { [self] outcomes in
+            if outcomes == [.committed] { _ = take(bytes) }
+            agenda.add(completion)
+        }
+    }
+
+    /// Takes what ``draw(_:_:expecting:completion:)`` wrote: the time, and the secret.
+    private func take(_ bytes: [UInt8]) -> Bool {
+        var reader = ByteReader(bytes)
+        guard let drawn = try? reader.fixed(Int64.self), bytes.count > reader.position else { return false }
+        secret = Array(bytes[reader.position...])
+        oldKeysUntil = drawn.addingReportingOverflow(retention).partialValue
+        return true
+    }
+}
+
+extension ShopRequest {
+    /// Whether it makes a record whose id is derived from its key.
+    fileprivate var isCreation: Bool {
+        switch self {
+        case .createItem, .createUser, .createOrder: true
+        default: false
+        }
+    }
+}

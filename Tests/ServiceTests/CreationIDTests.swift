@@ -1,0 +1,51 @@
+// The ids of creations under a key: derived with a secret of the shop.
+
+import KontorCore
+import KontorSimulation
+import TestSupport
+import Testing
+
+@testable import KontorService
+
+@Suite("Ids of creations under a key")
+struct CreationIDTests {
+    private func create(_ world: World, _ key: String) -> ShopAnswer? {
+        let caller = world.ask(.createUser, key: key)
+        for _ in 0..<1_000 where caller.answer == nil {
+            if world.store.isIdle { world.pass(Limits.tickMilliseconds) } else { world.step() }
+        }
+        return caller.answer
+    }
+
+    /// A shop that has started, and so has its secret.
+    private func started(seed: UInt64) -> World {
+        let world = World(seed: seed)
+        world.crashAndRecover()
+        return world
+    }
+
+    @Test("the same key gives another id in another shop, and the same one after each restart of its own")
+    func secret() throws {
+        let one = started(seed: 1)
+        let other = started(seed: 2)
+        let answer = try #require(create(one, "signup-1"))
+        #expect(answer != create(other, "signup-1"))
+        one.crashAndRecover()
+        #expect(create(one, "signup-1") == .replayed(answer))
+        one.clock.monotonicMilliseconds += Limits.keyRetentionMilliseconds * 2
+        one.crashAndRecover()
+        #expect(create(one, "signup-1") == .replayed(answer), "the account is there, though the key has expired")
+    }
+
+    @Test("a creation from before the first start with a secret is replayed, and its id is nobody else's")
+    func upgrade() throws {
+        let world = World(seed: 3)
+        let old = try #require(create(world, "signup-1"))
+        #expect(old == create(World(seed: 4), "signup-1"), "release 0.1 derived it from the key alone")
+        world.crashAndRecover()
+        #expect(create(world, "signup-1") == .replayed(old))
+        let fresh = try #require(create(world, "signup-2"))
+        #expect(fresh != create(World(seed: 4), "signup-2"))
+        #expect(create(world, "signup-2") == .replayed(fresh))
+    }
+}
