@@ -82,11 +82,11 @@ extension ShopAnswer {
     /// Whether the answer says that the write had no effect and will have none.
     public var isRefusal: Bool {
         switch self {
-        case .created, .initialized, .replayed, .explanation, .unknown, .keyed(.late), .keyed(.replayed): false
+        case .created, .initialized, .replayed, .explanation, .paymentStatus, .unknown, .keyed(.late), .keyed(.replayed): false
         case .ledger(let outcome): outcome != .done
         case .order(let outcome): outcome != .done
         case .checkout(let result): result != .paid
-        case .paidByCheckout, .keyed, .hasOpenSaga, .unavailable, .overloaded: true
+        case .paidByCheckout, .orderOfAnotherUser, .keyed, .hasOpenSaga, .unavailable, .overloaded: true
         }
     }
 }
