@@ -61,7 +61,7 @@ struct Workload {
         case .takeStock: return .takeStock(item: item(random), amount(random, swarm.stock))
         case .addCredit: return .addCredit(user: user(random), amount(random, swarm.credit))
         case .initItems:
-            let price = swarm.price == 0 ? 0 : random.pick([100, 90, 110])
+            let price: Int64 = swarm.price == 0 ? 0 : random.pick([100, 90, 110])
             return .initItems(count: swarm.items, stock: swarm.stock, price: price)
         case .initUsers: return .initUsers(count: swarm.users, credit: swarm.credit)
         case .initOrders:
