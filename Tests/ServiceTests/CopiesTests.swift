@@ -53,7 +53,7 @@ struct CopiesTests {
 
     @Test("a payment that was refused is not done later", arguments: [nil, "k"])
     func payment(key: String?) {
-        let request = ShopRequest.ledger(LedgerCommand(user, .payDirectly(order: id("o"), Amount(3))))
+        let request = ShopRequest.pay(user: id("u"), order: id("o"), Amount(3))
         refusedThenResumed(request, key: key, expecting: .ledger(.insufficient(balance: .zero))) { world.put(user, 10) }
         #expect(world.account(.user, "u")?.balance == Amount(10))
     }
@@ -154,7 +154,7 @@ struct CopiesTests {
         let refused = world.ask(.checkout(order: id("o")), at: 0, stamp: stamp(1, isRepeated: false))
         let again = world.ask(.checkout(order: id("o")), at: 0, stamp: stamp(2, isRepeated: true))
         let payment = world.ask(
-            .ledger(LedgerCommand(user, .payDirectly(order: id("o"), Amount(3)))), at: 0, stamp: stamp(3, isRepeated: true))
+            .pay(user: id("u"), order: id("o"), Amount(3)), at: 0, stamp: stamp(3, isRepeated: true))
         settle()
         #expect(refused.answer == .unavailable(.diskFull))
         #expect(again.answer == .unknown)
