@@ -56,10 +56,14 @@ struct IdempotencyTests {
         #expect(book.records[.key(try key("k"))] != nil)
         var user = Ledger(balance: 10, account: GroupKey(.user, id("u")))
         let order = id("o")
-        user.do(.payDirectly(order: order, Amount(4)))
+        func pay() {
+            guard case .held(let grant) = user.do(.lockPayment(order: order, Amount(4), expiry: 0)) else { return }
+            user.do(.payDirectly(order: order, incarnation: 7, Amount(4), grant: grant))
+        }
+        pay()
         user.do(.cancelPayment(order: order))
         #expect(user.do(.cancelPayment(order: order), try write()) == .decided(.done))
-        user.do(.payDirectly(order: order, Amount(4)))
+        pay()
         #expect(user.do(.cancelPayment(order: order), try write()) == .keyed(.replayed))
         #expect(user.state?.balance == Amount(6))
     }
