@@ -9,30 +9,8 @@ import KontorCore
 /// The arrays of a batch are reused: a checkout is a dozen batches of one to three commands, and allocating arrays
 /// would take most of its time.
 final class Engine<R: Rules> {
-    /// A command, and where its reply goes.
-    private struct Entry {
-        let command: R.Command
-        let keyed: KeyedWrite?
-        var reply: (Reply<R.Outcome>) -> Void
-        /// Whether the command must be decided on the newest records: a decision on remembered ones did not stand.
-        var mustBeFresh = false
-        /// Whether an earlier decision on the command may have been committed and overwritten since. Then a refusal by
-        /// the store does not mean that it had no effect.
-        var mayHaveLanded = false
-        /// nil until the command is decided.
-        var decision: Decision?
-
-        /// The reply when a store refused the command.
-        func refused(_ error: StoreError) -> Reply<R.Outcome> { mayHaveLanded ? .unknown : .refused(error) }
-    }
-
-    private struct Decision {
-        let reply: Reply<R.Outcome>
-        /// Index of the command's group in the batch.
-        let group: Int
-        /// Whether the decision assumed that some member is absent.
-        let isGuess: Bool
-    }
+    private typealias Entry = BatchEntry<R>
+    private typealias Decision = BatchDecision<R>
 
     /// A group whose commit has an unknown outcome, and the commands that wait until it is settled.
     private struct Parked {

@@ -62,8 +62,8 @@ final class CreationIDs {
         secret = store.idSecret
     }
 
-    /// Chooses the derivation for a write's name: that of release 0.1 if the key was used then, else the shop's. Calls back at
-    /// once, unless it must look.
+    /// Chooses the derivation for a write's name: that of release 0.1 if the key was used then, else the shop's. Calls
+    /// back at once, unless it must look.
     func choose(
         for request: ShopRequest, _ name: WriteName, then: @escaping (Result<IDDerivation, StoreError>) -> Void
     ) {
