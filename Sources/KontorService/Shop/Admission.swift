@@ -39,12 +39,20 @@ final class Admission {
     }
 
     /// Answers a request that may not begin. A checkout may repeat one that began: then it gets the true answer.
+    ///
+    /// - Parameter keyed: the request's keys, which were free. A success would have to be kept under the client's, and
+    ///   there is no room for that.
     func refuse(
-        _ request: ShopRequest, _ refusal: ShopAnswer, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+        _ request: ShopRequest, _ keyed: KeyedWrite?, _ refusal: ShopAnswer, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
         guard case .checkout(let order) = request else { return answer(refusal) }
         if parts.orders.coordinator.isRunning(order) {
-            return parts.orders.checkout(order, deadline: deadline, answer: answer)
+            return parts.orders.checkout(order, keyed: keyed, deadline: deadline, answer: answer)
+        }
+        if keyed?.claim != nil {
+            parts.metrics.didNotBegin(because: refusal == .overloaded ? .overloaded : .unavailable)
+            return answer(refusal)
         }
         parts.orders.submit(OrderCommand(order, .read)) { [parts] reply in
             if case .decided(.order(let order)) = reply, order.status == .paid {

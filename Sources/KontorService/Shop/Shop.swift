@@ -96,7 +96,7 @@ public final class Shop {
         _ request: ShopRequest, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
     ) {
         if let refusal = admission.refusal(of: request) {
-            admission.refuse(request, refusal, deadline: deadline, answer: answer)
+            admission.refuse(request, keyed?.write, refusal, deadline: deadline, answer: answer)
         } else {
             handler.begin(request, keyed, deadline: deadline, answer: answer)
         }
