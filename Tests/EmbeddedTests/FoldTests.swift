@@ -27,12 +27,12 @@ struct FoldTests {
     func coldReads() throws {
         let world = try small(cacheRecords: 3)
         for number in 1...40 { try world.batch(number) }
-        for number in 1...40 where number % 2 == 0 { try world.write(item(number), [(.head, account(-1))]) }
+        for number in 1...40 where number % 2 == 0 { try world.write(item(number), [(.head, account(1_000))]) }
         world.sync()
         world.rest()
         #expect(world.store.residentRecords <= 3)
         for number in 1...40 {
-            #expect(try world.load(item(number)).head == account(number % 2 == 0 ? -1 : Int64(number)))
+            #expect(try world.load(item(number)).head == account(number % 2 == 0 ? 1_000 : Int64(number)))
         }
         #expect(try world.heads([41, 42]) == [nil, nil])
     }

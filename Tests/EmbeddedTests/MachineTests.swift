@@ -90,8 +90,8 @@ final class MachineTests {
         fold(store)
         #expect(try snapshot() == expected)
         for number in 0..<300 where number % 3 == 0 {
-            write(store, item(number), [(.head, account(-1)), (.hold(saga(number)), nil)])
-            expected[RecordKey(item(number), .head)] = account(-1)
+            write(store, item(number), [(.head, account(1_000)), (.hold(saga(number)), nil)])
+            expected[RecordKey(item(number), .head)] = account(1_000)
             expected[RecordKey(item(number), .hold(saga(number)))] = nil
         }
         sync(store)

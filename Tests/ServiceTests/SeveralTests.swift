@@ -10,14 +10,15 @@ struct SeveralTests {
     /// scan.
     private static let secondsUntilAllIsOver: Int64 = 100 + 5 + Limits.markerMilliseconds / 1_000 + 30
 
-    @Test("whatever is lost, doubled, late, killed, paused or not known: sold once or not at all", arguments: 1...200)
+    @Test("whatever is lost, doubled, late, killed, paused or not known: sold once or not at all", arguments: 1...40)
     func storm(seed: UInt64) {
         let storm = Storm(seed: seed)
         let world = storm.world
         storm.blow()
         world.faults = .none
         let open = world.openSagas
-        world.pass(seconds: 20)
+        // Two of three processes may be paused all the time, and a message goes to any of them, again every two seconds.
+        world.pass(seconds: 60)
         #expect(world.openSagas.intersection(open) == [], "all sagas end, whoever began them, and who is paused")
         world.pass(seconds: Self.secondsUntilAllIsOver + (storm.hasWrongClock ? 300 : 0))
         #expect(world.openWork == [])
