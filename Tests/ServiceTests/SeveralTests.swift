@@ -17,7 +17,8 @@ struct SeveralTests {
         storm.blow()
         world.faults = .none
         let open = world.openSagas
-        // Two of three processes may be paused all the time, and a message goes to any of them, again every two seconds.
+        // Two of three processes may be paused all the time, and a message goes to any of them, again every two
+        // seconds.
         world.pass(seconds: 60)
         #expect(world.openSagas.intersection(open) == [], "all sagas end, whoever began them, and who is paused")
         world.pass(seconds: Self.secondsUntilAllIsOver + (storm.hasWrongClock ? 300 : 0))
