@@ -157,17 +157,19 @@ extension Cluster: Site {
     var isAtRest: Bool {
         guard replicas.allSatisfy({ $0.process?.openSagas == 0 }), world.scheduler.now >= nextLook else { return false }
         nextLook = world.scheduler.now + .milliseconds(100)
-        return openWork.isEmpty
+        return openWork(isPayment: false).isEmpty
     }
 
-    var unrest: String { openWork.joined(separator: "; ") }
+    var unrest: String { openWork(isPayment: false).joined(separator: "; ") }
+    var paymentLocks: [String] { openWork(isPayment: true) }
 
-    private var openWork: [String] {
+    private func openWork(isPayment: Bool) -> [String] {
         var found: [String] = []
         store.records.forEach { key, record in
-            switch record {
-            case .saga: found.append("saga of \(key.group)")
-            case .hold(let hold) where hold.state == .held: found.append("\(key.member.text) on \(key.group)")
+            switch (key.member, record) {
+            case (_, .saga) where !isPayment: found.append("saga of \(key.group)")
+            case (.hold(let saga), .hold(let hold)) where hold.state == .held && saga.isPayment == isPayment:
+                found.append("\(key.member.text) on \(key.group)")
             default: break
             }
         }

@@ -6,6 +6,7 @@ import KontorService
 extension Machine: Site {
     var isAccepting: Bool { process?.isAccepting ?? false }
     var isAtRest: Bool { process?.openSagas == 0 }
+    var paymentLocks: [String] { [] }
     var unrest: String { process.map { "\($0.openSagas) checkouts do not end" } ?? "the shop does not run" }
     var longestRecovery: Int64 { .seconds(12) }
     var untilClean: Int64? { 0 }

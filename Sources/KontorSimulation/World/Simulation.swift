@@ -82,6 +82,11 @@ public final class Simulation {
         guard wait(site.longestRecovery, { self.site.isAtRest }) else {
             return world.violation("it does not come to rest: \(site.unrest)")
         }
+        // Their expiry, by a clock that was wrong, and two passes of the scan for orphans.
+        let longestLock: Int64 = swarm.hasWildClocks ? .seconds(300) : .seconds(40) + .milliseconds(swarm.clockJumpMost)
+        guard site.paymentLocks.isEmpty || wait(longestLock, { self.site.paymentLocks.isEmpty }) else {
+            return world.violation("locks of direct payments stay: \(site.paymentLocks.joined(separator: "; "))")
+        }
         if let clean = site.untilClean {
             isClean = true
             world.scheduler.run(until: world.scheduler.now + clean)

@@ -7,8 +7,10 @@ protocol Site: ShopFront {
     func start()
     /// Whether requests are taken.
     var isAccepting: Bool { get }
-    /// Whether everything that was begun has ended.
+    /// Whether everything that was begun has ended, but for the locks of direct payments.
     var isAtRest: Bool { get }
+    /// The locks that direct payments have left: their process died, and they are undone when they expire.
+    var paymentLocks: [String] { get }
     /// What has not ended, in words.
     var unrest: String { get }
     /// How soon after the faults everything that was begun must have ended, sagas that may still wait included;

@@ -292,7 +292,8 @@ struct Swarm {
     /// Whether no process can seem silent to another one, so that none may take a checkout over.
     var leavesProcessesAlone: Bool {
         shops > 1 && killEvery == nil && pauseEvery == nil && failoverEvery == nil && storeLatePercent == 0
-            && storeLossPercent == 0 && storeUnknownPercent == 0
+            && storeLossPercent == 0 && storeUnknownPercent == 0 && shardTroubleEvery == nil && damageEvery == nil
+            && upgradeAfter == nil
     }
 
     /// Makes syncs fail, and the power fail soon after that: what was not written is read back until then.
