@@ -35,7 +35,28 @@ final class RepeatedCopies {
     private func refuse(
         _ result: ShopAnswer, _ keyed: KeyedRequest, _ stamp: RequestStamp, _ answer: @escaping (ShopAnswer) -> Void
     ) {
-        parts.keep(tombstone(stamp), in: keyed.group) { answer(Self.answer(to: $0, result, keyed)) }
+        parts.keep(tombstone(stamp), in: keyed.group) { [self] in
+            let settled = Self.answer(to: $0, result, keyed)
+            guard settled == result, let claim = keyed.write.claim else { return answer(settled) }
+            lookUp(claim, result, keyed, answer)
+        }
+    }
+
+    /// Looks whether the first copy had its effect before the tombstone was there: under a client's key that effect left
+    /// the client's key alone, and this copy may have been refused before it could look there.
+    private func lookUp(
+        _ claim: KeyClaim, _ result: ShopAnswer, _ keyed: KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void
+    ) {
+        parts.store.load([ReadSet(keyed.group, .key(claim.key))]) { [parts] outcomes in
+            parts.agenda.add {
+                switch outcomes[0] {
+                case .failure: answer(.unknown)
+                case .success(let group):
+                    let verdict = claim.verdict(on: group.member, now: parts.clock.wallMilliseconds)
+                    answer(verdict == .replayed ? .replayed(keyed.success) : result)
+                }
+            }
+        }
     }
 
     /// - Parameter reply: what became of the tombstone.

@@ -45,7 +45,7 @@ extension Machine: Site {
             world.coverage[.tableBusy] += 1
             table.isBusy = true
             chaos.after(.milliseconds(10)...swarm.tableBusyMost) { [self] in
-                if swarm.powerEvery != nil, process != nil, random.happens(50) { kill(.powerLost) }
+                if world.isFaulty, swarm.powerEvery != nil, process != nil, random.happens(50) { kill(.powerLost) }
                 table.isBusy = false
             }
         }
