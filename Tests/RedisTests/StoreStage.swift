@@ -33,8 +33,7 @@ final class StoreStage: @unchecked Sendable {
         try wait { [self] (done: @escaping (Result<Void, any Error>) -> Void) in
             client.start(deadline: .now() + .seconds(10)) { [self] result in
                 if case .failure(let failure) = result { return done(.failure(failure)) }
-                RedisEpoch.initialize([client], shop: epoch.shop, secrets: { [UInt8](repeating: 7, count: 32) }) {
-                    [self] result in
+                initialize(attempts: 40) { [self] result in
                     let options = RedisStore.Options(epoch: epoch, replicas: rule)
                     let store = RedisStore(client, options: options, clock: ManualClock(), random: FixedRandom()) { $0() }
                     client.didChange = { [weak store] in store?.connectionsDidChange($0) }
@@ -44,6 +43,17 @@ final class StoreStage: @unchecked Sendable {
             }
         }
         if replicas > 0 { try waitFor("the replica confirms") { try load([item(0)]) { $0.isRead } } }
+    }
+
+    /// Initializes the store, again as long as its replica has not taken the master's data.
+    private func initialize(attempts: Int, _ done: @escaping (Result<Bool, RedisStoreError>) -> Void) {
+        RedisEpoch.initialize([client], shop: epoch.shop, secrets: { [UInt8](repeating: 7, count: 32) }) {
+            [self] result in
+            guard case .failure = result, attempts > 1 else { return done(result) }
+            eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(250)) { [self] in
+                initialize(attempts: attempts - 1, done)
+            }
+        }
     }
 
     deinit {
