@@ -97,7 +97,7 @@ final class LinkedLedger: MessageReceiver {
     func run(_ count: Int) throws -> Int {
         for first in stride(from: 0, to: count, by: Goods.atOnce) {
             let sagas = (first..<(first + Goods.atOnce)).map { number in
-                SagaID(order: Identifier(number: number), incarnation: 1, attempt: 1)
+                SagaID(order: Identifier(number: number), incarnation: UInt64(number + 1), attempt: 1)
             }
             grants = []
             for (place, saga) in sagas.enumerated() {

@@ -42,8 +42,8 @@ final class RepeatedCopies {
         }
     }
 
-    /// Looks whether the first copy had its effect before the tombstone was there: under a client's key that effect left
-    /// the client's key alone, and this copy may have been refused before it could look there.
+    /// Looks whether the first copy had its effect before the tombstone was there: under a client's key that effect
+    /// left the client's key alone, and this copy may have been refused before it could look there.
     private func lookUp(
         _ claim: KeyClaim, _ result: ShopAnswer, _ keyed: KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void
     ) {
