@@ -49,13 +49,13 @@ class LogTests(LogCase):
         self.assertEqual(await server.terminate(), 0)
         events = self.events(server)
         self.assertEqual([event["message"] for event in events], [
-            "The store is open", "Recovered", "Ready: requests are served", "A batch_init ended", "A batch_init ended",
-            "A batch_init ended", "The shutdown begins: requests in flight end first", "The shutdown is complete"])
-        self.assertEqual(events[0]["directory"], str(server.directory))
-        self.assertRegex(events[0]["version"], r"\d+\.\d+")
+            "A new store was made, without items, users and orders", "The store is open", "Bounds of memory", "Recovered",
+            "Ready: requests are served", "A batch_init ended", "A batch_init ended", "A batch_init ended", "The shutdown begins: requests in flight end first", "The shutdown is complete"])
+        self.assertEqual(events[1]["directory"], str(server.directory))
+        self.assertRegex(events[1]["version"], r"\d+\.\d+")
         self.assertEqual({event["level"] for event in events}, {"notice"})
         self.assertEqual(
-            {(event["kind"], event["records"], event["outcome"]) for event in events[3:6]},
+            {(event["kind"], event["records"], event["outcome"]) for event in events[5:8]},
             {("item", "300", "done"), ("user", "200", "done"), ("order", "100", "done")})
         self.assertEqual(events[-1]["unanswered"], "0")
 
@@ -84,8 +84,9 @@ class LogTests(LogCase):
         server.kill()
         server.spawn_with([*server.listening, "--data", server.directory], {"KONTOR_LOG_FORMAT": "json"})
         await server.wait_until_ready()
-        last = self.events(server)[-3:]
-        self.assertEqual([event["message"] for event in last], ["The store is open", "Recovered", "Ready: requests are served"])
+        last = self.events(server)[-4:]
+        self.assertEqual([event["message"] for event in last], [
+            "The store is open", "Bounds of memory", "Recovered", "Ready: requests are served"])
         self.assertGreater(int(last[0]["replayed"]), 0)
 
     async def test_slow_syncs_are_told_once_in_a_while(self):
