@@ -149,7 +149,7 @@ final class Engine<R: Rules> {
                 let members = R.furtherReads(of: batch[index].command, head: records.head)
                 for member in members { found.append(ReadSet(readSets[next].group, member)) }
             }
-            next += reads(of: batch[index])
+            next += reads(of: batch[index].keyed)
         }
         if found == furtherReads { return false }
         furtherReads = found
@@ -168,7 +168,7 @@ final class Engine<R: Rules> {
         let failed = furtherReads.isEmpty ? [:] : addFurtherReads(outcomes, now: now)
         for index in batch.indices {
             let first = next
-            next += reads(of: batch[index])
+            next += reads(of: batch[index].keyed)
             if !failed.isEmpty, let error = failed[readSets[first].group] {
                 refuse(index, error)
             } else {
@@ -177,10 +177,11 @@ final class Engine<R: Rules> {
         }
     }
 
-    /// The number of an entry's read sets: its own, and those of its keys.
-    private func reads(of entry: Entry) -> Int {
+    /// The number of a command's read sets: its own, and those of its keys.
+    private func reads(of keyed: KeyedWrite?) -> Int {
+        guard let keyed else { return 1 }
         var count = 1
-        entry.keyed?.forEachMember { _ in count += 1 }
+        keyed.forEachMember { _ in count += 1 }
         return count
     }
 
