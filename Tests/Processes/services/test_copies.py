@@ -54,7 +54,9 @@ class CopyTests(ServicesCase):
     async def test_a_payment_that_was_refused_is_not_done_later(self):
         users = [await self._created("/payment/create_user", "user_id") for _ in range(_EACH)]
         await self._assert_unchanged(users, [f"/payment/pay/{user}/7" for user in users])
-        await self._assert_unchanged(users, [f"/payment/pay/{user}/an-order/7" for user in users])
+        orders = [await self._created(f"/orders/create/{user}", "order_id") for user in users]
+        await self._assert_unchanged(
+            users, [f"/payment/pay/{user}/{order}/7" for user, order in zip(users, orders)])
 
     async def _assert_unchanged(self, users: list, writes: list):
         """Each write wants 7 of a user who has nothing, then 10, which is given and taken away again."""
