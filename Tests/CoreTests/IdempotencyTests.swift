@@ -152,7 +152,8 @@ struct IdempotencyTests {
     @Test("a lease has one holder, until it is over by every clock")
     func leases() throws {
         var ledger = Ledger()
-        func lease(_ holder: UInt64, _ step: (Lease) -> LeaseStep, end: Int64 = 5_000, for purpose: [UInt8] = []) -> KeyedWrite {
+        func lease(_ holder: UInt64, _ step: (Lease) -> LeaseStep, end: Int64 = 5_000, for purpose: [UInt8] = []) -> KeyedWrite
+        {
             KeyedWrite(nil, lease: step(Lease("batch_init", holder: holder, purpose: purpose, end: end)))
         }
         let over = 5_000 + Limits.clockSkewMilliseconds

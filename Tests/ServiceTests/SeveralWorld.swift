@@ -174,7 +174,10 @@ final class SeveralWorld {
     // MARK: Requests
 
     @discardableResult
-    func ask(_ request: ShopRequest, at index: Int = 0, key: String? = nil, stamp: RequestStamp? = nil, within milliseconds: Int64 = 5_000) -> Request {
+    func ask(
+        _ request: ShopRequest, at index: Int = 0, key: String? = nil, stamp: RequestStamp? = nil,
+        within milliseconds: Int64 = 5_000
+    ) -> Request {
         let caller = Request()
         let replica = replicas[index]
         whenAwake(replica) {

@@ -86,7 +86,9 @@ struct CollectionTests {
         var found: [Stored] = []
         for (number, line) in file.lines.enumerated() {
             let code = line.components(separatedBy: "//")[0].trimmed
-            if scopes.last ?? false, code.contains("var "), let name = name(ofCollection: code, next: file.lines.dropFirst(number + 1).first ?? "") {
+            if scopes.last ?? false, code.contains("var "),
+                let name = name(ofCollection: code, next: file.lines.dropFirst(number + 1).first ?? "")
+            {
                 found.append(Stored(file: String(file.path.dropFirst("Sources/".count)), name: name))
             }
             let isType = code.words.prefix(4).contains { Self.kindsOfTypes.contains($0) }

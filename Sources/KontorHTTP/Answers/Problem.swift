@@ -214,7 +214,8 @@ extension Problem {
         if isRead { return Problem(.notReady, why + " Try again in a moment.") }
         return Problem(
             .notServing,
-            why + " This request was not begun; send it again in a moment. If it repeats an earlier one, the outcome of that one stands."
+            why
+                + " This request was not begun; send it again in a moment. If it repeats an earlier one, the outcome of that one stands."
         )
     }
 

@@ -58,9 +58,12 @@ struct KeyedRequest {
             KeyClaim(key: key, request: bytes, expires: max(now + retention, name.stamp?.expires ?? 0))
         }
         // The gateway sends a `batch_init` once.
-        let copies = request.isBatchInit ? nil : name.stamp.map { stamp in
-            KeyClaim(key: stamp.id, request: bytes, expires: stamp.expires)
-        }
+        let copies =
+            request.isBatchInit
+            ? nil
+            : name.stamp.map { stamp in
+                KeyClaim(key: stamp.id, request: bytes, expires: stamp.expires)
+            }
         let keepsAny = claim != nil || (copies != nil && !isCheckout)
         write = KeyedWrite(
             claim, request: copies, keepsRequest: !isCheckout, latest: name.stamp?.latest ?? .max,

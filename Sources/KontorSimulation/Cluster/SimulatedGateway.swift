@@ -48,7 +48,8 @@ final class SimulatedGateway {
     ) {
         world.coverage[.gatewayRepeated] += 1
         let second = stamp(isRepeated: true, sent: first.stamp.sent, first.digits)
-        deliver(request, WriteName(key: key, stamp: second?.stamp), min(milliseconds, Self.deadlineAgain)) { [self] answer, isLate in
+        deliver(request, WriteName(key: key, stamp: second?.stamp), min(milliseconds, Self.deadlineAgain)) {
+            [self] answer, isLate in
             if isLate { return noteLate(answer) }
             // A refusal for want of room says nothing of the first copy.
             guard let answer, answer != .overloaded else { return caller.answer(.unknown) }
@@ -61,7 +62,8 @@ final class SimulatedGateway {
     ///
     /// - Parameter ended: called with the answer, or with nil if none came in time; and once more if it comes later.
     private func deliver(
-        _ request: ShopRequest, _ name: WriteName?, _ milliseconds: Int64, ended: @escaping (ShopAnswer?, _ isLate: Bool) -> Void
+        _ request: ShopRequest, _ name: WriteName?, _ milliseconds: Int64,
+        ended: @escaping (ShopAnswer?, _ isLate: Bool) -> Void
     ) {
         var isOver = false
         let caller = SimulatedCaller { [world] answer in

@@ -20,7 +20,9 @@ extension Auditor {
     func judgeReplays(of action: Action) {
         guard action.key != nil else {
             for attempt in action.attempts {
-                if case .refused(.key) = attempt.told { violation("\(action.title): without a key it was told \(attempt.told)") }
+                if case .refused(.key) = attempt.told {
+                    violation("\(action.title): without a key it was told \(attempt.told)")
+                }
             }
             return
         }

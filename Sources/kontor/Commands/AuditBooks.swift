@@ -104,7 +104,11 @@ private func audit(_ directory: String) throws -> AuditReport {
     try EmbeddedSnapshot(directory: directory).read { cut in
         var audit = Audit()
         repeat {
-            try cut.forEach { audit.add($0, $1) } unreadable: { audit.add(unreadable: $0, $1) }
+            try cut.forEach {
+                audit.add($0, $1)
+            } unreadable: {
+                audit.add(unreadable: $0, $1)
+            }
         } while audit.endWalk()
         return audit.report
     }

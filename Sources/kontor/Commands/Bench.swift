@@ -161,7 +161,8 @@ extension Bench {
             let answer = try SimpleClient.ask("GET", making.first, port: port)
             if answer.status == 404 { continue }
             guard answer.status == 200 else {
-                complain("GET \(making.first) was answered with \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
+                complain(
+                    "GET \(making.first) was answered with \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
                 throw ExitCode(2)
             }
             complain(

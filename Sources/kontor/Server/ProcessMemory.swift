@@ -54,7 +54,8 @@ struct MemoryBounds {
         connections = min(openFiles, most)
         connectionBytes = connections * HTTPLimits.connectionBytes + HTTPLimits.busyConnectionsBytes
         workBytes =
-            (Limits.requestsInFlight + Limits.readsReserve) * ServerLimits.requestBytes + Limits.openSagas * ServerLimits.sagaBytes
+            (Limits.requestsInFlight + Limits.readsReserve) * ServerLimits.requestBytes + Limits.openSagas
+            * ServerLimits.sagaBytes
     }
 
     /// For the line in the log that says that the shop serves.

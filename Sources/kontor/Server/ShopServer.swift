@@ -240,7 +240,8 @@ final class ShopServer: @unchecked Sendable {
         switch settings.form {
         case .embedded(let directory, _):
             let audit = OperatorPages.oneAtATime(
-                "/audit", logger, busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
+                "/audit", logger,
+                busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
             ) { try auditPage(of: directory) }
             return (["/audit": audit, "/metrics": metrics(directory)], nil)
         case .service(let service): return (["/metrics": metrics(nil)], service.secret)
