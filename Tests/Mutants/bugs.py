@@ -197,7 +197,7 @@ BUGS = [
         "        if case .key(let kept)? = record { return kept.expires <= now }\n", ""),
     Bug("a second copy at the process of the first one is refused (A11)", SERVICE + "Shop/IdempotencyGate.swift",
         "if let stamp = name.stamp, stamp.id == present.stamp?.id {", "if let stamp = name.stamp, stamp.id == present.stamp?.id, stamp.sent < 0 {"),
-    Bug("what is taken for absent and not written is not compared", SERVICE + "Engine/Engine.swift",
+    Bug("what is taken for absent and not written is not compared", SERVICE + "Engine/BatchGroup.swift",
         "GroupChange(expected: version, draft: draft, absent: guesses)",
         "GroupChange(expected: version, draft: draft, absent: guesses.filter(draft.isChanged))"),
     Bug("versions are not compared", "Sources/KontorSimulation/Stores/MemoryStore.swift",
