@@ -25,7 +25,7 @@ class FuzzTests(ServerCase):
         self.server = await self.started_server()
         pid = self.server.pid
         known = await self._open_shop()
-        before = await self._state(known, "before")
+        before = await self._state(known)
         started = time.monotonic()
         reports = await asyncio.gather(
             *(self._fuzz(random.randrange(1 << 32), REQUESTS // _PROCESSES, known) for _ in range(_PROCESSES)))
@@ -38,7 +38,7 @@ class FuzzTests(ServerCase):
         requests = sum(report["requests"] for report in reports)
         self.report(f"{requests} requests in {seconds:.0f} s; answers: {dict(sorted(answers.items()))}; {dict(kinds)}")
         self.assertEqual(violations, [], f"{len(violations)} wrong answers:\n" + "\n".join(violations[:15]))
-        self.assertEqual(await self._state(known, "after"), before)
+        self.assertEqual(await self._state(known), before)
         self.assertTrue(self.server.is_running and self.server.pid == pid)
         self.assertNotRegex(self.server.log(), r"(?i)\b(warning|error|critical|fatal|anomaly)\b")
         await self.assert_clean_audit(self.server)
@@ -68,22 +68,16 @@ class FuzzTests(ServerCase):
         self.assertEqual(process.returncode, 0, f"the fuzzer with the seed {seed} failed")
         return json.loads(output)
 
-    async def _state(self, known: Known, name: str) -> list:
-        """All that can be read, what the audit counts, and every byte of a backup."""
+    async def _state(self, known: Known) -> list:
+        """All that can be read, and what the audit counts. A direct payment that is refused has locked its amount before
+        (decision 23), and the account counts its locks: so the bytes of a backup are not compared.
+        """
         paths = [f"/stock/find/{id}" for id in known.items] + [f"/payment/find_user/{id}" for id in known.users]
         paths += [f"/orders/find/{id}" for id in known.orders]
         state = [(path, (await self.shop.client.get(path)).body) for path in paths]
         state.append(await self.server.audit())
         state.append(await run_kontor("audit", "--data", self.server.directory))
-        if "backup" in (await run_kontor("--help"))[1]:
-            state.append(await self._backup(name))
         return state
-
-    async def _backup(self, name: str) -> bytes:
-        file = self.scratch(f"backup-{name}")
-        code, output = await run_kontor("backup", "--data", self.server.directory, "--to", file)
-        self.assertEqual(code, 0, output)
-        return file.read_bytes()
 
     async def _assert_it_still_sells(self, known: Known):
         user, item = list(known.users)[0], list(known.items)[1]
