@@ -176,7 +176,7 @@ BUGS = [
         "guard try table.checkpoint() else { return .success(false) }", "_ = try table.checkpoint()"),
     # The shared store, as the simulator has it: what one on Redis must do.
     # What the gateway sends twice, leases, and keys of what has no effect.
-    Bug("a second copy that is refused leaves no tombstone (A1)", SERVICE + "Shop/RepeatedCopies.swift",
+    Bug("a second copy that is refused leaves no tombstone (A1)", SERVICE + "Keys/RepeatedCopies.swift",
         "guard let stamp = keyed.stamp, stamp.isRepeated, !keyed.request.isBatchInit else {",
         "guard let stamp = keyed.stamp, stamp.isRepeated, keyed.request.isBatchInit, keyed.group.kind == .item else {"),
     Bug("a checkout's first copy does not look for the tombstone (A1)", SERVICE + "Checkout/CheckoutCoordinator.swift",
@@ -187,7 +187,7 @@ BUGS = [
         "            return .done"),
     Bug("a copy is decided however late it is (A2)", "Sources/KontorCore/Keys/KeyedWrite.swift",
         "        if now >= latest { return .late }\n", ""),
-    Bug("the id of an unkeyed write is not kept with its effect (A2)", SERVICE + "Shop/KeyedRequest.swift",
+    Bug("the id of an unkeyed write is not kept with its effect (A2)", SERVICE + "Keys/KeyedRequest.swift",
         "keepsRequest: !isCheckout, latest", "keepsRequest: false, latest"),
     Bug("a success without an effect keeps no key (A4)", ORDER,
         "        case (.done, _), (.alreadyPaid, .begin): true", "        case (.done, _): true"),
@@ -195,7 +195,7 @@ BUGS = [
         "            return claim.key == saga.claim?.key", "            return claim.key == saga.claim?.key || true"),
     Bug("a lease is taken though another process holds it (A5, F3)", "Sources/KontorCore/Keys/Lease.swift",
         "        if case .key(let kept)? = record { return kept.expires <= now }\n", ""),
-    Bug("a second copy at the process of the first one is refused (A11)", SERVICE + "Shop/IdempotencyGate.swift",
+    Bug("a second copy at the process of the first one is refused (A11)", SERVICE + "Keys/IdempotencyGate.swift",
         "if let stamp = name.stamp, stamp.id == present.stamp?.id {", "if let stamp = name.stamp, stamp.id == present.stamp?.id, stamp.sent < 0 {"),
     Bug("what is taken for absent and not written is not compared", SERVICE + "Engine/BatchGroup.swift",
         "GroupChange(expected: version, draft: draft, absent: guesses)",

@@ -14,6 +14,9 @@ public struct MemoryLimit: Hashable, Sendable {
     public let bytes: Int
     public let source: Source
 
+    /// The bytes that there are in all: the machine's memory, or what the group allows.
+    public var wholeBytes: Int { source == .machine ? bytes * EmbeddedLimits.machineShare : bytes }
+
     public init(bytes: Int, source: Source) {
         self.bytes = bytes
         self.source = source

@@ -234,14 +234,3 @@ public enum RedisEpoch {
         }
     }
 }
-
-extension GroupKey.Kind {
-    /// The name of the service that keeps these groups, as its store bears it.
-    var serviceName: String {
-        switch self {
-        case .item: "stock"
-        case .user: "payment"
-        case .order: "order"
-        }
-    }
-}

@@ -10,6 +10,17 @@ public enum Deployment {
     case oneOfSeveral(serving: Set<GroupKey.Kind>, over: any Transport)
 }
 
+extension GroupKey.Kind {
+    /// The name of the service that keeps these groups: in metrics, in logs, and in its store over Redis.
+    public var serviceName: String {
+        switch self {
+        case .item: "stock"
+        case .user: "payment"
+        case .order: "order"
+        }
+    }
+}
+
 /// Carries messages to all processes of a shop, this one among them. A message may be lost, doubled, late and out of
 /// order.
 public protocol Transport: AnyObject {

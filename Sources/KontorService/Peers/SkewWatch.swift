@@ -26,15 +26,7 @@ final class SkewWatch {
             Watched(
                 kind: kind,
                 gauge: Gauge(
-                    label: "kontor_clock_skew_seconds", dimensions: [("service", Self.service(of: kind))], factory: factory))
-        }
-    }
-
-    private static func service(of kind: GroupKey.Kind) -> String {
-        switch kind {
-        case .item: return "stock"
-        case .user: return "payment"
-        case .order: return "order"
+                    label: "kontor_clock_skew_seconds", dimensions: [("service", kind.serviceName)], factory: factory))
         }
     }
 
@@ -49,7 +41,7 @@ final class SkewWatch {
             if now == watched[index].level { continue }
             let before = watched[index].level
             watched[index].level = now
-            let details = ["service": Self.service(of: watched[index].kind), "secondsAhead": "\(Double(skew) / 1_000)"]
+            let details = ["service": watched[index].kind.serviceName, "secondsAhead": "\(Double(skew) / 1_000)"]
             switch now {
             case .alarmed:
                 log.alarm("A clock is further off than the shop allows for: checkouts may fail, and locks last longer", details)

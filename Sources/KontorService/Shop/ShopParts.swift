@@ -41,6 +41,18 @@ struct ShopParts {
         }
     }
 
+    /// Finds the verdict of a key's record; nil: the key is free. It asks the store, not an engine: the engine's other
+    /// commands would have to wait for the read from the table.
+    func lookUp(
+        _ claim: KeyClaim, in group: GroupKey, completion: @escaping (Result<KeyVerdict?, StoreError>) -> Void
+    ) {
+        store.load([ReadSet(group, .key(claim.key))]) { [agenda, clock] outcomes in
+            agenda.add {
+                completion(outcomes[0].map { claim.verdict(on: $0.member, now: clock.wallMilliseconds) })
+            }
+        }
+    }
+
     /// The ledger of items or users.
     func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }
 }

@@ -19,7 +19,7 @@ class MixedTests(ServicesCase):
     async def asyncSetUp(self):
         await super().asyncSetUp()
         if not OLD_BINARY:
-            self.skipTest("KONTOR_OLD_BINARY names no older release")
+            self.skipTest("make test-mixed runs it: KONTOR_OLD_BINARY names no older release here")
 
     async def test_old_and_new_processes_share_a_store_forth_and_back(self):
         deployment = self.new_deployment(replicas=2)

@@ -38,22 +38,13 @@ final class RepeatedCopies {
         parts.keep(tombstone(stamp), in: keyed.group) { [self] in
             let settled = Self.answer(to: $0, result, keyed)
             guard settled == result, let claim = keyed.write.claim else { return answer(settled) }
-            lookUp(claim, result, keyed, answer)
-        }
-    }
-
-    /// Looks whether the first copy had its effect before the tombstone was there: under a client's key that effect
-    /// left the client's key alone, and this copy may have been refused before it could look there.
-    private func lookUp(
-        _ claim: KeyClaim, _ result: ShopAnswer, _ keyed: KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void
-    ) {
-        parts.store.load([ReadSet(keyed.group, .key(claim.key))]) { [parts] outcomes in
-            parts.agenda.add {
-                switch outcomes[0] {
+            // The first copy may have had its effect before the tombstone was there. Under a client's key it left only
+            // that key, and this copy may have been refused before it could look there.
+            parts.lookUp(claim, in: keyed.group) { found in
+                switch found {
                 case .failure: answer(.unknown)
-                case .success(let group):
-                    let verdict = claim.verdict(on: group.member, now: parts.clock.wallMilliseconds)
-                    answer(verdict == .replayed ? .replayed(keyed.success) : result)
+                case .success(.replayed?): answer(.replayed(keyed.success))
+                case .success: answer(result)
                 }
             }
         }

@@ -125,21 +125,14 @@ final class IdempotencyGate {
         }
     }
 
-    /// Calls `then` if the client's key is free. It asks the store, not an engine: the engine's other commands would
-    /// have to wait for the read from the table.
+    /// Calls `then` if the client's key is free.
     private func lookUp(_ keyed: KeyedRequest, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void) {
         guard let claim = keyed.write.claim else { return then() }
-        parts.store.load([ReadSet(keyed.group, .key(claim.key))]) { [parts] outcomes in
-            parts.agenda.add {
-                switch outcomes[0] {
-                case .failure(let error): answer(.unavailable(error))
-                case .success(let group):
-                    if let verdict = claim.verdict(on: group.member, now: parts.clock.wallMilliseconds) {
-                        answer(.keyed(verdict))
-                    } else {
-                        then()
-                    }
-                }
+        parts.lookUp(claim, in: keyed.group) { found in
+            switch found {
+            case .failure(let error): answer(.unavailable(error))
+            case .success(let verdict?): answer(.keyed(verdict))
+            case .success(nil): then()
             }
         }
     }
