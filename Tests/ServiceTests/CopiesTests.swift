@@ -149,6 +149,22 @@ struct CopiesTests {
         #expect(world.account(.user, "u")?.balance == Amount(5))
     }
 
+    @Test("a second copy that could not look its key up is told what the first copy did", arguments: 0..<4)
+    func joinedInsteadOfRefused(failingLoads: Int) {
+        world.put(item, 10)
+        world.put(user, 10_000)
+        let order = world.order("u", ["i"])
+        let first = stamp(isRepeated: false)
+        let early = world.ask(.checkout(order: order), at: 1, key: "k", stamp: first)
+        world.pass(seconds: 2)
+        #expect(early.answer == .checkout(.paid))
+        world.replicas[0].store.failingLoads = failingLoads
+        let again = world.ask(
+            .checkout(order: order), at: 0, key: "k", stamp: stamp(sent: first?.sent, isRepeated: true))
+        world.pass(seconds: 10)
+        #expect(again.answer == (failingLoads < 2 ? .replayed(.checkout(.paid)) : .unknown))
+    }
+
     @Test("a second copy that can leave no tombstone is told that nobody knows")
     func noTombstone() {
         world.records.admission = .diskFull

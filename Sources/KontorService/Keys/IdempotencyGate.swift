@@ -59,7 +59,7 @@ final class IdempotencyGate {
                 return
             }
             if let verdict = verdict(on: request, while: present) {
-                return copies.settle(.keyed(verdict), of: keyed, deadline: deadline, answer)
+                return conclude(.keyed(verdict), keyed, deadline: deadline, answer)
             }
         }
         if let scope {
@@ -89,18 +89,27 @@ final class IdempotencyGate {
             let joined = scope.map(leave) ?? []
             for answer in [answer] + joined { answer(result) }
         }
-        let settle: (ShopAnswer) -> Void = { [copies] in copies.settle($0, of: keyed, deadline: deadline, tell) }
-        return { [self] result in
-            switch result {
-            case .keyed(.noRoom):
-                refusals.count(.keptKeys)
-                settle(result)
-            case .keyed(.replayed): answerReplay(keyed, deadline: deadline, answer: settle)
-            // The account or order was made under this key, which has expired since.
-            case .ledger(.accountExists): compareExisting(keyed, answer: settle)
-            case .order(.orderExists): settle(.replayed(keyed.success))
-            default: settle(result)
+        return { [self] in conclude($0, keyed, deadline: deadline, tell) }
+    }
+
+    private func conclude(
+        _ result: ShopAnswer, _ keyed: KeyedRequest, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void
+    ) {
+        let settle: (ShopAnswer) -> Void = { [self] in
+            // A checkout that is joined instead of refused ends as any other one does: its key may be kept by then.
+            copies.settle($0, of: keyed, deadline: deadline, answer) { [self] in
+                conclude($0, keyed, deadline: deadline, answer)
             }
+        }
+        switch result {
+        case .keyed(.noRoom):
+            refusals.count(.keptKeys)
+            settle(result)
+        case .keyed(.replayed): answerReplay(keyed, deadline: deadline, answer: settle)
+        // The account or order was made under this key, which has expired since.
+        case .ledger(.accountExists): compareExisting(keyed, answer: settle)
+        case .order(.orderExists): settle(.replayed(keyed.success))
+        default: settle(result)
         }
     }
 

@@ -15,12 +15,17 @@ final class RepeatedCopies {
     /// changed. The tombstone changes the group's version: a commit of the first copy that is on its way meets a
     /// conflict, and the copy, decided again, meets the tombstone. If the tombstone cannot be written, nobody knows
     /// what the first copy does.
-    func settle(_ result: ShopAnswer, of keyed: KeyedRequest, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void) {
+    ///
+    /// - Parameter joined: takes the result of a checkout that the copy joins because it cannot be refused.
+    func settle(
+        _ result: ShopAnswer, of keyed: KeyedRequest, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void,
+        joined: @escaping (ShopAnswer) -> Void
+    ) {
         guard let stamp = keyed.stamp, stamp.isRepeated, !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
         if result == .overloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
         if case .checkout(let order) = keyed.request {
-            settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer)
+            settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer, joined)
         } else if isRefusal {
             refuse(result, keyed, stamp, answer)
         } else {
@@ -64,19 +69,17 @@ final class RepeatedCopies {
     /// copy would check the new one out.
     private func settleCheckout(
         _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, _ keyed: KeyedRequest, _ stamp: RequestStamp,
-        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void
+        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void, _ joined: @escaping (ShopAnswer) -> Void
     ) {
         guard isRefusal || result.isPaid else { return answer(result) }
         let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey)
-        parts.orders.submit(command, keyed: tombstone(stamp)) { [self] reply in
+        parts.orders.submit(command, keyed: tombstone(stamp)) { [parts] reply in
             switch reply {
             case _ where !isRefusal: answer(result)
             case .decided(.running), .decided(.alreadyPaid):
                 // The first copy, or another client, was faster.
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
-                parts.orders.checkout(order, keyed: keyed.write, deadline: deadline) { [self] in
-                    settle($0, of: keyed, deadline: deadline, answer)
-                }
+                parts.orders.checkout(order, keyed: keyed.write, deadline: deadline, answer: joined)
             default: answer(Self.answer(to: reply.answer, result, keyed))
             }
         }

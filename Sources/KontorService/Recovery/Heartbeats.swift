@@ -100,4 +100,12 @@ final class Heartbeats {
         return seen.read - seen.changed >= Limits.takeoverAgeMilliseconds
             || clock.monotonicMilliseconds - seen.read >= Limits.unreadableHeartbeatMilliseconds
     }
+
+    /// When it can be known that a process is silent which is not now, monotonic milliseconds: its time is over by
+    /// then, and its heartbeat was read once more.
+    func nextVerdict(on writer: UInt64) -> Int64 {
+        let now = clock.monotonicMilliseconds
+        let changed = seen[writer]?.changed ?? now
+        return max(now, changed + Limits.takeoverAgeMilliseconds) + Limits.heartbeatMilliseconds
+    }
 }

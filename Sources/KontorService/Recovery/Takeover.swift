@@ -20,8 +20,8 @@ final class Takeover {
     private let heartbeats: Heartbeats
     private var watched: [Identifier: Watched] = [:]
     private var scans = 0
-    /// Some of the orders that the present scan saw for the first time.
-    private var samples: [Identifier] = []
+    /// Of how many orders, seen for the first time, the present scan has looked for the process.
+    private var sampled = 0
     private var isScanning = false
     private var isTaking = false
     private var nextScan: Int64 = .min
@@ -59,40 +59,45 @@ final class Takeover {
     private func scan() {
         isScanning = true
         scans += 1
-        samples = []
+        sampled = 0
         OpenWork.forEachPage(of: .order, in: shop.store, agenda: shop.agenda, atOnce: Limits.partitionsAtOnce) { [self] page in
-            for case (_, .saga(let saga)) in page { see(saga) }
+            var new: [Identifier] = []
+            for case (_, .saga(let saga)) in page where see(saga) { new.append(saga.id.order) }
+            learnWriters(new)
         } completion: { [self] error in
             isScanning = false
             // After a scan that failed nothing is dropped: a saga that it did not reach may still stand still.
             if error == nil { watched = watched.filter { $0.value.scan == scans } }
-            learnWriters()
         }
     }
 
     /// Begins to watch the processes that drive some of the sagas that were seen first: few drive them all, so most are
-    /// known long before one of them falls silent.
-    private func learnWriters() {
+    /// known long before one of them falls silent. A scan of a slow store takes seconds, so this does not wait for its
+    /// end.
+    private func learnWriters(_ new: [Identifier]) {
+        let samples = new.prefix(Limits.sampledSagas - sampled)
         guard !samples.isEmpty else { return }
+        sampled += samples.count
         shop.store.load(samples.map { ReadSet(GroupKey(.order, $0)) }) { [self] outcomes in
             heartbeats.watch(Set(outcomes.compactMap { (try? $0.get())?.version.writer }))
         }
     }
 
-    private func see(_ saga: SagaRecord) {
+    /// Notes that a saga is open. Returns whether it is watched from now on.
+    private func see(_ saga: SagaRecord) -> Bool {
         let order = saga.id.order
-        if coordinator.isRunning(saga.id) { return }
+        if coordinator.isRunning(saga.id) { return false }
         if var known = watched[order], known.saga == saga.id, known.phase == saga.phase {
             known.scan = scans
             watched[order] = known
-            return
+            return false
         }
-        guard watched[order] != nil || watched.count < Limits.watchedSagas else { return }
+        guard watched[order] != nil || watched.count < Limits.watchedSagas else { return false }
         let jitter = Int64(random.next() % UInt64(Limits.takeoverJitterMilliseconds))
         let due = clock.monotonicMilliseconds + Limits.takeoverAgeMilliseconds + jitter
         watched[order] = Watched(saga: saga.id, phase: saga.phase, due: due, scan: scans)
         nextDue = min(nextDue, due)
-        if samples.count < Limits.sampledSagas { samples.append(order) }
+        return true
     }
 
     // MARK: Those that have stood still
@@ -117,8 +122,14 @@ final class Takeover {
                 found.append(Found(saga: saga, group: group))
             }
             heartbeats.watch(Set(found.map(\.group.version.writer)))
+            for found in found { postpone(found.saga.id.order, until: heartbeats.nextVerdict(on: found.group.version.writer)) }
             take(found.filter { heartbeats.isSilent($0.group.version.writer) })
         }
+    }
+
+    private func postpone(_ order: Identifier, until due: Int64) {
+        watched[order]?.due = due
+        nextDue = min(nextDue, due)
     }
 
     private struct Found {

@@ -116,7 +116,7 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     func pause(_ duration: Int64) {
         world.coverage[.processPaused] += 1
         world.trace.note("machine", "the shop is paused for \(duration / 1_000) ms")
-        pausedUntil = world.scheduler.now + duration
+        pausedUntil = max(pausedUntil, world.scheduler.now + duration)
     }
 
     /// Ends a pause.

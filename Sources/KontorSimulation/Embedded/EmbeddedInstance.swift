@@ -10,6 +10,7 @@ final class EmbeddedInstance {
     private let watched: WatchedStore
 
     var startReport: StartReport { store.startReport }
+    var isRefusing: Bool { store.admission != nil }
 
     init(_ machine: Machine) throws(EmbeddedError) {
         let random = machine.random.fork()

@@ -298,12 +298,24 @@ extension Auditor {
             case (_, .refused(.unreachable)):
                 // The refusal came long before the deadline, and every process that had a part in it was awake.
                 if attempt.patience >= .seconds(1), answered - attempt.asked < attempt.patience / 2,
-                    wasCalm(attempt.asked - .seconds(12), answered)
+                    wasCalm(attempt.asked - .seconds(12), answered), !hasHastierCaller(action.wish.order, attempt, answered)
                 {
                     violation("\(action.title) was refused because an account did not answer, long before its deadline")
                 }
             default: break
             }
+        }
+    }
+
+    /// Whether somebody with less patience asked for the checkout of the same order, perhaps this client itself before:
+    /// its process may drive the checkout, too, and ends it for both.
+    private func hasHastierCaller(_ order: String?, _ attempt: Attempt, _ answered: Int64) -> Bool {
+        let sinceThen = attempt.asked - .milliseconds(SimulatedGateway.clientSlack)
+        return history.actions.contains { action in
+            action.isCheckout && action.wish.order == order
+                && action.attempts.contains {
+                    $0.patience < attempt.patience && $0.asked <= answered && $0.asked + $0.patience >= sinceThen
+                }
         }
     }
 

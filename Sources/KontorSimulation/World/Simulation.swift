@@ -145,8 +145,9 @@ public final class Simulation {
         for action in clients.history.actions where action.effect == .possible && (action.key != nil || action.isCheckout) {
             var isDone = false
             clients.ask(action, random, isPatient: true) { isDone = true }
-            // The lease of a `batch_init` whose process died ends only then.
-            let lease: Int64 = .milliseconds(Limits.batchInitLeaseMilliseconds + Limits.clockSkewMilliseconds)
+            // The lease of a `batch_init` whose process died ends only then, by a clock that may have been wrong.
+            let skew = max(Limits.clockSkewMilliseconds, 2 * swarm.clockJumpMost)
+            let lease: Int64 = .milliseconds(Limits.batchInitLeaseMilliseconds + skew)
             if !wait(.seconds(60) + lease, { isDone }) { world.violation("\(action.title) is never answered") }
         }
     }
