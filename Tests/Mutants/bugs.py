@@ -185,6 +185,8 @@ BUGS = [
     Bug("a checkout is refused though the first copy has begun it since (A1)", ORDER,
         "            if let saga = draft.saga { return .running(saga) }\n            return draft.order?.status == .paid ? .alreadyPaid : .done",
         "            return .done"),
+    Bug("a question about an earlier attempt holds up the next one", SAGA,
+        "        question = nil\n        (suspicions", "        (suspicions"),
     Bug("the verdict on a key is told to a client as it is (A1)", SERVICE + "Keys/RepeatedCopies.swift",
         "keyed: keyed.write, deadline: deadline, answer: joined)", "keyed: keyed.write, deadline: deadline, answer: answer)"),
     Bug("a copy is decided however late it is (A2)", "Sources/KontorCore/Keys/KeyedWrite.swift",

@@ -231,19 +231,13 @@ final class SeveralWorld {
     }
 
     func account(_ kind: GroupKey.Kind, _ name: String) -> Account? {
-        var found: Account?
-        records.forEach { key, record in
-            if key == RecordKey(GroupKey(kind, id(name)), .head), case .account(let account) = record { found = account }
-        }
-        return found
+        guard case .account(let account)? = records.load(ReadSet(GroupKey(kind, id(name)))).head else { return nil }
+        return account
     }
 
     func status(_ order: Identifier) -> Order.Status? {
-        var found: Order.Status?
-        records.forEach { key, record in
-            if key == RecordKey(GroupKey(.order, order), .head), case .order(let order) = record { found = order.status }
-        }
-        return found
+        guard case .order(let order)? = records.load(ReadSet(GroupKey(.order, order))).head else { return nil }
+        return order.status
     }
 }
 

@@ -271,6 +271,9 @@ extension CheckoutSaga {
 
     private mutating func settle(now: Int64) -> [Action] {
         stage = .settling
+        // A question that was asked while an earlier attempt settled is none about this one.
+        question = nil
+        (suspicions, newSuspicions) = ([], [])
         for leg in legs.indices { legs[leg] = .idle }
         let step = settlingStep
         // A release goes to every leg, asked or not: after a recovery nobody knows which holds are on their way.

@@ -23,8 +23,8 @@ final class Machine {
     /// that does not read the damage succeeds; a later one that must read further back, because the table's log is
     /// lost, meets it.
     private var undamaged: [String: [UInt8]] = [:]
-    /// The newest segment, if it was lost since the last start.
-    private var lostSegment: (path: String, bytes: [UInt8])?
+    /// The segments that were lost since the last start, each the newest one of its time.
+    private var lostSegments: [(path: String, bytes: [UInt8])] = []
     /// Whether a sync has failed since the power was last cut.
     private var hasFailedSync = false
 
@@ -49,7 +49,7 @@ final class Machine {
             if instance.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
             if instance.startReport.isReadOnly { world.coverage[.startedWithoutRoom] += 1 }
             // A segment without frames can be missing, when its name was not yet durable.
-            lostSegment = nil
+            lostSegments = []
             world.trace.note("machine", "the shop starts: \(instance.startReport.recordsReplayed) records replayed")
             self.instance = instance
             instance.begin()
@@ -62,10 +62,10 @@ final class Machine {
         world.trace.note("machine", "the start fails: \(error)")
         if disk.hasDied { return die(.killedInTheMidstOfAStart, nil) }
         disk.kill()
-        if case .damage = error, let (path, bytes) = lostSegment {
+        if case .damage = error, !lostSegments.isEmpty {
             world.coverage[.newestSegmentMissed] += 1
-            disk.putBack(path, bytes)
-            lostSegment = nil
+            for (path, bytes) in lostSegments { disk.putBack(path, bytes) }
+            lostSegments = []
         } else if case .damage = error, !undamaged.isEmpty {
             world.coverage[.damageRefused] += 1
             for path in disk.paths { undamaged[path].map { disk.overwrite(path, $0) } }
@@ -136,7 +136,7 @@ final class Machine {
         guard world.isFaulty, random.happens(swarm.newestLossPercent) else { return }
         guard let path = disk.paths.last(where: { $0.hasSuffix(".journal") }), let bytes = disk.content(path) else { return }
         disk.lose(path)
-        lostSegment = (path, bytes)
+        lostSegments.append((path, bytes))
         world.coverage[.newestSegmentLost] += 1
         world.trace.note("machine", "\(path) is lost")
     }

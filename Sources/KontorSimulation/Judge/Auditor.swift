@@ -245,6 +245,9 @@ extension Auditor {
     private var bookingsByAccount: [String: [Booking]] {
         var bookings: [String: [Booking]] = [:]
         var payments: [[String]: [Int64]] = [:]
+        for case .payDirectly(let user, let order, let money) in history.actions.filter({ $0.effect != .none }).map(\.wish) {
+            payments[[user, order], default: []].append(money)
+        }
         for action in history.actions where action.effect != .none {
             func add(_ account: String, _ amount: Int64) {
                 bookings[account, default: []].append(Booking(action: action, amount: amount))
@@ -253,11 +256,9 @@ extension Auditor {
             case .addStock(let item, let units): add("item \(item)", units)
             case .takeStock(let item, let units): add("item \(item)", -units)
             case .addCredit(let user, let money): add("user \(user)", money)
-            case .payDirectly(let user, let order, let money):
-                add("user \(user)", -money)
-                payments[[user, order], default: []].append(money)
+            case .payDirectly(let user, _, let money): add("user \(user)", -money)
             case .cancelPayment(let user, let order):
-                // The cancellation gives back one of the payments before it, or one that is under way.
+                // The cancellation gives back one of the payments that were begun before it ended.
                 for money in payments[[user, order]] ?? [] { add("user \(user)", money) }
             case .checkout(let id):
                 for order in [final.orders[id]].compactMap({ $0 }).filter(\.isPaid) + (final.replaced[id] ?? []) {
