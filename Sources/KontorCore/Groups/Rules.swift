@@ -113,6 +113,8 @@ public protocol Rules {
 
     /// The records that the command reads. It may write them, and new members of the same group.
     static func readSet(of command: Command) -> ReadSet
+    /// Whether ``furtherReads(of:head:)`` must be asked once the head is loaded.
+    static func mayReadFurther(_ command: Command) -> Bool
     /// The members that the command reads besides, which may depend on the group's head; nearly always none. It may
     /// write them, too.
     static func furtherReads(of command: Command, head: Record?) -> [Member]
@@ -139,6 +141,7 @@ public struct RepeatedName: Hashable, Sendable {
 }
 
 extension Rules {
+    public static func mayReadFurther(_ command: Command) -> Bool { false }
     public static func furtherReads(of command: Command, head: Record?) -> [Member] { [] }
 }
 
