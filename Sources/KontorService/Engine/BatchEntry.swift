@@ -5,8 +5,11 @@ import KontorCore
 /// A command, where its reply goes, and what was decided on it.
 ///
 /// It is a class because it goes from queue to queue: a generic struct of this size would be copied field by field each
-/// time, which costs more than an allocation. It is generic over the command and the whole reply, and not over the
-/// rules, so that the end of an entry need not find their types.
+/// time, which costs more than an allocation.
+///
+/// Its end is compiled once for all rules, so it destroys fields whose types it has to know at run time. The parameters
+/// of the class are at hand. Any type made of them, such as the reply of some rules or an optional reply, would be
+/// looked up for each entry, at some hundred instructions.
 final class BatchEntry<Command, Reply> {
     let command: Command
     let keyed: KeyedWrite?
@@ -18,7 +21,7 @@ final class BatchEntry<Command, Reply> {
     var mayHaveLanded = false
     /// The group on which the command was decided last; nil: it is not decided.
     private(set) var group: BatchGroup?
-    /// The reply that was decided then. It is not an optional: that would be one more type to find.
+    /// The reply that was decided then; before, `unknown`.
     private(set) var decision: Reply
     /// Whether the decision assumed that some member is absent.
     private(set) var isGuess = false
