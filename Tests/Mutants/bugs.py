@@ -110,7 +110,7 @@ BUGS = [
     Bug("a refusal is told to those who joined after it", SERVICE + "Checkout/CheckoutCoordinator.swift",
         "            !caller.hasJoined && (result != .paid ||", "            (result != .paid ||"),
     Bug("a conflict counts as committed", SERVICE + "Engine/Engine.swift",
-        "            case .conflict, .unknown: return nil\n", "            case .conflict: return decision.reply\n            case .unknown: return nil\n"),
+        "            case .conflict: conflicting.append(entry)\n", "            case .conflict: entry.reply(entry.decision)\n"),
     Bug("an unknown commit is settled by a look", SERVICE + "Engine/UnknownCommits.swift",
         "        if due.isEmpty { agenda.add { self.fenceAll() } }\n        due.append(Case(unsettled, completion: completion))",
         "        store.load([ReadSet(unsettled.group)]) { completion((try? $0.get().first?.version) == unsettled.landed ? .landed : .neverLands) }"),

@@ -113,6 +113,8 @@ public protocol Rules {
 
     /// The records that the command reads. It may write them, and new members of the same group.
     static func readSet(of command: Command) -> ReadSet
+    /// Whether ``furtherReads(of:head:)`` must be asked once the head is loaded.
+    static func mayReadFurther(_ command: Command) -> Bool
     /// The members that the command reads besides, which may depend on the group's head; nearly always none. It may
     /// write them, too.
     static func furtherReads(of command: Command, head: Record?) -> [Member]
@@ -139,6 +141,7 @@ public struct RepeatedName: Hashable, Sendable {
 }
 
 extension Rules {
+    public static func mayReadFurther(_ command: Command) -> Bool { false }
     public static func furtherReads(of command: Command, head: Record?) -> [Member] { [] }
 }
 
@@ -156,13 +159,22 @@ public struct GroupDraft: Sendable {
     /// The time at which commands are decided: wall clock, milliseconds since 1970, read after the records were.
     /// Messages that have expired by then are refused. nil: all messages come from this process, and none is late.
     public let now: Int64?
-    private var first: Slot?
+    /// Whether any record must be written.
+    public private(set) var hasChanges = false
+    /// The head; nil: it was neither loaded nor written.
+    private var head: Slot?
     private var second: Slot?
     private var more: [Slot] = []
 
     public init(_ key: GroupKey, now: Int64? = nil) {
         self.key = key
         self.now = now
+    }
+
+    /// Makes a draft with the head as the store has it; nil: there is none.
+    public init(_ key: GroupKey, head: Record?, now: Int64? = nil) {
+        self.init(key, now: now)
+        self.head = Slot(member: .head, record: head, isChanged: false)
     }
 
     /// Adds a record as the store has it (nil: there is none). A member that the draft has already keeps its record.
@@ -172,24 +184,20 @@ public struct GroupDraft: Sendable {
 
     /// Whether the member was loaded or written.
     public func contains(_ member: Member) -> Bool {
-        first?.member == member || second?.member == member || more.contains { $0.member == member }
+        if case .head = member { return head != nil }
+        return isSecond(member) || more.contains { $0.member == member }
     }
 
     /// Whether the member's record must be written.
     public func isChanged(_ member: Member) -> Bool {
-        if let first, first.member == member { return first.isChanged }
-        if let second, second.member == member { return second.isChanged }
+        if case .head = member { return head?.isChanged == true }
+        if isSecond(member) { return second?.isChanged == true }
         return more.contains { $0.member == member && $0.isChanged }
-    }
-
-    /// Whether any record must be written.
-    public var hasChanges: Bool {
-        first?.isChanged == true || second?.isChanged == true || more.contains { $0.isChanged }
     }
 
     /// Calls `body` with each record that must be written; nil: the record is removed.
     public func forEachChange(_ body: (Member, Record?) -> Void) {
-        if let first, first.isChanged { body(first.member, first.record) }
+        if let head, head.isChanged { body(.head, head.record) }
         if let second, second.isChanged { body(second.member, second.record) }
         for slot in more where slot.isChanged { body(slot.member, slot.record) }
     }
@@ -198,16 +206,19 @@ public struct GroupDraft: Sendable {
     /// allowed.
     public subscript(member: Member) -> Record? {
         get {
-            if let first, first.member == member { return first.record }
-            if let second, second.member == member { return second.record }
-            for slot in more where slot.member == member { return slot.record }
+            if case .head = member {
+                if head != nil { return head?.record }
+            } else {
+                if isSecond(member) { return second?.record }
+                for slot in more where slot.member == member { return slot.record }
+            }
             preconditionFailure("A rule read a record that its command did not declare in readSet(of:).")
         }
         set {
-            if first?.member == member {
-                first?.record = newValue
-                first?.isChanged = true
-            } else if second?.member == member {
+            hasChanges = true
+            if case .head = member {
+                head = Slot(member: .head, record: newValue, isChanged: true)
+            } else if isSecond(member) {
                 second?.record = newValue
                 second?.isChanged = true
             } else if let index = more.firstIndex(where: { $0.member == member }) {
@@ -219,9 +230,14 @@ public struct GroupDraft: Sendable {
         }
     }
 
+    private func isSecond(_ member: Member) -> Bool {
+        // Two optionals would be compared as copies.
+        if let second = second?.member { second == member } else { false }
+    }
+
     private mutating func append(_ slot: Slot) {
-        if first == nil {
-            first = slot
+        if case .head = slot.member {
+            head = slot
         } else if second == nil {
             second = slot
         } else {

@@ -20,6 +20,14 @@ public enum LedgerRules: Rules {
         }
     }
 
+    public static func mayReadFurther(_ command: LedgerCommand) -> Bool {
+        switch command.operation {
+        case .hold: command.account.kind == .user
+        case .payDirectly: true
+        default: false
+        }
+    }
+
     /// A checkout's hold on a user looks for a direct payment of its order, but only if the user may have any.
     public static func furtherReads(of command: LedgerCommand, head: Record?) -> [Member] {
         switch command.operation {

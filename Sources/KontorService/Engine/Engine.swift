@@ -9,13 +9,12 @@ import KontorCore
 /// The arrays of a batch are reused: a checkout is a dozen batches of one to three commands, and allocating arrays
 /// would take most of its time.
 final class Engine<R: Rules> {
-    private typealias Entry = BatchEntry<R>
-    private typealias Decision = BatchDecision<R>
+    private typealias Entry = BatchEntry<R.Command, Reply<R.Outcome>>
 
     /// A group whose commit has an unknown outcome, and the commands that wait until it is settled.
     private struct Parked {
         /// The commands that the unknown commit decided.
-        var decided: [(entry: Entry, reply: Reply<R.Outcome>)] = []
+        var decided: [Entry] = []
         /// The commands that arrived since.
         var waiting: [Entry] = []
         /// The group's head before and after the commit, for the metrics.
@@ -45,8 +44,8 @@ final class Engine<R: Rules> {
     private var readSets: [ReadSet] = []
     /// What its commands read besides, as the heads told that were loaded last.
     private var furtherReads: [ReadSet] = []
-    /// The index of each group; empty in a small batch.
-    private var places: [GroupKey: Int] = [:]
+    /// The groups by their keys; empty in a small batch.
+    private var groupsByKey: [GroupKey: BatchGroup] = [:]
     // These closures are stored: they are made once and specialized for the rules, which a call through a protocol
     // would not be.
     private lazy var nextBatch: () -> Void = { [unowned self] in runBatch() }
@@ -73,7 +72,7 @@ final class Engine<R: Rules> {
     ///   - keyed: the command's keys, which are looked at, and kept, with its effect.
     ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
     func submit(_ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void) {
-        mailbox.append(Entry(command: command, keyed: keyed, reply: reply))
+        mailbox.append(Entry(command, keyed: keyed, reply: reply))
         scheduleBatch()
     }
 
@@ -107,7 +106,7 @@ final class Engine<R: Rules> {
     // MARK: Load
 
     private func runBatch() {
-        while batch.count < Limits.engineBatchCommands, var entry = mailbox.popFirst() {
+        while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
             let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
             if repeated != nil, let name = R.name(of: entry.command), let latest = repeated?.removeValue(forKey: name) {
@@ -144,12 +143,12 @@ final class Engine<R: Rules> {
     private func findFurtherReads(_ outcomes: [LoadOutcome]) -> Bool {
         var found: [ReadSet] = []
         var next = 0
-        for index in batch.indices {
-            if case .success(let records) = outcomes[next] {
-                let members = R.furtherReads(of: batch[index].command, head: records.head)
+        for entry in batch {
+            if R.mayReadFurther(entry.command), case .success(let records) = outcomes[next] {
+                let members = R.furtherReads(of: entry.command, head: records.head)
                 for member in members { found.append(ReadSet(readSets[next].group, member)) }
             }
-            next += reads(of: batch[index].keyed)
+            next += entry.reads
         }
         if found == furtherReads { return false }
         furtherReads = found
@@ -166,23 +165,15 @@ final class Engine<R: Rules> {
         // The time is read only now: this process may have been paused while it waited for the records.
         let now = canBeLate ? clock.wallMilliseconds : nil
         let failed = furtherReads.isEmpty ? [:] : addFurtherReads(outcomes, now: now)
-        for index in batch.indices {
+        for entry in batch {
             let first = next
-            next += reads(of: batch[index].keyed)
+            next += entry.reads
             if !failed.isEmpty, let error = failed[readSets[first].group] {
-                refuse(index, error)
+                entry.refuse(error)
             } else {
-                decide(index, first..<next, outcomes, now: now)
+                decide(entry, first..<next, outcomes, now: now)
             }
         }
-    }
-
-    /// The number of a command's read sets: its own, and those of its keys.
-    private func reads(of keyed: KeyedWrite?) -> Int {
-        guard let keyed else { return 1 }
-        var count = 1
-        keyed.forEachMember { _ in count += 1 }
-        return count
     }
 
     /// Adds what the commands read besides to the groups, before anything is decided on them. All reads are added in
@@ -194,61 +185,54 @@ final class Engine<R: Rules> {
         for (readSet, outcome) in zip(readSets + furtherReads, outcomes) {
             switch outcome {
             case .success(let records):
-                let place = place(of: readSet.group, records, now: now)
-                if let member = readSet.member { groups[place].draft.add(member, records.member) }
+                let group = group(readSet.group, records, now: now)
+                if let member = readSet.member { group.draft.add(member, records.member) }
             case .failure(let error): failed[readSet.group] = error
             }
         }
         return failed
     }
 
-    /// Replies to a command whose records cannot be read.
-    private func refuse(_ index: Int, _ error: StoreError) {
-        batch[index].decision = nil
-        batch[index].reply(batch[index].refused(error))
-    }
-
     /// Decides one command of the batch, or refuses it if something that it needs cannot be read.
     ///
     /// - Parameter reads: its places among the read sets and outcomes: its own, then those of its keys.
-    private func decide(_ index: Int, _ reads: Range<Int>, _ outcomes: [LoadOutcome], now: Int64?) {
-        var place: Int?
+    private func decide(_ entry: Entry, _ reads: Range<Int>, _ outcomes: [LoadOutcome], now: Int64?) {
+        var group: BatchGroup?
         var isGuess = false
         for read in reads {
             switch outcomes[read] {
-            case .failure(let error): return refuse(index, error)
+            case .failure(let error): return entry.refuse(error)
             case .success(let records):
-                let group = place ?? self.place(of: readSets[read].group, records, now: now)
-                place = group
-                guard let member = readSets[read].member else { continue }
-                groups[group].draft.add(member, records.member)
-                if records.certainty == .guessed {
-                    groups[group].guesses.append(member)
-                    isGuess = true
-                }
+                if group == nil { group = self.group(readSets[read].group, records, now: now) }
+                if let member = readSets[read].member, group?.add(member, records) == true { isGuess = true }
             }
         }
-        guard let place else { return }
+        guard let group else { return }
         let reply: Reply<R.Outcome>
-        if let keyed = batch[index].keyed {
-            reply = R.decide(batch[index].command, keyed, now: now ?? clock.wallMilliseconds, on: &groups[place].draft)
+        if let keyed = entry.keyed {
+            reply = R.decide(entry.command, keyed, now: now ?? clock.wallMilliseconds, on: &group.draft)
         } else {
-            reply = .decided(R.decide(batch[index].command, on: &groups[place].draft))
+            reply = .decided(R.decide(entry.command, on: &group.draft))
         }
-        groups[place].decided()
-        batch[index].decision = Decision(reply: reply, group: place, isGuess: isGuess)
+        entry.decide(reply, on: group, isGuess: isGuess)
     }
 
-    /// The index of a group, which begins with the loaded records.
-    private func place(of group: GroupKey, _ records: LoadedGroup, now: Int64?) -> Int {
-        if let known = knownPlace(of: group) { return known }
-        groups.append(BatchGroup(group, records, now: now))
-        if batch.count > Self.searchedBatch { places[group] = groups.count - 1 }
-        return groups.count - 1
+    /// The batch's group with a key. It begins with the loaded records.
+    private func group(_ key: GroupKey, _ records: LoadedGroup, now: Int64?) -> BatchGroup {
+        if batch.count > Self.searchedBatch { return group(in: &groupsByKey[key], key, records, now: now) }
+        var known = groups.first { $0.draft.key == key }
+        return group(in: &known, key, records, now: now)
     }
 
-    private func knownPlace(of group: GroupKey) -> Int? {
-        batch.count > Self.searchedBatch ? places[group] : groups.firstIndex { $0.draft.key == group }
+    /// The group in a place, or a new one, which is put there. In place, so that the dictionary is searched once.
+    private func group(
+        in place: inout BatchGroup?, _ key: GroupKey, _ records: LoadedGroup, now: Int64?
+    ) -> BatchGroup {
+        if let place { return place }
+        let group = BatchGroup(key, records, now: now)
+        groups.append(group)
+        place = group
+        return group
     }
 
     /// The largest batch in which a search for a group is faster than a dictionary.
@@ -257,38 +241,29 @@ final class Engine<R: Rules> {
     // MARK: Commit
 
     private func commit() {
-        // By index, as wherever groups and entries are gone through on the way of every command: an iterator copies
-        // them.
         var changes: [GroupChange] = []
-        for place in groups.indices where groups[place].hasChanges { changes.append(groups[place].change) }
+        changes.reserveCapacity(groups.count)
+        for group in groups where group.hasChanges { changes.append(group.change) }
         if changes.isEmpty {
-            replyToAll { decision, _ in decision.reply }
+            replyToAll()
         } else {
             store.commit(changes, completion: committed)
         }
     }
 
+    /// - Parameter outcomes: one for each changed group, in order.
     private func didCommit(_ outcomes: [CommitOutcome]) {
-        if outcomes.allSatisfy({ $0 == .committed }) {
-            for place in groups.indices where groups[place].hasChanges { count(place) }
-            return replyToAll { decision, _ in decision.reply }
-        }
-        // Unchanged groups count as committed; the changed ones have their outcomes in the groups' order.
-        var remaining = outcomes[...]
-        let ofGroup = groups.map { $0.hasChanges ? remaining.removeFirst() : .committed }
-        for place in groups.indices where groups[place].hasChanges && ofGroup[place] == .committed { count(place) }
-        let again = batch.filter { entry in entry.decision.map { ofGroup[$0.group] == .conflict } ?? false }
-        for (place, outcome) in ofGroup.enumerated() {
-            if case .unknown(let version) = outcome { park(place, landed: version) }
-        }
-        replyToAll { decision, index in
-            switch ofGroup[decision.group] {
-            case .committed: return decision.reply
-            case .refused(let error): return batch[index].refused(error)
-            case .conflict, .unknown: return nil
+        var next = 0
+        for group in groups where group.hasChanges {
+            group.outcome = outcomes[next]
+            next += 1
+            switch group.outcome {
+            case .committed: if metrics.isSumming { metrics.committed(from: group.head, to: group.draft[.head]) }
+            case .unknown(let version): park(group, landed: version)
+            case .conflict, .refused: break
             }
         }
-        decideFirst(again)
+        replyToAll()
     }
 
     private func decideFirst(_ entries: [Entry]) {
@@ -296,33 +271,33 @@ final class Engine<R: Rules> {
         scheduleBatch()
     }
 
-    private func count(_ place: Int) {
-        if metrics.isSumming { metrics.committed(from: groups[place].head, to: groups[place].draft[.head]) }
-    }
-
     /// Ends the batch. Replies only add work to agendas and mailboxes, so none of them begins another batch meanwhile.
-    ///
-    /// - Parameter reply: the reply to the entry at this place of the batch; nil: the command is not answered now.
-    private func replyToAll(_ reply: (Decision, Int) -> Reply<R.Outcome>?) {
+    private func replyToAll() {
+        var conflicting: [Entry] = []
         var unconfirmed: [Entry] = []
-        for index in batch.indices {
-            guard let decision = batch[index].decision, let reply = reply(decision, index) else { continue }
-            if confirms(decision) {
-                batch[index].reply(reply)
-            } else {
-                var again = batch[index]
-                again.mustBeFresh = true
-                unconfirmed.append(again)
+        for entry in batch {
+            guard let group = entry.group else { continue }
+            switch group.outcome {
+            case .committed:
+                if confirms(entry, group) {
+                    entry.reply(entry.decision)
+                } else {
+                    entry.mustBeFresh = true
+                    unconfirmed.append(entry)
+                }
+            case .refused(let error): entry.refuse(error)
+            case .conflict: conflicting.append(entry)
+            case .unknown: break
             }
         }
         endBatch()
-        if !unconfirmed.isEmpty { decideFirst(unconfirmed) }
+        decideFirst(conflicting + unconfirmed)
     }
 
     /// Whether a decision stands once its group is committed. One on remembered records of a group that did not change
     /// was not put to the test. A commit tests the version, and all guesses.
-    private func confirms(_ decision: Decision) -> Bool {
-        groups[decision.group].hasChanges || (groups[decision.group].isFresh && !decision.isGuess)
+    private func confirms(_ entry: Entry, _ group: BatchGroup) -> Bool {
+        group.hasChanges || (group.isFresh && !entry.isGuess)
     }
 
     private func endBatch() {
@@ -330,7 +305,7 @@ final class Engine<R: Rules> {
         groups.removeAll(keepingCapacity: true)
         readSets.removeAll(keepingCapacity: true)
         if !furtherReads.isEmpty { furtherReads.removeAll() }
-        if !places.isEmpty { places.removeAll(keepingCapacity: true) }
+        if !groupsByKey.isEmpty { groupsByKey.removeAll(keepingCapacity: true) }
         // As long as one waits, its latest copy has its reply.
         if repeated?.isEmpty == true { repeated = nil }
         isBusy = false
@@ -342,13 +317,10 @@ final class Engine<R: Rules> {
 
 extension Engine {
     /// Sets the commands of a group aside until its unknown commit is settled. Other groups go on.
-    private func park(_ place: Int, landed: Version) {
-        let group = groups[place]
+    private func park(_ group: BatchGroup, landed: Version) {
         let key = group.draft.key
         var present = Parked(before: group.head, after: group.draft[.head])
-        for entry in batch {
-            if let decision = entry.decision, decision.group == place { present.decided.append((entry, decision.reply)) }
-        }
+        present.decided = batch.filter { $0.group === group }
         parkedCommands += present.decided.count
         parked[key] = present
         let unsettled = UnknownCommits.Unsettled(group: key, expected: group.version, head: group.head, landed: landed)
@@ -360,7 +332,7 @@ extension Engine {
     private func park(_ entry: Entry, behind group: GroupKey) -> Bool {
         guard let waiting = parked[group]?.waiting.count else { return false }
         if waiting >= Limits.parkedCommands {
-            entry.reply(entry.refused(.unreachable("an earlier write to \(group) is not settled")))
+            entry.refuse(.unreachable("an earlier write to \(group) is not settled"))
             return true
         }
         parked[group]?.waiting.append(entry)
@@ -372,15 +344,14 @@ extension Engine {
         guard let present = parked.removeValue(forKey: group) else { return }
         parkedCommands -= present.decided.count + present.waiting.count
         var again: [Entry] = []
-        for (entry, reply) in present.decided {
+        for entry in present.decided {
             switch settlement {
-            case .landed: entry.reply(reply)
+            case .landed: entry.reply(entry.decision)
             case .neverLands: again.append(entry)
             // The key's record tells whether the command had its effect.
             case .overwritten where entry.keyed?.kept != nil || R.isIdempotent(entry.command):
-                var repeated = entry
-                repeated.mayHaveLanded = true
-                again.append(repeated)
+                entry.mayHaveLanded = true
+                again.append(entry)
             case .overwritten: entry.reply(.unknown)
             }
         }
