@@ -204,6 +204,31 @@ struct CopiesTests {
         }
     }
 
+    @Test("who began a checkout that was undone meanwhile, and whose order another one paid, keeps the own key")
+    func undoneMeanwhile() {
+        world.put(user, 10_000)
+        let order = world.order("u", ["i"])
+        world.faults.lost = 100
+        let sleeper = world.ask(.checkout(order: order), at: 0, key: "a", within: 60_000)
+        world.pass()
+        #expect(world.openSagas.count == 1)
+        world.pause(0, milliseconds: 30_000)
+        world.faults = .none
+        // Another process takes the checkout over, and there is no stock.
+        world.pass(seconds: 20)
+        #expect(world.status(order) == .open && world.openSagas.isEmpty)
+        let stock = LedgerCommand(item, .replace(balance: Amount(10), price: Amount(100)))
+        #expect(world.run(.ledger(stock), at: 1) == .ledger(.done))
+        let other = world.ask(.checkout(order: order), at: 1, key: "b")
+        world.pass(seconds: 5)
+        #expect(other.answer == .checkout(.paid))
+        world.pass(seconds: 25)
+        #expect(world.status(order) == .paid && sleeper.answer == .checkout(.paid))
+        let repetition = world.ask(.checkout(order: order), at: 2, key: "a")
+        settle()
+        #expect(repetition.answer == .replayed(.checkout(.paid)))
+    }
+
     // MARK: batch_init at two replicas (A5, F3)
 
     private func initItems(_ stock: Int64, count: Int = 1_300) -> ShopRequest {

@@ -189,6 +189,26 @@ struct EngineTests {
         #expect(replies.values.allSatisfy { $0.count <= 2 })
     }
 
+    @Test("a repeated step that is refused because too many wait is answered each time")
+    func copiesOfTheRefused() {
+        let agenda = Agenda()
+        let engine = Engine<LedgerRules>(store: UnsettledStore(), agenda: agenda, clock: ManualClock())
+        let item = GroupKey(.item, Identifier(number: 1))
+        let steps = 2 * Limits.mailboxCommandsWithCopies
+        var refusals: [Int: Int] = [:]
+        for _ in 0..<3 {
+            for step in 0..<steps {
+                let saga = SagaID(order: Identifier(number: step), incarnation: UInt64(step), attempt: 1)
+                engine.submitRepeated(LedgerCommand(item, .release(saga, Amount(1)))) {
+                    if case .refused(.unreachable) = $0 { refusals[step, default: 0] += 1 }
+                }
+            }
+            agenda.runUntilQuiet()
+        }
+        let last = Limits.engineBatchCommands + Limits.parkedCommands
+        #expect((last..<steps).allSatisfy { refusals[$0] == 3 })
+    }
+
     @Test("a command that may have had its effect is unknown when its store cannot be reached, and not refused")
     func mayHaveLanded() {
         let store = TroubledStore()

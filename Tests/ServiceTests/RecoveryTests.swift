@@ -64,6 +64,23 @@ struct RecoveryTests {
         world.expectClean()
     }
 
+    @Test("a shop that starts on a full disk can be read, and ends what was left once there is room")
+    func fullDisk() {
+        let world = World(seed: 1)
+        world.user("u", credit: 100)
+        let order = world.order("u", [])
+        let lock = LedgerCommand(GroupKey(.user, id("u")), .lockPayment(order: order, Amount(60), expiry: .max))
+        #expect(world.run(.ledger(lock)) != nil)
+        world.store.refusal = .diskFull
+        world.crashAndRecover()
+        #expect(world.account(.user, "u")?.held == Amount(60))
+        world.store.refusal = nil
+        world.pass(Limits.tickMilliseconds)
+        world.settle()
+        #expect(world.account(.user, "u")?.held == .zero)
+        world.expectClean()
+    }
+
     @Test("a lock whose order cannot be read is asked for again until it can, and no request is taken before")
     func unreadableOrder() {
         let world = World(seed: 1)

@@ -16,7 +16,9 @@ final class LateStore: RecordStore {
     var unknownPercent = 0
     /// So many of the next loads fail.
     var failingLoads = 0
-    var admission: StoreError? { inner.admission }
+    /// Why no commit is taken; nil: they are.
+    var refusal: StoreError?
+    var admission: StoreError? { refusal ?? inner.admission }
     var expiringRecords: Int { inner.expiringRecords }
     var isIdle: Bool { pending.isEmpty }
     let writer: UInt64
@@ -40,6 +42,7 @@ final class LateStore: RecordStore {
 
     /// Commits are written under this store's own writer.
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        if let refusal { return pending.append { completion(changes.map { _ in .refused(refusal) }) } }
         var known: [(index: Int, change: GroupChange)] = []
         var outcomes: [CommitOutcome] = changes.map { _ in .conflict }
         var landsFirst: [() -> Void] = []

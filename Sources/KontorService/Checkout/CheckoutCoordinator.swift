@@ -21,11 +21,11 @@ final class CheckoutCoordinator {
         /// with the same id: `batch_init` may have replaced the paid one.
         var maySharePayment = false
 
-        /// Whether the caller's key is kept when this saga commits. One that has another key must ask the order again:
-        /// each success under a key is kept.
+        /// Whether the caller's key was kept when this saga committed. One that has another key must ask the order
+        /// again: each success under a key is kept. So must one whose saga was undone: a later one has paid the order.
         func sharesKey(with saga: SagaRecord) -> Bool {
             guard let claim = keyed?.claim else { return true }
-            return claim.key == saga.claim?.key
+            return saga.phase == .committed && claim.key == saga.claim?.key
         }
     }
 

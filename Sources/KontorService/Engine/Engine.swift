@@ -94,6 +94,13 @@ final class Engine<R: Rules> {
         repeated = noted
     }
 
+    /// Gives a command that waits no longer the reply of its latest copy.
+    private func takeLatestReply(_ entry: Entry) {
+        guard repeated != nil, let name = R.name(of: entry.command), let latest = repeated?.removeValue(forKey: name)
+        else { return }
+        entry.reply = latest
+    }
+
     /// Commands that wait to be decided, without those of the present batch.
     var waiting: Int { mailbox.count + parkedCommands }
 
@@ -109,9 +116,7 @@ final class Engine<R: Rules> {
         while batch.count < Limits.engineBatchCommands, let entry = mailbox.popFirst() {
             let readSet = R.readSet(of: entry.command)
             if !parked.isEmpty, park(entry, behind: readSet.group) { continue }
-            if repeated != nil, let name = R.name(of: entry.command), let latest = repeated?.removeValue(forKey: name) {
-                entry.reply = latest
-            }
+            takeLatestReply(entry)
             readSets.append(readSet)
             // The keys' read sets follow the command's: if they are read at different moments, the engine uses the
             // oldest version.
@@ -332,6 +337,7 @@ extension Engine {
     private func park(_ entry: Entry, behind group: GroupKey) -> Bool {
         guard let waiting = parked[group]?.waiting.count else { return false }
         if waiting >= Limits.parkedCommands {
+            takeLatestReply(entry)
             entry.refuse(.unreachable("an earlier write to \(group) is not settled"))
             return true
         }

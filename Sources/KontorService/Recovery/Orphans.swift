@@ -18,6 +18,8 @@ final class OrphanSettlement {
         case sagaIsOpen
         /// The order cannot be read now.
         case unreadable
+        /// The ledger could not write the end now: the disk may be full.
+        case notEnded
     }
 
     /// The order's answer about a saga.
@@ -82,6 +84,8 @@ final class OrphanSettlement {
     /// clock costs time, not stock.
     private func end(_ orphan: Orphan, _ completion: @escaping (Result) -> Void) {
         let end: LedgerCommand.Operation = orphan.hold.state == .held ? .undo(orphan.saga) : .forget(orphan.saga)
-        shop.ledger(orphan.account.kind).submit(LedgerCommand(orphan.account, end)) { _ in completion(.settled) }
+        shop.ledger(orphan.account.kind).submit(LedgerCommand(orphan.account, end)) { reply in
+            if case .decided = reply { completion(.settled) } else { completion(.notEnded) }
+        }
     }
 }

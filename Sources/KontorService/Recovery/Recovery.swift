@@ -10,6 +10,8 @@ final class Recovery {
     private let settlement: OrphanSettlement
     private var report = RecoveryReport()
     private var orphans: [Orphan] = []
+    /// Orphans that could not be ended so far. Nothing waits for them but their amounts.
+    private var notEnded: [Orphan] = []
     private var hasAlarmed = false
     private var pending = 0
 
@@ -66,6 +68,30 @@ final class Recovery {
             case .unreadable:
                 alarmOnce(orphan)
                 shop.agenda.addAtTick { self.settle(orphan) }
+            case .notEnded:
+                endLater(orphan)
+                finishOne()
+            }
+        }
+    }
+
+    private func endLater(_ orphan: Orphan) {
+        notEnded.append(orphan)
+        if notEnded.count == 1 { shop.agenda.addAtTick { self.endNow() } }
+    }
+
+    /// Ends what could not be ended, once there is room. A shop on a full disk starts nevertheless: it can be read.
+    private func endNow() {
+        guard shop.store.admission == nil else { return shop.agenda.addAtTick { self.endNow() } }
+        let orphans = notEnded
+        notEnded = []
+        for orphan in orphans {
+            settlement.settle(orphan) { [self] result in
+                switch result {
+                case .settled: shop.metrics.settledOrphans.increment()
+                case .sagaIsOpen: break
+                case .unreadable, .notEnded: endLater(orphan)
+                }
             }
         }
     }
