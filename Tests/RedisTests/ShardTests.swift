@@ -62,6 +62,20 @@ import Testing
         #expect(try stage.write(item(1), 6) == .committed)
     }
 
+    /// Found on a3307ad: ordinary checkouts filled Payment's Redis, and then none could end (A6).
+    @Test func `while a master fills up nothing new begins, what has begun ends, and room is used at once`() throws {
+        let stage = try StoreStage()
+        #expect(try stage.write(item(1), 5) == .committed)
+        func admission() throws -> StoreError? { try stage.call { store, done in done(store.admission) } }
+        #expect(try admission() == nil)
+        let used = try #require(try RedisInfo.number("used_memory", in: stage.command("INFO", "memory").string ?? ""))
+        try stage.command("CONFIG", "SET", "maxmemory", "\(used / 95 * 100)")
+        try stage.waitFor("it fills up") { try admission() == .memoryFull }
+        #expect(try stage.write(item(1), 6) == .committed)
+        try stage.command("CONFIG", "SET", "maxmemory", "\(10 * used)")
+        try stage.waitFor("there is room") { try admission() == nil }
+    }
+
     @Test func `a master that was made a replica is not used`() throws {
         let stage = try StoreStage()
         #expect(try stage.write(item(1), 5) == .committed)
