@@ -165,6 +165,45 @@ struct CopiesTests {
         #expect(again.answer == (failingLoads < 2 ? .replayed(.checkout(.paid)) : .unknown))
     }
 
+    @Test("a refusal that copies at one process share holds for another copy elsewhere, too")
+    func sharedRefusal() {
+        let request = ShopRequest.ledger(LedgerCommand(item, .withdraw(Amount(3))))
+        world.pause(0, milliseconds: 20_000)
+        let first = stamp(isRepeated: false)
+        let again = stamp(sent: first?.sent, isRepeated: true)
+        let elsewhere = world.ask(request, at: 0, stamp: again)
+        let shared = [first, again].map { world.ask(request, at: 1, stamp: $0) }
+        world.pass(seconds: 5)
+        #expect(shared.map(\.answer) == [.ledger(.insufficient(balance: .zero)), .ledger(.insufficient(balance: .zero))])
+        let stock = LedgerCommand(item, .replace(balance: Amount(10), price: Amount(100)))
+        #expect(world.run(.ledger(stock), at: 1) == .ledger(.done))
+        world.pass(seconds: 25)
+        #expect(elsewhere.answer?.isRefusal == false && world.account(.item, "i")?.balance == Amount(10))
+    }
+
+    @Test("a second copy of a checkout under another request's key is refused for that, although the order is paid")
+    func keyOfAnother() {
+        world.put(item, 10)
+        world.put(user, 10_000)
+        let order = world.order("u", ["i"])
+        world.ask(.addItem(order: order, item: id("i"), units: Amount(1)), at: 1, key: "k")
+        settle()
+        #expect(world.run(.checkout(order: order), at: 1) == .checkout(.paid))
+        let again = world.ask(.checkout(order: order), at: 1, key: "k", stamp: stamp(isRepeated: true), within: 20_000)
+        settle()
+        #expect(again.answer == .keyed(.usedForAnother))
+    }
+
+    @Test("a stamp of a clock that is further ahead than clocks may be has no effect")
+    func farAhead() {
+        let ahead = world.replicas[0].clock.wallMilliseconds + Limits.clockSkewMilliseconds + 1
+        let request = ShopRequest.ledger(LedgerCommand(user, .deposit(Amount(5))))
+        let caller = world.ask(request, at: 0, stamp: stamp(sent: ahead, isRepeated: false))
+        settle()
+        #expect(caller.answer == .keyed(.late) && world.account(.user, "u")?.balance == .zero)
+        #expect(stamp(sent: Limits.latestTime - 1, isRepeated: false) == nil)
+    }
+
     @Test("a second copy that can leave no tombstone is told that nobody knows")
     func noTombstone() {
         world.records.admission = .diskFull

@@ -126,6 +126,35 @@ private final class DamagedStore: RecordStore {
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
 }
 
+/// A store that cannot be reached, and a process that remembers what it had.
+private final class RememberingStore: RecordStore {
+    private let records: MemoryStore
+    private(set) var loads = 0
+
+    init(_ records: MemoryStore) { self.records = records }
+
+    func load(_ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void) {
+        loads += 1
+        // An engine that reads again and again ends here, without an answer.
+        if loads > 20 { return }
+        if source == .memory { return records.load(readSets, completion: completion) }
+        completion(readSets.map { _ in .failure(.unreachable("a test")) })
+    }
+
+    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
+        records.commit(changes, completion: completion)
+    }
+
+    func scanOpenWork(
+        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
+        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
+    ) {
+        records.scanOpenWork(kind, partition: partition, after: cursor, completion: completion)
+    }
+
+    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
+}
+
 @Suite("Engine")
 struct EngineTests {
     /// Found on a3307ad: one unreadable record failed 10,382 of 11,988 reads of other items.
@@ -207,6 +236,56 @@ struct EngineTests {
         }
         let last = Limits.engineBatchCommands + Limits.parkedCommands
         #expect((last..<steps).allSatisfy { refusals[$0] == 3 })
+    }
+
+    @Test("a command that its sender does not repeat keeps its reply, whatever copies of the like come")
+    func repliesOfTheUnrepeated() {
+        let store = HangingStore()
+        let agenda = Agenda()
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
+        let item = GroupKey(.item, Identifier(number: 1))
+        func release(_ step: Int) -> LedgerCommand {
+            let saga = SagaID(order: Identifier(number: step), incarnation: UInt64(step), attempt: 1)
+            return LedgerCommand(item, .release(saga, Amount(1)))
+        }
+        var replies: [String] = []
+        for step in 1...Limits.engineBatchCommands { engine.submitRepeated(release(step)) { _ in } }
+        agenda.runUntilQuiet()
+        engine.submit(release(0)) { _ in replies.append("waiter") }
+        for step in 1...2 * Limits.mailboxCommandsWithCopies { engine.submitRepeated(release(1_000 + step)) { _ in } }
+        engine.submitRepeated(release(0)) { _ in replies.append("saga") }
+        store.isHanging = false
+        agenda.runUntilQuiet()
+        #expect(replies == ["waiter", "saga"])
+    }
+
+    @Test("what is read further and cannot be read refuses its command, and is not read again and again")
+    func unreadableFurther() {
+        let records = MemoryStore()
+        let agenda = Agenda()
+        let user = GroupKey(.user, Identifier(number: 1))
+        let order = Identifier(number: 2)
+        let sound = Engine<LedgerRules>(store: records, agenda: agenda, clock: ManualClock())
+        var grant: UInt32 = 0
+        for operation: LedgerCommand.Operation in [
+            .open(price: .zero), .deposit(Amount(9)), .lockPayment(order: order, Amount(3), expiry: .max),
+        ] {
+            sound.submit(LedgerCommand(user, operation)) { if case .decided(.held(let held)) = $0 { grant = held } }
+            agenda.runUntilQuiet()
+        }
+        sound.submit(LedgerCommand(user, .payDirectly(order: order, incarnation: 4, Amount(3), grant: grant))) {
+            #expect($0 == .decided(.done))
+        }
+        agenda.runUntilQuiet()
+        let store = RememberingStore(records)
+        let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
+        var replies: [Reply<LedgerOutcome>] = []
+        engine.submit(LedgerCommand(user, .hold(SagaID(order: order, incarnation: 4, attempt: 1), Amount(1), mayWait: false))) {
+            replies.append($0)
+        }
+        agenda.runUntilQuiet()
+        #expect(replies == [.refused(.unreachable("a test"))])
+        #expect(store.loads == 2)
     }
 
     @Test("a command that may have had its effect is unknown when its store cannot be reached, and not refused")

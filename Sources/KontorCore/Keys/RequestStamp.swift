@@ -11,12 +11,13 @@ public struct RequestStamp: Hashable, Sendable {
     public let isRepeated: Bool
 
     /// - Parameter request: 32 hexadecimal digits in lower case.
-    /// - Returns: nil if `request` is anything else, or `sent` is before 1970 or absurdly far away.
+    /// - Returns: nil if `request` is anything else, or `sent` is before 1970 or so late that no clock tells what
+    ///   follows from it.
     public init?(request: String, sent: Int64, isRepeated: Bool) {
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
         let letters = UInt8(ascii: "a")...UInt8(ascii: "f")
         guard request.utf8.count == 32, request.utf8.allSatisfy({ digits.contains($0) || letters.contains($0) }),
-            sent >= 0, sent < 1 << 50
+            sent >= 0, sent < Limits.latestTime - Limits.lateWriteMilliseconds - Limits.clockSkewMilliseconds
         else { return nil }
         id = IdempotencyKey(reserved: "request:" + request)
         self.sent = sent

@@ -14,6 +14,8 @@ final class BatchEntry<Command, Reply> {
     let command: Command
     let keyed: KeyedWrite?
     var reply: (Reply) -> Void
+    /// Whether its sender repeats it, so that the latest copy's sender gets the reply.
+    let isRepeated: Bool
     /// Whether the command must be decided on the newest records: a decision on remembered ones did not stand.
     var mustBeFresh = false
     /// Whether an earlier decision on the command may have been committed and overwritten since. Then a refusal by
@@ -27,11 +29,12 @@ final class BatchEntry<Command, Reply> {
     private(set) var isGuess = false
 
     init<Outcome>(
-        _ command: Command, keyed: KeyedWrite?, reply: @escaping (Reply) -> Void
+        _ command: Command, keyed: KeyedWrite?, isRepeated: Bool, reply: @escaping (Reply) -> Void
     ) where Reply == KontorCore.Reply<Outcome> {
         decision = .unknown
         self.command = command
         self.keyed = keyed
+        self.isRepeated = isRepeated
         self.reply = reply
     }
 

@@ -72,8 +72,7 @@ final class Engine<R: Rules> {
     ///   - keyed: the command's keys, which are looked at, and kept, with its effect.
     ///   - reply: called once. The outcome may not be durable yet: see ``RecordStore/barrier(_:)``.
     func submit(_ command: R.Command, keyed: KeyedWrite? = nil, reply: @escaping (Reply<R.Outcome>) -> Void) {
-        mailbox.append(Entry(command, keyed: keyed, reply: reply))
-        scheduleBatch()
+        append(Entry(command, keyed: keyed, isRepeated: false, reply: reply))
     }
 
     /// Decides a command that its sender repeats until it is answered. A copy of one that waits is not decided, too; it
@@ -81,22 +80,28 @@ final class Engine<R: Rules> {
     func submitRepeated(_ command: R.Command, reply: @escaping (Reply<R.Outcome>) -> Void) {
         if repeated == nil, waiting >= Limits.mailboxCommandsWithCopies { noteRepeated() }
         if repeated != nil, let name = R.name(of: command), repeated?.updateValue(reply, forKey: name) != nil { return }
-        submit(command, reply: reply)
+        append(Entry(command, keyed: nil, isRepeated: true, reply: reply))
+    }
+
+    private func append(_ entry: Entry) {
+        mailbox.append(entry)
+        scheduleBatch()
     }
 
     private func noteRepeated() {
         var noted: [RepeatedName: (Reply<R.Outcome>) -> Void] = [:]
         noted.reserveCapacity(2 * waiting)
-        for entry in mailbox { if let name = R.name(of: entry.command) { noted[name] = entry.reply } }
-        for entry in parked.values.lazy.flatMap(\.waiting) {
-            if let name = R.name(of: entry.command) { noted[name] = entry.reply }
+        for entry in mailbox where entry.isRepeated { R.name(of: entry.command).map { noted[$0] = entry.reply } }
+        for entry in parked.values.lazy.flatMap(\.waiting) where entry.isRepeated {
+            R.name(of: entry.command).map { noted[$0] = entry.reply }
         }
         repeated = noted
     }
 
     /// Gives a command that waits no longer the reply of its latest copy.
     private func takeLatestReply(_ entry: Entry) {
-        guard repeated != nil, let name = R.name(of: entry.command), let latest = repeated?.removeValue(forKey: name)
+        guard repeated != nil, entry.isRepeated, let name = R.name(of: entry.command),
+            let latest = repeated?.removeValue(forKey: name)
         else { return }
         entry.reply = latest
     }
@@ -144,7 +149,7 @@ final class Engine<R: Rules> {
     }
 
     /// Finds what the commands read besides, by the heads that were loaded. Returns whether it was not loaded with
-    /// them.
+    /// them. What was found once stays: if it cannot be read, or the head says otherwise by now, nothing is read anew.
     private func findFurtherReads(_ outcomes: [LoadOutcome]) -> Bool {
         var found: [ReadSet] = []
         var next = 0
@@ -156,8 +161,10 @@ final class Engine<R: Rules> {
             next += entry.reads
         }
         if found == furtherReads { return false }
-        furtherReads = found
-        return true
+        let known = Set(furtherReads)
+        let new = found.filter { !known.contains($0) }
+        furtherReads += new
+        return !new.isEmpty
     }
 
     // MARK: Decide

@@ -20,6 +20,8 @@ final class IdempotencyGate {
         var callers = 0
         /// The callers of other copies of the same request of a gateway.
         var copies: [(ShopAnswer) -> Void] = []
+        /// Whether the gateway sent one of these after another one: there may be a third one somewhere.
+        var isRepeated = false
     }
 
     private let parts: ShopParts
@@ -46,6 +48,10 @@ final class IdempotencyGate {
         answer: @escaping (ShopAnswer) -> Void,
         begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
     ) {
+        // A clock that is further ahead than clocks may be would have records kept for as long, and copies be taken.
+        if let stamp = name.stamp, stamp.sent > parts.clock.wallMilliseconds + Limits.clockSkewMilliseconds {
+            return answer(.keyed(.late))
+        }
         let isFull = parts.store.expiringRecords >= policy.keptKeys
         let keyed = KeyedRequest(
             request, name, ids, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds,
@@ -56,10 +62,11 @@ final class IdempotencyGate {
             if let stamp = name.stamp, stamp.id == present.stamp?.id {
                 // Another copy of what runs here: it gets the same answer.
                 running[scope]?.copies.append(answer)
+                if stamp.isRepeated { running[scope]?.isRepeated = true }
                 return
             }
             if let verdict = verdict(on: request, while: present) {
-                return conclude(.keyed(verdict), keyed, deadline: deadline, answer)
+                return conclude(.keyed(verdict), keyed, nil, deadline: deadline, answer)
             }
         }
         if let scope {
@@ -89,16 +96,24 @@ final class IdempotencyGate {
             let joined = scope.map(leave) ?? []
             for answer in [answer] + joined { answer(result) }
         }
-        return { [self] in conclude($0, keyed, deadline: deadline, tell) }
+        return { [self] in conclude($0, keyed, scope, deadline: deadline, tell) }
     }
 
+    /// - Parameter hasJoined: whether the result is that of a checkout that was joined because it could not be refused.
     private func conclude(
-        _ result: ShopAnswer, _ keyed: KeyedRequest, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void
+        _ result: ShopAnswer, _ keyed: KeyedRequest, _ scope: Scope?, hasJoined: Bool = false, deadline: Int64,
+        _ answer: @escaping (ShopAnswer) -> Void
     ) {
         let settle: (ShopAnswer) -> Void = { [self] in
-            // A checkout that is joined instead of refused ends as any other one does: its key may be kept by then.
-            copies.settle($0, of: keyed, deadline: deadline, answer) { [self] in
-                conclude($0, keyed, deadline: deadline, answer)
+            guard let stamp = keyed.stamp, stamp.isRepeated || scope.flatMap({ running[$0]?.isRepeated }) == true else {
+                return answer($0)
+            }
+            // Once joined it ends as any other one does: its key may be kept by then. But it is joined only once.
+            copies.settle($0, of: keyed, stamp, deadline: deadline, answer) { [self] in
+                if hasJoined { return answer(.unknown) }
+                parts.orders.checkout($0, keyed: keyed.write, deadline: deadline) { [self] in
+                    conclude($0, keyed, scope, hasJoined: true, deadline: deadline, answer)
+                }
             }
         }
         switch result {

@@ -36,6 +36,8 @@ struct KeyedRequest {
     let group: GroupKey
     let write: KeyedWrite
     let stamp: RequestStamp?
+    /// Whether no more keys may be kept.
+    let isFull: Bool
     /// The key that the request runs under; nil: a checkout is known by its order.
     let runningKey: IdempotencyKey?
 
@@ -48,6 +50,7 @@ struct KeyedRequest {
         _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, now: Int64, retention: Int64, isFull: Bool
     ) {
         self.request = request
+        self.isFull = isFull
         stamp = name.stamp
         let isCheckout = if case .checkout = request { true } else { false }
         runningKey = name.key ?? (isCheckout ? nil : name.stamp?.id)

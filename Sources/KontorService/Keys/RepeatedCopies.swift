@@ -16,16 +16,16 @@ final class RepeatedCopies {
     /// conflict, and the copy, decided again, meets the tombstone. If the tombstone cannot be written, nobody knows
     /// what the first copy does.
     ///
-    /// - Parameter joined: takes the result of a checkout that the copy joins because it cannot be refused.
+    /// - Parameter join: joins the checkout of an order, because it cannot be refused.
     func settle(
-        _ result: ShopAnswer, of keyed: KeyedRequest, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void,
-        joined: @escaping (ShopAnswer) -> Void
+        _ result: ShopAnswer, of keyed: KeyedRequest, _ stamp: RequestStamp, deadline: Int64,
+        _ answer: @escaping (ShopAnswer) -> Void, join: @escaping (_ order: Identifier) -> Void
     ) {
-        guard let stamp = keyed.stamp, stamp.isRepeated, !keyed.request.isBatchInit else { return answer(result) }
+        guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
         if result == .overloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
         if case .checkout(let order) = keyed.request {
-            settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer, joined)
+            settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {
             refuse(result, keyed, stamp, answer)
         } else {
@@ -33,14 +33,15 @@ final class RepeatedCopies {
         }
     }
 
-    private func tombstone(_ stamp: RequestStamp) -> KeyedWrite {
-        KeyedWrite(KeyClaim(key: stamp.id, request: [], expires: stamp.expires), latest: stamp.latest)
+    private func tombstone(_ stamp: RequestStamp, of keyed: KeyedRequest) -> KeyedWrite {
+        KeyedWrite(
+            KeyClaim(key: stamp.id, request: [], expires: stamp.expires), latest: stamp.latest, hasRoom: !keyed.isFull)
     }
 
     private func refuse(
         _ result: ShopAnswer, _ keyed: KeyedRequest, _ stamp: RequestStamp, _ answer: @escaping (ShopAnswer) -> Void
     ) {
-        parts.keep(tombstone(stamp), in: keyed.group) { [self] in
+        parts.keep(tombstone(stamp, of: keyed), in: keyed.group) { [self] in
             let settled = Self.answer(to: $0, result, keyed)
             guard settled == result, let claim = keyed.write.claim else { return answer(settled) }
             // The first copy may have had its effect before the tombstone was there. Under a client's key it left only
@@ -69,18 +70,32 @@ final class RepeatedCopies {
     /// copy would check the new one out.
     private func settleCheckout(
         _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, _ keyed: KeyedRequest, _ stamp: RequestStamp,
-        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void, _ joined: @escaping (ShopAnswer) -> Void
+        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void, _ join: @escaping (Identifier) -> Void
     ) {
         guard isRefusal || result.isPaid else { return answer(result) }
         let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey)
-        parts.orders.submit(command, keyed: tombstone(stamp)) { [parts] reply in
+        parts.orders.submit(command, keyed: tombstone(stamp, of: keyed)) { [self] reply in
             switch reply {
             case _ where !isRefusal: answer(result)
             case .decided(.running), .decided(.alreadyPaid):
                 // The first copy, or another client, was faster.
+                if case .keyed = result { return refuseForKey(result, keyed, answer) }
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
-                parts.orders.checkout(order, keyed: keyed.write, deadline: deadline, answer: joined)
+                join(order)
             default: answer(Self.answer(to: reply.answer, result, keyed))
+            }
+        }
+    }
+
+    /// Refuses a checkout for its key, although the order is paid or being paid. If the key is kept for another
+    /// request, no copy of this one can have had an effect.
+    private func refuseForKey(_ result: ShopAnswer, _ keyed: KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) {
+        guard let claim = keyed.write.claim else { return answer(.unknown) }
+        parts.lookUp(claim, in: keyed.group) { found in
+            switch found {
+            case .success(.usedForAnother?): answer(result)
+            case .success(.replayed?): answer(.replayed(keyed.success))
+            case .success, .failure: answer(.unknown)
             }
         }
     }

@@ -83,7 +83,8 @@ final class BatchInit {
                 switch step {
                 case .done: hasProgressed = true
                 case .locked: locked.append(number)
-                case .failed(let answer): failure = answer
+                // What is unknown may have been done, whatever became of the others.
+                case .failed(let answer): if failure != .unknown { failure = answer }
                 }
                 pending -= 1
                 if pending == 0 { endSlice() }

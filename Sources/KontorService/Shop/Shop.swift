@@ -83,7 +83,8 @@ public final class Shop {
         guard let name, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
         ids.choose(for: request, name) { [self] ids in
             switch ids {
-            case .failure(let error): answer(.unavailable(error))
+            // Another copy of the request may have found what this one did not.
+            case .failure(let error): answer(name.stamp?.isRepeated == true ? .unknown : .unavailable(error))
             case .success(let ids):
                 gate.pass(request, name, ids, deadline: deadline, answer: answer) { [self] keyed, answer in
                     admit(request, keyed, deadline: deadline, answer: answer)

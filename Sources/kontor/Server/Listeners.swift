@@ -16,9 +16,19 @@ enum OpenFiles {
     /// Connections of the operators' listener.
     static let operatorConnections = 32
 
+    /// Below so few connections a shop would refuse nearly all of its clients.
+    private static let fewestConnections = 64
+
     /// The most connections of the public listener, after the limit was raised. Both listeners have a reserve besides.
-    static func connections() -> Int {
-        min(HTTPLimits.connections, raiseLimit() - reserved - operatorConnections - 2 * HTTPLimits.reservedConnections)
+    static func connections() throws -> Int {
+        let limit = raiseLimit()
+        let others = reserved + operatorConnections + 2 * HTTPLimits.reservedConnections
+        guard limit >= others + fewestConnections else {
+            throw StartError(
+                description: "it may have only \(limit) files open (`ulimit -n`), and each connection is one. "
+                    + "Allow at least \(others + fewestConnections), better 20000")
+        }
+        return min(HTTPLimits.connections, limit - others)
     }
 
     /// Raises the process's limit as far as this user may, and gives it.

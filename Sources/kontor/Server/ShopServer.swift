@@ -57,7 +57,7 @@ final class ShopServer: @unchecked Sendable {
     private let links: ServiceLinks?
     private lazy var runner = makeRunner()
     private var listeners: [HTTPListener] = []
-    private let memory = MemoryBounds(openFiles: OpenFiles.connections())
+    private let memory: MemoryBounds
 
     /// Where the shop's turns run.
     private enum SerialDomain {
@@ -68,8 +68,9 @@ final class ShopServer: @unchecked Sendable {
     var port: Int { listeners[0].port }
     var internalPort: Int { listeners[1].port }
 
-    private init(_ settings: ServerSettings, _ logger: Logger) {
+    private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) {
         self.settings = settings
+        self.memory = memory
         self.logger = logger
         metrics = ShopMetrics(factory: registry)
         let eventLoop = group.next()
@@ -91,7 +92,7 @@ final class ShopServer: @unchecked Sendable {
 
     /// Opens the store, listens, and recovers. Throws an error in words for operators.
     static func start(_ settings: ServerSettings, logger: Logger) throws -> ShopServer {
-        let server = ShopServer(settings, logger)
+        let server = ShopServer(settings, logger, MemoryBounds(openFiles: try OpenFiles.connections()))
         try server.factory.open(server.runner)
         try server.prepareLinks()
         try server.listen()
