@@ -70,7 +70,8 @@ extension OrderService {
         for order: Identifier, of user: Identifier, deadline: Int64, completion: @escaping (Explanation.Payment) -> Void
     ) {
         guard canAskForPayments else { return completion(.unknown) }
-        reads.ask(LedgerCommand(GroupKey(.user, user), .findPayment(order: order)), deadline: deadline) { reply in
+        let soon = min(deadline, clock.monotonicMilliseconds + Limits.explanationMilliseconds)
+        reads.ask(LedgerCommand(GroupKey(.user, user), .findPayment(order: order)), deadline: soon) { reply in
             switch reply {
             case .decided(.payment(let payment)): completion(payment.map { .made($0) } ?? .none)
             case .decided: completion(.none)
@@ -90,8 +91,9 @@ extension OrderService {
         guard !legs.isEmpty else { return completion([]) }
         var found: [AbortReason?] = Array(repeating: nil, count: legs.count)
         var pending = legs.count
+        let soon = min(deadline, clock.monotonicMilliseconds + Limits.explanationMilliseconds)
         for (index, leg) in legs.enumerated() {
-            reads.read(leg.account, deadline: deadline) { reply in
+            reads.read(leg.account, deadline: soon) { reply in
                 found[index] = leg.obstacle(reply)
                 pending -= 1
                 if pending == 0 { completion(found.compactMap { $0 }) }

@@ -8,6 +8,7 @@ final class OrderService {
     private let metrics: EngineMetrics
     private let router: MessageRouter
     private let random: any RandomSource
+    let clock: any ShopClock
     let reads: Reads
     let coordinator: CheckoutCoordinator
     /// Whether the payment service understands a question for a direct payment: processes up to release 0.1 do not.
@@ -24,6 +25,7 @@ final class OrderService {
         self.router = router
         self.reads = reads
         random = environment.random
+        clock = environment.clock
         canAskForPayments = isAlone || environment.store.format >= .four
         coordinator = CheckoutCoordinator(orders: engine, environment, router: router, isAlone: isAlone)
     }

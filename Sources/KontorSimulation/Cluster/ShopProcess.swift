@@ -36,6 +36,9 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     /// The number of its present instance as a writer of the store, where several processes write.
     var writer: UInt64 = 0
     private var pausedUntil: Int64 = 0
+    private var pausedSince: Int64 = 0
+    /// How long the links to a process stay open that answers no ping.
+    private static let linkPatience: Int64 = .milliseconds(Limits.takeoverAgeMilliseconds)
     /// How long each message of another process takes it, microseconds.
     var commandMicroseconds: Int64 = 0
     /// Until when it is busy with the messages of its last turn.
@@ -116,6 +119,7 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     func pause(_ duration: Int64) {
         world.coverage[.processPaused] += 1
         world.trace.note("machine", "the shop is paused for \(duration / 1_000) ms")
+        if pausedUntil <= world.scheduler.now { pausedSince = world.scheduler.now }
         pausedUntil = max(pausedUntil, world.scheduler.now + duration)
     }
 
@@ -130,6 +134,7 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     /// Takes messages from any process. One that has too much to do decides them one after the other.
     func receive(_ messages: [Message]) {
         if isEnded { return }
+        if pausedUntil > world.scheduler.now, world.scheduler.now - pausedSince > Self.linkPatience { return }
         self.messages += messages
         if self.messages.count > 100 { world.coverage[.processBehind] += 1 }
         wake()

@@ -158,6 +158,8 @@ class History:
         self.orders = {}
         self.payments = {}
         self.refusals = []
+        # Contended is said when a write's deadline (5 s) comes, a little before it.
+        self.contended_seconds = 4
         # Answers that are wrong whatever the final state is.
         self.violations = []
         # Touched since they were last compared with what is found.

@@ -15,8 +15,6 @@ from Tests.kontor_testing.remembering.shop import hundredths
 
 # P5: every started checkout reaches its end this soon after a restart.
 SETTLING_SECONDS = 5
-# Contended is said when a checkout's deadline (5 s) comes, a little before it.
-_CONTENDED_SECONDS = 4
 
 
 async def judge(history: History, client: Client, only_recent: bool = False) -> list:
@@ -146,7 +144,7 @@ def _judge_refusals(history: History) -> list:
                 violations.append(
                     f"{refusal.problem} was said of {refusal.account}, which never had less than {least} of the "
                     f"{refusal.wanted} wanted")
-        elif refusal.problem == "contended" and refusal.ended - refusal.waited_since < _CONTENDED_SECONDS:
+        elif refusal.problem == "contended" and refusal.ended - refusal.waited_since < history.contended_seconds:
             violations.append(f"contended was said after {refusal.ended - refusal.waited_since:.2f} s: {refusal}")
     return violations
 
