@@ -37,6 +37,16 @@ struct CreationIDTests {
         #expect(create(one, "signup-1") == .replayed(answer), "the account is there, though the key has expired")
     }
 
+    @Test("a shop whose secret cannot be read at a start waits for it")
+    func unreadableSecret() throws {
+        let world = started(seed: 1)
+        let answer = try #require(create(world, "signup-1"))
+        world.store.failingLoads = 3
+        world.crashAndRecover()
+        #expect(world.store.failingLoads == 0)
+        #expect(create(world, "signup-1") == .replayed(answer))
+    }
+
     @Test("a creation from before the first start with a secret is replayed, and its id is nobody else's")
     func upgrade() throws {
         let world = World(seed: 3)

@@ -193,9 +193,10 @@ struct KeyTests {
         let shop = Shop(
             ShopEnvironment(store: records, clock: clock, random: SeededRandom(seed: 1), log: RecordedEvents()),
             sink: RecordingSink(), keys: policy)
-        func ask(_ key: String?, _ request: ShopRequest = .createUser) -> ShopAnswer? {
+        func ask(_ key: String?, _ request: ShopRequest = .createUser, _ stamp: RequestStamp? = nil) -> ShopAnswer? {
             let caller = Request()
-            shop.handle(request, name: WriteName(key: key.flatMap { IdempotencyKey($0) }), deadline: 5_000, caller: caller)
+            let name = WriteName(key: key.flatMap { IdempotencyKey($0) }, stamp: stamp)
+            shop.handle(request, name: name, deadline: 5_000, caller: caller)
             shop.endTurn()
             return caller.answer
         }
@@ -206,6 +207,10 @@ struct KeyTests {
         #expect(ask("4", .initItems(count: 2, stock: Amount(5), price: Amount(1))) == .keyed(.noRoom))
         #expect(
             ask(nil, .ledger(LedgerCommand(GroupKey(.item, id("0")), .read))) == .ledger(.unknownAccount), "nothing was made")
+        let stamp = RequestStamp(
+            request: String(repeating: "0", count: 32), sent: clock.wallMilliseconds, isRepeated: true)
+        #expect(ask(nil, .checkout(order: id("o")), stamp) == .unknown, "its tombstone would be a key, too")
+        #expect(records.expiringRecords == 2)
         guard case .created? = ask(nil) else {
             Issue.record("without a key nothing is refused")
             return

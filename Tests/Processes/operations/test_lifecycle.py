@@ -11,7 +11,7 @@ from Tests.kontor_testing.case import ServerCase
 from Tests.kontor_testing.faults.disks import injected, is_held_in_sync
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.ports import free_port
-from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.programs import BINARY, PATIENCE_SECONDS, run_kontor, run_program
 from Tests.kontor_testing.remembering.market import Market
 from Tests.kontor_testing.remembering.shop import Shop
 
@@ -74,6 +74,14 @@ class SettingTests(ServerCase):
             [*server.listening, "--data", server.directory], {"KONTOR_PORT": str(free_port()), "KONTOR_DATA": str(self.scratch("elsewhere"))})
         await server.wait_until_ready()
         self.assertFalse(self.scratch("elsewhere").exists())
+
+    async def test_a_shop_that_may_have_too_few_files_open_does_not_start(self):
+        """With 400 it served one connection, and said that it was ready for -16."""
+        code, output = await run_program(
+            PATIENCE_SECONDS, "bash", "-c", 'ulimit -n 400; exec "$@"', "-", BINARY, "serve", "--port", free_port(),
+            "--internal-port", free_port(), "--data", self.scratch("data"))
+        self.assertNotEqual(code, 0)
+        self.assertIn("only 400 files open", output)
 
     async def test_settings_that_cannot_be_are_refused_with_a_message_that_names_them(self):
         data = ("--data", self.scratch("data"))
