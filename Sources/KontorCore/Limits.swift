@@ -34,8 +34,8 @@ public enum Limits {
     public static let longestDeadlineMilliseconds: Int64 = 30_000
     /// A saga gives up waiting this long before its caller's deadline, so that the refusal still arrives.
     public static let deadlineMarginMilliseconds: Int64 = 250
-    /// How long an explanation waits for each thing that it asks of others: what does not answer is left out, and the
-    /// gateway's wait for a read is not over.
+    /// How long an explanation waits for each of its two questions to other services. It says that what does not answer
+    /// is unknown, and comes before the gateway gives the read up.
     public static let explanationMilliseconds = deadlineMilliseconds / 5
     /// When an unanswered message of a saga is sent again: many round trips, yet a tenth of a deadline.
     public static let resendMilliseconds = deadlineMilliseconds / 10

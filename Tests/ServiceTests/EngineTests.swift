@@ -99,46 +99,26 @@ private final class HangingStore: RecordStore {
 
 /// A store of which some records cannot be read.
 private final class DamagedStore: RecordStore {
-    private let records = MemoryStore()
+    private let records: MemoryStore
     var unreadable: Set<GroupKey> = []
+    /// Whether the store is away, and the process has only what it remembers.
+    var isAway = false
+    private(set) var loads = 0
+
+    init(_ records: MemoryStore = MemoryStore()) { self.records = records }
 
     func load(
         _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
-        completion(
-            readSets.map { readSet in
-                if unreadable.contains(readSet.group) { return .failure(.unreadable("\(readSet.group)")) }
-                return .success(records.load(readSet))
-            })
-    }
-
-    func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        records.commit(changes, completion: completion)
-    }
-
-    func scanOpenWork(
-        _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
-        completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void
-    ) {
-        records.scanOpenWork(kind, partition: partition, after: cursor, completion: completion)
-    }
-
-    func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }
-}
-
-/// A store that cannot be reached, and a process that remembers what it had.
-private final class RememberingStore: RecordStore {
-    private let records: MemoryStore
-    private(set) var loads = 0
-
-    init(_ records: MemoryStore) { self.records = records }
-
-    func load(_ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void) {
         loads += 1
         // An engine that reads again and again ends here, without an answer.
         if loads > 20 { return }
-        if source == .memory { return records.load(readSets, completion: completion) }
-        completion(readSets.map { _ in .failure(.unreachable("a test")) })
+        completion(
+            readSets.map { readSet in
+                if isAway, source != .memory { return .failure(.unreachable("a test")) }
+                if unreadable.contains(readSet.group) { return .failure(.unreadable("\(readSet.group)")) }
+                return .success(records.load(readSet))
+            })
     }
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
@@ -277,7 +257,8 @@ struct EngineTests {
             #expect($0 == .decided(.done))
         }
         agenda.runUntilQuiet()
-        let store = RememberingStore(records)
+        let store = DamagedStore(records)
+        store.isAway = true
         let engine = Engine<LedgerRules>(store: store, agenda: agenda, clock: ManualClock())
         var replies: [Reply<LedgerOutcome>] = []
         engine.submit(LedgerCommand(user, .hold(SagaID(order: order, incarnation: 4, attempt: 1), Amount(1), mayWait: false))) {

@@ -48,7 +48,8 @@ final class IdempotencyGate {
         answer: @escaping (ShopAnswer) -> Void,
         begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
     ) {
-        // A clock that is further ahead than clocks may be would have records kept for as long, and copies be taken.
+        // The gateway's clock is further ahead than clocks may be. What is kept under this stamp would be kept for as
+        // long, and late copies would be taken for as long.
         if let stamp = name.stamp, stamp.sent > parts.clock.wallMilliseconds + Limits.clockSkewMilliseconds {
             return answer(.keyed(.late))
         }
@@ -99,6 +100,8 @@ final class IdempotencyGate {
         return { [self] in conclude($0, keyed, scope, deadline: deadline, tell) }
     }
 
+    /// Turns the result of a request into the answer that holds for all of its copies.
+    ///
     /// - Parameter hasJoined: whether the result is that of a checkout that was joined because it could not be refused.
     private func conclude(
         _ result: ShopAnswer, _ keyed: KeyedRequest, _ scope: Scope?, hasJoined: Bool = false, deadline: Int64,
@@ -108,7 +111,7 @@ final class IdempotencyGate {
             guard let stamp = keyed.stamp, stamp.isRepeated || scope.flatMap({ running[$0]?.isRepeated }) == true else {
                 return answer($0)
             }
-            // Once joined it ends as any other one does: its key may be kept by then. But it is joined only once.
+            // A request that joins ends as any other one does, since its key may be kept by then. It joins only once.
             copies.settle($0, of: keyed, stamp, deadline: deadline, answer) { [self] in
                 if hasJoined { return answer(.unknown) }
                 parts.orders.checkout($0, keyed: keyed.write, deadline: deadline) { [self] in

@@ -101,8 +101,8 @@ final class Heartbeats {
             || clock.monotonicMilliseconds - seen.read >= Limits.unreadableHeartbeatMilliseconds
     }
 
-    /// When it can be known that a process is silent which is not now, monotonic milliseconds: its time is over by
-    /// then, and its heartbeat was read once more.
+    /// When to ask again whether a process is silent, if it is not now: monotonic milliseconds. By then its time is
+    /// over, and its heartbeat was read once more.
     func nextVerdict(on writer: UInt64) -> Int64 {
         let now = clock.monotonicMilliseconds
         let changed = seen[writer]?.changed ?? now
