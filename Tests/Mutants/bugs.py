@@ -30,9 +30,7 @@ BUGS = [
         "        if let earlier = draft.hold(saga), earlier.state != .released {\n"),
     Bug("a hold that was replayed is looked at behind the amount", LEDGER,
         "        if let earlier = draft.hold(saga) {\n",
-        "        if let account = draft.account, amount > account.available {\n"
-        "            return amount > account.balance ? .insufficient(balance: account.balance) : .contended(balance: account.balance)\n"
-        "        }\n"
+        "        if let account = draft.account, amount > account.available { return .insufficient(balance: account.available) }\n"
         "        if let earlier = draft.hold(saga) {\n"),
     Bug("a repeated hold locks again", LEDGER,
         "return earlier.amount == amount ? .held(grant: earlier.grant) : .anomaly(.differentAmount)",
@@ -174,7 +172,6 @@ BUGS = [
     Bug("a segment is deleted too early", EMBEDDED + "Fold/FoldWorker.swift", "where segment < position.segment {", "where segment <= position.segment {"),
     Bug("the journal is deleted in spite of a checkpoint that failed", EMBEDDED + "Fold/FoldWorker.swift",
         "guard try table.checkpoint() else { return .success(false) }", "_ = try table.checkpoint()"),
-    # The shared store, as the simulator has it: what one on Redis must do.
     # What the gateway sends twice, leases, and keys of what has no effect.
     Bug("a second copy that is refused leaves no tombstone (A1)", SERVICE + "Keys/RepeatedCopies.swift",
         "guard !keyed.request.isBatchInit else { return answer(result) }",
@@ -197,6 +194,30 @@ BUGS = [
         "        if case .key(let kept)? = record { return kept.expires <= now }\n", ""),
     Bug("a second copy at the process of the first one is refused (A11)", SERVICE + "Keys/IdempotencyGate.swift",
         "if let stamp = name.stamp, stamp.id == present.stamp?.id {", "if let stamp = name.stamp, stamp.id == present.stamp?.id, stamp.sent < 0 {"),
+    Bug("who stood still past his lease goes on replacing (A5)", SERVICE + "Shop/BatchInitLease.swift",
+        "lease.map { KeyedWrite(nil, latest: $0.end) }", "nil"),
+    Bug("a capture whose marker has gone is an anomaly (F14)", LEDGER,
+        "return hasGone(grant, of: account, now: draft.now) ? .done : .anomaly(.captureWithoutHold)",
+        "return .anomaly(.captureWithoutHold)"),
+    Bug("a record that cannot be read fails its whole batch (F9)", SERVICE + "Engine/Engine.swift",
+        "            if !failed.isEmpty, let error = failed[readSets[first].group] {\n",
+        "            let unreadable = outcomes.lazy.compactMap { outcome -> StoreError? in\n"
+        "                if case .failure(let error) = outcome { error } else { nil }\n"
+        "            }\n"
+        "            if let error = unreadable.first {\n"
+        "                entry.refuse(error)\n"
+        "            } else if !failed.isEmpty, let error = failed[readSets[first].group] {\n"),
+    Bug("a partition that cannot be read ends the scan of the others (F6)", SERVICE + "Recovery/OpenWork.swift",
+        "                    agenda.add(scanNext)\n", "                    completion(failure)\n"),
+    Bug("what is asked again is sent to those who cannot be reached, too (F20)", SAGA,
+        "                && (unreachable.isEmpty || !unreachable.contains(record.legs[leg].account.kind))\n", ""),
+    Bug("of a step that is repeated while it waits each copy is decided (F4)", SERVICE + "Engine/Engine.swift",
+        "        if repeated != nil, let name = R.name(of: command), repeated?.updateValue(reply, forKey: name) != nil { return }\n", ""),
+    Bug("another process's lock on the table does not pass (B6)", EMBEDDED + "Store/EmbeddedError.swift",
+        "case .diskFull, .busy, .system", "case .diskFull, .system"),
+    Bug("a full disk's table is not checkpointed (B4)", EMBEDDED + "Fold/FoldPlan.swift",
+        " || shortage != nil) { return .checkpoint }", ") { return .checkpoint }"),
+    # The shared store, as the simulator has it: what one on Redis must do.
     Bug("what is taken for absent and not written is not compared", SERVICE + "Engine/BatchGroup.swift",
         "GroupChange(expected: version, draft: draft, absent: guesses)",
         "GroupChange(expected: version, draft: draft, absent: guesses.filter(draft.isChanged))"),

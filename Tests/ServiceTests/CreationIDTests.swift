@@ -9,8 +9,8 @@ import Testing
 
 @Suite("Ids of creations under a key")
 struct CreationIDTests {
-    private func create(_ world: World, _ key: String) -> ShopAnswer? {
-        let caller = world.ask(.createUser, key: key)
+    private func create(_ world: World, _ key: String, _ stamp: RequestStamp? = nil) -> ShopAnswer? {
+        let caller = world.ask(.createUser, key: key, stamp: stamp)
         for _ in 0..<1_000 where caller.answer == nil {
             if world.store.isIdle { world.pass(Limits.tickMilliseconds) } else { world.step() }
         }
@@ -45,6 +45,19 @@ struct CreationIDTests {
         world.crashAndRecover()
         #expect(world.store.failingLoads == 0)
         #expect(create(world, "signup-1") == .replayed(answer))
+    }
+
+    @Test("a creation whose key could not be looked up is refused; a gateway's second copy of it is told that nobody knows")
+    func unreadableKey() {
+        let world = started(seed: 1)
+        func refusal(isRepeated: Bool) -> ShopAnswer? {
+            world.store.failingLoads = 1
+            let stamp = RequestStamp(
+                request: String(repeating: "a", count: 32), sent: world.clock.wallMilliseconds, isRepeated: isRepeated)
+            return create(world, "signup-1", stamp)
+        }
+        #expect(refusal(isRepeated: false) == .unavailable(.unreachable("the test")))
+        #expect(refusal(isRepeated: true) == .unknown, "the first copy may have found the key, and made the account")
     }
 
     @Test("a creation from before the first start with a secret is replayed, and its id is nobody else's")

@@ -122,9 +122,11 @@ final class World {
     }
 
     @discardableResult
-    func ask(_ request: ShopRequest, key: String? = nil, within milliseconds: Int64 = 5_000) -> Request {
+    func ask(
+        _ request: ShopRequest, key: String? = nil, stamp: RequestStamp? = nil, within milliseconds: Int64 = 5_000
+    ) -> Request {
         let caller = Request()
-        let name = WriteName(key: key.flatMap { IdempotencyKey($0) })
+        let name = WriteName(key: key.flatMap { IdempotencyKey($0) }, stamp: stamp)
         shop.handle(request, name: name, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
         shop.endTurn()
         return caller
