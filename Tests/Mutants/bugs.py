@@ -111,7 +111,7 @@ BUGS = [
         "            case .conflict: conflicting.append(entry)\n", "            case .conflict: entry.reply(entry.decision)\n"),
     Bug("an unknown commit is settled by a look", SERVICE + "Engine/UnknownCommits.swift",
         "        if due.isEmpty { agenda.add { self.fenceAll() } }\n        due.append(Case(unsettled, completion: completion))",
-        "        store.load([ReadSet(unsettled.group)]) { completion((try? $0.get().first?.version) == unsettled.landed ? .landed : .neverLands) }"),
+        "        store.load([ReadSet(unsettled.group)]) {\n            completion((try? $0.first?.get().version) == unsettled.landed ? .landed : .neverLands)\n        }"),
     Bug("answers leave before the barrier", SERVICE + "Shop/Shop.swift",
         "        parts.store.barrier { [sink, transport, router = parts.router] result in\n", "        let router = parts.router; let result = Result<Void, DurabilityError>.success(()); do {\n"),
     Bug("what a crash left is not settled", SERVICE + "Recovery/Recovery.swift",
