@@ -44,11 +44,14 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
+        // Who a caller is, and what he may do: scopes, tokens, JWTs.
+        .target(
+            name: "KontorAccess", dependencies: ["KontorCore", .product(name: "Crypto", package: "swift-crypto")]),
         // Routes, problem details and the listener.
         .target(
             name: "KontorHTTP",
             dependencies: [
-                "KontorCore", "KontorService",
+                "KontorAccess", "KontorCore", "KontorService",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -93,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "kontor",
             dependencies: [
-                "CLinux", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
+                "CLinux", "KontorCore", "KontorService", "KontorAccess", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
                 "KontorSimulation", "KontorRedis", "KontorLink", "RedisClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -115,6 +118,9 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics", "TestSupport"]),
+        .testTarget(
+            name: "AccessTests",
+            dependencies: ["KontorAccess", "KontorCore", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "SimulationTests", dependencies: ["KontorSimulation"]),
         .testTarget(
             name: "RedisClientTests",

@@ -170,10 +170,13 @@ public struct OrderCommand: Hashable, Sendable {
 
     public let order: Identifier
     public let operation: Operation
+    /// Whose the order must be: the command finds no order of anybody else's; nil: whoever's.
+    public let owner: Identifier?
 
-    public init(_ order: Identifier, _ operation: Operation) {
+    public init(_ order: Identifier, _ operation: Operation, owner: Identifier? = nil) {
         self.order = order
         self.operation = operation
+        self.owner = owner
     }
 }
 

@@ -7,6 +7,10 @@ public enum OrderRules: Rules {
     }
 
     public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
+        if let owner = command.owner, draft.order?.user != owner {
+            // Its tombstone is kept as that of an order that is not there.
+            return command.operation == .refuseCheckout ? .done : .unknownOrder
+        }
         switch command.operation {
         case .read: return read(draft)
         case .inspect: return draft.order.map { .inspected($0, draft.saga) } ?? .unknownOrder

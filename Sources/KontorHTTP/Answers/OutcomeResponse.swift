@@ -14,6 +14,8 @@ enum OutcomeResponse {
             response.isReplay = true
             return response
         case .overloaded: return .notTaken
+        // Who is bound to a user learns nothing of others.
+        case .orderOfAnotherUser where call.principal?.user != nil: return response(to: call, .order(.unknownOrder))
         default: return Response(OutcomeProblems.problem(answer, of: call.request))
         }
     }

@@ -1,6 +1,7 @@
 // Problem details (RFC 9457): the answers to requests that fail. Which outcome of the shop becomes which problem is in
 // OutcomeProblems.
 
+import KontorAccess
 import KontorCore
 
 /// A problem with its stable type, a sentence for a person, and the ids concerned.
@@ -18,7 +19,10 @@ struct Problem: Error, Hashable, Sendable {
         case itemNotInOrder = "item-not-in-order"
         case noDirectPayment = "no-direct-payment"
 
-        case secretNeeded = "secret-needed"
+        case tokenNeeded = "token-needed"
+        case forbidden
+        case foreignHost = "foreign-host"
+        case foreignOrigin = "foreign-origin"
         case wrongMethod = "wrong-method"
         case requestTimeout = "request-timeout"
 
@@ -58,7 +62,8 @@ struct Problem: Error, Hashable, Sendable {
             switch self {
             case .malformedHTTP, .malformedRequest, .overLimit: return 400
             case .unknownRoute, .unknownItem, .unknownUser, .unknownOrder, .itemNotInOrder, .noDirectPayment: return 404
-            case .secretNeeded: return 401
+            case .tokenNeeded: return 401
+            case .forbidden, .foreignHost, .foreignOrigin: return 403
             case .wrongMethod: return 405
             case .requestTimeout: return 408
             case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
@@ -99,7 +104,10 @@ struct Problem: Error, Hashable, Sendable {
             case .unknownOrder: return "Unknown order"
             case .itemNotInOrder: return "Item not in the order"
             case .noDirectPayment: return "No direct payment"
-            case .secretNeeded: return "Secret needed"
+            case .tokenNeeded: return "Token needed"
+            case .forbidden: return "Not allowed"
+            case .foreignHost: return "Not under this name"
+            case .foreignOrigin: return "Not for pages of other sites"
             case .wrongMethod: return "Wrong method"
             case .requestTimeout: return "Request too slow"
             case .outOfStock: return "Out of stock"
@@ -178,6 +186,20 @@ extension Problem {
         .unknownRoute, "There is no such path. /docs shows people those that there are, and /openapi.json programs.")
     static let adminRoute = Problem(
         .unknownRoute, "This path is for operators, and switched off here. It is served on the operators' port.")
+    static let tokenNeeded = Problem(
+        .tokenNeeded,
+        "Send Authorization: Bearer TOKEN with a token that this shop knows, and that has not expired. Nothing was begun.")
+
+    static func unknownUser(_ user: Identifier) -> Problem {
+        let account = GroupKey(.user, user)
+        return Problem(.unknownUser, "There is no \(account). Nothing was changed; create it first.", [account])
+    }
+
+    /// - Parameter scopes: what the caller would need.
+    static func forbidden(_ scopes: Scopes) -> Problem {
+        Problem(.forbidden, "Your token does not have the scope \(scopes), which this needs. Nothing was begun.")
+    }
+
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
     static let notTaken = Problem(
         .overloaded,

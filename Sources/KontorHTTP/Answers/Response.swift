@@ -63,6 +63,13 @@ struct Response: Hashable, Sendable {
         case closed
     }
 
+    /// Browsers neither guess what an answer is, nor show it inside of another site's page, nor give it to one.
+    private static let forBrowsers: StaticString = """
+        \r\nx-content-type-options: nosniff\
+        \r\ncontent-security-policy: frame-ancestors 'none'\
+        \r\ncross-origin-resource-policy: same-origin
+        """
+
     /// Appends the answer's bytes.
     ///
     /// - Parameters:
@@ -78,6 +85,7 @@ struct Response: Hashable, Sendable {
         buffer.writeBytes(date)
         buffer.writeStaticString("\r\ncontent-type: ")
         buffer.writeString(contentType)
+        buffer.writeStaticString(Self.forBrowsers)
         buffer.writeStaticString("\r\ncontent-length: ")
         buffer.writeString(String(body.count))
         switch persistence {
@@ -97,6 +105,8 @@ struct Response: Hashable, Sendable {
         switch status {
         case 200: return "HTTP/1.1 200 OK\r\n"
         case 400: return "HTTP/1.1 400 Bad Request\r\n"
+        case 401: return "HTTP/1.1 401 Unauthorized\r\n"
+        case 403: return "HTTP/1.1 403 Forbidden\r\n"
         case 404: return "HTTP/1.1 404 Not Found\r\n"
         case 405: return "HTTP/1.1 405 Method Not Allowed\r\n"
         case 408: return "HTTP/1.1 408 Request Timeout\r\n"

@@ -91,7 +91,7 @@ extension RouteAnswer {
         case .checkout(.paid), .checkout(.notBegun(.alreadyPaid)), .order(.alreadyPaid): break
         default: return nil
         }
-        guard case .checkout(let order) = request else { return nil }
+        guard case .checkout(let order, _) = request else { return nil }
         var json = JSONWriter()
         json.raw(#"{"order_id":"#)
         json.id(order)

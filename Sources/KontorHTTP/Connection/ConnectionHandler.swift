@@ -162,10 +162,9 @@ extension ConnectionHandler {
             let headers = try RequestHeaders(of: head)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
             let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT && reservedUntil == nil
+            let target = target(of: head, headers)
             let exchange = Exchange(
-                headers.problem.map { .ready(Response($0)) }
-                    ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
-                name: headers.name, timeoutMilliseconds: headers.timeoutMilliseconds,
+                target, name: headers.name(of: target), timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
@@ -173,6 +172,15 @@ extension ConnectionHandler {
             if wantsContinue { proceed() }
         } catch {
             refuse(error, isHead: isHead)
+        }
+    }
+
+    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders) -> HTTPService.Target {
+        do throws(Problem) {
+            if let problem = headers.problem { throw problem }
+            return try table.service.target(of: head.method, head.uri, headers, now: table.wallSeconds)
+        } catch {
+            return .ready(Response(error))
         }
     }
 

@@ -11,6 +11,8 @@ final class ConnectionTable {
     /// Milliseconds of the service's clock at the last sweep: exact enough for everything but the deadlines of
     /// requests.
     private(set) var now: Int64 = 0
+    /// Seconds since 1970 at the last sweep.
+    private(set) var wallSeconds: Int64 = 0
     private(set) var isDraining = false
 
     private let maximumConnections: Int
@@ -150,6 +152,7 @@ final class ConnectionTable {
 
     private func lookAtClocks() {
         now = service.monotonicMilliseconds()
+        wallSeconds = service.wallMilliseconds() / 1_000
         if date.update() { refusal = bytes(of: .notTaken, persistence: .kept, isHead: false) }
     }
 

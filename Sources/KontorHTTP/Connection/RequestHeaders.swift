@@ -15,6 +15,12 @@ struct RequestHeaders {
     private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
     /// The value of the header; nil if there is none.
     private(set) var authorization: String?
+    /// The value of the header, which HTTP/1.0 clients may leave out.
+    private(set) var host: String?
+    /// Of which page a browser says that it sends this; nil: no browser, or one that does not say.
+    private(set) var origin: String?
+    /// How that page's site is related to this one, as a browser says.
+    private(set) var fetchSite: String?
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
     private(set) var hasBody = false
@@ -38,13 +44,17 @@ struct RequestHeaders {
             let nameBytes = name.utf8.count
             totalBytes += nameBytes + value.utf8.count
             switch nameBytes {
-            case 4 where Self.equal(name, "host"): hostCount += 1
+            case 4 where Self.equal(name, "host"):
+                hostCount += 1
+                host = value
+            case 6 where Self.equal(name, "origin"): origin = value
             case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
             case 13 where Self.equal(name, "authorization"): authorization = value
             case 11 where Self.equal(name, "kontor-sent"): stampSent = value
             case 14 where Self.equal(name, "kontor-request"): stampRequest = value
             case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = value
+            case 14 where Self.equal(name, "sec-fetch-site"): fetchSite = value
             case 14 where Self.equal(name, "content-length"):
                 contentLength = Int(value) ?? Int.max
                 hasBody = contentLength > 0
@@ -62,8 +72,13 @@ struct RequestHeaders {
         }
     }
 
-    /// What a write is known by; nil: nothing.
-    var name: WriteName? { WriteName(key: key, stamp: stamp) }
+    /// What a write is known by; nil: nothing. The key of a caller who is known is his alone.
+    func name(of target: HTTPService.Target) -> WriteName? {
+        guard let key, case .shop(let call) = target, let principal = call.principal else {
+            return WriteName(key: key, stamp: stamp)
+        }
+        return WriteName(key: principal.scoped(key), stamp: stamp)
+    }
 
     /// Reads a gateway's stamp: all three headers, or none.
     private mutating func readStamp(_ method: HTTPMethod) {
@@ -103,7 +118,7 @@ struct RequestHeaders {
         key = IdempotencyKey(headerValue: value)
         if keyCount > 1 {
             problem = .malformed("There is more than one Idempotency-Key", echoing: nil)
-        } else if key?.isReserved != false {
+        } else if key?.isForClients != true {
             problem = .malformed(
                 "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare, "
                     + "or it begins with a name that Kontor keeps for itself",

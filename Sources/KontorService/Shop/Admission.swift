@@ -46,15 +46,15 @@ final class Admission {
         _ request: ShopRequest, _ keyed: KeyedWrite?, _ refusal: ShopAnswer, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        guard case .checkout(let order) = request else { return answer(refusal) }
+        guard case .checkout(let order, let owner) = request else { return answer(refusal) }
         if parts.orders.coordinator.isRunning(order) {
-            return parts.orders.checkout(order, keyed: keyed, deadline: deadline, answer: answer)
+            return parts.orders.checkout(order, owner: owner, keyed: keyed, deadline: deadline, answer: answer)
         }
         if keyed?.claim != nil {
             parts.metrics.didNotBegin(because: refusal == .overloaded ? .overloaded : .unavailable)
             return answer(refusal)
         }
-        parts.orders.submit(OrderCommand(order, .read)) { [parts] reply in
+        parts.orders.submit(OrderCommand(order, .read, owner: owner)) { [parts] reply in
             if case .decided(.order(let order)) = reply, order.status == .paid {
                 answer(.checkout(.paid))
             } else {

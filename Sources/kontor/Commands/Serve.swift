@@ -69,6 +69,9 @@ struct Serve: ParsableCommand {
             """)
     var cacheRecords: Int?
 
+    @OptionGroup(title: "Who may do what")
+    var access: AccessOptions
+
     @OptionGroup(title: "One service of three, over Redis")
     var services: ServiceOptions
 
@@ -81,6 +84,7 @@ struct Serve: ParsableCommand {
         let chosenRecords = try Setting.number(cacheRecords, "cache-records", default: 0, in: 0...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
+        let access = try AccessSettings(access)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
         let directory = try Setting.directory(data)
         // A write to a client that is gone must not end the shop.
@@ -94,7 +98,8 @@ struct Serve: ParsableCommand {
 
         let form = try services.map { .service($0) } ?? Self.embedded(directory, cacheRecords: chosenRecords)
         let settings = ServerSettings(
-            form: form, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys)
+            form: form, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys,
+            access: access)
         let shutdown = ShutdownSignal(logger)
         let server: ShopServer
         do {

@@ -28,6 +28,7 @@ struct ServerSettings {
     let internalPort: Int
     let isAdminOpen: Bool
     let keys: KeyPolicy
+    let access: AccessSettings
 
     /// The address of the operators' listener.
     var internalHost: String { if case .service(let service) = form { service.internalHost } else { "127.0.0.1" } }
@@ -57,6 +58,8 @@ final class ShopServer: @unchecked Sendable {
     private let links: ServiceLinks?
     private lazy var runner = makeRunner()
     private var listeners: [HTTPListener] = []
+    /// nil: callers are not told apart.
+    private let credentials: WatchedCredentials?
     private let memory: MemoryBounds
 
     /// Where the shop's turns run.
@@ -68,8 +71,9 @@ final class ShopServer: @unchecked Sendable {
     var port: Int { listeners[0].port }
     var internalPort: Int { listeners[1].port }
 
-    private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) {
+    private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) throws {
         self.settings = settings
+        credentials = try settings.access.files.map { try WatchedCredentials($0, logger) }
         self.memory = memory
         self.logger = logger
         metrics = ShopMetrics(factory: registry)
@@ -92,7 +96,7 @@ final class ShopServer: @unchecked Sendable {
 
     /// Opens the store, listens, and recovers. Throws an error in words for operators.
     static func start(_ settings: ServerSettings, logger: Logger) throws -> ShopServer {
-        let server = ShopServer(settings, logger, MemoryBounds(openFiles: try OpenFiles.connections()))
+        let server = try ShopServer(settings, logger, MemoryBounds(openFiles: try OpenFiles.connections()))
         try server.factory.open(server.runner)
         try server.prepareLinks()
         try server.listen()
@@ -198,20 +202,22 @@ final class ShopServer: @unchecked Sendable {
         let runner = runner
         let clock = clock
         func service(
-            _ listener: String, isAdminOpen: Bool, connections: Int, pages: [String: OperatorRoute], _ secret: SharedSecret?
+            _ listener: String, isAdminOpen: Bool, connections: Int, pages: [String: OperatorEndpoint], _ access: AccessControl
         ) -> HTTPService {
             HTTPService(
-                shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, secret: secret, pages: pages,
+                shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, access: access, pages: pages,
                 maximumConnections: connections, isReady: { runner.isReady },
                 troubles: { runner.troubles.map { listener == "internal" ? "\($0.part): \($0.reason)" : $0.publicText } },
-                monotonicMilliseconds: { clock.monotonicMilliseconds },
+                monotonicMilliseconds: { clock.monotonicMilliseconds }, wallMilliseconds: { clock.wallMilliseconds },
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }
         let shop = service(
-            "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:], nil)
+            "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:],
+            AccessControl(hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials))
         let (pages, secret) = operatorPages()
         let operators = service(
-            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages, secret)
+            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages,
+            AccessControl(hosts: settings.access.hosts, secret: secret, credentials: credentials?.credentials))
         var filter: ConnectionFilter?
         if let links { filter = { channel, addHTTP in try links.server?.sniff(channel, otherwise: addHTTP) } }
         listeners = [
@@ -230,13 +236,13 @@ final class ShopServer: @unchecked Sendable {
     private var memoryFacts: Logger.Metadata { memory.facts.mapValues { "\($0)" } }
 
     /// The pages of the operators' listener, and the secret that opens them; nil: none is needed.
-    private func operatorPages() -> ([String: OperatorRoute], SharedSecret?) {
+    private func operatorPages() -> ([String: OperatorEndpoint], SharedSecret?) {
         let runner = runner
         let logger = logger
-        func metrics(_ directory: String?) -> OperatorRoute {
+        func metrics(_ directory: String?) -> OperatorEndpoint {
             let page = MetricsPage(
                 registry: registry, directory: directory, version: Kontor.release, isReady: { runner.isReady })
-            return OperatorPages.page("/metrics", logger) { page.page() }
+            return OperatorEndpoint(.metrics, OperatorPages.page("/metrics", logger) { page.page() })
         }
         switch settings.form {
         case .embedded(let directory, _):
@@ -244,7 +250,7 @@ final class ShopServer: @unchecked Sendable {
                 "/audit", logger,
                 busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
             ) { try auditPage(of: directory) }
-            return (["/audit": audit, "/metrics": metrics(directory)], nil)
+            return (["/audit": OperatorEndpoint(.operate, audit), "/metrics": metrics(directory)], nil)
         case .service(let service): return (["/metrics": metrics(nil)], service.secret)
         }
     }
