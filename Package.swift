@@ -157,7 +157,7 @@ let package = Package(
         .testTarget(
             name: "HTTPTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics", "KontorSimulation", "TestSupport",
+                "KontorAccess", "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics", "KontorSimulation", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

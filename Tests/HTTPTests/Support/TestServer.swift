@@ -119,7 +119,7 @@ struct TestServer {
 private let testGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
 func withServer(
-    pages: [String: OperatorRoute] = [:], hasShop: Bool = true, maximumConnections: Int = 1_000, isReady: Bool = true,
+    pages: [String: OperatorEndpoint] = [:], hasShop: Bool = true, maximumConnections: Int = 1_000, isReady: Bool = true,
     script: Script = Script { _ in .ledger(.done) }, metrics: HTTPMetrics = HTTPMetrics(),
     _ body: (TestServer) throws -> Void
 ) throws {
