@@ -96,7 +96,8 @@ let package = Package(
         .executableTarget(
             name: "kontor",
             dependencies: [
-                "CLinux", "KontorCore", "KontorService", "KontorAccess", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
+                "CLinux", "KontorCore", "KontorService", "KontorAccess", "KontorEmbedded", "KontorHTTP", "KontorMetrics",
+                "KontorBench",
                 "KontorSimulation", "KontorRedis", "KontorLink", "RedisClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -2,8 +2,10 @@
 
 /// A set of scopes. A route asks for one of them at most.
 public struct Scopes: OptionSet, Hashable, Sendable, CustomStringConvertible {
+    /// A bit for each scope.
     public let rawValue: UInt8
 
+    /// Makes a set of its bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// To read items, users, orders, and what became of an order.

@@ -56,7 +56,9 @@ import Testing
             #expect(caller(credentials, "\(scheme) \(token.text)", now: Int64(end) - 1)?.name == "alice")
             #expect(caller(credentials, "\(scheme) \(token.text)", now: Int64(end)) == nil)
         }
-        for other in ["", "Bearer", "Bearer ", "Basic \(token.text)", token.text, "Bearer \(token.text)x", "Bearer \(token.digest)"] {
+        for other in [
+            "", "Bearer", "Bearer ", "Basic \(token.text)", token.text, "Bearer \(token.text)x", "Bearer \(token.digest)",
+        ] {
             #expect(caller(credentials, other) == nil, "\(other)")
         }
     }
@@ -133,7 +135,8 @@ import Testing
         let publicKey = SymmetricKey(data: Data(key.publicKey.pemRepresentation.utf8))
         let code = HMAC<SHA256>.authenticationCode(for: Data("\(header).\(parts[1])".utf8), using: publicKey)
         for wrong in [
-            "\(parts[0]).\(parts[1]).", "\(parts[0]).\(parts[1])", "\(parts[0]).\(other[1]).\(parts[2])", good + ".", good + "A",
+            "\(parts[0]).\(parts[1]).", "\(parts[0]).\(parts[1])", "\(parts[0]).\(other[1]).\(parts[2])", good + ".",
+            good + "A",
             good + "=", "\(header).\(parts[1]).\(base64URL(code))", try jwt(claims, by: P256.Signing.PrivateKey()),
             "\(parts[0]).\(parts[1]).\(base64URL([UInt8](repeating: 0, count: 64)))",
             "\(parts[0]).\(parts[1]).\(String(repeating: "A", count: 8_000))",
@@ -151,7 +154,9 @@ import Testing
         }
         #expect(try isKnown(#","iss":"https://id","aud":"shop""#))
         #expect(try isKnown(#","iss":"https://id","aud":["other","shop"]"#))
-        for claims in ["", #","iss":"https://id""#, #","aud":"shop""#, #","iss":"id","aud":"shop""#, #","iss":"https://id","aud":["x"]"#] {
+        for claims in [
+            "", #","iss":"https://id""#, #","aud":"shop""#, #","iss":"id","aud":"shop""#, #","iss":"https://id","aud":["x"]"#,
+        ] {
             #expect(try !isKnown(claims), "\(claims)")
         }
     }

@@ -34,7 +34,8 @@ import Testing
             ("alice read HASH never", "third"), ("alice read sha256:HASH0 never", "third"),
             ("alice read sha256:HASH 2027-02-29", "expiry"), ("alice read sha256:HASH 2027-1-31", "expiry"),
             ("alice read sha256:HASH 31.1.2027", "expiry"), ("alice read sha256:HASH never u1", "fifth"),
-            ("alice read,admin sha256:HASH never user=u1", "at most"), ("alice read sha256:HASH never user=u1 x", "4 or 5 words"),
+            ("alice read,admin sha256:HASH never user=u1", "at most"),
+            ("alice read sha256:HASH never user=u1 x", "4 or 5 words"),
         ])
     func mistakes(line: String, reason: String) {
         let text = "# first\n" + line.replacingOccurrences(of: "HASH", with: "\(token.digest)")

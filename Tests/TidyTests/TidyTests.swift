@@ -37,10 +37,12 @@ struct TidyTests {
                     "Synchronization",
                 ]
             ),
+            ("KontorAccess", ["KontorCore", "Crypto", "Foundation", "Synchronization"]),
             (
                 "KontorHTTP",
                 [
-                    "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
+                    "KontorAccess", "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1",
+                    "NIOConcurrencyHelpers",
                     "Glibc",
                 ]
             ),

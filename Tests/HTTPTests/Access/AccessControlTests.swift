@@ -97,7 +97,8 @@ import Testing
         let service = try service()
         let user = tokens.headers["user"]
         for (method, path) in [
-            ("GET", "/payment/find_user/"), ("POST", "/orders/create/"), ("POST", "/payment/pay/@/5"), ("POST", "/payment/pay/@/o/5"),
+            ("GET", "/payment/find_user/"), ("POST", "/orders/create/"), ("POST", "/payment/pay/@/5"),
+            ("POST", "/payment/pay/@/o/5"),
             ("POST", "/payment/cancel/@/o"), ("GET", "/payment/status/@/o"),
         ] {
             let template = path.contains("@") ? path : path + "@"

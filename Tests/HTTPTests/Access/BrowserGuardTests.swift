@@ -18,11 +18,14 @@ import Testing
         "shop.example", "SHOP.example:443",
     ]
     private static let foreign = [
-        "evil.example", "evil.example:8000", "shop.example.evil", "1.2.3.4.evil.example", "1.2.3", "1.2.3.4.5", "256.1.1.1", "+1.2.3.4",
+        "evil.example", "evil.example:8000", "shop.example.evil", "1.2.3.4.evil.example", "1.2.3", "1.2.3.4.5", "256.1.1.1",
+        "+1.2.3.4",
         "localhost.", "127.0.0.1.", "a.b:80", "evil.example:127.0.0.1",
     ]
 
-    @Test(arguments: allowed) func `a shop answers under addresses, names without a dot, and those that are allowed`(host: String) throws {
+    @Test(arguments: allowed) func `a shop answers under addresses, names without a dot, and those that are allowed`(
+        host: String
+    ) throws {
         for method in [HTTPMethod.GET, .POST] { #expect(try refusal(method, [("Host", host)]) == nil) }
     }
 
@@ -35,7 +38,8 @@ import Testing
 
     private static let ownPages = [
         ("127.0.0.1:8000", "http://127.0.0.1:8000"), ("localhost", "http://localhost"), ("localhost:80", "http://localhost"),
-        ("shop.example", "https://shop.example"), ("shop.example:443", "https://SHOP.example"), ("shop.example", "https://shop.example:443"),
+        ("shop.example", "https://shop.example"), ("shop.example:443", "https://SHOP.example"),
+        ("shop.example", "https://shop.example:443"),
         ("[::1]:8000", "http://[::1]:8000"),
     ]
 
@@ -52,9 +56,13 @@ import Testing
         "http://127.0.0.1:8000@evil.example",
     ]
 
-    @Test(arguments: foreignPages) func `pages of other sites may not write, and reads are not for them to see`(origin: String) throws {
+    @Test(arguments: foreignPages) func `pages of other sites may not write, and reads are not for them to see`(origin: String)
+        throws
+    {
         let headers = [("Host", "127.0.0.1:8000"), ("Origin", origin)]
-        for method in [HTTPMethod.POST, .DELETE, .PUT, .PATCH, .OPTIONS] { #expect(try refusal(method, headers) == .foreignOrigin) }
+        for method in [HTTPMethod.POST, .DELETE, .PUT, .PATCH, .OPTIONS] {
+            #expect(try refusal(method, headers) == .foreignOrigin)
+        }
         for method in [HTTPMethod.GET, .HEAD] { #expect(try refusal(method, headers) == nil) }
     }
 
@@ -71,7 +79,9 @@ import Testing
         #expect(try refusal(.POST, [("Host", "localhost:8000")]) == nil)
     }
 
-    @Test func `every answer tells browsers not to guess, frame or share it, and a refused write does not reach the shop`() throws {
+    @Test func `every answer tells browsers not to guess, frame or share it, and a refused write does not reach the shop`()
+        throws
+    {
         try withServer { (server) throws in
             for path in ["/docs", "/stock/find/x", "/nowhere", "/health/live"] {
                 let answer = try server.exchange("GET", path)
