@@ -194,11 +194,6 @@ BUGS = [
         "        if case .key(let kept)? = record { return kept.expires <= now }\n", ""),
     Bug("a second copy at the process of the first one is refused (A11)", SERVICE + "Keys/IdempotencyGate.swift",
         "if let stamp = name.stamp, stamp.id == present.stamp?.id {", "if let stamp = name.stamp, stamp.id == present.stamp?.id, stamp.sent < 0 {"),
-    Bug("who stood still past his lease goes on replacing (A5)", SERVICE + "Shop/BatchInitLease.swift",
-        "lease.map { KeyedWrite(nil, latest: $0.end) }", "nil"),
-    Bug("a capture whose marker has gone is an anomaly (F14)", LEDGER,
-        "return hasGone(grant, of: account, now: draft.now) ? .done : .anomaly(.captureWithoutHold)",
-        "return .anomaly(.captureWithoutHold)"),
     Bug("a record that cannot be read fails its whole batch (F9)", SERVICE + "Engine/Engine.swift",
         "            if !failed.isEmpty, let error = failed[readSets[first].group] {\n",
         "            let unreadable = outcomes.lazy.compactMap { outcome -> StoreError? in\n"

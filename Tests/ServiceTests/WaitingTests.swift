@@ -99,4 +99,23 @@ struct WaitingTests {
         #expect(caller.isPaid)
         world.expectClean()
     }
+
+    @Test("questions of other processes wait up to a bound: beyond it they are dropped, and repeated", arguments: [true, false])
+    func questionsOfOthers(isOrder: Bool) {
+        let shop = SeveralWorld(seed: 1, shops: 1).replicas[0].shop
+        let bound = Limits.mailboxCommands + Limits.engineBatchCommands
+        // The store does not answer.
+        for first in stride(from: 0, to: 2 * bound, by: 10_000) {
+            shop.receive(
+                (first..<first + 10_000).map { number in
+                    let body: Message.Body =
+                        isOrder
+                        ? .question(OrderCommand(Identifier(number: number), .inspect))
+                        : .command(LedgerCommand(GroupKey(.user, Identifier(number: number)), .read), deadline: 0)
+                    return Message(.link(0, number: UInt32(number)), body)
+                })
+            shop.endTurn()
+        }
+        #expect((Limits.mailboxCommands...bound).contains(shop.queued))
+    }
 }

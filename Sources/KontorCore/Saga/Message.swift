@@ -16,6 +16,9 @@ public struct Message: Hashable, Sendable {
         case link(UInt64, number: UInt32)
         /// Nobody waits for a reply.
         case nobody
+
+        /// Whether the request came from another process, which repeats it until it is answered.
+        public var isLink: Bool { if case .link = self { true } else { false } }
     }
 
     /// What a message says.

@@ -45,8 +45,10 @@ final class OrderService {
         engine.submit(command, keyed: keyed, reply: reply)
     }
 
-    /// Takes a question about an order.
+    /// Takes a question about an order. While it has too much to do it drops those of other processes, which repeat
+    /// them.
     func receive(_ question: OrderCommand, from origin: Message.Origin) {
+        guard engine.waiting < Limits.mailboxCommands || !origin.isLink else { return }
         engine.submit(question) { [router] in router.reply(origin, .orderReply($0)) }
     }
 

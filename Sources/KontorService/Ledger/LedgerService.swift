@@ -40,10 +40,10 @@ final class LedgerService {
         self.router = router
     }
 
-    /// Takes a saga's step, or a read. It drops a step while it has too much to do: the saga repeats it. A hold that
-    /// may wait can get two replies.
+    /// Takes a saga's step, or a read. While it has too much to do it drops what is repeated: the steps of sagas, and
+    /// whatever came over a link. A hold that may wait can get two replies.
     func receive(_ command: LedgerCommand, from origin: Message.Origin) {
-        guard engine.waiting < Limits.mailboxCommands || !command.isResent else { return }
+        guard engine.waiting < Limits.mailboxCommands || !(command.isResent || origin.isLink) else { return }
         submit(command, waitsUntil: .saga) { [router] in router.reply(origin, .ledgerReply($0)) }
     }
 

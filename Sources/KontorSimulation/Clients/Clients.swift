@@ -125,7 +125,12 @@ final class Clients {
         case .keyed(.leased)?: count(.batchInitLeased)
         case .keyed?: count(.keyInUse)
         case .unknown?: count(.toldUnknown)
-        case .unavailable?: count(.noRoom)
+        case .unavailable(let error)?:
+            count(.noRoom)
+            // What cannot be read fails those alone who need it.
+            if case .unreadable(let record) = error, let thing = action.wish.onlyThing, !record.hasPrefix("\(thing):") {
+                world.violation("\(action.title) is about \(thing), and was refused because \(record) cannot be read")
+            }
         case .hasOpenSaga?: count(.batchInitRefused)
         default: break
         }

@@ -50,6 +50,18 @@ enum Wish: Hashable {
     }
 }
 
+extension Wish {
+    /// The only account or order of which the wish needs records, as the shop names it; nil: there are several.
+    var onlyThing: String? {
+        switch self {
+        case .readItem(let item), .addStock(let item, _), .takeStock(let item, _): "item \(item)"
+        case .readUser(let user), .addCredit(let user, _): "user \(user)"
+        case .readOrder(let order), .removeItem(let order, _), .removeOrder(let order): "order \(order)"
+        default: nil
+        }
+    }
+}
+
 /// What a client was told.
 enum Told: Hashable {
     /// The request had its effect.

@@ -85,7 +85,7 @@ final class StoreConnection: RecordStore {
             let key = RecordKey(readSet.group, member)
             if store.unreadable.contains(key) {
                 world.coverage[.unreadableMet] += 1
-                return .failure(.unreadable("\(key)"))
+                return .failure(.unreadable("\(key.group): \(key.member)"))
             }
         }
         return .success(store.records.load(readSet))
