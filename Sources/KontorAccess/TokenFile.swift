@@ -9,11 +9,15 @@ import KontorCore
 public struct TokenFile: Sendable {
     /// One line.
     public struct Entry: Hashable, Sendable, CustomStringConvertible {
+        /// The caller's.
         public let name: String
+        /// What it may do.
         public let scopes: Scopes
+        /// That of the token.
         public let digest: TokenDigest
         /// The beginning of the first day on which the token is not valid; nil: it always is.
         public let expires: Date?
+        /// The user to whom the token is bound; nil: to none.
         public let user: Identifier?
 
         /// Makes an entry; the meaning of the parameters is that of the properties.

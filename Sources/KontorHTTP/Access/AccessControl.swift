@@ -4,43 +4,69 @@ import KontorAccess
 import KontorService
 
 /// The rules of one listener for those who ask.
-public struct AccessControl: Sendable {
+public final class AccessControl: Sendable {
     /// What pages of other sites may not do.
     let browsers: BrowserGuard
-    private let secret: SharedSecret?
-    private let credentials: Credentials?
+    fileprivate let secret: SharedSecret?
+    fileprivate let credentials: Credentials?
+    /// nil: there are none, and what a proxy says is believed of everybody.
+    let proxies: TrustedProxies?
+    let rates: CallerRates
 
     /// - Parameters:
     ///   - hosts: the names under which the listener may be asked; nil: under any.
     ///   - secret: what requests must bear where there are no credentials; nil: nothing.
     ///   - credentials: which tokens requests may bear; nil: callers are not told apart.
-    public init(hosts: AllowedHosts? = nil, secret: SharedSecret? = nil, credentials: Credentials? = nil) {
+    ///   - proxies: who may say for which client it asks, and that it asks again; they also know under which names the
+    ///     shop may be asked. nil: nobody may say the first, and everybody the second.
+    ///   - rates: how much one caller may ask for.
+    public init(
+        hosts: AllowedHosts? = nil, secret: SharedSecret? = nil, credentials: Credentials? = nil,
+        proxies: TrustedProxies? = nil, rates: CallerRates = CallerRates()
+    ) {
         browsers = BrowserGuard(hosts: hosts)
         self.secret = secret
         self.credentials = credentials
+        self.proxies = proxies
+        self.rates = rates
     }
 
     /// Whether nobody is asked who he is.
     var isOpen: Bool { secret == nil && credentials == nil }
+}
 
-    /// The caller of a request, who may ask it; nil: callers are not told apart, or everybody may ask this.
+/// Somebody who asks at a listener that asks who he is.
+struct Asker {
+    let access: AccessControl
+    /// The value of the header; nil: there is none.
+    let authorization: String?
+    /// The client's, as far as it is known.
+    let address: NetworkAddress?
+    let limits: CallerLimits
+    /// Monotonic milliseconds.
+    let now: Int64
+    /// Seconds since 1970.
+    let wallSeconds: Int64
+
+    /// Who it is, if he may ask for something; nil: callers are not told apart, or everybody may ask for this.
     ///
-    /// - Parameters:
-    ///   - scopes: what a caller needs; if that is nothing (health, documentation), nobody is asked who he is.
-    ///   - now: wall clock, seconds since 1970.
-    func principal(_ headers: RequestHeaders, for scopes: Scopes, now: Int64) throws(Problem) -> Principal? {
-        if isOpen || scopes.isEmpty { return nil }
-        guard let authorization = headers.authorization else { throw .tokenNeeded }
-        guard let credentials else {
-            if secret?.isBorne(by: authorization) == true { return nil }
+    /// - Parameter scopes: what a caller needs; if that is nothing (health, documentation), nobody is asked who he is.
+    func principal(for scopes: Scopes) throws(Problem) -> Principal? {
+        if scopes.isEmpty { return nil }
+        guard let authorization else { throw .tokenNeeded }
+        guard let credentials = access.credentials else {
+            if access.secret?.isBorne(by: authorization) == true { return nil }
             throw .tokenNeeded
         }
-        switch credentials.bearer(of: authorization, now: now, mayVerify: { true }) {
+        let bearer = credentials.bearer(of: authorization, now: wallSeconds) {
+            limits.take(.verification, for: address, now: now)
+        }
+        switch bearer {
         case .known(let principal):
             if scopes.isSubset(of: principal.scopes) { return principal }
             throw .forbidden(scopes)
         case .unknown: throw .tokenNeeded
-        case .unverified: throw .notTaken
+        case .unverified: throw .callerLimit("\(CallerLimits.verifications) tokens a second that are to be verified")
         }
     }
 }

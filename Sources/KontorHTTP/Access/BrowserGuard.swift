@@ -13,8 +13,10 @@ struct BrowserGuard: Sendable {
     /// Why a request is refused; nil: it is not.
     ///
     /// What reads is refused by its `Host` alone: a page of another origin cannot see the answer.
-    func refusal(of method: HTTPMethod, _ headers: RequestHeaders) -> Problem? {
-        if let hosts, let host = headers.host, !hosts.contains(host) { return .foreignHost(host) }
+    ///
+    /// - Parameter isProxied: whether a trusted proxy sends it, which knows the shop's names.
+    func refusal(of method: HTTPMethod, _ headers: RequestHeaders, isProxied: Bool = false) -> Problem? {
+        if let hosts, !isProxied, let host = headers.host, !hosts.contains(host) { return .foreignHost(host) }
         // Nearly all clients send neither.
         guard headers.origin != nil || headers.fetchSite != nil else { return nil }
         if method == .GET || method == .HEAD { return nil }

@@ -50,6 +50,7 @@ struct Problem: Error, Hashable, Sendable {
         case overloaded
         case notServing = "not-serving"
         case keysFull = "idempotency-keys-full"
+        case callerLimit = "caller-limit"
         case readUnavailable = "read-unavailable"
         case notReady = "not-ready"
         case outcomeUnknown = "outcome-unknown"
@@ -73,7 +74,7 @@ struct Problem: Error, Hashable, Sendable {
             case .pathTooLong: return 414
             case .keyReused: return 422
             case .unavailable, .noRoom: return 424
-            case .overloaded, .notServing, .keysFull: return 429
+            case .overloaded, .notServing, .keysFull, .callerLimit: return 429
             case .headersTooLarge: return 431
             case .bug: return 500
             case .readUnavailable, .notReady: return 503
@@ -84,7 +85,8 @@ struct Problem: Error, Hashable, Sendable {
         /// Seconds after which to come back; nil if waiting does not help.
         var retryAfterSeconds: Int? {
             switch self {
-            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .readUnavailable, .notReady:
+            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .callerLimit, .readUnavailable,
+                .notReady:
                 return 1
             case .noRoom: return 30
             case .keysFull: return 60
@@ -125,6 +127,7 @@ struct Problem: Error, Hashable, Sendable {
             case .keyInUse: return "Idempotency key in use"
             case .keyReused: return "Idempotency key reused"
             case .keysFull: return "Too many idempotency keys"
+            case .callerLimit: return "More than one caller may have"
             case .bodyTooLarge: return "Body too large"
             case .pathTooLong: return "Path too long"
             case .headersTooLarge: return "Headers too large"

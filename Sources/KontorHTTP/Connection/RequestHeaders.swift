@@ -21,6 +21,8 @@ struct RequestHeaders {
     private(set) var origin: String?
     /// How that page's site is related to this one, as a browser says.
     private(set) var fetchSite: String?
+    /// For whom a proxy says that it asks; several such headers are one list.
+    private(set) var forwardedFor: String?
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
     private(set) var hasBody = false
@@ -58,6 +60,8 @@ struct RequestHeaders {
             case 14 where Self.equal(name, "content-length"):
                 contentLength = Int(value) ?? Int.max
                 hasBody = contentLength > 0
+            case 15 where Self.equal(name, "x-forwarded-for"):
+                forwardedFor = forwardedFor.map { $0 + "," + value } ?? value
             case 15 where Self.equal(name, "idempotency-key"): readKey(value, head.method)
             case 17 where Self.equal(name, "transfer-encoding"): hasBody = true
             case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(value)
@@ -73,7 +77,10 @@ struct RequestHeaders {
     }
 
     /// What a write is known by; nil: nothing. The key of a caller who is known is his alone.
-    func name(of target: HTTPService.Target) -> WriteName? {
+    ///
+    /// - Parameter isStamped: whether its sender may stamp.
+    func name(of target: HTTPService.Target, isStamped: Bool) -> WriteName? {
+        let stamp = isStamped ? stamp : nil
         guard let key, case .shop(let call) = target, let principal = call.principal else {
             return WriteName(key: key, stamp: stamp)
         }

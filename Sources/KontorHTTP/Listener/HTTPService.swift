@@ -104,24 +104,17 @@ public struct HTTPService: Sendable {
         case ready(Response)
     }
 
-    /// What is to be done for a request. What a browser says of it is looked at first, then the operators' pages, then
-    /// the table of routes; both say what its caller needs.
+    /// What is to be done for a request that ``BrowserGuard`` lets in. The operators' pages are looked at first, then the
+    /// table of routes; both say what an asker needs.
     ///
-    /// - Parameter now: wall clock, seconds since 1970.
-    func target(of method: HTTPMethod, _ uri: String, _ headers: RequestHeaders, now: Int64) throws(Problem) -> Target {
-        if let refusal = access.browsers.refusal(of: method, headers) { throw refusal }
+    /// - Parameter asker: who asks; nil: that is of no meaning here.
+    func target(of method: HTTPMethod, _ uri: String, by asker: Asker? = nil) throws(Problem) -> Target {
         if !pages.isEmpty, let page = pages[Router.path(of: uri)] {
-            _ = try access.principal(headers, for: page.scopes, now: now)
+            _ = try asker?.principal(for: page.scopes)
             let asked = MethodSet(method)
             return asked == .get ? .page(page.route) : .ready(Response(.wrongMethod(allowed: .get)))
         }
-        let authenticate: ((Scopes) throws(Problem) -> Principal?)? =
-            access.isOpen
-            ? nil
-            : {
-                scopes throws(Problem) in try access.principal(headers, for: scopes, now: now)
-            }
-        switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, authenticate: authenticate) {
+        switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, asker: asker) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))
         case .listener(let respond): return .ready(respond(self))
         case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))

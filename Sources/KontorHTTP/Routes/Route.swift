@@ -128,11 +128,11 @@ extension Route {
         ]
         switch effect {
         case .none: return everyone
-        case .read: return everyone + [.tokenNeeded, .forbidden, .readUnavailable, .notReady]
+        case .read: return everyone + [.tokenNeeded, .forbidden, .callerLimit, .readUnavailable, .notReady]
         case .write:
             return everyone + [
-                .tokenNeeded, .forbidden, .foreignOrigin, .notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .noRoom,
-                .outcomeUnknown,
+                .tokenNeeded, .forbidden, .foreignOrigin, .callerLimit, .notServing, .keyInUse, .keyReused, .keysFull,
+                .unavailable, .noRoom, .outcomeUnknown,
             ]
         }
     }

@@ -37,10 +37,9 @@ enum Router {
     /// - Parameters:
     ///   - uri: the request target, with or without a query; a whole URL is accepted too.
     ///   - isAdminOpen: whether the admin routes are known here.
-    ///   - authenticate: finds out who asks, and refuses who may not; nil: callers are not told apart.
+    ///   - asker: who asks; nil: that is of no meaning.
     static func route(
-        method: HTTPMethod, uri: String, isAdminOpen: Bool = true,
-        authenticate: ((Scopes) throws(Problem) -> Principal?)? = nil
+        method: HTTPMethod, uri: String, isAdminOpen: Bool = true, asker: Asker? = nil
     ) -> RouteResult {
         do throws(Problem) {
             guard var path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
@@ -51,7 +50,7 @@ enum Router {
             guard !asked.isEmpty, entry.route.methods.contains(asked) else {
                 throw .wrongMethod(allowed: entry.route.methods)
             }
-            let principal = try authenticate?(entry.route.scopes)
+            let principal = try asker?.principal(for: entry.route.scopes)
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path

@@ -84,7 +84,7 @@ struct Serve: ParsableCommand {
         let chosenRecords = try Setting.number(cacheRecords, "cache-records", default: 0, in: 0...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
-        let access = try AccessSettings(access)
+        let access = try AccessSettings(access, keyMilliseconds: keys.retentionMilliseconds)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
         let directory = try Setting.directory(data)
         // A write to a client that is gone must not end the shop.

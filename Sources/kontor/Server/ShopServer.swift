@@ -213,7 +213,9 @@ final class ShopServer: @unchecked Sendable {
         }
         let shop = service(
             "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:],
-            AccessControl(hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials))
+            AccessControl(
+                hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials,
+                proxies: settings.access.proxies, rates: settings.access.rates))
         let (pages, secret) = operatorPages()
         let operators = service(
             "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages,

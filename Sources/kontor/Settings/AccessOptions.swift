@@ -33,6 +33,37 @@ struct AccessOptions: ParsableArguments {
             (environment: KONTOR_ALLOWED_HOSTS)
             """)
     var allowedHosts: String?
+
+    @Option(
+        help: """
+            Addresses and networks of proxies, with commas between them, such as 10.0.0.0/8: they alone may say for which client they \
+            ask (X-Forwarded-For) and that they ask again (Kontor-Attempt), and they look after the names under which the shop is \
+            asked. (environment: KONTOR_TRUSTED_PROXIES)
+            """)
+    var trustedProxies: String?
+
+    @Option(
+        help: """
+            Requests a second that one caller may send, at most twice as many at once; 0: no limit. A caller is a token's name, \
+            else an address. (default: 0; environment: KONTOR_CALLER_REQUESTS)
+            """)
+    var callerRequests: Int?
+
+    @Option(
+        help:
+            "Items, users and orders a second that one caller may create. (default: 0, no limit; environment: KONTOR_CALLER_CREATIONS)"
+    )
+    var callerCreations: Int?
+
+    @Option(
+        help: """
+            Idempotency keys that are kept of one caller, so that nobody fills the place of all. \
+            (default: 0, no limit; environment: KONTOR_CALLER_KEYS)
+            """)
+    var callerKeys: Int?
+
+    @Option(help: "Open connections of one address. (default: 0, no limit; environment: KONTOR_CALLER_CONNECTIONS)")
+    var callerConnections: Int?
 }
 
 /// Who may ask, and under which names.
@@ -65,9 +96,26 @@ struct AccessSettings {
     /// nil: callers are not told apart.
     let files: Files?
     private let names: [String]
+    /// nil: there are none.
+    let proxies: TrustedProxies?
+    let rates: CallerRates
 
-    init(_ options: AccessOptions) throws {
+    init(_ options: AccessOptions, keyMilliseconds: Int64) throws {
         names = Setting.list(options.allowedHosts, "allowed-hosts")
+        let proxies = Setting.list(options.trustedProxies, "trusted-proxies")
+        self.proxies = proxies.isEmpty ? nil : TrustedProxies(proxies)
+        if self.proxies == nil, !proxies.isEmpty {
+            throw ValidationError(
+                "--trusted-proxies (\(Setting.key("trusted-proxies"))) is \"\(proxies.joined(separator: ","))\": it must be addresses and "
+                    + "networks, with commas between them, such as 10.0.0.0/8.")
+        }
+        var rates = CallerRates()
+        rates.requests = try Setting.number(options.callerRequests, "caller-requests", default: 0, in: 0...1_000_000)
+        rates.creations = try Setting.number(options.callerCreations, "caller-creations", default: 0, in: 0...1_000_000)
+        rates.keptKeys = try Setting.number(options.callerKeys, "caller-keys", default: 0, in: 0...100_000_000)
+        rates.connections = try Setting.number(options.callerConnections, "caller-connections", default: 0, in: 0...1_000_000)
+        rates.keyMilliseconds = keyMilliseconds
+        self.rates = rates
         func text(_ option: String?, _ name: String) -> String? {
             let text = Setting.text(option, name, default: "")
             return text.isEmpty ? nil : text

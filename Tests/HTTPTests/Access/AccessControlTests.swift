@@ -44,14 +44,16 @@ import Testing
             isReady: { true }, monotonicMilliseconds: { 0 })
     }
 
+    private func asker(_ service: HTTPService, _ authorization: String?) -> Asker {
+        Asker(
+            access: service.access, authorization: authorization, address: nil, limits: CallerLimits(CallerRates()), now: 0,
+            wallSeconds: 0)
+    }
+
     /// The status of the refusal; nil: the request is let in.
     private func refusal(_ service: HTTPService, _ method: String, _ path: String, _ authorization: String?) throws -> Int? {
-        var headers = HTTPHeaders([("Host", "localhost")])
-        if let authorization { headers.add(name: "Authorization", value: authorization) }
-        let method = HTTPMethod(rawValue: method)
-        let head = HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: headers)
         do throws(Problem) {
-            let target = try service.target(of: method, path, try RequestHeaders(of: head), now: 0)
+            let target = try service.target(of: HTTPMethod(rawValue: method), path, by: asker(service, authorization))
             if case .ready(let response) = target { return response.status == 200 ? nil : response.status }
             return nil
         } catch {
@@ -114,10 +116,8 @@ import Testing
     func `what is asked of an order bears the user to whom its caller is bound`(name: String) throws {
         let path = ["addItem": "/orders/addItem/o/i/1", "removeItem": "/orders/removeItem/o/i"][name] ?? "/orders/\(name)/o"
         let method = ["find": "GET", "explain": "GET", "removeItem": "DELETE", "remove": "DELETE"][name] ?? "POST"
-        var headers = HTTPHeaders([("Host", "localhost")])
-        headers.add(name: "Authorization", value: try #require(tokens.headers["user"]))
-        let head = HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: method), uri: path, headers: headers)
-        let target = try service().target(of: head.method, path, try RequestHeaders(of: head), now: 0)
+        let service = try service()
+        let target = try service.target(of: HTTPMethod(rawValue: method), path, by: asker(service, tokens.headers["user"]))
         guard case .shop(let call) = target else {
             Issue.record("\(path) is not asked of the shop")
             return

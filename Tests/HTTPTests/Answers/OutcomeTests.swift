@@ -100,7 +100,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let retried = Problem.Kind.allCases.filter { $0.retryAfterSeconds != nil }
         #expect(
             retried == [
-                .contended, .openSaga, .keyInUse, .unavailable, .noRoom, .overloaded, .notServing, .keysFull,
+                .contended, .openSaga, .keyInUse, .unavailable, .noRoom, .overloaded, .notServing, .keysFull, .callerLimit,
                 .readUnavailable, .notReady,
             ])
     }

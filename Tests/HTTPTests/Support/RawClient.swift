@@ -49,13 +49,13 @@ final class RawClient {
 
     func closeOutput() { shutdown(socket, Int32(SHUT_WR)) }
 
-    func exchange(_ method: String, _ path: String, headers: [String] = []) throws -> RawResponse {
-        sendRequest(method, path, headers: headers)
+    func exchange(_ method: String, _ path: String, headers: [String] = [], host: String = "test") throws -> RawResponse {
+        sendRequest(method, path, headers: headers, host: host)
         return try readResponse(isHead: method == "HEAD")
     }
 
-    func sendRequest(_ method: String, _ path: String, headers: [String] = [], body: String = "") {
-        let lines = ["\(method) \(path) HTTP/1.1", "Host: test"] + headers
+    func sendRequest(_ method: String, _ path: String, headers: [String] = [], host: String = "test", body: String = "") {
+        let lines = ["\(method) \(path) HTTP/1.1", "Host: \(host)"] + headers
         send(lines.joined(separator: "\r\n") + "\r\n\r\n" + body)
     }
 
