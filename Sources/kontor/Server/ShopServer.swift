@@ -2,6 +2,7 @@
 // process has a directory and a thread; one of three services has Redis, an event loop, and links to the others.
 
 import CLinux
+import CoreMetrics
 import Foundation
 import KontorCore
 import KontorEmbedded
@@ -226,6 +227,7 @@ final class ShopServer: @unchecked Sendable {
             try HTTPListener.started(settings.host, settings.port, group, shop),
             try HTTPListener.started(settings.internalHost, settings.internalPort, group, operators, first: filter),
         ]
+        tellIfOpen()
         guard case .service(let service) = settings.form else { return }
         logger.notice(
             "The service runs",
@@ -233,6 +235,15 @@ final class ShopServer: @unchecked Sendable {
                 "version": "\(Kontor.release)", "service": "\(service.service.rawValue)", "store": "\(service.store)",
                 "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
             ].merging(memoryFacts) { first, _ in first })
+    }
+
+    private func tellIfOpen() {
+        let isOpen = credentials == nil && !AccessSettings.isLoopback(settings.host)
+        Gauge(label: "kontor_open_to_everyone", factory: registry).record(isOpen ? 1 : 0)
+        guard isOpen else { return }
+        logger.warning(
+            "Whoever reaches the public port may do everything, and nobody is asked who he is: --auth closes it (docs/security.md)",
+            metadata: ["public": "http://\(settings.host):\(port)"])
     }
 
     private var memoryFacts: Logger.Metadata { memory.facts.mapValues { "\($0)" } }
