@@ -188,6 +188,10 @@ extension Problem {
     static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
     static let malformedHTTP = Problem(
         .malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
+    static let invalidHost = Problem(
+        .malformedHTTP, "The Host header is no host with or without a port. Nothing was begun.")
+    static let chunksOfOldClient = Problem(
+        .malformedHTTP, "An HTTP/1.0 request has no Transfer-Encoding. Nothing was begun; send Content-Length.")
     static let slowRequest = Problem(
         .requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
     static let pathTooLong = Problem(

@@ -88,6 +88,8 @@ struct Response: Hashable, Sendable {
         if let retryAfterSeconds { buffer.writeString("\r\nretry-after: \(retryAfterSeconds)") }
         if isReplay { buffer.writeStaticString("\r\nidempotent-replayed: true") }
         if !allowed.isEmpty { buffer.writeString("\r\nallow: \(allowed.allowText)") }
+        // Each 401 has one (RFC 9110, 15.5.2).
+        if status == 401 { buffer.writeStaticString("\r\nwww-authenticate: Bearer realm=\"kontor\"") }
         buffer.writeStaticString("\r\n\r\n")
         if !isHead { buffer.writeBytes(body) }
     }
@@ -97,6 +99,7 @@ struct Response: Hashable, Sendable {
         switch status {
         case 200: return "HTTP/1.1 200 OK\r\n"
         case 400: return "HTTP/1.1 400 Bad Request\r\n"
+        case 401: return "HTTP/1.1 401 Unauthorized\r\n"
         case 404: return "HTTP/1.1 404 Not Found\r\n"
         case 405: return "HTTP/1.1 405 Method Not Allowed\r\n"
         case 408: return "HTTP/1.1 408 Request Timeout\r\n"

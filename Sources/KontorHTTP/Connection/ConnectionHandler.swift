@@ -161,7 +161,9 @@ extension ConnectionHandler {
             if head.uri.utf8.count > HTTPLimits.pathBytes { throw .pathTooLong }
             let headers = try RequestHeaders(of: head)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
-            let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT && reservedUntil == nil
+            let isKept =
+                head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
+                && reservedUntil == nil
             let exchange = Exchange(
                 headers.problem.map { .ready(Response($0)) }
                     ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),

@@ -120,13 +120,14 @@ private let testGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
 func withServer(
     pages: [String: OperatorRoute] = [:], hasShop: Bool = true, maximumConnections: Int = 1_000, isReady: Bool = true,
-    script: Script = Script { _ in .ledger(.done) }, metrics: HTTPMetrics = HTTPMetrics(),
+    secret: SharedSecret? = nil, script: Script = Script { _ in .ledger(.done) }, metrics: HTTPMetrics = HTTPMetrics(),
     _ body: (TestServer) throws -> Void
 ) throws {
     let shop = ScriptedShop(script)
     let clock = TestClock()
     let service = HTTPService(
-        shop: hasShop ? shop : nil, pages: pages, maximumConnections: maximumConnections, isReady: { isReady },
+        shop: hasShop ? shop : nil, secret: secret, pages: pages, maximumConnections: maximumConnections,
+        isReady: { isReady },
         monotonicMilliseconds: { clock.monotonicMilliseconds }, metrics: metrics)
     let listener = try HTTPListener.bind(host: "127.0.0.1", port: 0, group: testGroup, service: service).wait()
     let outcome = Result { try body(TestServer(shop: shop, clock: clock, listener: listener)) }
