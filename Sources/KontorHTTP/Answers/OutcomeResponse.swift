@@ -13,7 +13,7 @@ enum OutcomeResponse {
             var response = response(to: call, first)
             response.isReplay = true
             return response
-        case .overloaded: return .notTaken
+        case .overloaded(.requestsInFlight): return .notTaken
         default: return Response(OutcomeProblems.problem(answer, of: call.request))
         }
     }

@@ -42,7 +42,7 @@ struct Response: Hashable, Sendable {
     static func json(_ body: String) -> Response { json(Array(body.utf8)) }
 
     /// The answer to a request for which the shop has no room. Made once, because in an overload it must cost nothing.
-    static let notTaken = Response(.notTaken)
+    static let notTaken = Response(.notTaken(.requestsInFlight))
 
     /// The answer to a request that the shop did not take.
     static func refusal(_ intake: Intake, isRead: Bool) -> Response {

@@ -188,7 +188,7 @@ extension ConnectionHandler {
     }
 
     /// Refuses the request that has arrived in part: there are too many such.
-    func refuseHalfSent() { refuse(.slowRequest) }
+    func refuseHalfSent() { refuse(.tooManyHalfSent) }
 }
 
 // MARK: Refusing before parsing

@@ -23,7 +23,7 @@ final class RepeatedCopies {
     ) {
         guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
-        if result == .overloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
+        if result.isOverloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
         if case .checkout(let order) = keyed.request {
             settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {
