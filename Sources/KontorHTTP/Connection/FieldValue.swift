@@ -1,8 +1,8 @@
 // What the value of a header field may be, by its bytes (RFC 9110, 5.5 and RFC 3986, 3.2.2). Which fields a request has
 // is RequestHeaders' business.
 
-/// Functions on the values of header fields. Each is called for some fields of every request, so each costs little where
-/// nothing is unusual.
+/// Functions on the values of header fields. Each is called for some fields of every request, so each costs little
+/// where nothing is unusual.
 enum FieldValue {
     /// The value without the optional white space around it: spaces and tabs, which are no part of it.
     static func trimmed(_ value: String) -> String {

@@ -1,5 +1,5 @@
-// RFC 9110 (HTTP semantics), section by section: what it demands of an origin server like ours, and what ours does. What
-// is not met has its reason, and what is done instead is tested all the same.
+// RFC 9110 (HTTP semantics), section by section: what it demands of an origin server like ours, and what ours does.
+// What is not met has its reason, and what is done instead is tested all the same.
 
 import KontorCore
 import KontorService

@@ -1,5 +1,5 @@
-// RFC 9112 (HTTP/1.1), section by section: what it demands of a server like ours, and what ours does. Demands on clients,
-// proxies and caches, on TLS, and on bodies that answers here do not have are left out.
+// RFC 9112 (HTTP/1.1), section by section: what it demands of a server like ours, and what ours does. Demands on
+// clients, proxies and caches, on TLS, and on bodies that answers here do not have are left out.
 
 import Testing
 
