@@ -33,7 +33,10 @@ extension Problem.Kind {
     private var mistake: (meaning: String, advice: String) {
         switch self {
         case .malformedHTTP:
-            return ("What was received is no request by the rules of HTTP/1.1.", "Look at what your client sends: the detail names the rule.")
+            return (
+                "What was received is no request by the rules of HTTP/1.1.",
+                "Look at what your client sends: the detail names the rule."
+            )
         case .malformedRequest:
             return (
                 "An id, a number, the path or a header of the request is malformed, or outside of what is accepted.",
@@ -45,8 +48,12 @@ extension Problem.Kind {
                 "Send a smaller amount, or use another order. The detail names the bound."
             )
         case .secretNeeded:
-            return ("This port is for operators, and the request does not prove that it is one's.", "Send Authorization: Bearer with the secret.")
-        case .wrongMethod: return ("The path exists, but not with this method.", "Use one of the methods in the answer's Allow header.")
+            return (
+                "This port is for operators, and the request does not prove that it is one's.",
+                "Send Authorization: Bearer with the secret."
+            )
+        case .wrongMethod:
+            return ("The path exists, but not with this method.", "Use one of the methods in the answer's Allow header.")
         case .requestTimeout:
             return (
                 "The request did not arrive as a whole in the time that it has, or too many others arrived in part.",
@@ -72,11 +79,17 @@ extension Problem.Kind {
     private var missing: (meaning: String, advice: String) {
         switch self {
         case .unknownRoute:
-            return ("There is no such path here, or it is served on the operators' port only.", "Look the path up in the documentation.")
+            return (
+                "There is no such path here, or it is served on the operators' port only.",
+                "Look the path up in the documentation."
+            )
         case .unknownItem: return ("There is no item with this id.", "Create it first, or correct the id.")
         case .unknownUser: return ("There is no user with this id.", "Create the user first, or correct the id.")
         case .unknownOrder:
-            return ("There is no order with this id, or it was removed. The detail says which.", "Create an order, or correct the id.")
+            return (
+                "There is no order with this id, or it was removed. The detail says which.",
+                "Create an order, or correct the id."
+            )
         case .itemNotInOrder: return ("The order has no unit of this item.", "Look at the order to see what it has.")
         case .noDirectPayment:
             return (
@@ -91,8 +104,12 @@ extension Problem.Kind {
     private var conflict: (meaning: String, advice: String) {
         switch self {
         case .outOfStock:
-            return ("More units of an item are wanted than are in stock.", "Add stock or order less, then try the same request again.")
-        case .outOfCredit: return ("The user's credit is smaller than what is to be paid.", "Add funds, then try the same request again.")
+            return (
+                "More units of an item are wanted than are in stock.",
+                "Add stock or order less, then try the same request again."
+            )
+        case .outOfCredit:
+            return ("The user's credit is smaller than what is to be paid.", "Add funds, then try the same request again.")
         case .contended:
             return (
                 "Other checkouts, which are not decided yet, hold what this request needs, and did not end before its deadline.",
@@ -100,7 +117,10 @@ extension Problem.Kind {
             )
         case .orderPaid: return ("The order is paid, and a paid order is not changed.", "Create another order.")
         case .orderCheckingOut:
-            return ("A checkout of the order is running, and until its end the order is not changed.", "Wait for the end, then try again.")
+            return (
+                "A checkout of the order is running, and until its end the order is not changed.",
+                "Wait for the end, then try again."
+            )
         case .orderRemoved: return ("The order was removed, and is not used any more.", "Create another order.")
         case .orderEmpty: return ("The order has no items.", "Add one, then check out again.")
         case .paidDirectly:
@@ -108,17 +128,28 @@ extension Problem.Kind {
                 "A direct payment stands for the order, and an order is paid once.",
                 "Leave it at that, or cancel the payment, then try again."
             )
-        case .paidByCheckout: return ("A checkout has paid the order, and an order is paid once.", "There is nothing left to pay, and nothing to cancel.")
-        case .orderOfAnotherUser: return ("The order is another user's, who alone can pay for it.", "Use the id of the order's user.")
+        case .paidByCheckout:
+            return (
+                "A checkout has paid the order, and an order is paid once.",
+                "There is nothing left to pay, and nothing to cancel."
+            )
+        case .orderOfAnotherUser:
+            return ("The order is another user's, who alone can pay for it.", "Use the id of the order's user.")
         case .openSaga:
-            return ("A checkout that concerns the account or order is running, and what it holds is not replaced.", "Wait for its end, then try again.")
+            return (
+                "A checkout that concerns the account or order is running, and what it holds is not replaced.",
+                "Wait for its end, then try again."
+            )
         case .anomaly:
             return (
                 "A ledger refused a step of the checkout, which only a delayed or lost message explains. All of it is undone.",
                 "Check out again. If it stays, tell somebody who operates the shop."
             )
         case .keyInUse:
-            return ("The first request with this Idempotency-Key is still running.", "Send the request again under the same key to get that one's answer.")
+            return (
+                "The first request with this Idempotency-Key is still running.",
+                "Send the request again under the same key to get that one's answer."
+            )
         default: return otherwise
         }
     }
@@ -127,17 +158,26 @@ extension Problem.Kind {
     private var inability: (meaning: String, advice: String) {
         switch self {
         case .unavailable:
-            return ("A store or a service that the request needs cannot be reached, so it was not begun, or is undone for good.", "Send it again in a moment.")
+            return (
+                "A store or a service that the request needs cannot be reached, so it was not begun, or is undone for good.",
+                "Send it again in a moment."
+            )
         case .noRoom:
             return (
                 "The disk, or the memory of the database, is full.",
                 "Somebody who operates the shop must make room. Send the request again after that."
             )
         case .overloaded:
-            return ("As much is going on as may at once; the detail says of what. The request was not begun.", "Send it again later, with growing pauses.")
+            return (
+                "As much is going on as may at once; the detail says of what. The request was not begun.",
+                "Send it again later, with growing pauses."
+            )
         case .notServing: return ("The service is starting or shutting down.", "Send it again in a moment.")
         case .keysFull:
-            return ("As many idempotency keys are kept as the shop keeps.", "Send it again when older keys have expired, or without a key.")
+            return (
+                "As many idempotency keys are kept as the shop keeps.",
+                "Send it again when older keys have expired, or without a key."
+            )
         case .readUnavailable: return ("What is asked for cannot be read now.", "Read again in a moment.")
         case .notReady: return ("The service cannot take requests now.", "Try again in a moment.")
         case .outcomeUnknown:

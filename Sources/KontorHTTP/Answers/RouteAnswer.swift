@@ -200,7 +200,8 @@ extension RouteAnswer {
             schemaName: "Health", summary: summary,
             schema: OpenAPISchemas.object(
                 [
-                    "status": ["type": "string", "enum": ["live", "ready"]], "troubles": ["type": "array", "items": ["type": "string"]],
+                    "status": ["type": "string", "enum": ["live", "ready"]],
+                    "troubles": ["type": "array", "items": ["type": "string"]],
                 ], optional: ["troubles"]), example: ["status": .string(status)])
     }
 

@@ -253,6 +253,7 @@ import Testing
 
     @Test func `requests that arrive in part are bounded, and the oldest is refused`() throws {
         try withServer(maximumConnections: 4 * HTTPLimits.halfSentRequests) { (server) throws in
+            let began = server.clock.monotonicMilliseconds
             // The two event loops have a bound each.
             let clients = try (0...2 * HTTPLimits.halfSentRequests + 1).map { _ in
                 let client = try server.client()
@@ -260,7 +261,11 @@ import Testing
                 return client
             }
             let refusal = try clients[0].readResponse()
-            #expect(refusal.status == 408 && refusal.body.contains("have arrived in part"))
+            #expect(refusal.status == 408)
+            // On a busy machine it may also have been too slow before.
+            if server.clock.monotonicMilliseconds - began < HTTPLimits.headMilliseconds {
+                #expect(refusal.body.contains("have arrived in part"))
+            }
             #expect(clients[0].isClosedByServer())
             let last = try #require(clients.last)
             last.send("P/1.1\r\nHost: h\r\n\r\n")

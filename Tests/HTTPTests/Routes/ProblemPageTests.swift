@@ -6,7 +6,9 @@ import Testing
 @testable import KontorHTTP
 
 @Suite struct ProblemPageTests {
-    @Test(arguments: Problem.Kind.allCases) func `each type of problem leads to a page that explains it`(kind: Problem.Kind) throws {
+    @Test(arguments: Problem.Kind.allCases) func `each type of problem leads to a page that explains it`(kind: Problem.Kind)
+        throws
+    {
         try withServer(hasShop: false) { (server) throws in
             #expect(try server.exchange("GET", kind.type).status == 200, "operators' ports have the pages, too")
         }
@@ -42,7 +44,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["//", "/problems/", "/problems/nothing", "/problems/out-of-stock/x", "/x", "*", "http://h/x/", "/problem/out-of-stock"])
+    @Test(arguments: [
+        "//", "/problems/", "/problems/nothing", "/problems/out-of-stock/x", "/x", "*", "http://h/x/", "/problem/out-of-stock",
+    ])
     func `what is no page is still unknown`(target: String) throws {
         try withServer { (server) throws in
             let answer = try server.exchange("GET", target)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import KontorHTTP
 
-@Suite struct RFC9110Tests {
+@Suite(.serialized) struct RFC9110Tests {
     private static let secret = "a secret of some length"
     private static let live = request("GET /health/live")
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import KontorHTTP
 
-@Suite struct RFC9112Tests {
+@Suite(.serialized) struct RFC9112Tests {
     private static let live = request("GET /health/live")
     private static let hello = "5\r\nhello\r\n0\r\n\r\n"
     private static let chunked = "Transfer-Encoding: chunked"
