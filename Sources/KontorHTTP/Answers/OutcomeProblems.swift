@@ -79,7 +79,7 @@ enum OutcomeProblems {
                 .orderCheckingOut,
                 "Order \(order) is being checked out. Nothing was changed; wait for the checkout, then try again.",
                 request.ids)
-        // To who does not want to change it, it is gone.
+        // Reads and payments are told 404: for them the order is not there any more.
         case .isRemoved where request.isPayment:
             return Problem(
                 .unknownOrder, "Order \(order) was removed and cannot be paid any more. Nothing was changed.", request.ids)
@@ -242,7 +242,7 @@ extension OrderBound {
         case .lines: return "has \(Limits.orderLines) lines, and that is the most"
         case .units: return "would have more than \(Limits.balance) units of one item"
         case .cost: return "would cost more than \(Limits.moneyHundredths / 100)"
-        case .attempts: return "was tried \(UInt32.max - 1) times to be checked out, and that is the most; make another one"
+        case .attempts: return "had \(UInt32.max - 1) checkouts that failed, and that is the most; create another one"
         }
     }
 }

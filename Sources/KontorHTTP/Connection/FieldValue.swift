@@ -7,10 +7,11 @@ enum FieldValue {
     /// The value without the optional white space around it: spaces and tabs, which are no part of it.
     static func trimmed(_ value: String) -> String {
         guard isBlank(value.utf8.last) || isBlank(value.utf8.first) else { return value }
-        var rest = Substring(value)
-        while isBlank(rest.utf8.last) { rest.removeLast() }
-        while isBlank(rest.utf8.first) { rest.removeFirst() }
-        return String(rest)
+        // By bytes: a space may be one character with what is beside it.
+        var rest = value.utf8[...]
+        while isBlank(rest.last) { rest.removeLast() }
+        while isBlank(rest.first) { rest.removeFirst() }
+        return String(Substring(rest))
     }
 
     private static func isBlank(_ byte: UInt8?) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }

@@ -130,8 +130,8 @@ struct RequestHeaders {
         }
     }
 
-    /// Whether `close` is among the options of a `Connection` header. The decoder takes a tab
-    /// for a part of the option beside it.
+    /// Whether `close` is among the options of a `Connection` header. The decoder takes a tab for
+    /// a part of the option beside it.
     private static func hasClose(_ value: String) -> Bool {
         if value.utf8.count < 5 || equal(value, "keep-alive") { return false }
         return value.utf8.split(separator: UInt8(ascii: ",")).contains { option in

@@ -140,7 +140,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
 
     @Test func `who is over a bound is told which one`() {
         let order = OrderBound.allCases.map { detail(addItem, .order(.overLimit($0))) }
-        let expected = ["256 lines", "units of one item", "cost more than 100000000000", "times to be checked out"]
+        let expected = ["256 lines", "units of one item", "cost more than 100000000000", "checkouts that failed"]
         for (told, words) in zip(order, expected) { #expect(told.contains(words), "\(told)") }
         let work = WorkBound.allCases.map { detail(checkout, .overloaded($0)) }
         for (told, words) in zip(work, ["requests are in flight", "checkouts are open", "batch_inits are running"]) {

@@ -179,6 +179,16 @@ import Testing
         }
     }
 
+    @Test func `only spaces and tabs are white space, whatever is beside them`() {
+        for (value, trimmed) in [
+            ("a", "a"), (" a\t", "a"), ("\t \t", ""), ("", ""), ("a b", "a b"), (" \u{301}k", "\u{301}k"),
+            ("\u{600} ", "\u{600}"),
+            ("\u{A0}a\u{A0}", "\u{A0}a\u{A0}"),
+        ] {
+            #expect(Array(FieldValue.trimmed(value).utf8) == Array(trimmed.utf8), "\(value.debugDescription)")
+        }
+    }
+
     @Test func `of two deadlines none is taken`() throws {
         try withServer { (server) throws in
             let two = ["Request-Timeout-Ms: 100", "Request-Timeout-Ms: 30000"]
