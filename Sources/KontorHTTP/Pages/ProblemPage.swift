@@ -28,7 +28,9 @@ enum ProblemPage {
         let path = Router.path(of: uri)
         if path == "/" { return true }
         guard let colon = path.firstIndex(of: ":"), path[colon...].hasPrefix("://") else { return false }
-        return !path[path.index(colon, offsetBy: 3)...].dropLast().contains("/")
+        // A URL without a host is none.
+        let rest = path[path.index(colon, offsetBy: 3)...]
+        return !rest.isEmpty && rest.first != "/" && !rest.dropLast().contains("/")
     }
 
     static func html(_ kind: Problem.Kind) -> String {

@@ -45,7 +45,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "//", "/problems/", "/problems/nothing", "/problems/out-of-stock/x", "/x", "*", "http://h/x/", "/problem/out-of-stock",
+        "//", "http://", "http:///", "http://?a", "/problems/", "/problems/nothing", "/problems/out-of-stock/x", "/x", "*",
+        "http://h/x/", "/problem/out-of-stock",
     ])
     func `what is no page is still unknown`(target: String) throws {
         try withServer { (server) throws in
