@@ -76,7 +76,9 @@ enum LinkHandshake {
         case .opened: return line + "Connection: Upgrade\r\nUpgrade: \(`protocol`)\r\n\r\n"
         case .otherProtocol:
             return line + "Connection: Upgrade, close\r\nUpgrade: \(`protocol`)\r\nContent-Length: 0\r\n\r\n"
-        case .malformed, .wrongSecret, .notReady, .otherEpoch, .otherService:
+        case .wrongSecret:
+            return line + "WWW-Authenticate: Bearer realm=\"kontor\"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        case .malformed, .notReady, .otherEpoch, .otherService:
             return line + "Connection: close\r\nContent-Length: 0\r\n\r\n"
         }
     }

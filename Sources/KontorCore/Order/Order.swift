@@ -180,6 +180,18 @@ public struct OrderCommand: Hashable, Sendable {
     }
 }
 
+/// The bounds of one order.
+public enum OrderBound: Hashable, Sendable, CaseIterable {
+    /// How many lines it has.
+    case lines
+    /// How many units of one item it has at one price.
+    case units
+    /// What it costs.
+    case cost
+    /// How often its checkout was tried.
+    case attempts
+}
+
 /// What the order's rules decided on a command.
 public enum OrderOutcome: Hashable, Sendable {
     case done
@@ -201,5 +213,5 @@ public enum OrderOutcome: Hashable, Sendable {
     case isCheckingOut
     case isRemoved
     case isEmpty
-    case overLimit
+    case overLimit(OrderBound)
 }

@@ -3,6 +3,7 @@
 
 import KontorAccess
 import KontorCore
+import KontorService
 
 /// A problem with its stable type, a sentence for a person, and the ids concerned.
 struct Problem: Error, Hashable, Sendable {
@@ -204,17 +205,38 @@ extension Problem {
     }
 
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
-    static let notTaken = Problem(
-        .overloaded,
-        "There is too much to do. This request was not begun; send it again later. If it repeats an earlier one, the outcome of "
-            + "that one stands.")
+    static func notTaken(_ bound: WorkBound) -> Problem {
+        switch bound {
+        case .requestsInFlight: return notTaken("requests are in flight")
+        case .openCheckouts: return notTaken("checkouts are open")
+        case .batchInits: return notTaken("batch_inits are running")
+        }
+    }
+
+    /// More requests of one connection wait than may.
+    static let tooManyPipelined = notTaken("requests of this connection are waiting for their answers")
+
+    private static func notTaken(_ what: String) -> Problem {
+        Problem(
+            .overloaded,
+            "As many \(what) as may at once. This request was not begun; send it again later. If it repeats an earlier one, the "
+                + "outcome of that one stands.")
+    }
+
     static let tooManyConnections = Problem(
         .overloaded, "There are too many open connections. Nothing was read; connect again later.")
     static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
     static let malformedHTTP = Problem(
         .malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
+    static let invalidHost = Problem(
+        .malformedHTTP, "The Host header is no host with or without a port. Nothing was begun.")
+    static let chunksOfOldClient = Problem(
+        .malformedHTTP, "An HTTP/1.0 request has no Transfer-Encoding. Nothing was begun; send Content-Length.")
     static let slowRequest = Problem(
         .requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
+    static let tooManyHalfSent = Problem(
+        .requestTimeout,
+        "As many requests have arrived in part as may at once, and this one for the longest. Nothing was begun; send it again.")
     static let pathTooLong = Problem(
         .pathTooLong, "The path is longer than \(HTTPLimits.pathBytes) bytes. Nothing was begun.")
     static let headersTooLarge = Problem(

@@ -167,7 +167,9 @@ extension ConnectionHandler {
             if head.uri.utf8.count > HTTPLimits.pathBytes { throw .pathTooLong }
             let headers = try RequestHeaders(of: head)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
-            let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT && reservedUntil == nil
+            let isKept =
+                head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
+                && reservedUntil == nil
             let target = target(of: head, headers)
             let isStamped = table.service.access.proxies == nil || isProxy
             let exchange = Exchange(
@@ -219,7 +221,7 @@ extension ConnectionHandler {
     }
 
     /// Refuses the request that has arrived in part: there are too many such.
-    func refuseHalfSent() { refuse(.slowRequest) }
+    func refuseHalfSent() { refuse(.tooManyHalfSent) }
 }
 
 // MARK: Refusing before parsing

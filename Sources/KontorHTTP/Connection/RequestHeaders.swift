@@ -1,5 +1,4 @@
-// Reads the headers that requests are served by, in one pass. Connection, Transfer-Encoding and framing are the
-// decoder's.
+// Reads the headers that requests are served by, in one pass. Framing and Connection are the decoder's.
 
 import KontorCore
 import KontorService
@@ -30,9 +29,12 @@ struct RequestHeaders {
     private(set) var expectsContinue = false
     /// The decoder stops behind a request that wants another protocol, so its connection has no next request.
     private(set) var wantsUpgrade = false
+    /// The client says that this is the connection's last request, whatever else it says of the connection.
+    private(set) var wantsClose = false
     /// What is wrong with a header of the shop's own; nil if nothing is. The connection can go on behind the answer.
     private(set) var problem: Problem?
     private var keyCount = 0
+    private var timeoutCount = 0
     // The gateway's stamp, as it came.
     private var stampRequest: String?
     private var stampSent: String?
@@ -42,29 +44,34 @@ struct RequestHeaders {
     init(of head: HTTPRequestHead) throws(Problem) {
         var totalBytes = 0
         var hostCount = 0
+        var isHostValid = true
+        var hasTransferEncoding = false
         for (name, value) in head.headers {
             let nameBytes = name.utf8.count
             totalBytes += nameBytes + value.utf8.count
             switch nameBytes {
             case 4 where Self.equal(name, "host"):
                 hostCount += 1
-                host = value
-            case 6 where Self.equal(name, "origin"): origin = value
-            case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
+                host = FieldValue.trimmed(value)
+                isHostValid = isHostValid && FieldValue.isHost(value)
+            case 6 where Self.equal(name, "origin"): origin = FieldValue.trimmed(value)
+            case 6 where Self.equal(name, "expect"):
+                expectsContinue = Self.equal(FieldValue.trimmed(value), "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
-            case 13 where Self.equal(name, "authorization"): authorization = value
-            case 11 where Self.equal(name, "kontor-sent"): stampSent = value
-            case 14 where Self.equal(name, "kontor-request"): stampRequest = value
-            case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = value
-            case 14 where Self.equal(name, "sec-fetch-site"): fetchSite = value
+            case 10 where Self.equal(name, "connection"): wantsClose = wantsClose || Self.hasClose(value)
+            case 13 where Self.equal(name, "authorization"): authorization = FieldValue.trimmed(value)
+            case 11 where Self.equal(name, "kontor-sent"): stampSent = FieldValue.trimmed(value)
+            case 14 where Self.equal(name, "kontor-request"): stampRequest = FieldValue.trimmed(value)
+            case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = FieldValue.trimmed(value)
+            case 14 where Self.equal(name, "sec-fetch-site"): fetchSite = FieldValue.trimmed(value)
             case 14 where Self.equal(name, "content-length"):
-                contentLength = Int(value) ?? Int.max
+                contentLength = Int(FieldValue.trimmed(value)) ?? Int.max
                 hasBody = contentLength > 0
             case 15 where Self.equal(name, "x-forwarded-for"):
                 forwardedFor = forwardedFor.map { $0 + "," + value } ?? value
-            case 15 where Self.equal(name, "idempotency-key"): readKey(value, head.method)
-            case 17 where Self.equal(name, "transfer-encoding"): hasBody = true
-            case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(value)
+            case 15 where Self.equal(name, "idempotency-key"): readKey(FieldValue.trimmed(value), head.method)
+            case 17 where Self.equal(name, "transfer-encoding"): hasTransferEncoding = true
+            case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(FieldValue.trimmed(value))
             default: break
             }
         }
@@ -73,6 +80,12 @@ struct RequestHeaders {
         let needsHost = head.version.minor >= 1
         if hostCount > 1 || (needsHost && hostCount == 0) {
             throw Problem(.malformedHTTP, "An HTTP/1.1 request has exactly one Host header; this one has \(hostCount).")
+        }
+        if !isHostValid { throw .invalidHost }
+        if hasTransferEncoding {
+            // Who speaks HTTP/1.0 may not know chunks, so where the request ends is not certain (RFC 9112, 6.1).
+            if !needsHost { throw .chunksOfOldClient }
+            hasBody = true
         }
     }
 
@@ -110,6 +123,11 @@ struct RequestHeaders {
     }
 
     private mutating func readTimeout(_ value: String) {
+        timeoutCount += 1
+        if timeoutCount > 1 {
+            problem = .malformed("There is more than one Request-Timeout-Ms", echoing: nil)
+            return
+        }
         let isPlain = value.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
         if isPlain, value.utf8.count <= 18, let milliseconds = Int64(value), milliseconds > 0 {
             timeoutMilliseconds = min(milliseconds, Limits.longestDeadlineMilliseconds)
@@ -130,6 +148,15 @@ struct RequestHeaders {
                 "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare, "
                     + "or it begins with a name that Kontor keeps for itself",
                 echoing: value)
+        }
+    }
+
+    /// Whether `close` is among the options of a `Connection` header. The decoder takes a tab for
+    /// a part of the option beside it.
+    private static func hasClose(_ value: String) -> Bool {
+        if value.utf8.count < 5 || equal(value, "keep-alive") { return false }
+        return value.utf8.split(separator: UInt8(ascii: ",")).contains { option in
+            equal(FieldValue.trimmed(String(Substring(option))), "close")
         }
     }
 

@@ -43,7 +43,7 @@ enum Router {
     ) -> RouteResult {
         do throws(Problem) {
             guard var path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
-                throw .unknownRoute
+                return try page(method, uri)
             }
             if entry.route.access == .admin && !isAdminOpen { throw .adminRoute }
             let asked = MethodSet(method)
@@ -60,6 +60,13 @@ enum Router {
         } catch {
             return .problem(error)
         }
+    }
+
+    /// The page that a target without a route leads to.
+    private static func page(_ method: HTTPMethod, _ uri: String) throws(Problem) -> RouteResult {
+        guard let page = try ProblemPage.response(to: uri) else { throw .unknownRoute }
+        guard MethodSet(method) == .get else { throw .wrongMethod(allowed: .get) }
+        return .listener { _ in page }
     }
 
     /// The path of a request target, without the query.

@@ -23,7 +23,7 @@ final class RepeatedCopies {
     ) {
         guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
-        if result == .overloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
+        if result.isOverloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
         if case .checkout(let order, let owner) = keyed.request {
             settleCheckout(result, isRefusal, of: order, owner: owner, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {

@@ -175,10 +175,24 @@ public enum ShopAnswer: Hashable, Sendable {
     case hasOpenSaga(GroupKey)
     /// The store refused the request: it has no effect, now or later.
     case unavailable(StoreError)
-    /// The request was not begun, because too much is running already.
-    case overloaded
+    /// The request was not begun, because as much is running already as may.
+    case overloaded(WorkBound)
     /// The request may have had its effect. The same request, sent again, tells.
     case unknown
+}
+
+/// The bounds of work that runs at once.
+public enum WorkBound: Hashable, Sendable, CaseIterable {
+    /// Requests that are taken and not answered, or whose callers have gone and that still run.
+    case requestsInFlight
+    /// Checkouts that are open.
+    case openCheckouts
+    case batchInits
+}
+
+extension ShopAnswer {
+    /// Whether the request was not begun, because as much is running already as may.
+    public var isOverloaded: Bool { if case .overloaded = self { true } else { false } }
 }
 
 /// The caller of a request, who waits for its answer. Opaque to the shop.
