@@ -104,8 +104,8 @@ public struct HTTPService: Sendable {
         case ready(Response)
     }
 
-    /// What is to be done for a request that ``BrowserGuard`` lets in. The operators' pages are looked at first, then the
-    /// table of routes; both say what an asker needs.
+    /// What is to be done for a request that ``BrowserGuard`` lets in. The operators' pages are looked at first, then
+    /// the table of routes; both say what an asker needs.
     ///
     /// - Parameter asker: who asks; nil: that is of no meaning here.
     func target(of method: HTTPMethod, _ uri: String, by asker: Asker? = nil) throws(Problem) -> Target {
