@@ -1,6 +1,9 @@
 """The gateway before a real shop: what comes through it is answered as without it, and what nginx says by itself is a problem."""
 
 import asyncio
+import contextlib
+import os
+from unittest import mock
 
 from Tests.kontor_testing.case import ServerCase
 from Tests.kontor_testing.http_client import Answer
@@ -130,3 +133,35 @@ class GatewayEdgeTests(ServerCase):
         self.assertEqual((await said(self.port, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")).headers["location"], "/docs")
         self.assertEqual(await self.both("POST /problems/contended HTTP/1.1\r\nHost: h\r\n\r\n"), [(405, "wrong-method")] * 2)
         self.assertEqual(await self.both("GET /problems/none HTTP/1.1\r\nHost: h\r\n\r\n"), [(404, "unknown-route")] * 2)
+
+    async def test_a_browser_is_told_through_the_gateway_what_it_is_told_without_it(self):
+        user = (await self.client.post("/payment/create_user")).json()["user_id"]
+        for host, headers, expected in (
+            ("127.0.0.1:{port}", ["Origin: http://127.0.0.1:{port}"], 200), ("localhost:{port}", ["Origin: http://localhost:{port}"], 200),
+            ("127.0.0.1:{port}", ["Origin: http://127.0.0.1:1"], 403), ("127.0.0.1:{port}", ["Origin: null"], 403),
+            ("127.0.0.1:{port}", ["Sec-Fetch-Site: same-site"], 403), ("evil.example:{port}", [], 403),
+            ("evil.example", ["Origin: http://evil.example"], 403), ("SHOP.example:80", ["Origin: http://shop.example"], 403),
+        ):
+            for port in (self.server.port, self.port):
+                lines = [f"POST /payment/add_funds/{user}/5 HTTP/1.1", "Host: " + host, "Content-Length: 0", *headers, "", ""]
+                answer = await said(port, "\r\n".join(lines).replace("{port}", str(port)))
+                self.assertEqual(answer.status, expected, f"{host} {headers} at {port}: {answer}")
+
+    async def test_a_name_that_is_allowed_leads_through_the_gateway(self):
+        # As deploy/gateway/configure gets it in containers.
+        with mock.patch.dict(os.environ, {"GATEWAY_ALLOWED_HOSTS": "shop.example,other.example"}):
+            allowing = Nginx(self.scratch("allowing"), port := free_port(), {name: ["127.0.0.1:9"] for name in SERVICES})
+        allowing.spawn()
+        self.addCleanup(allowing.stop)
+
+        async def answers():
+            with contextlib.suppress(OSError):
+                return await said(port, "GET /stock/find/x HTTP/1.1\r\nHost: h\r\n\r\n")
+
+        await eventually(answers, "an answer of the gateway")
+        for host, expected in (
+            ("shop.example", 503), ("SHOP.example:8000", 503), ("other.example", 503), ("shopxexample.com", 403), ("a.shop.example", 403),
+            ("shop.example.evil", 403), ("10.0.0.1", 503), ("[::1]:80", 503), ("localhost", 503),
+        ):
+            answer = await said(port, f"GET /stock/find/x HTTP/1.1\r\nHost: {host}\r\n\r\n")
+            self.assertEqual(answer.status, expected, f"{host}: {answer}")
