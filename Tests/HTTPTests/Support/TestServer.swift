@@ -126,7 +126,8 @@ func withServer(
     let shop = ScriptedShop(script)
     let clock = TestClock()
     let service = HTTPService(
-        shop: hasShop ? shop : nil, pages: pages, maximumConnections: maximumConnections, isReady: { isReady },
+        shop: hasShop ? shop : nil, pages: pages.mapValues { OperatorEndpoint(.metrics, $0) },
+        maximumConnections: maximumConnections, isReady: { isReady },
         monotonicMilliseconds: { clock.monotonicMilliseconds }, metrics: metrics)
     let listener = try HTTPListener.bind(host: "127.0.0.1", port: 0, group: testGroup, service: service).wait()
     let outcome = Result { try body(TestServer(shop: shop, clock: clock, listener: listener)) }
