@@ -26,6 +26,8 @@ enum MetricCatalogue {
         MetricFamily("kontor_http_connections", "Open connections, by listener."),
         MetricFamily("kontor_http_connections_dropped", "Connections closed because the client did not read its answers."),
         MetricFamily("kontor_http_connections_evicted", "Idle connections closed because others needed their place."),
+        MetricFamily("kontor_tls_certificate_end_seconds", "When the certificate of the listeners ends, seconds since 1970."),
+        MetricFamily("kontor_tls_handshakes_failed", "Connections refused for want of good TLS, by listener and reason."),
     ]
 
     private static let engines = [
