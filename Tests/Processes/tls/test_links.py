@@ -59,6 +59,8 @@ class LinkTests(TLSCase, ServicesCase):
             await eventually(self.service(name).answers, f"the readiness of {name}")
 
     async def test_three_services_with_certificates_on_both_sides_sell(self):
+        # One of them by its name, the others by their addresses.
+        self.shop.urls["stock"] = [f"https://localhost:{self.service('stock').internal_port}"]
         await self.start(*SERVICES)
         await self.sold_something(_Front(self.shop))
         await self.assert_clean_audit(self.shop)
