@@ -1,5 +1,5 @@
-// Tokens of the token file: 256 random bits, of which the file has the hash alone. So who reads the file can use none of
-// them, and a hash without salt or stretching is enough: there is nothing to guess.
+// Tokens of the token file: 256 random bits, of which the file has the hash alone. So who reads the file can use none
+// of them, and a hash without salt or stretching is enough: there is nothing to guess.
 
 import Crypto
 

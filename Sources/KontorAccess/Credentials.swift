@@ -28,8 +28,8 @@ public final class Credentials: Sendable {
         case unverified
     }
 
-    /// Header values whose tokens were found to be valid, with their callers: a second look costs no hash, and no signature. About 1 KiB
-    /// each at worst.
+    /// Header values whose tokens were found to be valid, with their callers: a second look costs no hash, and no
+    /// signature. About 1 KiB each at worst.
     static let remembered = 4_096
 
     private struct State {
@@ -53,8 +53,8 @@ public final class Credentials: Sendable {
     /// - Parameters:
     ///   - authorization: the value of the header.
     ///   - now: wall clock, seconds since 1970.
-    ///   - mayVerify: whether a signature may be verified, which costs 100 times as much as all else. Asked only if need
-    ///     be.
+    ///   - mayVerify: whether a signature may be verified, which costs 100 times as much as all else. Asked only if
+    ///     need be.
     public func bearer(of authorization: String, now: Int64, mayVerify: () -> Bool) -> Bearer {
         let (known, rules, generation) = state.withLock { ($0.known[authorization], $0.rules, $0.generation) }
         if let known { return known.expires > now ? .known(known) : .unknown }

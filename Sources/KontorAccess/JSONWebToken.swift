@@ -66,7 +66,11 @@ public struct JWTRules: Sendable {
 
         init(from decoder: any Decoder) throws {
             let value = try decoder.singleValueContainer()
-            if let text = try? value.decode(String.self) { self = .one(text) } else { self = .several(try value.decode([String].self)) }
+            if let text = try? value.decode(String.self) {
+                self = .one(text)
+            } else {
+                self = .several(try value.decode([String].self))
+            }
         }
 
         func contains(_ name: String) -> Bool {

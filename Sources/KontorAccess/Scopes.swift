@@ -2,6 +2,7 @@
 
 /// A set of scopes. A route asks for one of them at most.
 public struct Scopes: OptionSet, Hashable, Sendable, CustomStringConvertible {
+    /// The scopes as bits.
     public let rawValue: UInt8
 
     public init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -4,8 +4,8 @@ import Foundation
 import KontorCore
 
 /// What a token file says. A line is `NAME SCOPES sha256:HASH EXPIRY [user=ID]`, with blanks between its words: a name
-/// of the caller's, scopes with commas, the hash of the token, and the UTC date on which it ends, or `never`. Lines that
-/// begin with `#`, and empty ones, mean nothing.
+/// of the caller's, scopes with commas, the hash of the token, and the UTC date on which it ends, or `never`. Lines
+/// that begin with `#`, and empty ones, mean nothing.
 public struct TokenFile: Sendable {
     /// One line.
     public struct Entry: Hashable, Sendable, CustomStringConvertible {
@@ -14,6 +14,7 @@ public struct TokenFile: Sendable {
         public let digest: TokenDigest
         /// The beginning of the first day on which the token is not valid; nil: it always is.
         public let expires: Date?
+        /// Whose orders and credit alone the bearer may see; nil: everybody's.
         public let user: Identifier?
 
         /// Makes an entry; the meaning of the parameters is that of the properties.
@@ -66,7 +67,9 @@ public struct TokenFile: Sendable {
             do throws(Reason) { entries.append(try Self.entry(words)) } catch {
                 throw Mistake(line: index + 1, reason: error.text)
             }
-            if entries.count > Self.entries { throw Mistake(line: index + 1, reason: "there are more than \(Self.entries) tokens") }
+            if entries.count > Self.entries {
+                throw Mistake(line: index + 1, reason: "there are more than \(Self.entries) tokens")
+            }
         }
         let digests = Dictionary(entries.map { ($0.digest, $0) }) { first, _ in first }
         if digests.count < entries.count { throw Mistake(line: entries.count, reason: "a token stands on two lines") }
@@ -88,7 +91,9 @@ public struct TokenFile: Sendable {
             throw Reason(text: "the third word is sha256: and 64 hexadecimal digits in lower case")
         }
         let day = try? Date(String(words[3]), strategy: Self.day)
-        if words[3] != (day?.formatted(Self.day) ?? "never") { throw Reason(text: "the expiry is a date such as 2027-01-31, or never") }
+        if words[3] != (day?.formatted(Self.day) ?? "never") {
+            throw Reason(text: "the expiry is a date such as 2027-01-31, or never")
+        }
         guard words.count == 5 else {
             return Entry(name: String(words[0]), scopes: scopes, digest: digest, expires: day, user: nil)
         }

@@ -41,7 +41,8 @@ struct TidyTests {
             (
                 "KontorHTTP",
                 [
-                    "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
+                    "KontorAccess", "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1",
+                    "NIOConcurrencyHelpers",
                     "Glibc",
                 ]
             ),

@@ -23,7 +23,8 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
     /// What a key begins with that stands for a known caller's. No client can send one.
     private static let ofCaller = "~caller:"
 
-    /// Makes the key that is kept for a known caller's; `digest` is of the caller's name and of the key, in visible ASCII.
+    /// Makes the key that is kept for a known caller's; `digest` is of the caller's name and of the key, in visible
+    /// ASCII.
     public init(ofCaller digest: String) { text = Self.ofCaller + digest }
 
     /// Whether a client may send the key.

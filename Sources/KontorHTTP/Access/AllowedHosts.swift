@@ -2,8 +2,8 @@
 // Rebinding Attacks", 2007): a web page's own name can lead to this machine, and then the browser takes what the shop
 // answers for the page's own. Only the Host header tells.
 
-/// The values of `Host` that a listener answers. Addresses and names without a dot (`localhost`, `order-0`) are no names
-/// that a stranger on the internet can have, so they are always among them.
+/// The values of `Host` that a listener answers. Addresses and names without a dot (`localhost`, `order-0`) are no
+/// names that a stranger on the internet can have, so they are always among them.
 public struct AllowedHosts: Sendable {
     private let names: Set<String>
 

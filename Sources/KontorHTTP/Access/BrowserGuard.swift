@@ -32,7 +32,8 @@ struct BrowserGuard: Sendable {
         let own = origin[..<colon] == "https" ? "443" : "80"
         let asked = HostName(host)
         let from = HostName(origin[colon...].dropFirst(3))
-        return from.text.lowercased() == asked.text.lowercased() && (from.port ?? Substring(own)) == (asked.port ?? Substring(own))
+        return from.text.lowercased() == asked.text.lowercased()
+            && (from.port ?? Substring(own)) == (asked.port ?? Substring(own))
     }
 }
 
@@ -41,7 +42,8 @@ extension Problem {
         let shown = host.prefix(HTTPLimits.echoedCharacters)
         return Problem(
             .foreignHost,
-            "This shop does not answer under the name \(shown). Its operator can allow it with --allowed-hosts; nothing was begun.")
+            "This shop does not answer under the name \(shown). Its operator can allow it with --allowed-hosts; nothing was begun."
+        )
     }
 
     fileprivate static func foreignOrigin(_ origin: String) -> Problem {

@@ -115,9 +115,12 @@ public struct HTTPService: Sendable {
             let asked = MethodSet(method)
             return asked == .get ? .page(page.route) : .ready(Response(.wrongMethod(allowed: .get)))
         }
-        let authenticate: ((Scopes) throws(Problem) -> Principal?)? = access.isOpen ? nil : {
-            scopes throws(Problem) in try access.principal(headers, for: scopes, now: now)
-        }
+        let authenticate: ((Scopes) throws(Problem) -> Principal?)? =
+            access.isOpen
+            ? nil
+            : {
+                scopes throws(Problem) in try access.principal(headers, for: scopes, now: now)
+            }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, authenticate: authenticate) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))
         case .listener(let respond): return .ready(respond(self))

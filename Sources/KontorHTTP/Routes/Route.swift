@@ -130,7 +130,10 @@ extension Route {
         case .none: return everyone
         case .read: return everyone + [.tokenNeeded, .forbidden, .readUnavailable, .notReady]
         case .write:
-            return everyone + [.tokenNeeded, .forbidden, .foreignOrigin, .notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .noRoom, .outcomeUnknown]
+            return everyone + [
+                .tokenNeeded, .forbidden, .foreignOrigin, .notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .noRoom,
+                .outcomeUnknown,
+            ]
         }
     }
 }

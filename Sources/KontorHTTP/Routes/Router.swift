@@ -31,8 +31,8 @@ final class ShopCall: Sendable {
 /// Finds what a request line asks for.
 enum Router {
     /// Finds the route and reads its arguments. Checks in this order: the path (unknown: 404), the admin API (closed:
-    /// 404), the method (wrong: 405), the caller (unknown: 401), what he may do (403), the arguments (malformed: 400), and
-    /// whose they are (another user's: 404).
+    /// 404), the method (wrong: 405), the caller (unknown: 401), what he may do (403), the arguments (malformed: 400),
+    /// and whose they are (another user's: 404).
     ///
     /// - Parameters:
     ///   - uri: the request target, with or without a query; a whole URL is accepted too.

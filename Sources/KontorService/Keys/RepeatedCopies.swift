@@ -70,7 +70,8 @@ final class RepeatedCopies {
     /// copy would check the new one out.
     private func settleCheckout(
         _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, owner: Identifier?, _ keyed: KeyedRequest,
-        _ stamp: RequestStamp, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void, _ join: @escaping (Identifier, Identifier?) -> Void
+        _ stamp: RequestStamp, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void,
+        _ join: @escaping (Identifier, Identifier?) -> Void
     ) {
         guard isRefusal || result.isPaid else { return answer(result) }
         let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey, owner: owner)

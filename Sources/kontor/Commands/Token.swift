@@ -94,7 +94,9 @@ struct Token: ParsableCommand {
             for entry in try FileOption.entries(try FileOption.text(path), path) {
                 let isOver = entry.expires.map { $0 <= Date() } ?? false
                 let digest = "\(entry.digest)".prefix(12)
-                print("\(digest)  \(entry.name)  \(entry.scopes)  \(entry.end)\(isOver ? " (over)" : "")\(entry.user.map { "  user=\($0)" } ?? "")")
+                print(
+                    "\(digest)  \(entry.name)  \(entry.scopes)  \(entry.end)\(isOver ? " (over)" : "")\(entry.user.map { "  user=\($0)" } ?? "")"
+                )
             }
         }
     }
