@@ -61,7 +61,9 @@ public final class TLSCredentials: Sendable {
         _ handler: NIOSSLHandler, to channel: any Channel, host: String?, failed: @escaping FailureLog
     ) throws {
         try channel.pipeline.syncOperations.addHandlers(
-            handler, TLSWatch(handler, host: host, authorities: files.authorities, failed: failed))
+            handler,
+            TLSWatch(
+                handler, host: host, authorities: host == nil ? files.clientAuthorities : files.authorities, failed: failed))
     }
 
     /// Whether the other side of a server's connection has a certificate that the client authorities signed. One that

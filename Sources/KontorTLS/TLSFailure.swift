@@ -37,7 +37,7 @@ public struct TLSFailure: Error, Hashable, Sendable, CustomStringConvertible {
     ///   - error: what NIOSSL says.
     ///   - peer: the other side's certificate, as far as it came.
     ///   - host: what a server's certificate must be for; nil: the other side is a client.
-    ///   - authorities: the file that a server's certificate is judged by; nil: the system's.
+    ///   - authorities: the file of who must have signed the other side's certificate; nil: the system's.
     /// - Returns: nil if it is no failure of TLS, but of the connection below it.
     init?(_ error: any Error, peer: NIOSSLCertificate?, host: String?, authorities: String?) {
         if error as? NIOSSLExtraError == .failedToValidateHostname {
@@ -50,8 +50,7 @@ public struct TLSFailure: Error, Hashable, Sendable, CustomStringConvertible {
         }
         let text = "\(error)"
         if text.contains("CERTIFICATE_VERIFY_FAILED"), let peer {
-            let signers = host == nil ? "--tls-client-ca" : authorities ?? "the authorities that the system trusts"
-            self.init(judging: peer, signers)
+            self.init(judging: peer, authorities ?? "the authorities that the system trusts")
         } else if let (kind, sentence) = Self.sentences.first(where: { text.contains($0.mark) }).map({ ($0.kind, $0.sentence) })
         {
             self.init(kind, sentence)

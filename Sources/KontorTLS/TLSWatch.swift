@@ -19,7 +19,7 @@ final class TLSWatch: ChannelInboundHandler {
 
     /// - Parameters:
     ///   - host: what the server's certificate must be for; nil: this side is the server.
-    ///   - authorities: the file that a server's certificate is judged by, for the sentence.
+    ///   - authorities: the file of who must have signed the other side's certificate, for the sentence.
     init(_ tls: NIOSSLHandler, host: String?, authorities: String?, failed: @escaping TLSCredentials.FailureLog) {
         self.tls = tls
         self.host = host

@@ -93,7 +93,7 @@ class LinkTests(TLSCase, ServicesCase):
         order, stock = self.service("order"), self.service("stock")
         await self.start_without_stock()
         for pair, as_client, as_server in (
-            (other.sign("foreign"), "is not signed by", "is not signed by --tls-client-ca"),
+            (other.sign("foreign"), "is not signed by", f"is not signed by {self.authority.certificate}"),
             (other.self_signed("alone"), "is self-signed", "is self-signed"),
             (self.authority.sign("elsewhere", names="DNS:stock.example"), "is not for 127.0.0.1", None),
             (self.authority.sign("brief", days=6 / 86_400), "has expired on", "has expired on"),
