@@ -57,7 +57,16 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        // A small client for Redis 7 or Valkey, standalone or Cluster. Knows nothing of Kontor, so that another client could replace it.
+        // Certificates, and TLS below the handlers of a connection. Knows nothing of Kontor.
+        .target(
+            name: "KontorTLS",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
+        // A small client for Redis 7 or Valkey, standalone or Cluster. Knows nothing of Kontor, so that another client
+        // could replace it.
         .target(
             name: "RedisClient",
             dependencies: [
@@ -92,13 +101,20 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         // Offers load and measures what comes back: knows the HTTP contract, and nothing of the shop.
         .target(
-            name: "KontorBench", dependencies: ["CLinux", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+            name: "KontorBench",
+            dependencies: [
+                "CLinux", .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
         .executableTarget(
             name: "kontor",
             dependencies: [
                 "CLinux", "KontorCore", "KontorService", "KontorAccess", "KontorEmbedded", "KontorHTTP", "KontorMetrics",
                 "KontorBench",
-                "KontorSimulation", "KontorRedis", "KontorLink", "RedisClient",
+                "KontorSimulation", "KontorRedis", "KontorLink", "KontorTLS", "RedisClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -150,7 +166,14 @@ let package = Package(
             name: "TidyTests",
             dependencies: [
                 "kontor", "KontorBench", "KontorCore", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorRedis",
-                "KontorService", "RedisClient",
+                "KontorService", "KontorTLS", "RedisClient",
+            ]),
+        .testTarget(
+            name: "TLSTests",
+            dependencies: [
+                "KontorTLS", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(

@@ -112,6 +112,16 @@ struct HandshakeTests {
         #expect(verdict("GET /internal/link HTTP/1.1\r\nno colon\r\n\r\n") == .malformed)
     }
 
+    @Test("a client without the certificate that is demanded is told so, once it has shown the secret")
+    func unproven() {
+        func verdict(_ head: String) -> LinkHandshake.Verdict {
+            LinkHandshake.judge(Array(head.utf8)[...], secret: testSecret, epoch: nil, isProven: false)
+        }
+        #expect(verdict(head()) == .unproven)
+        #expect(verdict(head(protocol: "x")) == .unproven)
+        #expect(verdict(head(secret: "")) == .wrongSecret)
+    }
+
     @Test("the request that a client makes is one that a server takes, and each answer is understood")
     func agreement() {
         let request = LinkHandshake.request(host: "stock:81", secret: testSecret, epoch: "shop 1")

@@ -25,7 +25,8 @@ struct TidyTests {
         "a target imports only what lies below it",
         arguments: [
             ("KontorMetrics", ["CoreMetrics", "Synchronization"]),
-            ("KontorBench", ["CLinux", "Glibc", "Histogram"]),
+            ("KontorBench", ["CLinux", "Glibc", "Histogram", "NIOCore", "NIOEmbedded", "NIOSSL", "NIOTLS"]),
+            ("KontorTLS", ["Foundation", "NIOCore", "NIOSSL", "NIOTLS", "Synchronization"]),
             (
                 "KontorService",
                 ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization", "Glibc", "Musl"]

@@ -10,6 +10,7 @@ import KontorHTTP
 import KontorLink
 import KontorMetrics
 import KontorService
+import KontorTLS
 import Logging
 import NIOCore
 import NIOPosix
@@ -30,6 +31,7 @@ struct ServerSettings {
     let isAdminOpen: Bool
     let keys: KeyPolicy
     let access: AccessSettings
+    let tls: TLSSettings
 
     /// The address of the operators' listener.
     var internalHost: String { if case .service(let service) = form { service.internalHost } else { "127.0.0.1" } }
@@ -61,6 +63,8 @@ final class ShopServer: @unchecked Sendable {
     private var listeners: [HTTPListener] = []
     /// nil: callers are not told apart.
     private let credentials: WatchedCredentials?
+    /// nil: nothing is encrypted.
+    private let tls: WatchedTLS?
     private let memory: MemoryBounds
 
     /// Where the shop's turns run.
@@ -75,6 +79,7 @@ final class ShopServer: @unchecked Sendable {
     private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) throws {
         self.settings = settings
         credentials = try settings.access.files.map { try WatchedCredentials($0, logger) }
+        tls = try settings.tls.files.map { [registry] in try WatchedTLS($0, metrics: registry, logger) }
         self.memory = memory
         self.logger = logger
         metrics = ShopMetrics(factory: registry)
@@ -97,7 +102,8 @@ final class ShopServer: @unchecked Sendable {
 
     /// Opens the store, listens, and recovers. Throws an error in words for operators.
     static func start(_ settings: ServerSettings, logger: Logger) throws -> ShopServer {
-        let server = try ShopServer(settings, logger, MemoryBounds(openFiles: try OpenFiles.connections()))
+        let server = try ShopServer(
+            settings, logger, MemoryBounds(openFiles: try OpenFiles.connections(), isTLS: settings.tls.isServed))
         try server.factory.open(server.runner)
         try server.prepareLinks()
         try server.listen()
@@ -154,7 +160,7 @@ final class ShopServer: @unchecked Sendable {
             logger.notice(
                 "Ready: requests are served",
                 metadata: [
-                    "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
+                    "public": "\(url(settings.host, port))", "internal": "\(url(settings.internalHost, internalPort))",
                 ].merging(memoryFacts) { first, _ in first })
         case .failure(let error):
             logger.critical("Recovery cannot read the store", metadata: ["reason": "\(error)"])
@@ -184,7 +190,7 @@ final class ShopServer: @unchecked Sendable {
             let log: LinkLog = { [logger] in LoggedEvents(logger).notice($0, $1) }
             for peer in service.peers {
                 let asked = LinkClient.Service(
-                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: factory.epochText)
+                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: factory.epochText, tls: linkTLS)
                 links.clients[peer.kind] = LinkClient(
                     asked, on: group.next(), random: random, receiver: runner, log: log)
             }
@@ -196,6 +202,7 @@ final class ShopServer: @unchecked Sendable {
                 },
                 receiver: runner,
                 on: group.next(), log: log)
+            if settings.tls.files?.clientAuthorities != nil { links.server?.isProven = TLSCredentials.isProven }
         }.wait()
     }
 
@@ -224,8 +231,9 @@ final class ShopServer: @unchecked Sendable {
         var filter: ConnectionFilter?
         if let links { filter = { channel, addHTTP in try links.server?.sniff(channel, otherwise: addHTTP) } }
         listeners = [
-            try HTTPListener.started(settings.host, settings.port, group, shop),
-            try HTTPListener.started(settings.internalHost, settings.internalPort, group, operators, first: filter),
+            try HTTPListener.started(settings.host, settings.port, group, shop, first: secured(.public, nil)),
+            try HTTPListener.started(
+                settings.internalHost, settings.internalPort, group, operators, first: secured(.internal, filter)),
         ]
         tellIfOpen()
         guard case .service(let service) = settings.form else { return }
@@ -233,7 +241,7 @@ final class ShopServer: @unchecked Sendable {
             "The service runs",
             metadata: [
                 "version": "\(Kontor.release)", "service": "\(service.service.rawValue)", "store": "\(service.store)",
-                "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
+                "public": "\(url(settings.host, port))", "internal": "\(url(settings.internalHost, internalPort))",
             ].merging(memoryFacts) { first, _ in first })
     }
 
@@ -245,6 +253,22 @@ final class ShopServer: @unchecked Sendable {
             "Whoever reaches the public port may do everything, and nobody is asked who he is: --auth closes it (docs/security.md)",
             metadata: ["public": "http://\(settings.host):\(port)"])
     }
+
+    /// Puts TLS below what a listener's connections are otherwise; nil: there is neither.
+    private func secured(_ listener: TLSCredentials.Listener, _ next: ConnectionFilter?) -> ConnectionFilter? {
+        guard let tls, settings.tls.isServed else { return next }
+        return { channel, addHTTP in
+            try tls.secure(channel, of: listener)
+            if let next { try next(channel, addHTTP) } else { try addHTTP() }
+        }
+    }
+
+    private var linkTLS: LinkTLS? {
+        guard let credentials = tls?.credentials else { return nil }
+        return { channel, host in try credentials.secure(channel, to: host) }
+    }
+
+    private func url(_ host: String, _ port: Int) -> String { "\(settings.tls.scheme)://\(host):\(port)" }
 
     private var memoryFacts: Logger.Metadata { memory.facts.mapValues { "\($0)" } }
 
