@@ -12,6 +12,8 @@ public final class AccessControl: Sendable {
     /// nil: there are none, and what a proxy says is believed of everybody.
     let proxies: TrustedProxies?
     let rates: CallerRates
+    /// Whether nobody is asked who he is.
+    let isOpen: Bool
 
     /// - Parameters:
     ///   - hosts: the names under which the listener may be asked; nil: under any.
@@ -29,14 +31,12 @@ public final class AccessControl: Sendable {
         self.credentials = credentials
         self.proxies = proxies
         self.rates = rates
+        isOpen = secret == nil && credentials == nil
     }
-
-    /// Whether nobody is asked who he is.
-    var isOpen: Bool { secret == nil && credentials == nil }
 }
 
-/// Somebody who asks at a listener that asks who he is.
-struct Asker {
+/// Somebody who asks at a listener that asks who he is. An object, since most listeners do not, and pass none around.
+final class Asker {
     let access: AccessControl
     /// The value of the header; nil: there is none.
     let authorization: String?
@@ -47,6 +47,18 @@ struct Asker {
     let now: Int64
     /// Seconds since 1970.
     let wallSeconds: Int64
+
+    init(
+        access: AccessControl, authorization: String?, address: NetworkAddress?, limits: CallerLimits, now: Int64,
+        wallSeconds: Int64
+    ) {
+        self.access = access
+        self.authorization = authorization
+        self.address = address
+        self.limits = limits
+        self.now = now
+        self.wallSeconds = wallSeconds
+    }
 
     /// Who it is, if he may ask for something; nil: callers are not told apart, or everybody may ask for this.
     ///

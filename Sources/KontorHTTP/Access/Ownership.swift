@@ -7,8 +7,8 @@ import KontorService
 extension ShopRequest {
     /// The request as this caller may make it. Whose an order is only its record tells, so such a request bears the
     /// name of the user, and is decided as if the orders of others were not there.
-    func restricted(to principal: Principal?) throws(Problem) -> ShopRequest {
-        guard let user = principal?.user else { return self }
+    func restricted(to principal: Principal) throws(Problem) -> ShopRequest {
+        guard let user = principal.user else { return self }
         switch self {
         case .ledger(let command) where command.account.kind == .user: try Self.expect(command.account.id, user)
         case .createOrder(let named), .pay(let named, _, _), .cancelPayment(let named, _), .paymentStatus(let named, _):

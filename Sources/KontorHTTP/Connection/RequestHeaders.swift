@@ -93,6 +93,7 @@ struct RequestHeaders {
     ///
     /// - Parameter isStamped: whether its sender may stamp.
     func name(of target: HTTPService.Target, isStamped: Bool) -> WriteName? {
+        if key == nil && stamp == nil { return nil }
         let stamp = isStamped ? stamp : nil
         guard let key, case .shop(let call) = target, let principal = call.principal else {
             return WriteName(key: key, stamp: stamp)

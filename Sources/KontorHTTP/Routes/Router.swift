@@ -54,6 +54,7 @@ enum Router {
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path
+                guard let principal else { return .shop(ShopCall(try request(path), at: entry)) }
                 return .shop(ShopCall(try request(path).restricted(to: principal), at: entry, by: principal))
             case .listener(let respond): return .listener(respond)
             }
