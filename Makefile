@@ -55,7 +55,7 @@ test: lint build test-swift test-simulation bench-guard test-processes
 TIMED := ^(HTTPTests|LinkTests|RedisClientTests|RedisTests|StoreContractTests)\.
 
 test-swift:
-	@scripts/need libsqlite3-dev redis-server
+	@scripts/need libsqlite3-dev openssl redis-server
 	swift test --skip '$(TIMED)'
 	swift test --filter '$(TIMED)'
 
@@ -72,7 +72,7 @@ mutants:
 	python3 Tests/Mutants/mutants.py
 
 test-processes: build
-	@scripts/need python3 python3-venv strace e2fsprogs mount prometheus redis-server nginx iproute2 iptables
+	@scripts/need python3 python3-venv openssl strace e2fsprogs mount prometheus redis-server nginx iproute2 iptables chromium chromium-driver
 	python3 -m unittest discover -v -t . -s Tests/Processes
 
 test-faults: build

@@ -44,17 +44,29 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
+        // Who a caller is, and what he may do: scopes, tokens, JWTs.
+        .target(
+            name: "KontorAccess", dependencies: ["KontorCore", .product(name: "Crypto", package: "swift-crypto")]),
         // Routes, problem details and the listener.
         .target(
             name: "KontorHTTP",
             dependencies: [
-                "KontorCore", "KontorService",
+                "KontorAccess", "KontorCore", "KontorService",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        // A small client for Redis 7 or Valkey, standalone or Cluster. Knows nothing of Kontor, so that another client could replace it.
+        // Certificates, and TLS below the handlers of a connection. Knows nothing of Kontor.
+        .target(
+            name: "KontorTLS",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
+        // A small client for Redis 7 or Valkey, standalone or Cluster. Knows nothing of Kontor, so that another client
+        // could replace it.
         .target(
             name: "RedisClient",
             dependencies: [
@@ -89,13 +101,22 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         // Offers load and measures what comes back: knows the HTTP contract, and nothing of the shop.
         .target(
-            name: "KontorBench", dependencies: ["CLinux", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+            name: "KontorBench",
+            dependencies: [
+                "CLinux", .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]),
         .executableTarget(
             name: "kontor",
             dependencies: [
-                "CLinux", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorMetrics", "KontorBench",
-                "KontorSimulation", "KontorRedis", "KontorLink", "RedisClient",
+                "CLinux", "KontorCore", "KontorService", "KontorAccess", "KontorEmbedded", "KontorHTTP", "KontorMetrics",
+                "KontorBench",
+                "KontorSimulation", "KontorRedis", "KontorLink", "KontorTLS", "RedisClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -115,6 +136,9 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: ["KontorCore", "KontorService", "KontorSimulation", "KontorMetrics", "TestSupport"]),
+        .testTarget(
+            name: "AccessTests",
+            dependencies: ["KontorAccess", "KontorCore", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "SimulationTests", dependencies: ["KontorSimulation"]),
         .testTarget(
             name: "RedisClientTests",
@@ -142,7 +166,14 @@ let package = Package(
             name: "TidyTests",
             dependencies: [
                 "kontor", "KontorBench", "KontorCore", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorRedis",
-                "KontorService", "RedisClient",
+                "KontorService", "KontorTLS", "RedisClient",
+            ]),
+        .testTarget(
+            name: "TLSTests",
+            dependencies: [
+                "KontorTLS", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         .testTarget(name: "BenchTests", dependencies: ["KontorBench"]),
         .testTarget(
@@ -151,7 +182,7 @@ let package = Package(
         .testTarget(
             name: "HTTPTests",
             dependencies: [
-                "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics", "KontorSimulation", "TestSupport",
+                "KontorAccess", "KontorCore", "KontorService", "KontorHTTP", "KontorMetrics", "KontorSimulation", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

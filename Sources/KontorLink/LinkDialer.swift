@@ -1,4 +1,4 @@
-// Makes the connections of links: over TCP, or over what a test puts in its place.
+// Makes the connections of links: over TCP, with TLS if asked for, or over what a test puts in its place.
 
 import NIOCore
 import NIOPosix
@@ -13,6 +13,27 @@ package protocol LinkDialer: Sendable {
         to address: SocketAddress, on eventLoop: any EventLoop,
         initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<any Channel>
+}
+
+/// Adds the handlers of TLS to a new channel, below those of a link.
+///
+/// The name or IP address is that which the server's certificate must be for.
+public typealias LinkTLS = @Sendable (_ channel: any Channel, _ host: String) throws -> Void
+
+/// Dials another dialer's connections, with TLS.
+struct TLSDialer: LinkDialer {
+    let dialer: any LinkDialer
+    let host: String
+    let tls: LinkTLS
+
+    func connect(
+        to address: SocketAddress, on eventLoop: any EventLoop,
+        initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> EventLoopFuture<any Channel> {
+        dialer.connect(to: address, on: eventLoop) { [tls, host] channel in
+            channel.eventLoop.makeCompletedFuture { try tls(channel, host) }.flatMap { initialize(channel) }
+        }
+    }
 }
 
 /// Dials TCP.

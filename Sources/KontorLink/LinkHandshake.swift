@@ -16,6 +16,7 @@ enum LinkHandshake {
         case opened = 101
         case malformed = 400
         case wrongSecret = 401
+        case unproven = 403
         case otherProtocol = 426
         case otherService = 421
         case notReady = 503
@@ -26,6 +27,7 @@ enum LinkHandshake {
             case .opened: return "Switching Protocols"
             case .malformed: return "Bad Request"
             case .wrongSecret: return "Unauthorized"
+            case .unproven: return "Forbidden"
             case .otherProtocol: return "Upgrade Required"
             case .otherService: return "Misdirected Request"
             case .notReady: return "Service Unavailable"
@@ -39,6 +41,8 @@ enum LinkHandshake {
             case .opened: return nil
             case .malformed: return "the request is malformed"
             case .wrongSecret: return "the secret is another one"
+            case .unproven:
+                return "the client has no certificate, and the server demands one that its --tls-client-ca has signed"
             case .otherProtocol: return "the link's protocol is another one"
             case .otherService: return "the server is another service"
             case .notReady: return "the server is not ready"
@@ -76,7 +80,9 @@ enum LinkHandshake {
         case .opened: return line + "Connection: Upgrade\r\nUpgrade: \(`protocol`)\r\n\r\n"
         case .otherProtocol:
             return line + "Connection: Upgrade, close\r\nUpgrade: \(`protocol`)\r\nContent-Length: 0\r\n\r\n"
-        case .malformed, .wrongSecret, .notReady, .otherEpoch, .otherService:
+        case .wrongSecret:
+            return line + "WWW-Authenticate: Bearer realm=\"kontor\"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        case .malformed, .unproven, .notReady, .otherEpoch, .otherService:
             return line + "Connection: close\r\nContent-Length: 0\r\n\r\n"
         }
     }
@@ -85,13 +91,15 @@ enum LinkHandshake {
     ///   - head: the request up to its empty line.
     ///   - epoch: this side's epoch; nil: it is not known yet.
     ///   - services: the services that this process is; empty: any client may connect.
+    ///   - isProven: whether the client has the certificate that it needs.
     static func judge(
-        _ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?, services: [String] = []
+        _ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?, services: [String] = [], isProven: Bool = true
     ) -> Verdict {
         let lines = lines(of: head)
         guard let first = lines.first, first.elementsEqual("GET /internal/link HTTP/1.1".utf8) else { return .malformed }
         guard let fields = fields(lines.dropFirst()) else { return .malformed }
         guard SharedSecret.isBorne(secret, by: fields["authorization"] ?? []) else { return .wrongSecret }
+        guard isProven else { return .unproven }
         guard offers(fields["upgrade"] ?? []) else { return .otherProtocol }
         guard let epoch else { return .notReady }
         guard let offered = fields["kontor-epoch"], offered.elementsEqual(epoch.utf8) else { return .otherEpoch }

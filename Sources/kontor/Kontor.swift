@@ -22,6 +22,7 @@ struct Kontor: ParsableCommand {
         version: release,
         subcommands: [
             Serve.self, Health.self, Init.self, Upgrade.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self,
+            Token.self,
             Bench.self,
             Simulate.self,
         ])
@@ -48,6 +49,11 @@ enum Setting {
         let chosen = text(option, name, default: choices[0])
         if choices.contains(chosen) { return chosen }
         throw ValidationError("--\(name) (\(key(name))) is \"\(chosen)\": it must be \(choices.joined(separator: " or ")).")
+    }
+
+    /// A setting that is a list, with commas between its values.
+    static func list(_ option: String?, _ name: String) -> [String] {
+        text(option, name, default: "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
     static func port(_ option: Int?, _ name: String, default fallback: Int) throws -> Int {

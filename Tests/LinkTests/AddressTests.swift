@@ -15,10 +15,18 @@ struct LinkURLTests {
         #expect(try LinkURL(text) == LinkURL(host: host, port: port))
     }
 
+    @Test("https:// asks for TLS, and is another address than http://")
+    func encrypted() throws {
+        #expect(try LinkURL("https://[::1]:1/") == LinkURL(host: "::1", port: 1, isTLS: true))
+        #expect(try LinkURL("https://stock:8001") != LinkURL("http://stock:8001"))
+        #expect(try LinkURL("https://stock:8001").description == "https://stock:8001")
+    }
+
     @Test(
         "anything else is refused",
         arguments: [
-            "", "stock:8001", "https://stock:8001", "http://stock", "http://:1", "http://stock:0", "http://stock:65536",
+            "", "stock:8001", "https://stock", "httpss://stock:8001", "http://stock", "http://:1", "http://stock:0",
+            "http://stock:65536",
             "http://stock:1/path", "http://a b:1", "http://::1:80", "http://u@h:1", "http://h:+1", "http://[]:1",
         ])
     func bad(text: String) { #expect(throws: LinkURLError.self) { try LinkURL(text) } }
@@ -58,7 +66,7 @@ struct ReplicaAddressesTests {
                 failures.append("\($0): \($1)")
             }
             #expect(Set(addresses.found.keys) == ["127.0.0.1:1", "127.0.0.1:2"])
-            #expect(addresses.host(of: "127.0.0.1:2") == "stock:1")
+            #expect(addresses.url(of: "127.0.0.1:2") == LinkURL(host: "stock", port: 1))
             let now = LinkClock.nowMilliseconds
             names.ports = nil
             addresses.tick(now: now)

@@ -36,6 +36,20 @@ struct HandshakeTests {
         try await service.stop()
     }
 
+    @Test("the scheme of the secret has any case, and who has another secret is told how to prove it")
+    func schemes() {
+        let secret = Array("a secret of some length".utf8)
+        for scheme in ["Bearer", "bearer", "BEARER  "] {
+            let asked = Array(head().replacing("Bearer", with: scheme).utf8)[...]
+            #expect(LinkHandshake.judge(asked, secret: secret, epoch: "shop 1") == .opened)
+        }
+        for scheme in ["Basic", "Bearers", ""] {
+            let asked = Array(head().replacing("Bearer", with: scheme).utf8)[...]
+            #expect(LinkHandshake.judge(asked, secret: secret, epoch: "shop 1") == .wrongSecret)
+        }
+        #expect(LinkHandshake.response(.wrongSecret).contains("\r\nWWW-Authenticate: Bearer realm=\"kontor\"\r\n"))
+    }
+
     @Test("an address that leads to another service is refused, both logs name both, and it is tried again (F10)")
     func otherService() async throws {
         let service = try await Service.start(services: ["payment"])
@@ -96,6 +110,16 @@ struct HandshakeTests {
         #expect(verdict("GET /internal/link HTTP/1.1\r\n\r\n") == .wrongSecret)
         #expect(verdict("GET /internal/link HTTP/1.0\r\n\r\n") == .malformed)
         #expect(verdict("GET /internal/link HTTP/1.1\r\nno colon\r\n\r\n") == .malformed)
+    }
+
+    @Test("a client without the certificate that is demanded is told so, once it has shown the secret")
+    func unproven() {
+        func verdict(_ head: String) -> LinkHandshake.Verdict {
+            LinkHandshake.judge(Array(head.utf8)[...], secret: testSecret, epoch: nil, isProven: false)
+        }
+        #expect(verdict(head()) == .unproven)
+        #expect(verdict(head(protocol: "x")) == .unproven)
+        #expect(verdict(head(secret: "")) == .wrongSecret)
     }
 
     @Test("the request that a client makes is one that a server takes, and each answer is understood")

@@ -111,6 +111,7 @@ struct PaymentTests {
         #expect(world.run(pay(order, by: "nobody")) == .ledger(.unknownAccount))
         world.run(.order(OrderCommand(order, .remove)))
         #expect(world.run(pay(order)) == .order(.isRemoved))
+        #expect(world.run(.checkout(order: order)) == .checkout(.notBegun(.isRemoved)))
         #expect(world.account(.user, "u")?.balance == Amount(1_000))
         world.expectClean()
     }

@@ -168,7 +168,7 @@ struct BatchInitTests {
         let second = world.ask(.initUsers(count: 1_000, credit: Amount(5)))
         world.settle()
         #expect(first.answer == .initialized)
-        #expect(second.answer == .overloaded)
+        #expect(second.answer == .overloaded(.batchInits))
         #expect(world.run(.initUsers(count: 10, credit: Amount(5))) == .initialized)
     }
 
@@ -187,7 +187,7 @@ struct BatchInitTests {
     func overLimit() {
         let world = World(seed: 6)
         let price = Amount(Limits.moneyHundredths)
-        #expect(world.run(.initOrders(count: 1, items: 1, users: 1, price: price)) == .order(.overLimit))
+        #expect(world.run(.initOrders(count: 1, items: 1, users: 1, price: price)) == .order(.overLimit(.cost)))
     }
 
     @Test("repeating one that crashed half-way completes it")

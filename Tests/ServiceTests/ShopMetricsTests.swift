@@ -43,6 +43,9 @@ struct ShopMetricsTests {
         world.run(.checkout(order: world.order("poor", ["plenty"])))
         world.run(.checkout(order: world.order("poor", [])))
         world.run(.checkout(order: id("nobody")))
+        let removed = world.order("poor", [])
+        world.run(.order(OrderCommand(removed, .remove)))
+        world.run(.checkout(order: removed))
         #expect(counted.outcome("paid") == 1)
         #expect(counted.outcome("out_of_stock") == 1)
         #expect(counted.outcome("out_of_credit") == 1)
@@ -50,6 +53,7 @@ struct ShopMetricsTests {
         #expect(counted.notBegun("already_paid") == 1)
         #expect(counted.notBegun("empty_order") == 1)
         #expect(counted.notBegun("unknown_order") == 1)
+        #expect(counted.notBegun("removed_order") == 1)
     }
 
     @Test("a checkout that meets another's hold is counted as contended and as a retry in lock order")

@@ -100,7 +100,8 @@ struct WaitingTests {
         world.expectClean()
     }
 
-    @Test("questions of other processes wait up to a bound: beyond it they are dropped, and repeated", arguments: [true, false])
+    @Test(
+        "questions of other processes wait up to a bound: beyond it they are dropped, and repeated", arguments: [true, false])
     func questionsOfOthers(isOrder: Bool) {
         let shop = SeveralWorld(seed: 1, shops: 1).replicas[0].shop
         let bound = Limits.mailboxCommands + Limits.engineBatchCommands

@@ -12,7 +12,8 @@ struct CollectionTests {
     }
 
     private static let targets = [
-        "KontorService", "KontorHTTP", "KontorLink", "KontorRedis", "RedisClient", "KontorEmbedded", "KontorMetrics", "kontor",
+        "KontorAccess", "KontorService", "KontorHTTP", "KontorLink", "KontorRedis", "RedisClient", "KontorEmbedded",
+        "KontorMetrics", "kontor",
     ]
 
     @Test("docs/bounds.md lists the stored collections of the sources, and no others")

@@ -25,7 +25,8 @@ struct TidyTests {
         "a target imports only what lies below it",
         arguments: [
             ("KontorMetrics", ["CoreMetrics", "Synchronization"]),
-            ("KontorBench", ["CLinux", "Glibc", "Histogram"]),
+            ("KontorBench", ["CLinux", "Glibc", "Histogram", "NIOCore", "NIOEmbedded", "NIOSSL", "NIOTLS"]),
+            ("KontorTLS", ["Foundation", "NIOCore", "NIOSSL", "NIOTLS", "Synchronization"]),
             (
                 "KontorService",
                 ["KontorCore", "CoreMetrics", "Crypto", "DequeModule", "Foundation", "Synchronization", "Glibc", "Musl"]
@@ -37,10 +38,12 @@ struct TidyTests {
                     "Synchronization",
                 ]
             ),
+            ("KontorAccess", ["KontorCore", "Crypto", "Foundation", "Synchronization"]),
             (
                 "KontorHTTP",
                 [
-                    "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
+                    "KontorAccess", "KontorCore", "KontorService", "CoreMetrics", "NIOCore", "NIOPosix", "NIOHTTP1",
+                    "NIOConcurrencyHelpers",
                     "Glibc",
                 ]
             ),

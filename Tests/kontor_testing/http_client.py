@@ -7,6 +7,7 @@ caller's business.
 
 import asyncio
 import json
+import ssl
 from decimal import Decimal
 from typing import NamedTuple, Union
 
@@ -112,9 +113,10 @@ class _Connection(asyncio.Protocol):
 class Client:
     """Sends requests to one server over at most `connections` connections at once."""
 
-    def __init__(self, port: int, connections: int = 64, host: str = "127.0.0.1"):
+    def __init__(self, port: int, connections: int = 64, host: str = "127.0.0.1", tls: ssl.SSLContext = None):
         self._host = host
         self._port = port
+        self._tls = tls
         self._slots = asyncio.Semaphore(connections)
         self._idle = []
         # Requests that have left, so that a test can wait for that.
@@ -156,7 +158,7 @@ class Client:
                 return connection
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_connection(_Connection, self._host, self._port)
+            _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
         except OSError as error:
             return Unanswered(False, f"could not connect: {error}")
         return connection
@@ -168,9 +170,11 @@ class Client:
         self._idle = []
 
 
-async def get_once(port: int, path: str, host: str = "127.0.0.1", seconds: float = PATIENCE_SECONDS) -> Outcome:
+async def get_once(
+    port: int, path: str, host: str = "127.0.0.1", tls: ssl.SSLContext = None, seconds: float = PATIENCE_SECONDS
+) -> Outcome:
     """One read over a connection of its own; unanswered if it takes longer."""
-    client = Client(port, connections=1, host=host)
+    client = Client(port, connections=1, host=host, tls=tls)
     try:
         return await asyncio.wait_for(client.get(path), seconds)
     except TimeoutError:
@@ -185,6 +189,8 @@ class Reachable:
     host = "127.0.0.1"
     # The port of the public listener; a subclass says.
     port: int
+    # Whom a client trusts; None: it does not speak TLS.
+    tls: ssl.SSLContext = None
 
     def client(self, connections: int = 64) -> Client:
-        return Client(self.port, connections, self.host)
+        return Client(self.port, connections, self.host, self.tls)

@@ -1,6 +1,7 @@
 // One connection of the generator: at most one request on its way, and what has arrived of its answer.
 
 import Glibc
+import NIOCore
 
 /// A connection with at most one request on its way.
 final class ClientConnection {
@@ -15,10 +16,39 @@ final class ClientConnection {
     private var ticket = Ticket(0)
     /// What has arrived of an answer that comes in pieces.
     private var pieces: [UInt8] = []
+    /// nil: without TLS.
+    private var session: TLSSession?
 
     init(_ socket: Int32) { self.socket = socket }
 
     var isOpen: Bool { socket >= 0 }
+
+    /// Sends the first bytes of a handshake of TLS.
+    func beginTLS(_ tls: ClientTLS, port: Int) throws {
+        let host = "127.0.0.1"
+        let session = try TLSSession(tls, host: host, address: SocketAddress(ipAddress: host, port: port))
+        self.session = session
+        guard Socket.send(socket, try session.outgoing()) else { throw SocketError("send") }
+    }
+
+    var isSecured: Bool { session != nil }
+    var isTLSOpen: Bool { session?.isOpen ?? false }
+
+    /// Takes what has arrived under TLS, sends what that asks for, and gives what it said.
+    func decrypted(_ bytes: UnsafeRawBufferPointer) throws -> [UInt8] {
+        guard let session else { return [] }
+        let said = try session.received(bytes)
+        let answer = try session.outgoing()
+        guard answer.isEmpty || Socket.send(socket, answer) else { throw SocketError("send") }
+        return said
+    }
+
+    /// - Returns: whether the socket took all bytes.
+    func send(_ bytes: [UInt8]) -> Bool {
+        guard let session else { return Socket.send(socket, bytes) }
+        session.say(bytes)
+        return (try? Socket.send(socket, session.outgoing())) ?? false
+    }
 
     /// Notes the request that is about to be sent.
     func begin(_ ticket: Ticket, due: Int64) {

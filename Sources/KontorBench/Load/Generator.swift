@@ -16,6 +16,8 @@ public struct LoadPlan: Sendable {
 
     /// The shop's port on 127.0.0.1.
     public var port: Int
+    /// nil: without TLS.
+    public var tls: ClientTLS?
     public var loop: Loop
     /// How long the load is offered before anything is recorded.
     public var warmUpSeconds: Double
@@ -25,8 +27,11 @@ public struct LoadPlan: Sendable {
     /// thread costs the generator and the server.
     public var spins: Bool
 
-    public init(port: Int, loop: Loop, warmUpSeconds: Double, durationSeconds: Double, spins: Bool) {
+    public init(
+        port: Int, tls: ClientTLS? = nil, loop: Loop, warmUpSeconds: Double, durationSeconds: Double, spins: Bool
+    ) {
         self.port = port
+        self.tls = tls
         self.loop = loop
         self.warmUpSeconds = warmUpSeconds
         self.durationSeconds = durationSeconds
@@ -217,32 +222,57 @@ extension Generator {
         connection.begin(ticket, due: due)
         busy += 1
         recorder.didSend(isLate: now - due > Self.toleratedDelayNanoseconds)
-        if !Socket.send(connection.socket, request.bytes) { drop(index) }
+        if !connection.send(request.bytes) { drop(index) }
     }
 
     private func handle(_ index: Int) {
         let connection = connections[index]
         guard connection.isOpen else { return }
-        if connection.isConnecting {
-            connection.isConnecting = false
-            connecting -= 1
-            guard Socket.isConnected(connection.socket) else {
-                failure = SocketError(description: "nobody listens on port \(plan.port), or not any more")
-                return
-            }
-            poll.watch(connection.socket, as: index, isConnecting: false)
-            idle.append(index)
-            return
-        }
+        if connection.isConnecting { return didConnect(index) }
         let count = recv(connection.socket, &receiveBuffer, receiveBuffer.count, 0)
         if count <= 0 {
             if count < 0, errno == EAGAIN { return }
+            if connection.isSecured, !connection.isTLSOpen { connecting -= 1 }
             return drop(index)
         }
-        let reading = receiveBuffer.withUnsafeBytes {
-            connection.received(UnsafeRawBufferPointer(rebasing: $0[..<count])) {
-                ticket, head, body in scenario.answered(ticket, status: head.status, body: body)
-            }
+        receiveBuffer.withUnsafeBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<count]), index) }
+    }
+
+    private func didConnect(_ index: Int) {
+        let connection = connections[index]
+        connection.isConnecting = false
+        guard Socket.isConnected(connection.socket) else {
+            connecting -= 1
+            failure = SocketError(description: "nobody listens on port \(plan.port), or not any more")
+            return
+        }
+        poll.watch(connection.socket, as: index, isConnecting: false)
+        guard let tls = plan.tls else { return didOpen(index) }
+        do { try connection.beginTLS(tls, port: plan.port) } catch { failure = SocketError(description: "TLS: \(error)") }
+    }
+
+    private func didOpen(_ index: Int) {
+        connecting -= 1
+        idle.append(index)
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer, _ index: Int) {
+        let connection = connections[index]
+        guard connection.isSecured else { return read(bytes, index) }
+        do {
+            let wasOpen = connection.isTLSOpen
+            let said = try connection.decrypted(bytes)
+            if !wasOpen, connection.isTLSOpen { didOpen(index) }
+            if !said.isEmpty { said.withUnsafeBytes { read($0, index) } }
+        } catch {
+            if connection.isTLSOpen { return drop(index) }
+            failure = SocketError(description: "TLS with port \(plan.port): \(error)")
+        }
+    }
+
+    private func read(_ bytes: UnsafeRawBufferPointer, _ index: Int) {
+        let reading = connections[index].received(bytes) {
+            ticket, head, body in scenario.answered(ticket, status: head.status, body: body)
         }
         switch reading {
         case .incomplete: break

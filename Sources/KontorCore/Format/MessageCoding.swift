@@ -251,7 +251,8 @@ extension OrderOutcome: WireOutcome {
     /// Appends the outcome of a read or an inspection; traps on any other outcome, which is a bug.
     func encode(into writer: inout ByteWriter) {
         switch self {
-        case .unknownOrder: writer.byte(1)
+        // Who asks is told that there is none, as ever.
+        case .unknownOrder, .isRemoved: writer.byte(1)
         case .order(let order):
             writer.byte(2)
             order.encode(into: &writer)
@@ -259,7 +260,7 @@ extension OrderOutcome: WireOutcome {
             writer.byte(saga == nil ? 3 : 4)
             order.encode(into: &writer)
             saga?.encode(into: &writer)
-        case .done, .begun, .running, .decided, .stale, .orderExists, .unknownItem, .alreadyPaid, .isCheckingOut, .isRemoved,
+        case .done, .begun, .running, .decided, .stale, .orderExists, .unknownItem, .alreadyPaid, .isCheckingOut,
             .isEmpty, .overLimit:
             preconditionFailure("A question about an order has no such answer.")
         }

@@ -20,6 +20,16 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
     /// Makes a key of Kontor's own; `name` must be short, and visible ASCII.
     init(reserved name: String) { text = Self.reserved + name }
 
+    /// What a key begins with that stands for a known caller's. No client can send one.
+    private static let ofCaller = "~caller:"
+
+    /// Makes the key that is kept for a known caller's; `digest` is of the caller's name and of the key, in visible
+    /// ASCII.
+    public init(ofCaller digest: String) { text = Self.ofCaller + digest }
+
+    /// Whether a client may send the key.
+    public var isForClients: Bool { !isReserved && !text.utf8.starts(with: Self.ofCaller.utf8) }
+
     /// Whether the key is one of Kontor's own, and not a client's.
     public var isReserved: Bool { text.utf8.starts(with: Self.reserved.utf8) }
 

@@ -170,11 +170,26 @@ public struct OrderCommand: Hashable, Sendable {
 
     public let order: Identifier
     public let operation: Operation
+    /// Whose the order must be: the command finds no order of anybody else's; nil: whoever's.
+    public let owner: Identifier?
 
-    public init(_ order: Identifier, _ operation: Operation) {
+    public init(_ order: Identifier, _ operation: Operation, owner: Identifier? = nil) {
         self.order = order
         self.operation = operation
+        self.owner = owner
     }
+}
+
+/// The bounds of one order.
+public enum OrderBound: Hashable, Sendable, CaseIterable {
+    /// How many lines it has.
+    case lines
+    /// How many units of one item it has at one price.
+    case units
+    /// What it costs.
+    case cost
+    /// How often its checkout was tried.
+    case attempts
 }
 
 /// What the order's rules decided on a command.
@@ -198,5 +213,5 @@ public enum OrderOutcome: Hashable, Sendable {
     case isCheckingOut
     case isRemoved
     case isEmpty
-    case overLimit
+    case overLimit(OrderBound)
 }

@@ -7,6 +7,10 @@ public enum OrderRules: Rules {
     }
 
     public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
+        if let owner = command.owner, draft.order?.user != owner {
+            // Its tombstone is kept as that of an order that is not there.
+            return command.operation == .refuseCheckout ? .done : .unknownOrder
+        }
         switch command.operation {
         case .read: return read(draft)
         case .inspect: return draft.order.map { .inspected($0, draft.saga) } ?? .unknownOrder
@@ -50,8 +54,8 @@ public enum OrderRules: Rules {
 
 extension OrderRules {
     private static func read(_ draft: GroupDraft) -> OrderOutcome {
-        guard let order = draft.order, order.status != .removed else { return .unknownOrder }
-        return .order(order)
+        guard let order = draft.order else { return .unknownOrder }
+        return order.status == .removed ? .isRemoved : .order(order)
     }
 
     private static func create(_ order: Order, on draft: inout GroupDraft) -> OrderOutcome {
@@ -74,12 +78,14 @@ extension OrderRules {
         if let refusal = refusalOfChange(to: order) { return refusal }
         guard let cost = line.price.times(line.units),
             let total = order.total.sum(cost, atMost: Limits.moneyHundredths)
-        else { return .overLimit }
+        else { return .overLimit(.cost) }
         if let index = order.lines.firstIndex(where: { $0.item == line.item && $0.price == line.price }) {
-            guard let units = order.lines[index].units.sum(line.units, atMost: Limits.balance) else { return .overLimit }
+            guard let units = order.lines[index].units.sum(line.units, atMost: Limits.balance) else {
+                return .overLimit(.units)
+            }
             order.lines[index].units = units
         } else {
-            if order.lines.count >= Limits.orderLines { return .overLimit }
+            if order.lines.count >= Limits.orderLines { return .overLimit(.lines) }
             order.lines.append(line)
         }
 
@@ -127,14 +133,15 @@ extension OrderRules {
     private static func begin(
         now: Int64, deadline: Int64, _ claim: KeyClaim?, on draft: inout GroupDraft
     ) -> OrderOutcome {
-        guard var order = draft.order, order.status != .removed else { return .unknownOrder }
+        guard var order = draft.order else { return .unknownOrder }
+        if order.status == .removed { return .isRemoved }
         // A paid order may have a saga, too: its captures may still be on their way, and a caller who is told "paid"
         // relies on them.
         if let saga = draft.saga { return .running(saga) }
         if order.status == .paid { return .alreadyPaid }
         if order.lines.isEmpty { return .isEmpty }
         // The last number is left for a second try in lock order.
-        if order.attempt >= UInt32.max - 1 { return .overLimit }
+        if order.attempt >= UInt32.max - 1 { return .overLimit(.attempts) }
 
         // From here on it succeeds.
         order.attempt += 1

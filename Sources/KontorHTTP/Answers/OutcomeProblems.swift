@@ -20,7 +20,7 @@ enum OutcomeProblems {
                 request.ids)
         case .hasOpenSaga(let key): return openSaga(key)
         case .unavailable(let error): return unavailable(error, request)
-        case .overloaded: return .notTaken
+        case .overloaded(let bound): return .notTaken(bound)
         case .unknown: return unknown(request)
         case .created, .initialized, .checkout(.paid), .explanation, .paymentStatus, .replayed: return bug(request)
         }
@@ -43,8 +43,9 @@ enum OutcomeProblems {
                 request.ids)
         case .noDirectPayment:
             return Problem(
-                .noDirectPayment, "\(account) never made a direct payment for this order. There is nothing to cancel.",
-                request.ids)
+                .noDirectPayment,
+                "\(account) has no direct payment for this order: none was made, or a batch_init has replaced the user since. "
+                    + "There is nothing to cancel.", request.ids)
         case .hasHolds: return openSaga(account)
         case .done, .held, .account, .payment, .accountExists, .paymentNotLocked, .anomaly: return bug(request)
         }
@@ -62,7 +63,7 @@ enum OutcomeProblems {
     }
 
     private static func problem(_ outcome: OrderOutcome, of request: ShopRequest) -> Problem {
-        if case .initOrders = request, outcome == .overLimit {
+        if case .initOrders = request, case .overLimit = outcome {
             return Problem(.overLimit, "Two items of this price cost more than an order may. Use a smaller price.")
         }
         guard let order = request.order else { return bug(request) }
@@ -78,18 +79,19 @@ enum OutcomeProblems {
                 .orderCheckingOut,
                 "Order \(order) is being checked out. Nothing was changed; wait for the checkout, then try again.",
                 request.ids)
+        // Reads and payments are told 404: for them the order is not there any more.
         case .isRemoved where request.isPayment:
             return Problem(
                 .unknownOrder, "Order \(order) was removed and cannot be paid any more. Nothing was changed.", request.ids)
+        case .isRemoved where request.isRead:
+            return Problem(.unknownOrder, "Order \(order) was removed. /orders/explain tells what happened to it.", request.ids)
         case .isRemoved:
-            return Problem(.orderRemoved, "Order \(order) was removed. Create another one.", request.ids)
+            return Problem(
+                .orderRemoved, "Order \(order) was removed. Nothing was changed; create another one.", request.ids)
         case .isEmpty:
             return Problem(.orderEmpty, "Order \(order) has no items. Add one, then check out again.", request.ids)
-        case .overLimit:
-            return Problem(
-                .overLimit,
-                "Order \(order) would have more than \(Limits.orderLines) lines, or cost or contain too much. "
-                    + "Nothing was changed.", request.ids)
+        case .overLimit(let bound):
+            return Problem(.overLimit, "Order \(order) \(bound.words). Nothing was changed.", request.ids)
         case .done, .order, .inspected, .begun, .running, .decided, .stale, .orderExists: return bug(request)
         }
     }
@@ -230,6 +232,18 @@ enum OutcomeProblems {
             .outOfCredit,
             "\(wanted.moneyText) is wanted of \(account) and its credit is \(left.moneyText). "
                 + "Nothing was changed; add funds, then try again.", request.ids + [account])
+    }
+}
+
+extension OrderBound {
+    /// What would be too much, behind the order's name.
+    fileprivate var words: String {
+        switch self {
+        case .lines: return "has \(Limits.orderLines) lines, and that is the most"
+        case .units: return "would have more than \(Limits.balance) units of one item"
+        case .cost: return "would cost more than \(Limits.moneyHundredths / 100)"
+        case .attempts: return "had \(UInt32.max - 1) checkouts that failed, and that is the most; create another one"
+        }
     }
 }
 

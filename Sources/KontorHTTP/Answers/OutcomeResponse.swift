@@ -13,7 +13,9 @@ enum OutcomeResponse {
             var response = response(to: call, first)
             response.isReplay = true
             return response
-        case .overloaded: return .notTaken
+        case .overloaded(.requestsInFlight): return .notTaken
+        // Who is bound to a user learns nothing of others.
+        case .orderOfAnotherUser where call.principal?.user != nil: return response(to: call, .order(.unknownOrder))
         default: return Response(OutcomeProblems.problem(answer, of: call.request))
         }
     }

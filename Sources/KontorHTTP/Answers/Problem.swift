@@ -1,7 +1,9 @@
 // Problem details (RFC 9457): the answers to requests that fail. Which outcome of the shop becomes which problem is in
 // OutcomeProblems.
 
+import KontorAccess
 import KontorCore
+import KontorService
 
 /// A problem with its stable type, a sentence for a person, and the ids concerned.
 struct Problem: Error, Hashable, Sendable {
@@ -18,7 +20,10 @@ struct Problem: Error, Hashable, Sendable {
         case itemNotInOrder = "item-not-in-order"
         case noDirectPayment = "no-direct-payment"
 
-        case secretNeeded = "secret-needed"
+        case tokenNeeded = "token-needed"
+        case forbidden
+        case foreignHost = "foreign-host"
+        case foreignOrigin = "foreign-origin"
         case wrongMethod = "wrong-method"
         case requestTimeout = "request-timeout"
 
@@ -46,6 +51,7 @@ struct Problem: Error, Hashable, Sendable {
         case overloaded
         case notServing = "not-serving"
         case keysFull = "idempotency-keys-full"
+        case callerLimit = "caller-limit"
         case readUnavailable = "read-unavailable"
         case notReady = "not-ready"
         case outcomeUnknown = "outcome-unknown"
@@ -58,7 +64,8 @@ struct Problem: Error, Hashable, Sendable {
             switch self {
             case .malformedHTTP, .malformedRequest, .overLimit: return 400
             case .unknownRoute, .unknownItem, .unknownUser, .unknownOrder, .itemNotInOrder, .noDirectPayment: return 404
-            case .secretNeeded: return 401
+            case .tokenNeeded: return 401
+            case .forbidden, .foreignHost, .foreignOrigin: return 403
             case .wrongMethod: return 405
             case .requestTimeout: return 408
             case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
@@ -68,7 +75,7 @@ struct Problem: Error, Hashable, Sendable {
             case .pathTooLong: return 414
             case .keyReused: return 422
             case .unavailable, .noRoom: return 424
-            case .overloaded, .notServing, .keysFull: return 429
+            case .overloaded, .notServing, .keysFull, .callerLimit: return 429
             case .headersTooLarge: return 431
             case .bug: return 500
             case .readUnavailable, .notReady: return 503
@@ -79,7 +86,8 @@ struct Problem: Error, Hashable, Sendable {
         /// Seconds after which to come back; nil if waiting does not help.
         var retryAfterSeconds: Int? {
             switch self {
-            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .readUnavailable, .notReady:
+            case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .callerLimit, .readUnavailable,
+                .notReady:
                 return 1
             case .noRoom: return 30
             case .keysFull: return 60
@@ -99,7 +107,10 @@ struct Problem: Error, Hashable, Sendable {
             case .unknownOrder: return "Unknown order"
             case .itemNotInOrder: return "Item not in the order"
             case .noDirectPayment: return "No direct payment"
-            case .secretNeeded: return "Secret needed"
+            case .tokenNeeded: return "Token needed"
+            case .forbidden: return "Not allowed"
+            case .foreignHost: return "Not under this name"
+            case .foreignOrigin: return "Not for pages of other sites"
             case .wrongMethod: return "Wrong method"
             case .requestTimeout: return "Request too slow"
             case .outOfStock: return "Out of stock"
@@ -117,6 +128,7 @@ struct Problem: Error, Hashable, Sendable {
             case .keyInUse: return "Idempotency key in use"
             case .keyReused: return "Idempotency key reused"
             case .keysFull: return "Too many idempotency keys"
+            case .callerLimit: return "More than one caller may have"
             case .bodyTooLarge: return "Body too large"
             case .pathTooLong: return "Path too long"
             case .headersTooLarge: return "Headers too large"
@@ -178,18 +190,53 @@ extension Problem {
         .unknownRoute, "There is no such path. /docs shows people those that there are, and /openapi.json programs.")
     static let adminRoute = Problem(
         .unknownRoute, "This path is for operators, and switched off here. It is served on the operators' port.")
+    static let tokenNeeded = Problem(
+        .tokenNeeded,
+        "Send Authorization: Bearer TOKEN with a token that this shop knows, and that has not expired. Nothing was begun.")
+
+    static func unknownUser(_ user: Identifier) -> Problem {
+        let account = GroupKey(.user, user)
+        return Problem(.unknownUser, "There is no \(account). Nothing was changed; create it first.", [account])
+    }
+
+    /// - Parameter scopes: what the caller would need.
+    static func forbidden(_ scopes: Scopes) -> Problem {
+        Problem(.forbidden, "Your token does not have the scope \(scopes), which this needs. Nothing was begun.")
+    }
+
     static let notReady = Problem(.notReady, "The service cannot take requests now. Try again in a moment.")
-    static let notTaken = Problem(
-        .overloaded,
-        "There is too much to do. This request was not begun; send it again later. If it repeats an earlier one, the outcome of "
-            + "that one stands.")
+    static func notTaken(_ bound: WorkBound) -> Problem {
+        switch bound {
+        case .requestsInFlight: return notTaken("requests are in flight")
+        case .openCheckouts: return notTaken("checkouts are open")
+        case .batchInits: return notTaken("batch_inits are running")
+        }
+    }
+
+    /// More requests of one connection wait than may.
+    static let tooManyPipelined = notTaken("requests of this connection are waiting for their answers")
+
+    private static func notTaken(_ what: String) -> Problem {
+        Problem(
+            .overloaded,
+            "As many \(what) as may at once. This request was not begun; send it again later. If it repeats an earlier one, the "
+                + "outcome of that one stands.")
+    }
+
     static let tooManyConnections = Problem(
         .overloaded, "There are too many open connections. Nothing was read; connect again later.")
     static let pageFailed = Problem(.bug, "This page could not be computed. Try again, and look at the log.")
     static let malformedHTTP = Problem(
         .malformedHTTP, "What was received is not an HTTP/1.1 request. Nothing was begun.")
+    static let invalidHost = Problem(
+        .malformedHTTP, "The Host header is no host with or without a port. Nothing was begun.")
+    static let chunksOfOldClient = Problem(
+        .malformedHTTP, "An HTTP/1.0 request has no Transfer-Encoding. Nothing was begun; send Content-Length.")
     static let slowRequest = Problem(
         .requestTimeout, "The request did not arrive in time. Nothing was begun; send it again.")
+    static let tooManyHalfSent = Problem(
+        .requestTimeout,
+        "As many requests have arrived in part as may at once, and this one for the longest. Nothing was begun; send it again.")
     static let pathTooLong = Problem(
         .pathTooLong, "The path is longer than \(HTTPLimits.pathBytes) bytes. Nothing was begun.")
     static let headersTooLarge = Problem(

@@ -14,6 +14,8 @@ struct Response: Hashable, Sendable {
     var allowed: MethodSet = []
     /// Whether the request had its effect before, under its idempotency key.
     var isReplay = false
+    /// The value of `Location`; nil for none.
+    var location: String?
 
     init(status: Int, contentType: String, body: [UInt8]) {
         self.status = status
@@ -41,8 +43,15 @@ struct Response: Hashable, Sendable {
 
     static func json(_ body: String) -> Response { json(Array(body.utf8)) }
 
+    /// A 302 to another path of this server.
+    static func redirect(to path: String) -> Response {
+        var response = Response(status: 302, contentType: "text/plain; charset=utf-8", body: Array("It is at \(path)\n".utf8))
+        response.location = path
+        return response
+    }
+
     /// The answer to a request for which the shop has no room. Made once, because in an overload it must cost nothing.
-    static let notTaken = Response(.notTaken)
+    static let notTaken = Response(.notTaken(.requestsInFlight))
 
     /// The answer to a request that the shop did not take.
     static func refusal(_ intake: Intake, isRead: Bool) -> Response {
@@ -63,6 +72,13 @@ struct Response: Hashable, Sendable {
         case closed
     }
 
+    /// Browsers neither guess what an answer is, nor show it inside of another site's page, nor give it to one.
+    private static let forBrowsers: StaticString = """
+        \r\nx-content-type-options: nosniff\
+        \r\ncontent-security-policy: frame-ancestors 'none'\
+        \r\ncross-origin-resource-policy: same-origin
+        """
+
     /// Appends the answer's bytes.
     ///
     /// - Parameters:
@@ -78,6 +94,7 @@ struct Response: Hashable, Sendable {
         buffer.writeBytes(date)
         buffer.writeStaticString("\r\ncontent-type: ")
         buffer.writeString(contentType)
+        buffer.writeStaticString(Self.forBrowsers)
         buffer.writeStaticString("\r\ncontent-length: ")
         buffer.writeString(String(body.count))
         switch persistence {
@@ -88,6 +105,9 @@ struct Response: Hashable, Sendable {
         if let retryAfterSeconds { buffer.writeString("\r\nretry-after: \(retryAfterSeconds)") }
         if isReplay { buffer.writeStaticString("\r\nidempotent-replayed: true") }
         if !allowed.isEmpty { buffer.writeString("\r\nallow: \(allowed.allowText)") }
+        if let location { buffer.writeString("\r\nlocation: \(location)") }
+        // Each 401 has one (RFC 9110, 15.5.2).
+        if status == 401 { buffer.writeStaticString("\r\nwww-authenticate: Bearer realm=\"kontor\"") }
         buffer.writeStaticString("\r\n\r\n")
         if !isHead { buffer.writeBytes(body) }
     }
@@ -96,7 +116,10 @@ struct Response: Hashable, Sendable {
     private static func statusLine(_ status: Int) -> StaticString? {
         switch status {
         case 200: return "HTTP/1.1 200 OK\r\n"
+        case 302: return "HTTP/1.1 302 Found\r\n"
         case 400: return "HTTP/1.1 400 Bad Request\r\n"
+        case 401: return "HTTP/1.1 401 Unauthorized\r\n"
+        case 403: return "HTTP/1.1 403 Forbidden\r\n"
         case 404: return "HTTP/1.1 404 Not Found\r\n"
         case 405: return "HTTP/1.1 405 Method Not Allowed\r\n"
         case 408: return "HTTP/1.1 408 Request Timeout\r\n"

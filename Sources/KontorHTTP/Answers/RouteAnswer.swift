@@ -84,14 +84,14 @@ extension RouteAnswer {
 
     static let checkedOut = RouteAnswer(
         schemaName: "CheckedOut", summary: "The order is paid, and all of its items are sold.",
-        schema: OpenAPISchemas.object(["order_id": id, "status": ["const": "paid"]]),
+        schema: OpenAPISchemas.object(["order_id": id, "status": ["type": "string", "const": "paid"]]),
         example: ["order_id": "1", "status": "paid"]
     ) { request, answer in
         switch answer {
         case .checkout(.paid), .checkout(.notBegun(.alreadyPaid)), .order(.alreadyPaid): break
         default: return nil
         }
-        guard case .checkout(let order) = request else { return nil }
+        guard case .checkout(let order, _) = request else { return nil }
         var json = JSONWriter()
         json.raw(#"{"order_id":"#)
         json.id(order)
@@ -146,7 +146,7 @@ extension RouteAnswer {
         let response = Response.json(#"{"done":true}"#)
         return RouteAnswer(
             schemaName: "Done", summary: "It is done, and on disk.",
-            schema: OpenAPISchemas.object(["done": ["const": true]]), example: ["done": true]
+            schema: OpenAPISchemas.object(["done": ["type": "boolean", "const": true]]), example: ["done": true]
         ) { _, answer in isSuccess(answer) ? response : nil }
     }
 
@@ -200,7 +200,8 @@ extension RouteAnswer {
             schemaName: "Health", summary: summary,
             schema: OpenAPISchemas.object(
                 [
-                    "status": ["enum": ["live", "ready"]], "troubles": ["type": "array", "items": ["type": "string"]],
+                    "status": ["type": "string", "enum": ["live", "ready"]],
+                    "troubles": ["type": "array", "items": ["type": "string"]],
                 ], optional: ["troubles"]), example: ["status": .string(status)])
     }
 

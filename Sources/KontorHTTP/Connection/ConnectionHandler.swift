@@ -13,6 +13,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Where the table keeps this connection; nil while it does not.
     var place: Int?
     private let table: ConnectionTable
+    /// Who connected; nil: not known.
+    private(set) var peer: NetworkAddress?
+    /// Whether that is a trusted proxy.
+    private(set) var isProxy = false
     /// nil once the connection is gone.
     private var context: ChannelHandlerContext?
     private var machine = ConnectionStateMachine<Exchange>()
@@ -51,6 +55,8 @@ extension ConnectionHandler {
 
     private func enter() {
         if table.isDraining { return close() }
+        peer = NetworkAddress(context?.remoteAddress)
+        isProxy = peer.map { table.service.access.proxies?.contains($0) == true } ?? false
         if table.add(self) { reservedUntil = table.now + HTTPLimits.reservedMilliseconds }
         machine.opened(at: table.now)
     }
@@ -161,11 +167,13 @@ extension ConnectionHandler {
             if head.uri.utf8.count > HTTPLimits.pathBytes { throw .pathTooLong }
             let headers = try RequestHeaders(of: head)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
-            let isKept = head.isKeepAlive && !headers.wantsUpgrade && head.method != .CONNECT && reservedUntil == nil
+            let isKept =
+                head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
+                && reservedUntil == nil
+            let target = target(of: head, headers)
+            let isStamped = table.service.access.proxies == nil || isProxy
             let exchange = Exchange(
-                headers.problem.map { .ready(Response($0)) }
-                    ?? table.service.target(method: head.method, uri: head.uri, authorization: headers.authorization),
-                name: headers.name, timeoutMilliseconds: headers.timeoutMilliseconds,
+                target, name: headers.name(of: target, isStamped: isStamped), timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
@@ -174,6 +182,33 @@ extension ConnectionHandler {
         } catch {
             refuse(error, isHead: isHead)
         }
+    }
+
+    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders) -> HTTPService.Target {
+        do throws(Problem) {
+            if let problem = headers.problem { throw problem }
+            let access = table.service.access
+            if let refusal = access.browsers.refusal(of: head.method, headers, isProxied: isProxy) { throw refusal }
+            let target = try table.service.target(of: head.method, head.uri, by: access.isOpen ? nil : asker(headers))
+            if !table.limits.isEmpty, case .shop(let call) = target {
+                try table.limits.take(call, hasKey: headers.key != nil, from: client(headers), now: table.now)
+            }
+            return target
+        } catch {
+            return .ready(Response(error))
+        }
+    }
+
+    private func asker(_ headers: RequestHeaders) -> Asker {
+        Asker(
+            access: table.service.access, authorization: headers.authorization, address: client(headers),
+            limits: table.limits, now: table.now, wallSeconds: table.wallSeconds)
+    }
+
+    /// The address of the client: what a trusted proxy says, else who connected.
+    private func client(_ headers: RequestHeaders) -> NetworkAddress? {
+        guard isProxy, let peer, let forwardedFor = headers.forwardedFor else { return peer?.caller }
+        return table.service.access.proxies?.client(forwardedFor, peer: peer).caller
     }
 
     /// Answers what came before, then this, and takes nothing any more.
@@ -186,7 +221,7 @@ extension ConnectionHandler {
     }
 
     /// Refuses the request that has arrived in part: there are too many such.
-    func refuseHalfSent() { refuse(.slowRequest) }
+    func refuseHalfSent() { refuse(.tooManyHalfSent) }
 }
 
 // MARK: Refusing before parsing

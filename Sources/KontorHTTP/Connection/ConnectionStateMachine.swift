@@ -231,7 +231,7 @@ extension ConnectionStateMachine {
     /// - Returns: a problem to refuse it with; nil if it is taken.
     mutating func endArrived() -> Problem? {
         guard case .body(let request, _, _) = input else { return nil }
-        if waiting.count >= HTTPLimits.heldRequests { return .notTaken }
+        if waiting.count >= HTTPLimits.heldRequests { return .tooManyPipelined }
         input = request.isLast ? .ended : .idle
         owesContinue = false
         waiting.append(request)

@@ -11,7 +11,12 @@ final class ConnectionTable {
     /// Milliseconds of the service's clock at the last sweep: exact enough for everything but the deadlines of
     /// requests.
     private(set) var now: Int64 = 0
+    /// Seconds since 1970 at the last sweep.
+    private(set) var wallSeconds: Int64 = 0
     private(set) var isDraining = false
+    let limits: CallerLimits
+    /// Open connections by address, where their number is limited.
+    private var connectionsByAddress: [NetworkAddress: Int] = [:]
 
     private let maximumConnections: Int
     /// All of them, in no order. At most the maximum, and the reserve.
@@ -43,6 +48,7 @@ final class ConnectionTable {
         timers = RequestTimers(service.metrics)
         self.maximumConnections = maximumConnections
         self.eventLoop = eventLoop
+        limits = CallerLimits(service.access.rates)
     }
 
     /// Takes a connection. If there are too many, it takes the place of one that is idle. If there is none, it goes to
@@ -50,13 +56,28 @@ final class ConnectionTable {
     ///
     /// - Returns: whether it is in the reserve, and may only ask for the process's health.
     func add(_ connection: ConnectionHandler) -> Bool {
-        let isReserved = connections.count - reserve.count >= maximumConnections && !closeIdleOne()
+        let isReserved = isOverLimit(connection) || connections.count - reserve.count >= maximumConnections && !closeIdleOne()
         service.metrics.connections.increment()
         connection.place = connections.count
         connections.append(connection)
         if sweeping == nil { startSweeping() }
         if isReserved { reserve.add(connection)?.turnAway() }
         return isReserved
+    }
+
+    /// Counts a connection of an address. Returns whether it is one too many. Those of a proxy are those of many.
+    private func isOverLimit(_ connection: ConnectionHandler) -> Bool {
+        let bound = service.access.rates.connections
+        guard bound > 0, !connection.isProxy, let address = connection.peer?.caller else { return false }
+        connectionsByAddress[address, default: 0] += 1
+        return connectionsByAddress[address, default: 0] > bound
+    }
+
+    private func forget(_ connection: ConnectionHandler) {
+        guard !connection.isProxy, let address = connection.peer?.caller, let count = connectionsByAddress[address] else {
+            return
+        }
+        connectionsByAddress[address] = count > 1 ? count - 1 : nil
     }
 
     /// Closes the connection that is idle for the longest, of the next few that it looks at.
@@ -93,6 +114,7 @@ final class ConnectionTable {
     func remove(_ connection: ConnectionHandler) {
         guard let place = connection.place else { return }
         connection.place = nil
+        forget(connection)
         service.metrics.connections.decrement()
         let last = connections.removeLast()
         if last !== connection {
@@ -150,6 +172,7 @@ final class ConnectionTable {
 
     private func lookAtClocks() {
         now = service.monotonicMilliseconds()
+        wallSeconds = service.wallMilliseconds() / 1_000
         if date.update() { refusal = bytes(of: .notTaken, persistence: .kept, isHead: false) }
     }
 

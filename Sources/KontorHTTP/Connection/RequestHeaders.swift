@@ -1,5 +1,4 @@
-// Reads the headers that requests are served by, in one pass. Connection, Transfer-Encoding and framing are the
-// decoder's.
+// Reads the headers that requests are served by, in one pass. Framing and Connection are the decoder's.
 
 import KontorCore
 import KontorService
@@ -15,6 +14,14 @@ struct RequestHeaders {
     private(set) var timeoutMilliseconds = Limits.deadlineMilliseconds
     /// The value of the header; nil if there is none.
     private(set) var authorization: String?
+    /// The value of the header, which HTTP/1.0 clients may leave out.
+    private(set) var host: String?
+    /// Of which page a browser says that it sends this; nil: no browser, or one that does not say.
+    private(set) var origin: String?
+    /// How that page's site is related to this one, as a browser says.
+    private(set) var fetchSite: String?
+    /// For whom a proxy says that it asks; several such headers are one list.
+    private(set) var forwardedFor: String?
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
     private(set) var hasBody = false
@@ -22,9 +29,12 @@ struct RequestHeaders {
     private(set) var expectsContinue = false
     /// The decoder stops behind a request that wants another protocol, so its connection has no next request.
     private(set) var wantsUpgrade = false
+    /// The client says that this is the connection's last request, whatever else it says of the connection.
+    private(set) var wantsClose = false
     /// What is wrong with a header of the shop's own; nil if nothing is. The connection can go on behind the answer.
     private(set) var problem: Problem?
     private var keyCount = 0
+    private var timeoutCount = 0
     // The gateway's stamp, as it came.
     private var stampRequest: String?
     private var stampSent: String?
@@ -34,23 +44,34 @@ struct RequestHeaders {
     init(of head: HTTPRequestHead) throws(Problem) {
         var totalBytes = 0
         var hostCount = 0
+        var isHostValid = true
+        var hasTransferEncoding = false
         for (name, value) in head.headers {
             let nameBytes = name.utf8.count
             totalBytes += nameBytes + value.utf8.count
             switch nameBytes {
-            case 4 where Self.equal(name, "host"): hostCount += 1
-            case 6 where Self.equal(name, "expect"): expectsContinue = Self.equal(value, "100-continue")
+            case 4 where Self.equal(name, "host"):
+                hostCount += 1
+                host = FieldValue.trimmed(value)
+                isHostValid = isHostValid && FieldValue.isHost(value)
+            case 6 where Self.equal(name, "origin"): origin = FieldValue.trimmed(value)
+            case 6 where Self.equal(name, "expect"):
+                expectsContinue = Self.equal(FieldValue.trimmed(value), "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
-            case 13 where Self.equal(name, "authorization"): authorization = value
-            case 11 where Self.equal(name, "kontor-sent"): stampSent = value
-            case 14 where Self.equal(name, "kontor-request"): stampRequest = value
-            case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = value
+            case 10 where Self.equal(name, "connection"): wantsClose = wantsClose || Self.hasClose(value)
+            case 13 where Self.equal(name, "authorization"): authorization = FieldValue.trimmed(value)
+            case 11 where Self.equal(name, "kontor-sent"): stampSent = FieldValue.trimmed(value)
+            case 14 where Self.equal(name, "kontor-request"): stampRequest = FieldValue.trimmed(value)
+            case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = FieldValue.trimmed(value)
+            case 14 where Self.equal(name, "sec-fetch-site"): fetchSite = FieldValue.trimmed(value)
             case 14 where Self.equal(name, "content-length"):
-                contentLength = Int(value) ?? Int.max
+                contentLength = Int(FieldValue.trimmed(value)) ?? Int.max
                 hasBody = contentLength > 0
-            case 15 where Self.equal(name, "idempotency-key"): readKey(value, head.method)
-            case 17 where Self.equal(name, "transfer-encoding"): hasBody = true
-            case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(value)
+            case 15 where Self.equal(name, "x-forwarded-for"):
+                forwardedFor = forwardedFor.map { $0 + "," + value } ?? value
+            case 15 where Self.equal(name, "idempotency-key"): readKey(FieldValue.trimmed(value), head.method)
+            case 17 where Self.equal(name, "transfer-encoding"): hasTransferEncoding = true
+            case 18 where Self.equal(name, "request-timeout-ms"): readTimeout(FieldValue.trimmed(value))
             default: break
             }
         }
@@ -60,10 +81,25 @@ struct RequestHeaders {
         if hostCount > 1 || (needsHost && hostCount == 0) {
             throw Problem(.malformedHTTP, "An HTTP/1.1 request has exactly one Host header; this one has \(hostCount).")
         }
+        if !isHostValid { throw .invalidHost }
+        if hasTransferEncoding {
+            // Who speaks HTTP/1.0 may not know chunks, so where the request ends is not certain (RFC 9112, 6.1).
+            if !needsHost { throw .chunksOfOldClient }
+            hasBody = true
+        }
     }
 
-    /// What a write is known by; nil: nothing.
-    var name: WriteName? { WriteName(key: key, stamp: stamp) }
+    /// What a write is known by; nil: nothing. The key of a caller who is known is his alone.
+    ///
+    /// - Parameter isStamped: whether its sender may stamp.
+    func name(of target: HTTPService.Target, isStamped: Bool) -> WriteName? {
+        if key == nil && stamp == nil { return nil }
+        let stamp = isStamped ? stamp : nil
+        guard let key, case .shop(let call) = target, let principal = call.principal else {
+            return WriteName(key: key, stamp: stamp)
+        }
+        return WriteName(key: principal.scoped(key), stamp: stamp)
+    }
 
     /// Reads a gateway's stamp: all three headers, or none.
     private mutating func readStamp(_ method: HTTPMethod) {
@@ -88,6 +124,11 @@ struct RequestHeaders {
     }
 
     private mutating func readTimeout(_ value: String) {
+        timeoutCount += 1
+        if timeoutCount > 1 {
+            problem = .malformed("There is more than one Request-Timeout-Ms", echoing: nil)
+            return
+        }
         let isPlain = value.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
         if isPlain, value.utf8.count <= 18, let milliseconds = Int64(value), milliseconds > 0 {
             timeoutMilliseconds = min(milliseconds, Limits.longestDeadlineMilliseconds)
@@ -103,11 +144,20 @@ struct RequestHeaders {
         key = IdempotencyKey(headerValue: value)
         if keyCount > 1 {
             problem = .malformed("There is more than one Idempotency-Key", echoing: nil)
-        } else if key?.isReserved != false {
+        } else if key?.isForClients != true {
             problem = .malformed(
                 "The Idempotency-Key is not 1 to \(Limits.idempotencyKeyBytes) visible ASCII characters, quoted or bare, "
                     + "or it begins with a name that Kontor keeps for itself",
                 echoing: value)
+        }
+    }
+
+    /// Whether `close` is among the options of a `Connection` header. The decoder takes a tab for
+    /// a part of the option beside it.
+    private static func hasClose(_ value: String) -> Bool {
+        if value.utf8.count < 5 || equal(value, "keep-alive") { return false }
+        return value.utf8.split(separator: UInt8(ascii: ",")).contains { option in
+            equal(FieldValue.trimmed(String(Substring(option))), "close")
         }
     }
 

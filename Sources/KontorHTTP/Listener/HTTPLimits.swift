@@ -21,8 +21,9 @@ public enum HTTPLimits {
     /// Requests held behind the one that is being answered, past which the connection is not read until some are
     /// answered.
     public static let pipelinedRequests = 16
-    /// Requests held at the very most: more than one read full of the shortest requests, of 18 bytes. Only a client
-    /// that sends thousands and hangs up gets past it, since the rest is read at once then: 429.
+    /// Requests held at the very most: more than one read, or one record of TLS (16 KiB), full of the shortest
+    /// requests, of 18 bytes. Only a client that sends thousands and hangs up gets past it, since the rest is read at
+    /// once then: 429.
     public static let heldRequests = 1_024
     /// Most bytes of one read: many requests of usual size, and cheap to keep for each of thousands of connections.
     public static let receiveBytes = 4 * 1024

@@ -1,6 +1,7 @@
 // What a listener serves: the shop's routes, pages for operators, or both, and the health checks. Connections are
 // ConnectionHandler's business, the table of routes is the Router's.
 
+import KontorAccess
 import KontorCore
 import KontorService
 import NIOHTTP1
@@ -39,6 +40,17 @@ public struct OperatorPage: Hashable, Sendable {
 /// Without a page the answer is a 500: whoever gives the route logs why.
 public typealias OperatorRoute = @Sendable (_ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void
 
+/// An operators' page, and what a caller needs for it where callers are told apart.
+public struct OperatorEndpoint: Sendable {
+    let scopes: Scopes
+    let route: OperatorRoute
+
+    public init(_ scopes: Scopes, _ route: @escaping OperatorRoute) {
+        self.scopes = scopes
+        self.route = route
+    }
+}
+
 /// What one listener serves, and what it needs for that.
 public struct HTTPService: Sendable {
     /// Takes the shop's requests; nil: the shop's routes are unknown here.
@@ -47,10 +59,9 @@ public struct HTTPService: Sendable {
     let isAdminOpen: Bool
     /// The services whose routes are served, named by what they keep. The routes of others are unknown here.
     let served: Set<GroupKey.Kind>
-    /// What requests other than the health checks must bear, as `Authorization: Bearer SECRET`; nil: nothing.
-    let secret: SharedSecret?
+    let access: AccessControl
     /// The operators' pages by their exact paths: `/metrics`, `/audit` and the like. Served for GET and HEAD.
-    let pages: [String: OperatorRoute]
+    let pages: [String: OperatorEndpoint]
     /// Most open connections, over all event loops together.
     let maximumConnections: Int
     /// For `/health/ready`: whether requests can be served now. Called on event loops, so it must be quick.
@@ -59,25 +70,29 @@ public struct HTTPService: Sendable {
     let troubles: @Sendable () -> [String]
     /// Milliseconds of a clock that never goes back: the clock of the deadlines that the shop gets.
     let monotonicMilliseconds: @Sendable () -> Int64
+    /// Milliseconds since 1970: the clock by which tokens expire.
+    let wallMilliseconds: @Sendable () -> Int64
     let metrics: HTTPMetrics
 
     /// Makes a service; the meaning of the parameters is that of the properties.
     public init(
         shop: (any RequestPort)?, isAdminOpen: Bool = true, served: Set<GroupKey.Kind> = Set(GroupKey.Kind.allCases),
-        secret: SharedSecret? = nil, pages: [String: OperatorRoute] = [:],
+        access: AccessControl = AccessControl(), pages: [String: OperatorEndpoint] = [:],
         maximumConnections: Int = HTTPLimits.connections, isReady: @escaping @Sendable () -> Bool,
         troubles: @escaping @Sendable () -> [String] = { [] },
-        monotonicMilliseconds: @escaping @Sendable () -> Int64, metrics: HTTPMetrics = HTTPMetrics()
+        monotonicMilliseconds: @escaping @Sendable () -> Int64,
+        wallMilliseconds: @escaping @Sendable () -> Int64 = { 0 }, metrics: HTTPMetrics = HTTPMetrics()
     ) {
         self.shop = shop
         self.isAdminOpen = isAdminOpen
         self.served = served
-        self.secret = secret
+        self.access = access
         self.pages = pages
         self.maximumConnections = maximumConnections
         self.isReady = isReady
         self.troubles = troubles
         self.monotonicMilliseconds = monotonicMilliseconds
+        self.wallMilliseconds = wallMilliseconds
         self.metrics = metrics
     }
 
@@ -89,20 +104,17 @@ public struct HTTPService: Sendable {
         case ready(Response)
     }
 
-    /// What is to be done for a request with this line. The secret is looked at first, then the operators' pages, then
-    /// the table of routes.
+    /// What is to be done for a request that ``BrowserGuard`` lets in. The operators' pages are looked at first, then
+    /// the table of routes; both say what an asker needs.
     ///
-    /// - Parameter authorization: the value of the header; nil if there is none.
-    func target(method: HTTPMethod, uri: String, authorization: String?) -> Target {
-        if let secret, !Self.asksForHealth(uri), !secret.isBorne(by: authorization) {
-            return .ready(
-                Response(Problem(.secretNeeded, "This listener is for operators: send Authorization: Bearer SECRET.")))
-        }
+    /// - Parameter asker: who asks; nil: that is of no meaning here.
+    func target(of method: HTTPMethod, _ uri: String, by asker: Asker? = nil) throws(Problem) -> Target {
         if !pages.isEmpty, let page = pages[Router.path(of: uri)] {
+            _ = try asker?.principal(for: page.scopes)
             let asked = MethodSet(method)
-            return asked == .get ? .page(page) : .ready(Response(.wrongMethod(allowed: .get)))
+            return asked == .get ? .page(page.route) : .ready(Response(.wrongMethod(allowed: .get)))
         }
-        switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
+        switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, asker: asker) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))
         case .listener(let respond): return .ready(respond(self))
         case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))

@@ -106,7 +106,7 @@ extension OpenAPIDocument {
             "Allow": ["description": "The methods of this path.", "required": true, "schema": ["type": "string"]],
             "Idempotent-Replayed": [
                 "description": "The answer is that of an earlier request with the same Idempotency-Key.",
-                "schema": ["const": "true"],
+                "schema": ["type": "string", "const": "true"],
             ],
         ]
     }
@@ -187,10 +187,10 @@ extension OpenAPIDocument {
         let response: JSONValue = [
             "description": .string(kinds.map(\.title).joined(separator: "; ") + "."),
             "content": [
+                // Beside a reference, and not in an allOf: generators of clients make one type of problem of it, and
+                // validators see which types there are.
                 "application/problem+json": [
-                    "schema": [
-                        "allOf": [OpenAPISchemas.reference("Problem"), ["properties": ["type": ["enum": .array(types)]]]]
-                    ]
+                    "schema": OpenAPISchemas.reference("Problem").with(["properties": ["type": ["enum": .array(types)]]])
                 ]
             ],
         ]

@@ -54,7 +54,7 @@ enum OpenAPISchemas {
             "description": "An exact decimal with at most two fraction digits.",
         ],
         "Line": [
-            "type": "array", "prefixItems": [reference("Id"), ["type": "integer", "minimum": 1]], "items": false,
+            "type": "array", "prefixItems": [reference("Id"), ["type": "integer", "minimum": 1]],
             "minItems": 2, "maxItems": 2, "description": "An item's id, and how many units of it.",
         ],
     ]
@@ -62,9 +62,16 @@ enum OpenAPISchemas {
     /// The shape of problem details (RFC 9457).
     private static var problem: JSONValue {
         let types = Problem.Kind.allCases.map { JSONValue.string($0.type) }
+        // Without them generators of clients call the types VALUE_0, VALUE_1 and so on.
+        let names = Problem.Kind.allCases.map { kind in
+            JSONValue.string(kind.rawValue.replacing("-", with: "_").uppercased())
+        }
         return object(
             [
-                "type": ["type": "string", "enum": .array(types), "description": "Stable: what programs decide by."],
+                "type": [
+                    "type": "string", "enum": .array(types), "x-enum-varnames": .array(names),
+                    "description": "Stable: what programs decide by. It leads to a page about it.",
+                ],
                 "title": ["type": "string", "description": "The same for every problem of the type."],
                 "status": ["type": "integer", "minimum": 400, "maximum": 599],
                 "detail": ["type": "string", "description": "What happened, to whom, and what to do: for people."],
@@ -89,7 +96,7 @@ extension OpenAPISchemas {
         let time: JSONValue = ["type": "string", "format": "date-time"]
         let step = object(
             [
-                "step": ["enum": ["begin", "hold", "decide", "capture", "release", "finish"]],
+                "step": ["type": "string", "enum": ["begin", "hold", "decide", "capture", "release", "finish"]],
                 "account": ["type": "string", "description": "Whose account it is about, such as \"item 3\"."],
                 "amount": ["type": "number", "minimum": 0], "at": time, "outcome": text, "reason": text,
                 "next_retry": time,
@@ -97,19 +104,19 @@ extension OpenAPISchemas {
         let attempt = object(
             [
                 "attempt": ["type": "integer", "minimum": 1], "began": time,
-                "outcome": ["enum": ["paid", "refused", "retried", "running"]], "reason": text,
+                "outcome": ["type": "string", "enum": ["paid", "refused", "retried", "running"]], "reason": text,
                 "steps": ["type": "array", "items": step],
             ], optional: ["reason"])
         let payment = object(
             [
                 "state": [
-                    "enum": ["none", "standing", "cancelled", "unknown"],
+                    "type": "string", "enum": ["none", "standing", "cancelled", "unknown"],
                     "description": "Whether it stands: then no checkout charges for the order, and it can be cancelled.",
                 ],
                 "amount": reference("Money"),
             ], optional: ["amount"])
         return object([
-            "order_id": reference("Id"), "state": ["enum": ["open", "checking_out", "paid", "removed"]],
+            "order_id": reference("Id"), "state": ["type": "string", "enum": ["open", "checking_out", "paid", "removed"]],
             "user_id": reference("Id"), "total_cost": reference("Money"), "summary": text,
             "direct_payment": payment,
             "to_succeed": ["type": "array", "items": text, "description": "What would make a checkout succeed."],

@@ -46,7 +46,7 @@ enum DocsPage {
         return escaped(text)
     }
 
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         var result = ""
         for character in text {
             switch character {
@@ -196,7 +196,7 @@ extension DocsPage {
     private static var rules: String {
         let rows = Problem.Kind.allCases.map { kind in
             let again = kind.retryAfterSeconds.map { "<code>Retry-After: \($0)</code>" } ?? ""
-            return row(kind.status, "\(escaped(kind.title)) <code>\(kind.type)</code> \(again)")
+            return row(kind.status, "\(escaped(kind.title)) <a href=\"\(kind.type)\"><code>\(kind.type)</code></a> \(again)")
         }
         return """
             <section id="rules"><h2>For every request</h2>

@@ -1,6 +1,7 @@
 // A route as one value: where it is, who may call it, what it asks for, and what is documented of it. Matching, the
 // OpenAPI document, the page for people, `Allow` and the labels of metrics all follow from it.
 
+import KontorAccess
 import KontorCore
 import KontorService
 
@@ -105,20 +106,34 @@ extension Route {
     /// The name of one of the route's operations in the OpenAPI document: that of a second method bears its name.
     func operationID(_ method: String) -> String { method == methods.names[0] ? name : "\(name)By\(method)" }
 
+    /// What a caller needs for it, where callers are told apart.
+    var scopes: Scopes {
+        switch (effect, access, tag) {
+        case (.none, _, _): []
+        case (_, .admin, _): .admin
+        case (.read, _, _): .read
+        case (.write, _, .payment): .payments
+        case (.write, _, _): .orders
+        }
+    }
+
     /// All problems that a call can meet, the common ones first.
     var allProblems: [Problem.Kind] { Self.commonProblems(of: effect) + problems }
 
     /// The problems that a call of any route with this effect can meet.
     static func commonProblems(of effect: Effect) -> [Problem.Kind] {
         let everyone: [Problem.Kind] = [
-            .malformedHTTP, .malformedRequest, .wrongMethod, .requestTimeout, .bodyTooLarge, .pathTooLong, .overloaded,
-            .headersTooLarge,
+            .malformedHTTP, .malformedRequest, .foreignHost, .wrongMethod, .requestTimeout, .bodyTooLarge, .pathTooLong,
+            .overloaded, .headersTooLarge,
         ]
         switch effect {
         case .none: return everyone
-        case .read: return everyone + [.readUnavailable, .notReady]
+        case .read: return everyone + [.tokenNeeded, .forbidden, .callerLimit, .readUnavailable, .notReady]
         case .write:
-            return everyone + [.notServing, .keyInUse, .keyReused, .keysFull, .unavailable, .noRoom, .outcomeUnknown]
+            return everyone + [
+                .tokenNeeded, .forbidden, .foreignOrigin, .callerLimit, .notServing, .keyInUse, .keyReused, .keysFull,
+                .unavailable, .noRoom, .outcomeUnknown,
+            ]
         }
     }
 }

@@ -1,6 +1,7 @@
 // From a method and a request target to what the shop is asked, to an answer of the listener's own, or to a problem.
 // Pure. The routes themselves are values in the table (RouteTable.swift).
 
+import KontorAccess
 import KontorService
 import NIOHTTP1
 
@@ -17,40 +18,56 @@ enum RouteResult: Sendable {
 final class ShopCall: Sendable {
     let request: ShopRequest
     let entry: RouteTable.Entry
+    /// Who asks; nil: callers are not told apart.
+    let principal: Principal?
 
-    init(_ request: ShopRequest, at entry: RouteTable.Entry) {
+    init(_ request: ShopRequest, at entry: RouteTable.Entry, by principal: Principal? = nil) {
         self.request = request
         self.entry = entry
+        self.principal = principal
     }
 }
 
 /// Finds what a request line asks for.
 enum Router {
     /// Finds the route and reads its arguments. Checks in this order: the path (unknown: 404), the admin API (closed:
-    /// 404), the method (wrong: 405), the arguments (malformed: 400).
+    /// 404), the method (wrong: 405), the caller (unknown: 401), what he may do (403), the arguments (malformed: 400),
+    /// and whose they are (another user's: 404).
     ///
     /// - Parameters:
     ///   - uri: the request target, with or without a query; a whole URL is accepted too.
     ///   - isAdminOpen: whether the admin routes are known here.
-    static func route(method: HTTPMethod, uri: String, isAdminOpen: Bool = true) -> RouteResult {
+    ///   - asker: who asks; nil: that is of no meaning.
+    static func route(
+        method: HTTPMethod, uri: String, isAdminOpen: Bool = true, asker: Asker? = nil
+    ) -> RouteResult {
         do throws(Problem) {
             guard var path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
-                throw .unknownRoute
+                return try page(method, uri)
             }
             if entry.route.access == .admin && !isAdminOpen { throw .adminRoute }
             let asked = MethodSet(method)
             guard !asked.isEmpty, entry.route.methods.contains(asked) else {
                 throw .wrongMethod(allowed: entry.route.methods)
             }
+            let principal = try asker?.principal(for: entry.route.scopes)
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path
-                return .shop(ShopCall(try request(path), at: entry))
+                guard let principal else { return .shop(ShopCall(try request(path), at: entry)) }
+                return .shop(ShopCall(try request(path).restricted(to: principal), at: entry, by: principal))
             case .listener(let respond): return .listener(respond)
             }
         } catch {
             return .problem(error)
         }
+    }
+
+    /// The page that a target without a route leads to.
+    private static func page(_ method: HTTPMethod, _ uri: String) throws(Problem) -> RouteResult {
+        guard let page = try ProblemPage.response(to: uri) else { throw .unknownRoute }
+        guard MethodSet(method) == .get else { throw .wrongMethod(allowed: .get) }
+        return .listener { _ in page }
     }
 
     /// The path of a request target, without the query.

@@ -34,12 +34,16 @@ public final class LinkClient {
         public let secret: [UInt8]
         /// The shop's epoch: a server of another shop refuses it.
         public let epoch: String
+        /// How links to URLs with `https://` are encrypted; nil: there is none such.
+        public let tls: LinkTLS?
 
-        public init(name: String, urls: [LinkURL], secret: [UInt8], epoch: String) {
+        public init(name: String, urls: [LinkURL], secret: [UInt8], epoch: String, tls: LinkTLS? = nil) {
+            precondition(tls != nil || !urls.contains(where: \.isTLS), "a link must not be open that should be encrypted")
             self.name = name
             self.urls = urls
             self.secret = secret
             self.epoch = epoch
+            self.tls = tls
         }
     }
 
@@ -170,17 +174,22 @@ extension LinkClient: ReplicaObserver {
         // A replica that still answers is kept even if its name no longer resolves to it.
         for (name, replica) in replicas where wanted[name] == nil && !replica.isTrying { remove(replica) }
         for (name, address) in wanted where replicas[name] == nil && replicas.count < LinkLimits.replicas {
-            let host = addresses.host(of: name)
+            let url = addresses.url(of: name)
             let greeting = LinkHandshake.request(
-                host: host, secret: service.secret, epoch: service.epoch, service: service.name)
+                host: url?.authority ?? name, secret: service.secret, epoch: service.epoch, service: service.name)
             let replica = Replica(
-                address, name: name, on: eventLoop, random: random, dialer: dialer, observer: self
+                address, name: name, on: eventLoop, random: random, dialer: dialer(for: url), observer: self
             ) { [weak receiver, service] in
                 ClientConnection(greeting: greeting, service: service.name, observer: $0, receiver: receiver)
             }
             replicas[name] = replica
             replica.connect()
         }
+    }
+
+    private func dialer(for url: LinkURL?) -> any LinkDialer {
+        guard let url, url.isTLS, let tls = service.tls else { return dialer }
+        return TLSDialer(dialer: dialer, host: url.host, tls: tls)
     }
 
     private func remove(_ replica: Replica) {

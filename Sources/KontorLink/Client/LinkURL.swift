@@ -1,4 +1,4 @@
-// The address of a service as an operator writes it: http://host:port. Knows no Foundation.
+// The address of a service as an operator writes it: http://host:port, or https:// for TLS. Knows no Foundation.
 
 /// Why a text is no ``LinkURL``, in words for operators.
 public struct LinkURLError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -12,16 +12,23 @@ public struct LinkURL: Hashable, Sendable, CustomStringConvertible {
     public let host: String
     /// The TCP port.
     public let port: Int
+    /// Whether links to it are encrypted.
+    public let isTLS: Bool
 
-    public init(host: String, port: Int) {
+    public init(host: String, port: Int, isTLS: Bool = false) {
         self.host = host
         self.port = port
+        self.isTLS = isTLS
     }
 
-    /// Parses `http://host:port`, with or without a slash behind it. IPv6 hosts stand in brackets.
+    /// Parses `http://host:port` or `https://host:port`, with or without a slash behind it. IPv6 hosts stand in
+    /// brackets.
     public init(_ text: String) throws(LinkURLError) {
-        guard text.hasPrefix("http://") else { throw LinkURLError("a service's URL begins with http://") }
-        var rest = text.dropFirst(7)
+        let isTLS = text.hasPrefix("https://")
+        guard isTLS || text.hasPrefix("http://") else {
+            throw LinkURLError("a service's URL begins with http:// or, for TLS, with https://")
+        }
+        var rest = text.dropFirst(isTLS ? 8 : 7)
         if rest.hasSuffix("/") { rest.removeLast() }
         guard let colon = rest.lastIndex(of: ":"), let port = LinkURL.port(rest[rest.index(after: colon)...]) else {
             throw LinkURLError("a service's URL ends with its internal port, from 1 to 65535: http://host:port")
@@ -35,7 +42,7 @@ public struct LinkURL: Hashable, Sendable, CustomStringConvertible {
         guard !host.isEmpty, host.utf8.allSatisfy(LinkURL.isAllowed) else {
             throw LinkURLError("the host in a service's URL is empty, or has a character that no host name has")
         }
-        self.init(host: String(host), port: port)
+        self.init(host: String(host), port: port, isTLS: isTLS)
     }
 
     private static func port(_ text: Substring) -> Int? {
@@ -54,5 +61,8 @@ public struct LinkURL: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    public var description: String { host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)" }
+    /// Host and port, as requests name them.
+    var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    public var description: String { "\(isTLS ? "https" : "http")://\(authority)" }
 }

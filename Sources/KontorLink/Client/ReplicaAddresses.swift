@@ -38,10 +38,9 @@ final class ReplicaAddresses {
     /// Resolves all names at the next tick: a replica was lost.
     func resolveSoon() { next = 0 }
 
-    /// The host that an address was found for.
-    func host(of name: String) -> String {
-        let url = urls.first { addresses[$0]?.contains { Self.name(of: $0) == name } ?? false }
-        return url.map { String($0.description.dropFirst("http://".count)) } ?? name
+    /// The URL that an address was found for.
+    func url(of name: String) -> LinkURL? {
+        urls.first { addresses[$0]?.contains { Self.name(of: $0) == name } ?? false }
     }
 
     private func resolve(now: Int64) {

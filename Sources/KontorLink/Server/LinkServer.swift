@@ -25,6 +25,9 @@ public final class LinkServer: @unchecked Sendable {
     let services: [String]
     /// Gives what this process tells its clients about itself; nil: it tells nothing.
     let status: (() -> PeerStatus)?
+    /// Tells whether the client of a connection has the certificate that a link needs; nil: it needs none. To be set
+    /// before the first connection.
+    public var isProven: ((any Channel) -> Bool)?
     let receiver: any MessageReceiver
     private let epochNow: () -> String?
     private let eventLoop: any EventLoop

@@ -10,6 +10,8 @@ final class CheckoutCoordinator {
 
     private struct Caller {
         let tell: Callback
+        /// Whose the order must be; nil: whoever's.
+        let owner: Identifier?
         let keyed: KeyedWrite?
         /// When the caller stops waiting, monotonic milliseconds. A caller that joined may have less time than the
         /// saga.
@@ -88,12 +90,18 @@ final class CheckoutCoordinator {
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
     ///   - callback: gets the result, or ``ShopAnswer/unknown`` at the deadline.
-    func checkout(_ order: Identifier, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback) {
-        checkout(order, [Caller(tell: callback, keyed: keyed, deadline: deadline)])
+    func checkout(
+        _ order: Identifier, owner: Identifier?, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback
+    ) {
+        checkout(order, [Caller(tell: callback, owner: owner, keyed: keyed, deadline: deadline)])
     }
 
     private func join(_ present: Running, _ callers: [Caller]) {
         for var caller in callers {
+            if let owner = caller.owner, !present.saga.record.legs.contains(where: { $0.account == GroupKey(.user, owner) }) {
+                caller.tell(.checkout(.notBegun(.unknownOrder)))
+                continue
+            }
             caller.hasJoined = true
             present.callers.append(caller)
         }
@@ -106,7 +114,8 @@ final class CheckoutCoordinator {
         let deadline = callers.map(\.deadline).max() ?? now
         let left = max(0, Deadline.ofWaiting(callersDeadline: deadline, now: now) - now)
         let wall = clock.wallMilliseconds
-        let command = OrderCommand(order, .begin(now: wall, deadline: wall + left, first.keyed?.claim))
+        let begin = OrderCommand.Operation.begin(now: wall, deadline: wall + left, first.keyed?.claim)
+        let command = OrderCommand(order, begin, owner: first.owner)
         orders.submit(command, keyed: first.keyed) { [self] reply in
             switch reply {
             case .decided(.begun(let record)):
@@ -308,7 +317,9 @@ final class CheckoutCoordinator {
         let callers = present.callers
         present.callers = []
         tell(.unknown, callers.filter { $0.deadline <= now })
-        let waiting = callers.filter { $0.deadline > now }.map { Caller(tell: $0.tell, keyed: $0.keyed, deadline: $0.deadline) }
+        let waiting = callers.filter { $0.deadline > now }.map {
+            Caller(tell: $0.tell, owner: $0.owner, keyed: $0.keyed, deadline: $0.deadline)
+        }
         checkout(present.saga.record.id.order, waiting)
     }
 }

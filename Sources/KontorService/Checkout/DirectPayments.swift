@@ -140,7 +140,6 @@ final class DirectPayments {
 
 extension Order {
     fileprivate func verdict(onPaymentOf user: Identifier) -> DirectPayments.Verdict {
-        if status == .removed { return .refused(.order(.isRemoved)) }
         if self.user != user { return .refused(.orderOfAnotherUser) }
         switch status {
         case .open: return .payable(incarnation: incarnation)

@@ -48,8 +48,8 @@ public struct Explanation: Hashable, Sendable {
 
 extension OrderService {
     /// Explains an order, even a removed one. For an open order it reads the accounts as they are now.
-    func explain(_ id: Identifier, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
-        submit(OrderCommand(id, .inspect)) { [self] reply in
+    func explain(_ id: Identifier, owner: Identifier?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
+        submit(OrderCommand(id, .inspect, owner: owner)) { [self] reply in
             guard case .decided(.inspected(let order, let saga)) = reply else { return answer(reply.answer) }
             let progress = coordinator.progress(of: id).flatMap { $0.saga == saga?.id ? $0 : nil }
             let attempts = order.attempts(saga, progress?.trace)

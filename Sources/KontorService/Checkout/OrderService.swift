@@ -53,9 +53,10 @@ final class OrderService {
     }
 
     func checkout(
-        _ order: Identifier, keyed: KeyedWrite? = nil, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+        _ order: Identifier, owner: Identifier?, keyed: KeyedWrite? = nil, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
-        coordinator.checkout(order, keyed: keyed, deadline: deadline, callback: answer)
+        coordinator.checkout(order, owner: owner, keyed: keyed, deadline: deadline, callback: answer)
     }
 
     /// Creates an empty order for a user who exists.
@@ -73,12 +74,12 @@ final class OrderService {
 
     /// Adds units of an item at the price that it has now.
     func addItem(
-        _ item: Identifier, units: Amount, to order: Identifier, keyed: KeyedWrite?, deadline: Int64,
+        _ item: Identifier, units: Amount, to order: Identifier, owner: Identifier?, keyed: KeyedWrite?, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
         read(GroupKey(.item, item), deadline: deadline, answer: answer) { [self] account in
             let line = OrderLine(item: item, units: units, price: account.price)
-            engine.submit(OrderCommand(order, .addItem(line)), keyed: keyed) { answer($0.answer) }
+            engine.submit(OrderCommand(order, .addItem(line), owner: owner), keyed: keyed) { answer($0.answer) }
         }
     }
 

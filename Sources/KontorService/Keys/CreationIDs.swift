@@ -130,8 +130,8 @@ final class CreationIDs {
 }
 
 extension ShopRequest {
-    /// Whether it makes a record whose id is derived from its key.
-    fileprivate var isCreation: Bool {
+    /// Whether it makes a record that gets an id: under a key, one that is derived from it.
+    public var isCreation: Bool {
         switch self {
         case .createItem, .createUser, .createOrder: true
         default: false

@@ -114,7 +114,7 @@ final class IdempotencyGate {
             // A request that joins ends as any other one does, since its key may be kept by then. It joins only once.
             copies.settle($0, of: keyed, stamp, deadline: deadline, answer) { [self] in
                 if hasJoined { return answer(.unknown) }
-                parts.orders.checkout($0, keyed: keyed.write, deadline: deadline) { [self] in
+                parts.orders.checkout($0, owner: $1, keyed: keyed.write, deadline: deadline) { [self] in
                     conclude($0, keyed, scope, hasJoined: true, deadline: deadline, answer)
                 }
             }
@@ -141,12 +141,12 @@ final class IdempotencyGate {
     /// Answers a replay. The key of a checkout is kept with the decision, but a caller that is told "paid" relies on
     /// the captures, so the replay waits for them.
     private func answerReplay(_ keyed: KeyedRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
-        guard case .checkout(let order) = keyed.request else { return answer(.replayed(keyed.success)) }
+        guard case .checkout(let order, let owner) = keyed.request else { return answer(.replayed(keyed.success)) }
         parts.orders.submit(OrderCommand(order, .inspect)) { [parts] reply in
             guard case .decided(.inspected(_, let saga?)) = reply, saga.phase == .committed else {
                 return answer(.replayed(keyed.success))
             }
-            parts.orders.checkout(order, deadline: deadline) { result in
+            parts.orders.checkout(order, owner: owner, deadline: deadline) { result in
                 answer(result == .checkout(.paid) ? .replayed(keyed.success) : result)
             }
         }

@@ -19,13 +19,13 @@ final class RepeatedCopies {
     /// - Parameter join: joins the checkout of an order, because it cannot be refused.
     func settle(
         _ result: ShopAnswer, of keyed: KeyedRequest, _ stamp: RequestStamp, deadline: Int64,
-        _ answer: @escaping (ShopAnswer) -> Void, join: @escaping (_ order: Identifier) -> Void
+        _ answer: @escaping (ShopAnswer) -> Void, join: @escaping (_ order: Identifier, _ owner: Identifier?) -> Void
     ) {
         guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
-        if result == .overloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
-        if case .checkout(let order) = keyed.request {
-            settleCheckout(result, isRefusal, of: order, keyed, stamp, deadline: deadline, answer, join)
+        if result.isOverloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
+        if case .checkout(let order, let owner) = keyed.request {
+            settleCheckout(result, isRefusal, of: order, owner: owner, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {
             refuse(result, keyed, stamp, answer)
         } else {
@@ -69,11 +69,12 @@ final class RepeatedCopies {
     /// A checkout that succeeded leaves a tombstone, too: `batch_init` may replace the paid order, and then the first
     /// copy would check the new one out.
     private func settleCheckout(
-        _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, _ keyed: KeyedRequest, _ stamp: RequestStamp,
-        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void, _ join: @escaping (Identifier) -> Void
+        _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, owner: Identifier?, _ keyed: KeyedRequest,
+        _ stamp: RequestStamp, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void,
+        _ join: @escaping (Identifier, Identifier?) -> Void
     ) {
         guard isRefusal || result.isPaid else { return answer(result) }
-        let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey)
+        let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey, owner: owner)
         parts.orders.submit(command, keyed: tombstone(stamp, of: keyed)) { [self] reply in
             switch reply {
             case _ where !isRefusal: answer(result)
@@ -81,7 +82,7 @@ final class RepeatedCopies {
                 // The first copy, or another client, was faster.
                 if case .keyed = result { return refuseForKey(result, keyed, answer) }
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
-                join(order)
+                join(order, owner)
             default: answer(Self.answer(to: reply.answer, result, keyed))
             }
         }

@@ -23,10 +23,13 @@ public struct SharedSecret: Sendable, CustomStringConvertible {
     }
 
     /// Whether the value of an `Authorization` header has a secret. It takes equally long for each wrong value of one
-    /// length.
+    /// length. The scheme's name may have capitals anywhere, and spaces behind it (RFC 9110, 11.1 and 11.4).
     public static func isBorne(_ secret: [UInt8], by authorization: some Collection<UInt8>) -> Bool {
-        guard authorization.starts(with: "Bearer ".utf8) else { return false }
-        let offered = Array(authorization.dropFirst(7))
+        let space = UInt8(ascii: " ")
+        guard authorization.prefix(6).map({ $0 | 0x20 }).elementsEqual("bearer".utf8) else { return false }
+        let rest = authorization.dropFirst(6)
+        guard rest.first == space else { return false }
+        let offered = Array(rest.drop { $0 == space })
         var difference = offered.count ^ secret.count
         for (index, byte) in secret.enumerated() {
             difference |= Int(byte ^ (index < offered.count ? offered[index] : ~byte))

@@ -23,7 +23,7 @@ final class Admission {
         if case .checkout = request {
             if parts.orders.coordinator.isFull {
                 refusals.count(.openSagas)
-                return .overloaded
+                return .overloaded(.openCheckouts)
             }
             // Whoever begins must find room everywhere: a participant's last room is for what has begun.
             if let error = parts.router.admissionOfPeers {
@@ -33,7 +33,7 @@ final class Admission {
         }
         if request.isBatchInit, handler.runningBatchInits >= Limits.batchInitsAtOnce {
             refusals.count(.batchInits)
-            return .overloaded
+            return .overloaded(.batchInits)
         }
         return nil
     }
@@ -46,19 +46,19 @@ final class Admission {
         _ request: ShopRequest, _ keyed: KeyedWrite?, _ refusal: ShopAnswer, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        guard case .checkout(let order) = request else { return answer(refusal) }
+        guard case .checkout(let order, let owner) = request else { return answer(refusal) }
         if parts.orders.coordinator.isRunning(order) {
-            return parts.orders.checkout(order, keyed: keyed, deadline: deadline, answer: answer)
+            return parts.orders.checkout(order, owner: owner, keyed: keyed, deadline: deadline, answer: answer)
         }
         if keyed?.claim != nil {
-            parts.metrics.didNotBegin(because: refusal == .overloaded ? .overloaded : .unavailable)
+            parts.metrics.didNotBegin(because: refusal.isOverloaded ? .overloaded : .unavailable)
             return answer(refusal)
         }
-        parts.orders.submit(OrderCommand(order, .read)) { [parts] reply in
+        parts.orders.submit(OrderCommand(order, .read, owner: owner)) { [parts] reply in
             if case .decided(.order(let order)) = reply, order.status == .paid {
                 answer(.checkout(.paid))
             } else {
-                parts.metrics.didNotBegin(because: refusal == .overloaded ? .overloaded : .unavailable)
+                parts.metrics.didNotBegin(because: refusal.isOverloaded ? .overloaded : .unavailable)
                 answer(refusal)
             }
         }

@@ -137,7 +137,7 @@ final class BatchInits {
         count: Int, items: Int, users: Int, price: Amount, _ keyed: KeyedRequest?,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        guard price.times(Amount(2)) != nil else { return answer(.order(.overLimit)) }
+        guard price.times(Amount(2)) != nil else { return answer(.order(.overLimit(.cost))) }
         run(.order, count: count, keyed, answer: answer) { [parts] number, lease, reply in
             parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price, keyed: lease) {
                 reply($0.initStep)

@@ -32,7 +32,8 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         case .requestsInFlight: return "\(Limits.requestsInFlight) requests are in flight"
         case .connections: return "the bound of open connections is reached"
         case .batchInits: return "another batch_init is running"
-        case .keptKeys: return "no more idempotency keys can be kept; writes that bear no key, and no stamp of a gateway, are taken"
+        case .keptKeys:
+            return "no more idempotency keys can be kept; writes that bear no key, and no stamp of a gateway, are taken"
         }
     }
 

@@ -43,11 +43,13 @@ final class RequestHandler {
             batchInits.replaceOrders(count: count, items: items, users: users, price: price, keyed, answer: answer)
         case .createOrder(let user):
             parts.orders.create(newID(keyed), for: user, keyed: write, deadline: deadline, answer: answer)
-        case .addItem(let order, let item, let units):
-            parts.orders.addItem(item, units: units, to: order, keyed: write, deadline: deadline, answer: answer)
+        case .addItem(let order, let item, let units, let owner):
+            parts.orders.addItem(
+                item, units: units, to: order, owner: owner, keyed: write, deadline: deadline, answer: answer)
         case .order(let command): parts.orders.submit(command, keyed: write) { answer($0.answer) }
-        case .checkout(let order): parts.orders.checkout(order, keyed: write, deadline: deadline, answer: answer)
-        case .explain(let order): parts.orders.explain(order, deadline: deadline, answer: answer)
+        case .checkout(let order, let owner):
+            parts.orders.checkout(order, owner: owner, keyed: write, deadline: deadline, answer: answer)
+        case .explain(let order, let owner): parts.orders.explain(order, owner: owner, deadline: deadline, answer: answer)
         }
     }
 

@@ -15,12 +15,13 @@ public enum ShopRequest: Hashable, Sendable {
     case initItems(count: Int, stock: Amount, price: Amount)
     case initUsers(count: Int, credit: Amount)
     case createOrder(user: Identifier)
-    case addItem(order: Identifier, item: Identifier, units: Amount)
+    /// Where an owner is named, here and below, an order of anybody else's counts as not there.
+    case addItem(order: Identifier, item: Identifier, units: Amount, owner: Identifier? = nil)
     /// `read`, `removeItem` or `remove`.
     case order(OrderCommand)
-    case checkout(order: Identifier)
+    case checkout(order: Identifier, owner: Identifier? = nil)
     /// Asks what happened to an order, and what it lacks.
-    case explain(order: Identifier)
+    case explain(order: Identifier, owner: Identifier? = nil)
     /// Creates or replaces orders of two random items each, for random users.
     case initOrders(count: Int, items: Int, users: Int, price: Amount)
 
@@ -67,13 +68,13 @@ extension ShopRequest {
         case .pay(let user, let order, _), .cancelPayment(let user, let order), .paymentStatus(let user, let order):
             return [GroupKey(.order, order), GroupKey(.user, user)]
         case .createOrder(let user): return [GroupKey(.user, user)]
-        case .addItem(let order, let item, _): return [GroupKey(.order, order), GroupKey(.item, item)]
+        case .addItem(let order, let item, _, _): return [GroupKey(.order, order), GroupKey(.item, item)]
         case .order(let command):
             if case .removeItem(let item) = command.operation {
                 return [GroupKey(.order, command.order), GroupKey(.item, item)]
             }
             return [GroupKey(.order, command.order)]
-        case .checkout(let order), .explain(let order): return [GroupKey(.order, order)]
+        case .checkout(let order, _), .explain(let order, _): return [GroupKey(.order, order)]
         }
     }
 
@@ -105,7 +106,7 @@ extension ShopRequest {
         case .createOrder(let user): return derived(.order, scope: user.text)
         case .ledger(let command): return command.account
         case .pay(let user, _, _), .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
-        case .addItem(let order, _, _), .checkout(let order), .explain(let order): return GroupKey(.order, order)
+        case .addItem(let order, _, _, _), .checkout(let order, _), .explain(let order, _): return GroupKey(.order, order)
         case .order(let command): return GroupKey(.order, command.order)
         case .initItems: return GroupKey(.item, .batchInit)
         case .initUsers: return GroupKey(.user, .batchInit)
@@ -134,7 +135,7 @@ extension ShopRequest {
             }
         case .pay(_, let order, let amount): put(6, ids: [order], numbers: [amount.raw])
         case .cancelPayment(_, let order): put(7, ids: [order])
-        case .addItem(_, let item, let units): put(8, ids: [item], numbers: [units.raw])
+        case .addItem(_, let item, let units, _): put(8, ids: [item], numbers: [units.raw])
         case .order(let command):
             switch command.operation {
             case .removeItem(let item): put(9, ids: [item])
@@ -174,10 +175,24 @@ public enum ShopAnswer: Hashable, Sendable {
     case hasOpenSaga(GroupKey)
     /// The store refused the request: it has no effect, now or later.
     case unavailable(StoreError)
-    /// The request was not begun, because too much is running already.
-    case overloaded
+    /// The request was not begun, because as much is running already as may.
+    case overloaded(WorkBound)
     /// The request may have had its effect. The same request, sent again, tells.
     case unknown
+}
+
+/// The bounds of work that runs at once.
+public enum WorkBound: Hashable, Sendable, CaseIterable {
+    /// Requests that are taken and not answered, or whose callers have gone and that still run.
+    case requestsInFlight
+    /// Checkouts that are open.
+    case openCheckouts
+    case batchInits
+}
+
+extension ShopAnswer {
+    /// Whether the request was not begun, because as much is running already as may.
+    public var isOverloaded: Bool { if case .overloaded = self { true } else { false } }
 }
 
 /// The caller of a request, who waits for its answer. Opaque to the shop.

@@ -21,6 +21,7 @@ public final class ShopMetrics: Sendable {
     enum NotBegun: String, CaseIterable {
         case alreadyPaid = "already_paid"
         case unknownOrder = "unknown_order"
+        case removedOrder = "removed_order"
         case emptyOrder = "empty_order"
         case overLimit = "over_limit"
         case unavailable, overloaded, other
@@ -87,6 +88,7 @@ public final class ShopMetrics: Sendable {
         switch outcome {
         case .alreadyPaid: didNotBegin(because: .alreadyPaid)
         case .unknownOrder: didNotBegin(because: .unknownOrder)
+        case .isRemoved: didNotBegin(because: .removedOrder)
         case .isEmpty: didNotBegin(because: .emptyOrder)
         case .overLimit: didNotBegin(because: .overLimit)
         default: didNotBegin(because: .other)

@@ -184,7 +184,7 @@ private final class Exchange {
         world.scheduler.after(latency()) { [self] in
             let name = WriteName(key: key.flatMap { IdempotencyKey($0) })
             if !shop.submit(request, name: name, milliseconds: milliseconds, caller: caller) {
-                world.scheduler.after(latency()) { [self] in end(.overloaded) }
+                world.scheduler.after(latency()) { [self] in end(.overloaded(.requestsInFlight)) }
             }
         }
     }

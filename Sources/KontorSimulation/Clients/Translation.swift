@@ -95,7 +95,7 @@ extension Wish {
         case .done: return .done
         case .order(let order):
             return .order(isPaid: order.status == .paid, Basket(order.lines), total: order.total.raw)
-        case .unknownOrder: return .refused(.unknownOrder)
+        case .unknownOrder, .isRemoved: return .refused(.unknownOrder)
         case .alreadyPaid: return .refused(.orderIsPaid)
         default: return .refused(.state("\(outcome)"))
         }

@@ -36,7 +36,7 @@ final class SimulatedGateway {
         if request.isBatchInit { return send(request, named, milliseconds, caller) }
         deliver(request, named, milliseconds) { [self] answer, isLate in
             if isLate { return noteLate(answer) }
-            if let answer, answer != .unknown, answer != .overloaded, answer != .keyed(.late) { return caller.answer(answer) }
+            if let answer, answer != .unknown, !answer.isOverloaded, answer != .keyed(.late) { return caller.answer(answer) }
             again(request, key: name?.key, first, milliseconds, caller)
         }
         return true
@@ -52,7 +52,7 @@ final class SimulatedGateway {
             [self] answer, isLate in
             if isLate { return noteLate(answer) }
             // A refusal for want of room says nothing of the first copy.
-            guard let answer, answer != .overloaded else { return caller.answer(.unknown) }
+            guard let answer, !answer.isOverloaded else { return caller.answer(.unknown) }
             if answer.isRefusal { world.coverage[.copyRefused] += 1 }
             caller.answer(answer)
         }

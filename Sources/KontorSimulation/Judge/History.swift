@@ -91,10 +91,11 @@ enum Refusal: Hashable {
     case contended(account: String)
     /// An account did not answer in time.
     case unreachable
+    /// There is no such order, or it was removed.
     case unknownOrder
     case unknownAccount
     case orderIsPaid
-    /// Something else about the order or account: empty, locked, removed, over a bound.
+    /// Something else about the order or account: empty, locked, over a bound.
     case state(String)
     /// The key is used, or in use.
     case key(String)

@@ -144,7 +144,7 @@ extension RedisConnection {
 
     func channelInactive(context: ChannelHandlerContext) { close("the server closed it") }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { close("it failed: \(error)") }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { close("it failed: \(RedisTransport.reason(error))") }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isClosed { return }

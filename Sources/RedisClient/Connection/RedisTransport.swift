@@ -54,6 +54,10 @@ struct RedisTransport {
 
     /// Says why a connection was not made, in fewer words than NIO.
     static func reason(_ error: any Error) -> String {
+        if error as? NIOSSLExtraError == .failedToValidateHostname { return "its certificate is for another host" }
+        if "\(error)".contains("CERTIFICATE_VERIFY_FAILED") {
+            return "its certificate is not trusted: it has expired, or nobody who is trusted has signed it"
+        }
         guard let failure = error as? NIOConnectionError else { return "\(error)" }
         if let last = failure.connectionErrors.last { return "\(last.error)" }
         return "its name cannot be resolved: \(failure.dnsAError ?? failure.dnsAAAAError ?? failure)"

@@ -21,10 +21,10 @@ struct AuditBooks: ParsableCommand {
     var stores: StoreOptions
 
     func run() throws {
-        let urls = data == nil ? try stores.urls() : []
+        let stores = data == nil ? try stores.stores() : []
         let report: AuditReport
         do {
-            report = try urls.isEmpty ? audit(Setting.directory(data)) : auditStores(urls)
+            report = try stores.isEmpty ? audit(Setting.directory(data)) : auditStores(stores)
         } catch let error as ValidationError {
             throw error
         } catch {
@@ -48,7 +48,7 @@ struct AuditBooks: ParsableCommand {
 
 /// Audits the Redis stores of a shop's services. The stores are read one after the other, so the sums are exact only
 /// while nothing is written.
-func auditStores(_ stores: [RedisURL]) throws -> AuditReport {
+func auditStores(_ stores: [RedisOptions]) throws -> AuditReport {
     try StoreReader.with(stores) { reader, promise in
         readEpochs(reader.clients[...], known: nil) { refusal in
             if let refusal { return promise.fail(refusal) }

@@ -41,6 +41,8 @@ struct Bench: ParsableCommand {
     @Option(help: "The operators' port, for the audit. (default: 8100; environment: KONTOR_INTERNAL_PORT)")
     var internalPort: Int?
 
+    @OptionGroup var asking: AskingOptions
+
     @OptionGroup(title: "For the audit of three services over Redis, instead of --internal-port")
     var stores: StoreOptions
 
@@ -109,11 +111,12 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
-        let port = try Setting.port(port, "port", default: 8000)
-        let books = try books()
+        let tls = try asking.client()
+        let shop = Endpoint(port: try Setting.port(port, "port", default: 8000), tls: tls)
+        let books = try books(tls)
         do {
-            if initialize { try makeData(port) }
-            try tell(try measure(port, books))
+            if initialize { try makeData(shop) }
+            try tell(try measure(shop, books))
         } catch let failure as SocketError {
             complain("\(failure)")
             throw ExitCode(2)
@@ -124,10 +127,11 @@ struct Bench: ParsableCommand {
     }
 
     /// The books to audit afterwards; nil: none are.
-    private func books() throws -> BenchBooks? {
+    private func books(_ tls: ClientTLS?) throws -> BenchBooks? {
         guard audit else { return nil }
-        let urls = internalPort == nil ? try stores.urls() : []
-        return urls.isEmpty ? .page(port: try Setting.port(internalPort, "internal-port", default: 8100)) : .stores(urls)
+        let stores = internalPort == nil ? try stores.stores() : []
+        if !stores.isEmpty { return .stores(stores) }
+        return .page(Endpoint(port: try Setting.port(internalPort, "internal-port", default: 8100), tls: tls))
     }
 
     private var itemCount: Int { scenario == .checkoutHot ? 1 : items }
@@ -156,9 +160,9 @@ extension Bench {
 
     /// Refuses to replace what the shop has. Only `batch_init` makes records with numbers for ids, and the first of
     /// them is 0: without it there are none.
-    private func refuseToReplace(_ port: Int) throws {
+    private func refuseToReplace(_ shop: Endpoint) throws {
         for making in makings {
-            let answer = try SimpleClient.ask("GET", making.first, port: port)
+            let answer = try SimpleClient.ask("GET", making.first, at: shop)
             if answer.status == 404 { continue }
             guard answer.status == 200 else {
                 complain(
@@ -167,29 +171,30 @@ extension Bench {
             }
             complain(
                 """
-                The shop on port \(port) has \(making.what) "0", "1", ..., which this run would replace. Nothing was changed. \
+                The shop on port \(shop.port) has \(making.what) "0", "1", ..., which this run would replace. Nothing was changed. \
                 Give --replace if they may go, or use a new directory.
                 """)
             throw ExitCode(2)
         }
     }
 
-    private func makeData(_ port: Int) throws {
-        if !replace { try refuseToReplace(port) }
+    private func makeData(_ shop: Endpoint) throws {
+        if !replace { try refuseToReplace(shop) }
         for path in makings.map(\.path) {
-            let answer = try SimpleClient.ask("POST", path, port: port)
+            let answer = try SimpleClient.ask("POST", path, at: shop)
             guard answer.status == 200 else {
                 complain("POST \(path) was answered with \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
                 throw ExitCode(2)
             }
         }
-        if scenario.checksOut, basket > 2 { try fillBaskets(port) }
+        if scenario.checksOut, basket > 2 { try fillBaskets(shop) }
     }
 
-    private func fillBaskets(_ port: Int) throws {
+    private func fillBaskets(_ shop: Endpoint) throws {
         let scenario = BasketScenario(orders: first..<orders, additions: basket - 2, items: itemCount)
         let plan = LoadPlan(
-            port: port, loop: .closed(connections: 256), warmUpSeconds: 0, durationSeconds: 3_600, spins: spin)
+            port: shop.port, tls: shop.tls, loop: .closed(connections: 256), warmUpSeconds: 0, durationSeconds: 3_600,
+            spins: spin)
         let report = try Generator(plan, scenario).run("baskets") { _, _ in }
         guard report.ranOut, report.unanswered == 0, scenario.failed == 0 else {
             complain("The baskets were not filled: \(scenario.failed) additions refused, \(report.unanswered) unanswered.")
@@ -207,7 +212,7 @@ private struct Outcome {
 }
 
 extension Bench {
-    private func measure(_ port: Int, _ books: BenchBooks?) throws -> Outcome {
+    private func measure(_ shop: Endpoint, _ books: BenchBooks?) throws -> Outcome {
         let checkouts = CheckoutScenario(orders: first..<orders)
         let mix = MixScenario()
         let source: any Scenario
@@ -217,7 +222,7 @@ extension Bench {
         case .find: source = FindScenario(items: items)
         case .journey: source = JourneyScenario(items: items, users: users)
         }
-        var outcome = Outcome(report: try offer(port, source))
+        var outcome = Outcome(report: try offer(shop, source))
         if scenario.checksOut { outcome.report.firstUnused = checkouts.firstUnused }
         if scenario == .mix {
             outcome.facts.append(
@@ -236,11 +241,12 @@ extension Bench {
         return outcome
     }
 
-    private func offer(_ port: Int, _ source: any Scenario) throws -> Report {
+    private func offer(_ shop: Endpoint, _ source: any Scenario) throws -> Report {
         let loop: LoadPlan.Loop =
             rate.map { .open(perSecond: $0, connections: connections, maximumConnections: maxConnections) }
             ?? .closed(connections: connections)
-        let plan = LoadPlan(port: port, loop: loop, warmUpSeconds: warmUp, durationSeconds: duration, spins: spin)
+        let plan = LoadPlan(
+            port: shop.port, tls: shop.tls, loop: loop, warmUpSeconds: warmUp, durationSeconds: duration, spins: spin)
         var progress = RunProgress(totalSeconds: warmUp + duration, isTerminal: isatty(STDERR_FILENO) == 1)
         defer { say(progress.end) }
         return try Generator(plan, source).run(scenario.rawValue) { second, isWarmUp in

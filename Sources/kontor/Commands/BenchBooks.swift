@@ -12,9 +12,9 @@ struct NoResult: Error, CustomStringConvertible {
 /// Where the books of the shop under load are.
 enum BenchBooks {
     /// `/audit` on the operators' port of the embedded shop, one consistent cut.
-    case page(port: Int)
+    case page(Endpoint)
     /// The Redis stores of the three services. Everything else goes through the gateway's port.
-    case stores([RedisURL])
+    case stores([RedisOptions])
 
     /// How long open checkouts, and sums that are read meanwhile, get to settle. Recovery takes 5 s.
     static let patienceSeconds = 30.0
@@ -67,14 +67,14 @@ enum BenchBooks {
 
     private func read(until end: ContinuousClock.Instant) throws -> AuditPage {
         switch self {
-        case .page(let port):
+        case .page(let endpoint):
             var answer: (status: Int, body: [UInt8])
             do {
-                answer = try SimpleClient.ask("GET", "/audit", port: port)
+                answer = try SimpleClient.ask("GET", "/audit", at: endpoint)
                 // Somebody else's audit runs.
                 while answer.status == 429, .now < end {
                     pause()
-                    answer = try SimpleClient.ask("GET", "/audit", port: port)
+                    answer = try SimpleClient.ask("GET", "/audit", at: endpoint)
                 }
             } catch {
                 throw NoResult(description: "The books cannot be read: \(error). (--internal-port or --store says where.)")
@@ -82,11 +82,11 @@ enum BenchBooks {
             guard let page = try? JSONDecoder().decode(AuditPage.self, from: Data(answer.body)) else {
                 let text = String(decoding: answer.body.prefix(300), as: UTF8.self)
                 throw NoResult(
-                    description: "The books cannot be read: GET /audit on port \(port): \(answer.status) \(text)")
+                    description: "The books cannot be read: GET /audit on port \(endpoint.port): \(answer.status) \(text)")
             }
             return page
-        case .stores(let urls):
-            do { return AuditPage(try auditStores(urls)) } catch {
+        case .stores(let stores):
+            do { return AuditPage(try auditStores(stores)) } catch {
                 throw NoResult(description: "The books cannot be read: \(error)")
             }
         }

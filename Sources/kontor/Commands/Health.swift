@@ -20,6 +20,8 @@ struct Health: ParsableCommand {
     @Flag(help: "Ask only whether it runs, not whether it can serve: it may wait for its store or for another service.")
     var live = false
 
+    @OptionGroup var asking: AskingOptions
+
     /// How long it waits for an answer. Whoever runs it in a container waits longer.
     static let patienceSeconds = 3
 
@@ -29,9 +31,10 @@ struct Health: ParsableCommand {
         if host == "0.0.0.0" || host == "::" { host = "127.0.0.1" }
         let port = try Setting.port(port, "port", default: 8000)
         let path = live ? "/health/live" : "/health/ready"
+        let endpoint = Endpoint(host: host, port: port, tls: try asking.client())
         let status: Int
         do {
-            status = try SimpleClient.ask("GET", path, host: host, port: port, patienceSeconds: Self.patienceSeconds).status
+            status = try SimpleClient.ask("GET", path, at: endpoint, patienceSeconds: Self.patienceSeconds).status
         } catch {
             print("No answer from \(host):\(port): \(error)")
             throw ExitCode(1)

@@ -16,16 +16,16 @@ struct Init: ParsableCommand {
     @OptionGroup var stores: StoreOptions
 
     func run() throws {
-        let urls = try stores.urls()
-        if urls.isEmpty { throw ValidationError("The stores are missing: --store redis://host:port, for each service one.") }
+        let stores = try stores.stores()
+        if stores.isEmpty { throw ValidationError("The stores are missing: --store redis://host:port, for each service one.") }
         let shop = Self.newShop
         do {
-            let hasWritten = try StoreReader.with(urls) { reader, promise in
+            let hasWritten = try StoreReader.with(stores) { reader, promise in
                 RedisEpoch.initialize(reader.clients, shop: shop, secrets: Self.newSecret) {
                     promise.completeWith($0.mapError { $0 })
                 }
             }
-            print(hasWritten ? "\(urls.count) stores are initialized." : "Nothing to do: the stores are initialized already.")
+            print(hasWritten ? "\(stores.count) stores are initialized." : "Nothing to do: the stores are initialized already.")
         } catch {
             FileHandle.standardError.write(Data("kontor: \(error)\n".utf8))
             throw ExitCode(1)

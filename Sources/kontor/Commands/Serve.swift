@@ -69,6 +69,12 @@ struct Serve: ParsableCommand {
             """)
     var cacheRecords: Int?
 
+    @OptionGroup(title: "Who may do what")
+    var access: AccessOptions
+
+    @OptionGroup(title: "Encryption")
+    var tls: TLSOptions
+
     @OptionGroup(title: "One service of three, over Redis")
     var services: ServiceOptions
 
@@ -81,6 +87,8 @@ struct Serve: ParsableCommand {
         let chosenRecords = try Setting.number(cacheRecords, "cache-records", default: 0, in: 0...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
+        let access = try AccessSettings(access, keyMilliseconds: keys.retentionMilliseconds)
+        let tls = try TLSSettings(tls, service: services)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
         let directory = try Setting.directory(data)
         // A write to a client that is gone must not end the shop.
@@ -94,7 +102,8 @@ struct Serve: ParsableCommand {
 
         let form = try services.map { .service($0) } ?? Self.embedded(directory, cacheRecords: chosenRecords)
         let settings = ServerSettings(
-            form: form, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys)
+            form: form, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys,
+            access: access, tls: tls)
         let shutdown = ShutdownSignal(logger)
         let server: ShopServer
         do {
@@ -105,7 +114,7 @@ struct Serve: ParsableCommand {
         }
         // The greeting goes to standard output only if logs are for people: where both streams are merged, a machine
         // reads every line as JSON.
-        if services == nil, format == .text { greet(host, server, directory) }
+        if services == nil, format == .text { greet(tls.scheme, host, server, directory) }
         shutdown.waitWhileServing()
         server.stop()
     }
@@ -122,13 +131,13 @@ struct Serve: ParsableCommand {
         }
     }
 
-    private func greet(_ host: String, _ server: ShopServer, _ directory: String) {
+    private func greet(_ scheme: String, _ host: String, _ server: ShopServer, _ directory: String) {
         print(
             """
-            Kontor serves on http://\(host):\(server.port), data in \(directory), operators' pages on \
-            http://127.0.0.1:\(server.internalPort).
-            All routes, to read and to try: http://\(host):\(server.port)/docs
-            Try:  curl -X POST http://\(host):\(server.port)/stock/item/create/5
+            Kontor serves on \(scheme)://\(host):\(server.port), data in \(directory), operators' pages on \
+            \(scheme)://127.0.0.1:\(server.internalPort).
+            All routes, to read and to try: \(scheme)://\(host):\(server.port)/docs
+            Try:  curl -X POST \(scheme)://\(host):\(server.port)/stock/item/create/5
             """)
         fflush(nil)
     }

@@ -14,16 +14,14 @@ final class StoreReader: @unchecked Sendable {
     let clients: [RedisClient]
     let eventLoop: any EventLoop
 
-    private init(_ urls: [RedisURL], on eventLoop: any EventLoop) {
+    private init(_ stores: [RedisOptions], on eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
-        clients = urls.map { url in
-            RedisClient(RedisOptions(url, name: "kontor"), on: eventLoop)
-        }
+        clients = stores.map { RedisClient($0, on: eventLoop) }
     }
 
     /// Calls `body` on the event loop with the connected stores, and waits for its promise.
     static func with<Value: Sendable>(
-        _ urls: [RedisURL], _ body: @escaping @Sendable (StoreReader, EventLoopPromise<Value>) -> Void
+        _ stores: [RedisOptions], _ body: @escaping @Sendable (StoreReader, EventLoopPromise<Value>) -> Void
     ) throws -> Value {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         defer { try? group.syncShutdownGracefully() }
@@ -31,7 +29,7 @@ final class StoreReader: @unchecked Sendable {
         let promise = eventLoop.makePromise(of: Value.self)
         let closed = eventLoop.makePromise(of: Void.self)
         eventLoop.execute {
-            let reader = StoreReader(urls, on: eventLoop)
+            let reader = StoreReader(stores, on: eventLoop)
             promise.futureResult.whenComplete { _ in reader.close(reader.clients[...]) { closed.succeed() } }
             reader.connect(reader.clients[...]) { failure in
                 if let failure { return promise.fail(failure) }

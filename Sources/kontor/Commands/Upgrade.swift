@@ -20,18 +20,18 @@ struct Upgrade: ParsableCommand {
     var finish = false
 
     func run() throws {
-        let urls = try stores.urls()
-        if urls.isEmpty { throw ValidationError("The stores are missing: --store redis://host:port, for each service one.") }
+        let stores = try stores.stores()
+        if stores.isEmpty { throw ValidationError("The stores are missing: --store redis://host:port, for each service one.") }
         guard finish else {
             throw ValidationError("Nothing was done: when all processes are of this release, run it with --finish.")
         }
         do {
-            let hasWritten = try StoreReader.with(urls) { reader, promise in
+            let hasWritten = try StoreReader.with(stores) { reader, promise in
                 RedisEpoch.upgrade(reader.clients, secrets: Init.newSecret) { promise.completeWith($0.mapError { $0 }) }
             }
             print(
                 hasWritten
-                    ? "\(urls.count) stores are upgraded. Running processes begin anew, which takes them a second."
+                    ? "\(stores.count) stores are upgraded. Running processes begin anew, which takes them a second."
                     : "Nothing to do: the stores are in the newest format already.")
         } catch {
             FileHandle.standardError.write(Data("kontor: \(error)\n".utf8))

@@ -2,6 +2,7 @@
 
 import KontorCore
 import KontorHTTP
+import KontorTLS
 
 /// What may be in memory at a time, besides the store's cache.
 struct MemoryBounds {
@@ -13,10 +14,11 @@ struct MemoryBounds {
     let workBytes: Int
 
     /// - Parameter openFiles: connections that the system grants.
-    init(room: Int = MachineMemory.bytes, openFiles: Int) {
-        let most = max(ServerLimits.fewestConnections, room / ServerLimits.connectionsShare / HTTPLimits.connectionBytes)
+    init(room: Int = MachineMemory.bytes, openFiles: Int, isTLS: Bool = false) {
+        let oneBytes = HTTPLimits.connectionBytes + (isTLS ? TLSLimits.connectionBytes : 0)
+        let most = max(ServerLimits.fewestConnections, room / ServerLimits.connectionsShare / oneBytes)
         connections = min(openFiles, most)
-        connectionBytes = connections * HTTPLimits.connectionBytes + HTTPLimits.busyConnectionsBytes
+        connectionBytes = connections * oneBytes + HTTPLimits.busyConnectionsBytes
         workBytes =
             (Limits.requestsInFlight + Limits.readsReserve) * ServerLimits.requestBytes + Limits.openSagas
             * ServerLimits.sagaBytes

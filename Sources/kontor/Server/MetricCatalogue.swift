@@ -24,8 +24,12 @@ enum MetricCatalogue {
             "kontor_http_request_seconds",
             "From a request's turn on its connection to its answer, by route and status."),
         MetricFamily("kontor_http_connections", "Open connections, by listener."),
+        MetricFamily(
+            "kontor_open_to_everyone", "1 if other machines can reach the public port and nobody is asked who he is, else 0."),
         MetricFamily("kontor_http_connections_dropped", "Connections closed because the client did not read its answers."),
         MetricFamily("kontor_http_connections_evicted", "Idle connections closed because others needed their place."),
+        MetricFamily("kontor_tls_certificate_end_seconds", "When the certificate of the listeners ends, seconds since 1970."),
+        MetricFamily("kontor_tls_handshakes_failed", "Connections refused for want of good TLS, by listener and reason."),
     ]
 
     private static let engines = [

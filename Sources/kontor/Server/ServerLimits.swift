@@ -2,6 +2,7 @@
 // deadline that a request can have. Compose and
 // Kubernetes wait longer before they kill a container, which Tests/TidyTests/DeploymentBoundsTests.swift checks.
 
+import Dispatch
 import KontorCore
 
 enum ServerLimits {
@@ -37,4 +38,6 @@ enum ServerLimits {
     static let serviceStopMilliseconds = drainMilliseconds + 9_000
     /// How long the last answers get to leave after the disk has failed.
     static let lastAnswersMilliseconds: Int64 = 500
+    /// How often the files with credentials and certificates are looked at: a revoked token may be used for as long.
+    static let filesInterval = DispatchTimeInterval.seconds(1)
 }

@@ -2,6 +2,7 @@
 // process has a directory and a thread; one of three services has Redis, an event loop, and links to the others.
 
 import CLinux
+import CoreMetrics
 import Foundation
 import KontorCore
 import KontorEmbedded
@@ -9,6 +10,7 @@ import KontorHTTP
 import KontorLink
 import KontorMetrics
 import KontorService
+import KontorTLS
 import Logging
 import NIOCore
 import NIOPosix
@@ -28,6 +30,8 @@ struct ServerSettings {
     let internalPort: Int
     let isAdminOpen: Bool
     let keys: KeyPolicy
+    let access: AccessSettings
+    let tls: TLSSettings
 
     /// The address of the operators' listener.
     var internalHost: String { if case .service(let service) = form { service.internalHost } else { "127.0.0.1" } }
@@ -57,6 +61,10 @@ final class ShopServer: @unchecked Sendable {
     private let links: ServiceLinks?
     private lazy var runner = makeRunner()
     private var listeners: [HTTPListener] = []
+    /// nil: callers are not told apart.
+    private let credentials: WatchedCredentials?
+    /// nil: nothing is encrypted.
+    private let tls: WatchedTLS?
     private let memory: MemoryBounds
 
     /// Where the shop's turns run.
@@ -68,8 +76,10 @@ final class ShopServer: @unchecked Sendable {
     var port: Int { listeners[0].port }
     var internalPort: Int { listeners[1].port }
 
-    private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) {
+    private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) throws {
         self.settings = settings
+        credentials = try settings.access.files.map { try WatchedCredentials($0, logger) }
+        tls = try settings.tls.files.map { [registry] in try WatchedTLS($0, metrics: registry, logger) }
         self.memory = memory
         self.logger = logger
         metrics = ShopMetrics(factory: registry)
@@ -92,7 +102,8 @@ final class ShopServer: @unchecked Sendable {
 
     /// Opens the store, listens, and recovers. Throws an error in words for operators.
     static func start(_ settings: ServerSettings, logger: Logger) throws -> ShopServer {
-        let server = ShopServer(settings, logger, MemoryBounds(openFiles: try OpenFiles.connections()))
+        let server = try ShopServer(
+            settings, logger, MemoryBounds(openFiles: try OpenFiles.connections(), isTLS: settings.tls.isServed))
         try server.factory.open(server.runner)
         try server.prepareLinks()
         try server.listen()
@@ -149,7 +160,7 @@ final class ShopServer: @unchecked Sendable {
             logger.notice(
                 "Ready: requests are served",
                 metadata: [
-                    "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
+                    "public": "\(url(settings.host, port))", "internal": "\(url(settings.internalHost, internalPort))",
                 ].merging(memoryFacts) { first, _ in first })
         case .failure(let error):
             logger.critical("Recovery cannot read the store", metadata: ["reason": "\(error)"])
@@ -179,7 +190,7 @@ final class ShopServer: @unchecked Sendable {
             let log: LinkLog = { [logger] in LoggedEvents(logger).notice($0, $1) }
             for peer in service.peers {
                 let asked = LinkClient.Service(
-                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: factory.epochText)
+                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: factory.epochText, tls: linkTLS)
                 links.clients[peer.kind] = LinkClient(
                     asked, on: group.next(), random: random, receiver: runner, log: log)
             }
@@ -191,6 +202,7 @@ final class ShopServer: @unchecked Sendable {
                 },
                 receiver: runner,
                 on: group.next(), log: log)
+            if settings.tls.files?.clientAuthorities != nil { links.server?.isProven = TLSCredentials.isProven }
         }.wait()
     }
 
@@ -198,45 +210,76 @@ final class ShopServer: @unchecked Sendable {
         let runner = runner
         let clock = clock
         func service(
-            _ listener: String, isAdminOpen: Bool, connections: Int, pages: [String: OperatorRoute], _ secret: SharedSecret?
+            _ listener: String, isAdminOpen: Bool, connections: Int, pages: [String: OperatorEndpoint], _ access: AccessControl
         ) -> HTTPService {
             HTTPService(
-                shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, secret: secret, pages: pages,
+                shop: runner, isAdminOpen: isAdminOpen, served: settings.serving, access: access, pages: pages,
                 maximumConnections: connections, isReady: { runner.isReady },
                 troubles: { runner.troubles.map { listener == "internal" ? "\($0.part): \($0.reason)" : $0.publicText } },
-                monotonicMilliseconds: { clock.monotonicMilliseconds },
+                monotonicMilliseconds: { clock.monotonicMilliseconds }, wallMilliseconds: { clock.wallMilliseconds },
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }
         let shop = service(
-            "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:], nil)
+            "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:],
+            AccessControl(
+                hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials,
+                proxies: settings.access.proxies, rates: settings.access.rates))
         let (pages, secret) = operatorPages()
         let operators = service(
-            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages, secret)
+            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages,
+            AccessControl(hosts: settings.access.hosts, secret: secret, credentials: credentials?.credentials))
         var filter: ConnectionFilter?
         if let links { filter = { channel, addHTTP in try links.server?.sniff(channel, otherwise: addHTTP) } }
         listeners = [
-            try HTTPListener.started(settings.host, settings.port, group, shop),
-            try HTTPListener.started(settings.internalHost, settings.internalPort, group, operators, first: filter),
+            try HTTPListener.started(settings.host, settings.port, group, shop, first: secured(.public, nil)),
+            try HTTPListener.started(
+                settings.internalHost, settings.internalPort, group, operators, first: secured(.internal, filter)),
         ]
+        tellIfOpen()
         guard case .service(let service) = settings.form else { return }
         logger.notice(
             "The service runs",
             metadata: [
                 "version": "\(Kontor.release)", "service": "\(service.service.rawValue)", "store": "\(service.store)",
-                "public": "http://\(settings.host):\(port)", "internal": "http://\(settings.internalHost):\(internalPort)",
+                "public": "\(url(settings.host, port))", "internal": "\(url(settings.internalHost, internalPort))",
             ].merging(memoryFacts) { first, _ in first })
     }
+
+    private func tellIfOpen() {
+        let isOpen = credentials == nil && !AccessSettings.isLoopback(settings.host)
+        Gauge(label: "kontor_open_to_everyone", factory: registry).record(isOpen ? 1 : 0)
+        guard isOpen else { return }
+        logger.warning(
+            "Whoever reaches the public port may do everything, and nobody is asked who he is: --auth closes it (docs/security.md)",
+            metadata: ["public": "http://\(settings.host):\(port)"])
+    }
+
+    /// Puts TLS below what a listener's connections are otherwise; nil: there is neither.
+    private func secured(_ listener: TLSCredentials.Listener, _ next: ConnectionFilter?) -> ConnectionFilter? {
+        guard let tls, settings.tls.isServed else { return next }
+        return { channel, addHTTP in
+            try tls.secure(channel, of: listener)
+            if let next { try next(channel, addHTTP) } else { try addHTTP() }
+        }
+    }
+
+    private var linkTLS: LinkTLS? {
+        guard let credentials = tls?.credentials else { return nil }
+        return { channel, host in try credentials.secure(channel, to: host) }
+    }
+
+    private func url(_ host: String, _ port: Int) -> String { "\(settings.tls.scheme)://\(host):\(port)" }
 
     private var memoryFacts: Logger.Metadata { memory.facts.mapValues { "\($0)" } }
 
     /// The pages of the operators' listener, and the secret that opens them; nil: none is needed.
-    private func operatorPages() -> ([String: OperatorRoute], SharedSecret?) {
+    private func operatorPages() -> ([String: OperatorEndpoint], SharedSecret?) {
         let runner = runner
         let logger = logger
-        func metrics(_ directory: String?) -> OperatorRoute {
+        func metrics(_ directory: String?) -> OperatorEndpoint {
             let page = MetricsPage(
                 registry: registry, directory: directory, version: Kontor.release, isReady: { runner.isReady })
-            return OperatorPages.page("/metrics", logger) { page.page() }
+            return OperatorEndpoint(.metrics, OperatorPages.page("/metrics", logger) { page.page() })
         }
         switch settings.form {
         case .embedded(let directory, _):
@@ -244,7 +287,7 @@ final class ShopServer: @unchecked Sendable {
                 "/audit", logger,
                 busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
             ) { try auditPage(of: directory) }
-            return (["/audit": audit, "/metrics": metrics(directory)], nil)
+            return (["/audit": OperatorEndpoint(.operate, audit), "/metrics": metrics(directory)], nil)
         case .service(let service): return (["/metrics": metrics(nil)], service.secret)
         }
     }

@@ -118,7 +118,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
         self.random = random
         self.logger = logger
         client = RedisClient(
-            RedisOptions(settings.store, name: "kontor"), on: eventLoop,
+            settings.store, on: eventLoop,
             log: { message, details in logger.notice("\(message)", metadata: details.mapValues { "\($0)" }) })
     }
 

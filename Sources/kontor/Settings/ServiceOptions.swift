@@ -42,6 +42,13 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(
         help: """
+            A file with certificates (PEM) of who signs those of a store at a rediss:// URL. \
+            (default: those that the system trusts; environment: KONTOR_STORE_CA)
+            """)
+    var storeCa: String?
+
+    @Option(
+        help: """
             Replicas of each Redis master. What is written or read counts when they have it. \
             (default: 0; environment: KONTOR_REDIS_REPLICAS)
             """)
@@ -57,7 +64,7 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(
         help:
-            "The internal listener of a stock service: http://host:port. Repeatable. (environment: KONTOR_STOCK_URL, with commas)"
+            "The internal listener of a stock service: http://host:port, https:// for TLS. Repeatable. (environment: KONTOR_STOCK_URL, with commas)"
     )
     var stockUrl: [String] = []
 
@@ -81,7 +88,7 @@ struct ServiceOptions: ParsableArguments {
 /// The checked settings of a service.
 struct ServiceSettings {
     let service: ServiceName
-    let store: RedisURL
+    let store: RedisOptions
     let replicas: ReplicaRule
     let stock: [LinkURL]
     let payment: [LinkURL]
@@ -99,9 +106,10 @@ struct ServiceSettings {
             throw ValidationError("--service (KONTOR_SERVICE) is \"\(name)\": it must be order, payment or stock.")
         }
         self.service = service
-        store = try StoreOptions.url(
+        store = try StoreOptions.store(
             Setting.text(options.store, "store", default: ""),
-            passwordFile: Setting.text(options.storePasswordFile, "store-password-file", default: ""))
+            passwordFile: Setting.text(options.storePasswordFile, "store-password-file", default: ""),
+            authorities: options.storeCa)
         let count = try Setting.number(options.redisReplicas, "redis-replicas", default: 0, in: 0...8)
         replicas = ReplicaRule(
             replicas: count,
@@ -126,6 +134,7 @@ struct ServiceSettings {
     private static func refuseWithoutService(_ options: ServiceOptions) throws {
         let given: [(name: String, option: String?)] = [
             ("store", options.store), ("store-password-file", options.storePasswordFile),
+            ("store-ca", options.storeCa),
             ("redis-replicas", options.redisReplicas.map { "\($0)" }), ("stock-url", options.stockUrl.first),
             ("payment-url", options.paymentUrl.first), ("order-url", options.orderUrl.first),
             ("internal-host", options.internalHost), ("secret-file", options.secretFile), ("secret", nil),

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import KontorTLS
 import RedisClient
 
 /// The stores of the three services.
@@ -20,8 +21,15 @@ struct StoreOptions: ParsableArguments {
             """)
     var storePasswordFile: [String] = []
 
+    @Option(
+        help: """
+            A file with certificates (PEM) of who signs those of stores at rediss:// URLs. \
+            (default: those that the system trusts; environment: KONTOR_STORE_CA)
+            """)
+    var storeCa: String?
+
     /// The three stores; empty if none is named here or in the environment.
-    func urls() throws -> [RedisURL] {
+    func stores() throws -> [RedisOptions] {
         let texts = Self.list(store, "store")
         let files = Self.list(storePasswordFile, "store-password-file")
         if texts.isEmpty { return [] }
@@ -36,13 +44,32 @@ struct StoreOptions: ParsableArguments {
             throw ValidationError(
                 "There are \(texts.count) stores and \(files.count) files with passwords: give one for each store.")
         }
-        return try texts.enumerated().map { try Self.url($1, passwordFile: files.isEmpty ? "" : files[$0]) }
+        return try texts.enumerated().map {
+            try Self.store($1, passwordFile: files.isEmpty ? "" : files[$0], authorities: storeCa)
+        }
     }
 
-    /// The address of one store.
+    /// One store: where it is, who logs in, and whose certificates are trusted.
     ///
-    /// - Parameter passwordFile: empty if the URL has the password, or there is none.
-    static func url(_ text: String, passwordFile: String) throws -> RedisURL {
+    /// - Parameters:
+    ///   - passwordFile: empty if the URL has the password, or there is none.
+    ///   - authorities: the option; nil: it was not given.
+    static func store(_ text: String, passwordFile: String, authorities: String?) throws -> RedisOptions {
+        let url = try url(text, passwordFile: passwordFile)
+        let path = Setting.text(authorities, "store-ca", default: "")
+        guard !path.isEmpty else { return RedisOptions(url, name: "kontor") }
+        guard url.isTLS else {
+            throw ValidationError(
+                "--store-ca (KONTOR_STORE_CA) is for rediss:// URLs, and --store (KONTOR_STORE) is \(url): nothing would be encrypted."
+            )
+        }
+        do { _ = try PEMFile.certificates(path) } catch {
+            throw ValidationError("--store-ca (KONTOR_STORE_CA): \(error).")
+        }
+        return RedisOptions(url, name: "kontor", tls: RedisTLS(authorityFile: path))
+    }
+
+    private static func url(_ text: String, passwordFile: String) throws -> RedisURL {
         if text.isEmpty { throw ValidationError("--store (KONTOR_STORE) is missing: redis://host:port.") }
         var password: String?
         if !passwordFile.isEmpty {

@@ -51,7 +51,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         (addItem, .order(.alreadyPaid), .orderPaid),
         (addItem, .order(.isCheckingOut), .orderCheckingOut),
         (addItem, .order(.isRemoved), .orderRemoved),
-        (addItem, .order(.overLimit), .overLimit),
+        (addItem, .order(.overLimit(.lines)), .overLimit),
         (checkout, .order(.isEmpty), .orderEmpty),
         (checkout, .checkout(.notBegun(.unknownOrder)), .unknownOrder),
         (checkout, .checkout(.notBegun(.isEmpty)), .orderEmpty),
@@ -64,7 +64,9 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         (checkout, .checkout(.refused(.anomaly(account: item, .lateHold))), .anomaly),
         (checkout, .unavailable(.diskFull), .noRoom),
         (readItem, .unavailable(.unreachable("redis")), .readUnavailable),
-        (checkout, .overloaded, .overloaded),
+        (checkout, .overloaded(.openCheckouts), .overloaded),
+        (checkout, .checkout(.notBegun(.isRemoved)), .orderRemoved),
+        (readOrder, .order(.isRemoved), .unknownOrder),
         (checkout, .keyed(.usedForAnother), .keyReused),
         (subtract, .keyed(.running), .keyInUse),
         (subtract, .keyed(.noRoom), .keysFull),
@@ -100,7 +102,7 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let retried = Problem.Kind.allCases.filter { $0.retryAfterSeconds != nil }
         #expect(
             retried == [
-                .contended, .openSaga, .keyInUse, .unavailable, .noRoom, .overloaded, .notServing, .keysFull,
+                .contended, .openSaga, .keyInUse, .unavailable, .noRoom, .overloaded, .notServing, .keysFull, .callerLimit,
                 .readUnavailable, .notReady,
             ])
     }
@@ -111,6 +113,41 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         #expect(response.status == 424)
         #expect(body.contains("must make room") && !body.contains("in a moment"), "\(body)")
         #expect((response.retryAfterSeconds ?? 0) >= 30)
+    }
+
+    private func detail(_ request: ShopRequest, _ answer: ShopAnswer) -> String {
+        String(decoding: response(to: request, answer).body, as: UTF8.self)
+    }
+
+    @Test func `an order that was removed is said to be removed, whatever is asked of it`() {
+        for request in [checkout, addItem, removeItem] {
+            let told = response(to: request, request == checkout ? .checkout(.notBegun(.isRemoved)) : .order(.isRemoved))
+            #expect(told.status == 409 && String(decoding: told.body, as: UTF8.self).contains("Order o was removed"))
+        }
+        for request in [readOrder, payForOrder] {
+            #expect(response(to: request, .order(.isRemoved)).status == 404)
+            #expect(detail(request, .order(.isRemoved)).contains("Order o was removed"))
+        }
+        for request in [checkout, addItem, removeItem, readOrder, payForOrder] {
+            #expect(!detail(request, .order(.isRemoved)).contains("Create it first"))
+        }
+    }
+
+    @Test func `a payment that batch_init has replaced is not said never to have been made`() {
+        let told = detail(cancel, .ledger(.noDirectPayment))
+        #expect(told.contains("batch_init") && !told.contains("never"), "\(told)")
+    }
+
+    @Test func `who is over a bound is told which one`() {
+        let order = OrderBound.allCases.map { detail(addItem, .order(.overLimit($0))) }
+        let expected = ["256 lines", "units of one item", "cost more than 100000000000", "checkouts that failed"]
+        for (told, words) in zip(order, expected) { #expect(told.contains(words), "\(told)") }
+        let work = WorkBound.allCases.map { detail(checkout, .overloaded($0)) }
+        for (told, words) in zip(work, ["requests are in flight", "checkouts are open", "batch_inits are running"]) {
+            #expect(told.contains(words), "\(told)")
+        }
+        #expect(Set(order + work).count == 7)
+        #expect(Set([Problem.slowRequest, .tooManyHalfSent, .tooManyPipelined, .tooManyConnections]).count == 4)
     }
 
     @Test func `successes have the bodies that the public clients read`() {

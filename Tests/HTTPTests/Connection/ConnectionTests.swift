@@ -79,7 +79,7 @@ import Testing
                 answered += 1
                 last = try client.readResponse()
             }
-            #expect(last.status == 429)
+            #expect(last.status == 429 && last.body.contains("requests of this connection"))
             #expect(answered == HTTPLimits.heldRequests)
             #expect(client.isClosedByServer())
         }
@@ -253,13 +253,19 @@ import Testing
 
     @Test func `requests that arrive in part are bounded, and the oldest is refused`() throws {
         try withServer(maximumConnections: 4 * HTTPLimits.halfSentRequests) { (server) throws in
+            let began = server.clock.monotonicMilliseconds
             // The two event loops have a bound each.
             let clients = try (0...2 * HTTPLimits.halfSentRequests + 1).map { _ in
                 let client = try server.client()
                 client.send("GET /health/live HTT")
                 return client
             }
-            #expect(try clients[0].readResponse().status == 408)
+            let refusal = try clients[0].readResponse()
+            #expect(refusal.status == 408)
+            // On a busy machine it may also have been too slow before.
+            if server.clock.monotonicMilliseconds - began < HTTPLimits.headMilliseconds {
+                #expect(refusal.body.contains("have arrived in part"))
+            }
             #expect(clients[0].isClosedByServer())
             let last = try #require(clients.last)
             last.send("P/1.1\r\nHost: h\r\n\r\n")

@@ -25,7 +25,7 @@ import Testing
     @Test func `requests are counted by route and status, never by path`() throws {
         let script = Script { request in
             switch request {
-            case .checkout(order: id("o2")): .checkout(.refused(.contended(account: GroupKey(.item, id("i")))))
+            case .checkout(order: id("o2"), owner: nil): .checkout(.refused(.contended(account: GroupKey(.item, id("i")))))
             case .checkout: .checkout(.paid)
             default: .ledger(.done)
             }

@@ -5,6 +5,8 @@ import TestSupport
 
 struct RawResponse {
     let status: Int
+    /// The first line, such as `HTTP/1.1 200 OK`.
+    let line: String
     let headers: [String: String]
     let body: String
 }
@@ -49,13 +51,13 @@ final class RawClient {
 
     func closeOutput() { shutdown(socket, Int32(SHUT_WR)) }
 
-    func exchange(_ method: String, _ path: String, headers: [String] = []) throws -> RawResponse {
-        sendRequest(method, path, headers: headers)
+    func exchange(_ method: String, _ path: String, headers: [String] = [], host: String = "test") throws -> RawResponse {
+        sendRequest(method, path, headers: headers, host: host)
         return try readResponse(isHead: method == "HEAD")
     }
 
-    func sendRequest(_ method: String, _ path: String, headers: [String] = [], body: String = "") {
-        let lines = ["\(method) \(path) HTTP/1.1", "Host: test"] + headers
+    func sendRequest(_ method: String, _ path: String, headers: [String] = [], host: String = "test", body: String = "") {
+        let lines = ["\(method) \(path) HTTP/1.1", "Host: \(host)"] + headers
         send(lines.joined(separator: "\r\n") + "\r\n\r\n" + body)
     }
 
@@ -70,13 +72,14 @@ final class RawClient {
             headers[line[..<colon].lowercased()] = String(line[colon...].dropFirst(2))
         }
         guard let length = headers["content-length"].flatMap({ Int($0) }) else {
-            if status == 100 { return RawResponse(status: status, headers: headers, body: "") }
+            if status == 100 { return RawResponse(status: status, line: String(lines[0]), headers: headers, body: "") }
             throw TestFailure("no content-length: \(head)")
         }
         while !isHead && unread.count < length { try fill() }
         let body = isHead ? [] : Array(unread[..<length])
         unread.removeFirst(body.count)
-        return RawResponse(status: status, headers: headers, body: String(decoding: body, as: UTF8.self))
+        return RawResponse(
+            status: status, line: String(lines[0]), headers: headers, body: String(decoding: body, as: UTF8.self))
     }
 
     /// Whether the server closed the connection and sent nothing more.

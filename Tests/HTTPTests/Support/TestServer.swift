@@ -109,9 +109,9 @@ struct TestServer {
     func client() throws -> RawClient { try RawClient(port: listener.port) }
 
     /// One request on a connection of its own.
-    func exchange(_ method: String, _ path: String, headers: [String] = []) throws -> RawResponse {
+    func exchange(_ method: String, _ path: String, headers: [String] = [], host: String = "test") throws -> RawResponse {
         let client = try client()
-        return try client.exchange(method, path, headers: headers)
+        return try client.exchange(method, path, headers: headers, host: host)
     }
 }
 
@@ -119,14 +119,15 @@ struct TestServer {
 private let testGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
 
 func withServer(
-    pages: [String: OperatorRoute] = [:], hasShop: Bool = true, maximumConnections: Int = 1_000, isReady: Bool = true,
+    access: AccessControl = AccessControl(), pages: [String: OperatorEndpoint] = [:], hasShop: Bool = true,
+    maximumConnections: Int = 1_000, isReady: Bool = true,
     script: Script = Script { _ in .ledger(.done) }, metrics: HTTPMetrics = HTTPMetrics(),
     _ body: (TestServer) throws -> Void
 ) throws {
     let shop = ScriptedShop(script)
     let clock = TestClock()
     let service = HTTPService(
-        shop: hasShop ? shop : nil, pages: pages, maximumConnections: maximumConnections, isReady: { isReady },
+        shop: hasShop ? shop : nil, access: access, pages: pages, maximumConnections: maximumConnections, isReady: { isReady },
         monotonicMilliseconds: { clock.monotonicMilliseconds }, metrics: metrics)
     let listener = try HTTPListener.bind(host: "127.0.0.1", port: 0, group: testGroup, service: service).wait()
     let outcome = Result { try body(TestServer(shop: shop, clock: clock, listener: listener)) }

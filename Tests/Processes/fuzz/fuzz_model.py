@@ -79,6 +79,9 @@ def verdict(method: str, target: bytes, known: Known) -> Verdict:
 def _routed(method: str, target: bytes, known: Known):
     if len(target) > LONGEST_TARGET:
         return {"414"} | ({"400", "431"} if len(target) > 8_000 else set()), False
+    if re.fullmatch(rb"(?:/|[A-Za-z][A-Za-z0-9+.-]*://[^/?]+/?)(?:\?.*)?", target, re.DOTALL):
+        # It leads to the documentation.
+        return {"302" if method in READS else WRONG_METHOD}, False
     found = re.match(rb"(?:/|[A-Za-z][A-Za-z0-9+.-]*://[^/?]*/)([^?]*)", target)
     if not found:
         return {UNKNOWN_ROUTE, "400"}, False

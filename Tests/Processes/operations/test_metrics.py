@@ -17,8 +17,11 @@ _CONNECTIONS = 64
 _RULE_TESTS = Path(__file__).with_name("alerts_test.yml")
 
 
-# What a page of an idle embedded shop does not have: answers to requests, and what only services over Redis tell.
-ELSEWHERE = {"kontor_http_request_seconds", "kontor_clock_skew_seconds", "kontor_store_shard_unused"}
+# What a page of an idle embedded shop does not have: answers to requests, and what only services over Redis, or a shop with
+# TLS, tell.
+ELSEWHERE = {
+    "kontor_http_request_seconds", "kontor_clock_skew_seconds", "kontor_store_shard_unused",
+    "kontor_tls_certificate_end_seconds", "kontor_tls_handshakes_failed_total"}
 
 
 class PrometheusTests(ServerCase):

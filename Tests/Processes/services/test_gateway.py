@@ -49,7 +49,7 @@ class FakeService(LoopbackServer):
         return Answer(self.behaviour, {"content-type": "application/problem+json"}, b'{"type":"/problems/from-the-service"}')
 
 
-class _Nginx(ManagedProcess):
+class Nginx(ManagedProcess):
     def __init__(self, directory, port: int, replicas: dict):
         super().__init__("gateway", directory.with_suffix(".log"))
         self._path = gateway_files.write_configuration(directory, port, free_port(), replicas)
@@ -69,7 +69,7 @@ class GatewayTests(ServerCase):
         port = free_port()
         self.port = port
         addresses = {name: [f"127.0.0.1:{fake.port}" for fake in fakes] for name, fakes in self.fakes.items()}
-        nginx = _Nginx(self.scratch("gateway"), port, addresses)
+        nginx = Nginx(self.scratch("gateway"), port, addresses)
         nginx.spawn()
         self.addCleanup(nginx.stop)
         client = Client(port)
@@ -276,7 +276,7 @@ class GatewayTests(ServerCase):
         for fake in self.fakes["order"]:
             fake.kill()
         for method, path, headers, status, problem in (
-            ("GET", "/", None, 404, "unknown-route"), ("GET", "/metrics", None, 404, "unknown-route"),
+            ("GET", "/nothing", None, 404, "unknown-route"), ("GET", "/metrics", None, 404, "unknown-route"),
             ("GET", "/audit", None, 404, "unknown-route"), ("POST", "/internal/ledger", None, 404, "unknown-route"),
             ("GET", "/_payment_and_stock_ready", None, 404, "unknown-route"),
             ("GET", "/_problem/malformed", None, 404, "unknown-route"), ("GET", "/ordersx", None, 404, "unknown-route"),

@@ -20,6 +20,8 @@ class Server(ManagedProcess, Reachable):
         self.port = free_port()
         self.internal_port = free_port()
         self.seconds_to_first_answer = None
+        # Further options of each start.
+        self.extra = []
 
     # Starting
 
@@ -30,7 +32,7 @@ class Server(ManagedProcess, Reachable):
 
     def spawn(self, prefix=(), arguments=()):
         """Starts the process without waiting for it; `prefix` is a command that runs it, and becomes it."""
-        self.spawn_with([*self.listening, "--data", self.directory, *arguments], prefix=prefix)
+        self.spawn_with([*self.listening, "--data", self.directory, *self.extra, *arguments], prefix=prefix)
 
     def spawn_with(self, arguments, environment: dict = None, prefix=()):
         """Starts `kontor serve` with these arguments alone, and with these variables besides the usual ones."""
@@ -45,10 +47,10 @@ class Server(ManagedProcess, Reachable):
         """Waits for the first good answer to a read, and remembers how long it took since the start of the process."""
         async def is_ready():
             self.assert_runs()
-            return (await get_once(self.port, "/health/ready", self.host)).status == 200
+            return (await get_once(self.port, "/health/ready", self.host, tls=self.tls)).status == 200
 
         await eventually(is_ready, "the server's being ready")
-        read = await get_once(self.port, "/stock/find/no-such-item", self.host)
+        read = await get_once(self.port, "/stock/find/no-such-item", self.host, tls=self.tls)
         self.seconds_to_first_answer = time.monotonic() - self.started
         if read.status not in (200, 404):
             raise AssertionError(f"the server is ready and answers a read with {read}")
@@ -57,7 +59,7 @@ class Server(ManagedProcess, Reachable):
 
     async def audit(self) -> dict:
         """What the running server says about its own books."""
-        answer = await get_once(self.internal_port, "/audit")
+        answer = await get_once(self.internal_port, "/audit", tls=self.tls)
         if not isinstance(answer, Answer):
             raise AssertionError(f"GET /audit on the internal port: {answer}")
         return json.loads(answer.body)

@@ -52,7 +52,7 @@ class Service(ManagedProcess):
 
     async def answers(self) -> bool:
         self.assert_runs()
-        return await _says_ok(self.port, "/health/ready")
+        return await _says_ok(self.port, "/health/ready", self._deployment.tls)
 
     async def start(self):
         self.spawn()
@@ -123,7 +123,8 @@ class Deployment(Reachable):
         return [self.gateway, *self.services, *self.redis_servers]
 
     def internal_urls(self, service: str) -> list:
-        return self.urls.get(service) or [f"http://127.0.0.1:{replica.internal_port}" for replica in self.replicas[service]]
+        return self.urls.get(service) or [
+            f"{'https' if self.tls else 'http'}://127.0.0.1:{replica.internal_port}" for replica in self.replicas[service]]
 
     @property
     def store_arguments(self) -> list:
@@ -184,9 +185,9 @@ class Deployment(Reachable):
                 (directory / f"{process.name}.log").write_bytes(process.log_path.read_bytes())
 
 
-async def _answer(port: int, path: str) -> Outcome:
-    return await get_once(port, path, seconds=_ANSWER_SECONDS)
+async def _answer(port: int, path: str, tls=None) -> Outcome:
+    return await get_once(port, path, seconds=_ANSWER_SECONDS, tls=tls)
 
 
-async def _says_ok(port: int, path: str) -> bool:
-    return (await _answer(port, path)).status == 200
+async def _says_ok(port: int, path: str, tls=None) -> bool:
+    return (await _answer(port, path, tls)).status == 200

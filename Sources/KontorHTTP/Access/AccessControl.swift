@@ -1,0 +1,84 @@
+// Who may ask at a listener at all. What he may ask for is decided by the table of routes.
+
+import KontorAccess
+import KontorService
+
+/// The rules of one listener for those who ask.
+public final class AccessControl: Sendable {
+    /// What pages of other sites may not do.
+    let browsers: BrowserGuard
+    fileprivate let secret: SharedSecret?
+    fileprivate let credentials: Credentials?
+    /// nil: there are none, and what a proxy says is believed of everybody.
+    let proxies: TrustedProxies?
+    let rates: CallerRates
+    /// Whether nobody is asked who he is.
+    let isOpen: Bool
+
+    /// - Parameters:
+    ///   - hosts: the names under which the listener may be asked; nil: under any.
+    ///   - secret: what requests must bear where there are no credentials; nil: nothing.
+    ///   - credentials: which tokens requests may bear; nil: callers are not told apart.
+    ///   - proxies: who may say for which client it asks, and that it asks again; they also know under which names the
+    ///     shop may be asked. nil: nobody may say the first, and everybody the second.
+    ///   - rates: how much one caller may ask for.
+    public init(
+        hosts: AllowedHosts? = nil, secret: SharedSecret? = nil, credentials: Credentials? = nil,
+        proxies: TrustedProxies? = nil, rates: CallerRates = CallerRates()
+    ) {
+        browsers = BrowserGuard(hosts: hosts)
+        self.secret = secret
+        self.credentials = credentials
+        self.proxies = proxies
+        self.rates = rates
+        isOpen = secret == nil && credentials == nil
+    }
+}
+
+/// Somebody who asks at a listener that asks who he is. An object, since most listeners do not, and pass none around.
+final class Asker {
+    let access: AccessControl
+    /// The value of the header; nil: there is none.
+    let authorization: String?
+    /// The client's, as far as it is known.
+    let address: NetworkAddress?
+    let limits: CallerLimits
+    /// Monotonic milliseconds.
+    let now: Int64
+    /// Seconds since 1970.
+    let wallSeconds: Int64
+
+    init(
+        access: AccessControl, authorization: String?, address: NetworkAddress?, limits: CallerLimits, now: Int64,
+        wallSeconds: Int64
+    ) {
+        self.access = access
+        self.authorization = authorization
+        self.address = address
+        self.limits = limits
+        self.now = now
+        self.wallSeconds = wallSeconds
+    }
+
+    /// Who it is, if he may ask for something; nil: callers are not told apart, or everybody may ask for this.
+    ///
+    /// - Parameter scopes: what a caller needs; if that is nothing (health, documentation), nobody is asked who he is.
+    func principal(for scopes: Scopes) throws(Problem) -> Principal? {
+        if scopes.isEmpty { return nil }
+        guard let authorization else { throw .tokenNeeded }
+        guard let credentials = access.credentials else {
+            if access.secret?.isBorne(by: authorization) == true { return nil }
+            throw .tokenNeeded
+        }
+        let bearer = credentials.bearer(of: authorization, now: wallSeconds) {
+            limits.take(.verification, for: address, now: now)
+        }
+        switch bearer {
+        case .known(let principal):
+            if scopes.isSubset(of: principal.scopes) { return principal }
+            throw .forbidden(scopes)
+        case .unknown: throw .tokenNeeded
+        case .unverified: throw .callerLimit("\(CallerLimits.verifications) tokens a second that are to be verified")
+        }
+    }
+}

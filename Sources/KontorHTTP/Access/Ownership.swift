@@ -1,0 +1,31 @@
+// What a caller that is bound to a user may ask for: what is that user's, and what belongs to nobody.
+
+import KontorAccess
+import KontorCore
+import KontorService
+
+extension ShopRequest {
+    /// The request as this caller may make it. Whose an order is only its record tells, so such a request bears the
+    /// name of the user, and is decided as if the orders of others were not there.
+    func restricted(to principal: Principal) throws(Problem) -> ShopRequest {
+        guard let user = principal.user else { return self }
+        switch self {
+        case .ledger(let command) where command.account.kind == .user: try Self.expect(command.account.id, user)
+        case .createOrder(let named), .pay(let named, _, _), .cancelPayment(let named, _), .paymentStatus(let named, _):
+            try Self.expect(named, user)
+        case .order(let command): return .order(OrderCommand(command.order, command.operation, owner: user))
+        case .addItem(let order, let item, let units, _): return .addItem(order: order, item: item, units: units, owner: user)
+        case .checkout(let order, _): return .checkout(order: order, owner: user)
+        case .explain(let order, _): return .explain(order: order, owner: user)
+        case .createUser: throw Problem(.forbidden, "Your token is that of one user, and makes no others. Nothing was begun.")
+        case .ledger: break
+        // They need a scope that no token of a user has.
+        case .createItem, .initItems, .initUsers, .initOrders: throw .forbidden(.admin)
+        }
+        return self
+    }
+
+    private static func expect(_ named: Identifier, _ user: Identifier) throws(Problem) {
+        if named != user { throw .unknownUser(named) }
+    }
+}

@@ -1,0 +1,133 @@
+// Every route of the table, with every scope: who may ask for it, and who is bound to a user and asks for another's.
+
+import KontorAccess
+import KontorCore
+import KontorService
+import NIOHTTP1
+import TestSupport
+import Testing
+
+@testable import KontorHTTP
+
+@Suite struct AccessControlTests {
+    private static let routes = RouteTable.all.routes.flatMap { route in route.methods.names.map { (route.name, $0) } }
+
+    /// A token file with one token for each scope, one with all, and one of the user "1"; and their header values.
+    private struct Tokens {
+        var lines: [String] = []
+        var headers: [String: String] = [:]
+
+        init() {
+            for (name, scope) in Scopes.named { add(name, "\(scope)") }
+            add("all", Scopes.named.map(\.name).joined(separator: ","))
+            add("user", "\(Scopes.ofUsers)", " user=1")
+        }
+
+        private mutating func add(_ name: String, _ scopes: String, _ user: String = "") {
+            var random = SystemRandomNumberGenerator()
+            let token = BearerToken(random: &random)
+            headers[name] = "Bearer \(token.text)"
+            lines.append("\(name) \(scopes) sha256:\(token.digest) never\(user)")
+        }
+    }
+
+    private let tokens = Tokens()
+
+    private func service() throws -> HTTPService {
+        let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined(separator: "\n"))))
+        let pages = [
+            "/metrics": OperatorEndpoint(.metrics) { $0(OperatorPage(body: "")) },
+            "/audit": OperatorEndpoint(.operate) { $0(OperatorPage(body: "")) },
+        ]
+        return HTTPService(
+            shop: ScriptedShop(Script { _ in nil }), access: AccessControl(credentials: credentials), pages: pages,
+            isReady: { true }, monotonicMilliseconds: { 0 })
+    }
+
+    private func asker(_ service: HTTPService, _ authorization: String?) -> Asker {
+        Asker(
+            access: service.access, authorization: authorization, address: nil, limits: CallerLimits(CallerRates()), now: 0,
+            wallSeconds: 0)
+    }
+
+    /// The status of the refusal; nil: the request is let in.
+    private func refusal(_ service: HTTPService, _ method: String, _ path: String, _ authorization: String?) throws -> Int? {
+        do throws(Problem) {
+            let target = try service.target(of: HTTPMethod(rawValue: method), path, by: asker(service, authorization))
+            if case .ready(let response) = target { return response.status == 200 ? nil : response.status }
+            return nil
+        } catch {
+            return error.kind.status
+        }
+    }
+
+    /// What the contract says that a route needs, in its own words; nil: nothing.
+    private func needed(_ name: String) -> String? {
+        switch name {
+        case "live", "ready", "openAPI", "docs": nil
+        case "findItem", "findUser", "findOrder", "explainOrder", "paymentStatus": "read"
+        case "createOrder", "addItem", "addOneItem", "removeItem", "removeOrder", "checkout": "orders"
+        case "createUser", "pay", "payForOrder", "cancelPayment": "payments"
+        default: "admin"
+        }
+    }
+
+    @Test(arguments: routes)
+    func `a route lets in who has its scope, and nobody else`(name: String, method: String) throws {
+        let service = try service()
+        let route = try #require(RouteTable.all.entry(named: name)).route
+        let needed = needed(name)
+        #expect(try refusal(service, method, route.examplePath, nil) == (needed == nil ? nil : 401))
+        #expect(try refusal(service, method, route.examplePath, "Bearer nobody") == (needed == nil ? nil : 401))
+        #expect(try refusal(service, method, route.examplePath, tokens.headers["all"]) == nil)
+        for (scope, _) in Scopes.named {
+            let expected = needed == nil || needed == scope ? nil : 403
+            #expect(try refusal(service, method, route.examplePath, tokens.headers[scope]) == expected, "\(scope)")
+        }
+    }
+
+    @Test(arguments: [("/metrics", "metrics"), ("/audit", "operate")])
+    func `an operators' page lets in who has its scope, and nobody else`(path: String, needed: String) throws {
+        let service = try service()
+        #expect(try refusal(service, "GET", path, nil) == 401)
+        for (scope, _) in Scopes.named {
+            #expect(try refusal(service, "GET", path, tokens.headers[scope]) == (scope == needed ? nil : 403))
+        }
+    }
+
+    @Test func `who is bound to a user finds no other one`() throws {
+        let service = try service()
+        let user = tokens.headers["user"]
+        for (method, path) in [
+            ("GET", "/payment/find_user/"), ("POST", "/orders/create/"), ("POST", "/payment/pay/@/5"),
+            ("POST", "/payment/pay/@/o/5"),
+            ("POST", "/payment/cancel/@/o"), ("GET", "/payment/status/@/o"),
+        ] {
+            let template = path.contains("@") ? path : path + "@"
+            #expect(try refusal(service, method, template.replacing("@", with: "1"), user) == nil)
+            #expect(try refusal(service, method, template.replacing("@", with: "2"), user) == 404, "\(path)")
+        }
+        #expect(try refusal(service, "POST", "/payment/create_user", user) == 403)
+        #expect(try refusal(service, "POST", "/payment/add_funds/1/5", user) == 403)
+        #expect(try refusal(service, "GET", "/stock/find/x", user) == nil)
+    }
+
+    @Test(arguments: ["find", "checkout", "addItem", "removeItem", "remove", "explain"])
+    func `what is asked of an order bears the user to whom its caller is bound`(name: String) throws {
+        let path = ["addItem": "/orders/addItem/o/i/1", "removeItem": "/orders/removeItem/o/i"][name] ?? "/orders/\(name)/o"
+        let method = ["find": "GET", "explain": "GET", "removeItem": "DELETE", "remove": "DELETE"][name] ?? "POST"
+        let service = try service()
+        let target = try service.target(of: HTTPMethod(rawValue: method), path, by: asker(service, tokens.headers["user"]))
+        guard case .shop(let call) = target else {
+            Issue.record("\(path) is not asked of the shop")
+            return
+        }
+        let owner: Identifier? =
+            switch call.request {
+            case .checkout(_, let owner), .explain(_, let owner), .addItem(_, _, _, let owner): owner
+            case .order(let command): command.owner
+            default: nil
+            }
+        #expect(owner == id("1"))
+    }
+}

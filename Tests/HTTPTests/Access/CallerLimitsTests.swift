@@ -1,0 +1,142 @@
+// What one caller may ask for, who he is behind a proxy, and that the others do not suffer.
+
+import KontorAccess
+import KontorCore
+import KontorService
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import KontorHTTP
+
+@Suite struct CallerLimitsTests {
+    private func limits(requests: Int = 0, creations: Int = 0, keptKeys: Int = 0) -> CallerLimits {
+        var rates = CallerRates()
+        (rates.requests, rates.creations, rates.keptKeys) = (requests, creations, keptKeys)
+        return CallerLimits(rates)
+    }
+
+    private func call(_ request: ShopRequest, by name: String? = nil) throws -> ShopCall {
+        let entry = try #require(RouteTable.all.entry(of: request))
+        return ShopCall(request, at: entry, by: name.map { Principal(name: $0, scopes: .read, expires: .max) })
+    }
+
+    private func isTaken(
+        _ limits: CallerLimits, _ call: ShopCall, hasKey: Bool = false, from address: String = "10.0.0.1", at now: Int64
+    ) -> Bool {
+        do throws(Problem) {
+            try limits.take(call, hasKey: hasKey, from: NetworkAddress(address)?.caller, now: now)
+            return true
+        } catch {
+            return error.kind.status != 429
+        }
+    }
+
+    @Test func `a caller gets his requests a second, after a pause two seconds' worth, and the next caller has his own`() throws
+    {
+        let limits = limits(requests: 100)
+        let call = try call(.createUser)
+        #expect((0..<1_000).filter { _ in isTaken(limits, call, at: 0) }.count == 200)
+        #expect((1...1_000).filter { isTaken(limits, call, at: $0) }.count == 100)
+        #expect(isTaken(limits, call, from: "10.0.0.2", at: 1_000))
+        #expect((0..<1_000).filter { _ in isTaken(limits, call, at: 3_600_000) }.count == 200)
+    }
+
+    @Test func `a caller who is known is one wherever he asks from, and those of one address are several`() throws {
+        let limits = limits(requests: 1)
+        let (a, b) = (try call(.createUser, by: "a"), try call(.createUser, by: "b"))
+        #expect((0..<9).filter { isTaken(limits, a, from: "10.0.0.\($0)", at: 0) }.count == 2)
+        #expect((0..<9).filter { _ in isTaken(limits, b, at: 0) }.count == 2)
+    }
+
+    @Test func `creations and keys have limits of their own`() throws {
+        let (creation, checkout) = (try call(.createUser), try call(.checkout(order: id("o"))))
+        let creating = limits(creations: 1)
+        #expect((0..<9).filter { _ in isTaken(creating, creation, at: 0) }.count == 2)
+        #expect(isTaken(creating, checkout, at: 0))
+        let keyed = limits(keptKeys: 3)
+        #expect((0..<9).filter { _ in isTaken(keyed, checkout, hasKey: true, at: 0) }.count == 3)
+        #expect(isTaken(keyed, checkout, at: 0))
+        let later = Limits.keyRetentionMilliseconds / 3 + 1
+        #expect((0..<9).filter { _ in isTaken(keyed, checkout, hasKey: true, at: later) }.count == 1)
+    }
+
+    @Test func `a machine's IPv6 addresses are one caller, and no number of callers takes more memory`() throws {
+        #expect(NetworkAddress("2001:db8::1")?.caller == NetworkAddress("2001:db8:0:0:ffff::2")?.caller)
+        #expect(NetworkAddress("2001:db8::1")?.caller != NetworkAddress("2001:db8:0:1::1")?.caller)
+        #expect(NetworkAddress("10.0.0.1") == NetworkAddress("::ffff:10.0.0.1"))
+        let limits = limits(requests: 1)
+        let call = try call(.createUser)
+        for number in 0..<20_000 {
+            _ = isTaken(limits, call, from: "10.\(number >> 16).\(number >> 8 & 255).\(number & 255)", at: 0)
+        }
+    }
+
+    @Test func `a list of proxies is addresses and networks, or is refused`() throws {
+        let proxies = try #require(TrustedProxies(["10.0.0.0/8", "192.168.1.7", "fd00::/8", "::1"]))
+        for inside in ["10.255.0.1", "192.168.1.7", "fdab::1", "::1", "::ffff:10.0.0.1"] {
+            #expect(proxies.contains(try #require(NetworkAddress(inside))), "\(inside)")
+        }
+        for outside in ["11.0.0.1", "192.168.1.8", "fe00::1", "::2", "127.0.0.1"] {
+            #expect(!proxies.contains(try #require(NetworkAddress(outside))), "\(outside)")
+        }
+        for wrong in ["", "10.0.0.0/33", "10.0.0/8", "proxy", "::/129", "10.0.0.0/8/8", "10.0.0.0/-1", "10.0.0.0/x"] {
+            #expect(TrustedProxies([wrong]) == nil, "\(wrong)")
+        }
+    }
+
+    @Test func `the client is the last address that no proxy has, whatever a client writes before it`() throws {
+        let proxies = try #require(TrustedProxies(["10.0.0.0/8"]))
+        let peer = try #require(NetworkAddress("10.0.0.1"))
+        for (list, client) in [
+            ("203.0.113.5", "203.0.113.5"), ("1.1.1.1, 203.0.113.5", "203.0.113.5"),
+            ("1.1.1.1,203.0.113.5, 10.0.0.2", "203.0.113.5"),
+            ("10.0.0.9", "10.0.0.9"), ("", "10.0.0.1"), ("nonsense", "10.0.0.1"), ("nonsense, 10.0.0.2", "10.0.0.2"),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            #expect(proxies.client(list, peer: peer) == NetworkAddress(client), "\(list)")
+        }
+    }
+
+    @Test func `behind a trusted proxy its client is limited, and nobody else may name one, or stamp`() throws {
+        var rates = CallerRates()
+        rates.requests = 1
+        let id = String(repeating: "0123456789abcdef", count: 2)
+        let stamp = ["Kontor-Request: \(id)", "Kontor-Sent: 1700000000.125", "Kontor-Attempt: 1"]
+        for isTrusted in [true, false] {
+            let proxies = TrustedProxies([isTrusted ? "127.0.0.1" : "10.0.0.1"])
+            try withServer(access: AccessControl(hosts: AllowedHosts(), proxies: proxies, rates: rates)) { (server) throws in
+                let client = try server.client()
+                let statuses = try (0..<6).map { number in
+                    try client.exchange(
+                        "POST", "/stock/add/x/1", headers: stamp + ["X-Forwarded-For: 203.0.113.\(number)"]
+                    ).status
+                }
+                #expect(
+                    statuses.filter { $0 == 200 }.count == (isTrusted ? 6 : 2)
+                        && statuses.filter { $0 == 429 }.count == (isTrusted ? 0 : 4))
+                #expect(server.shop.submissions.allSatisfy { ($0.name?.stamp != nil) == isTrusted })
+                let named = try server.exchange(
+                    "POST", "/stock/add/x/1", headers: ["X-Forwarded-For: 203.0.113.77"], host: "shop.example")
+                #expect(named.status == (isTrusted ? 200 : 403), "a proxy knows the shop's names")
+            }
+        }
+    }
+
+    @Test func `an address has its connections, and beyond them health is answered all the same`() throws {
+        var rates = CallerRates()
+        rates.connections = 3
+        try withServer(access: AccessControl(rates: rates)) { (server) throws in
+            // The tests' listeners have two event loops, each with its own count.
+            let clients = try (0..<7).map { _ in try server.client() }
+            let statuses = try clients.map { try $0.exchange("POST", "/stock/add/x/1").status }
+            #expect(statuses.filter { $0 == 429 }.count >= 1 && statuses.filter { $0 == 200 }.count >= 3, "\(statuses)")
+            #expect(try server.exchange("GET", "/health/live").status == 200)
+        }
+        try withServer(access: AccessControl(rates: rates)) { (server) throws in
+            for _ in 0..<20 {
+                #expect(try server.exchange("POST", "/stock/add/x/1", headers: ["Connection: close"]).status == 200)
+            }
+        }
+    }
+}
