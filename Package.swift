@@ -125,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "kontor-guard",
             dependencies: [
-                "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorMetrics",
+                "KontorAccess", "KontorCore", "KontorService", "KontorEmbedded", "KontorHTTP", "KontorLink", "KontorMetrics",
                 "KontorSimulation", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ], path: "Tests/Guard", exclude: ["guard.py", "thresholds.json"]),

@@ -57,8 +57,8 @@ public final class Credentials: Sendable {
     ///   - mayVerify: whether a signature may be verified, which costs 100 times as much as all else. Asked only if
     ///     need be.
     public func bearer(of authorization: String, now: Int64, mayVerify: () -> Bool) -> Bearer {
-        let (known, rules, generation) = state.withLock { ($0.known[authorization], $0.rules, $0.generation) }
-        if let known { return known.expires > now ? .known(known) : .unknown }
+        if let known = state.withLock({ $0.known[authorization] }) { return known.expires > now ? .known(known) : .unknown }
+        let (rules, generation) = state.withLock { ($0.rules, $0.generation) }
         guard let token = Self.token(authorization) else { return .unknown }
         if let found = rules.principals[TokenDigest(of: token)] {
             return remember(found, of: authorization, in: generation, now: now)

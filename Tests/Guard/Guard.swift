@@ -4,6 +4,8 @@
 //     kontor-guard PATH COUNT
 
 import Foundation
+import KontorAccess
+import KontorHTTP
 
 /// A path of the program that every request of a kind takes.
 enum HotPath: String, CaseIterable {
@@ -18,6 +20,8 @@ enum HotPath: String, CaseIterable {
     case hold
     /// As `checkout`, for a read.
     case find
+    /// As `checkout`, of a caller with a token.
+    case known
 }
 
 @main
@@ -38,6 +42,11 @@ enum Guard {
         case .saga: good = SagaShop().run(count)
         case .services: good = try LinkedShops().run(count)
         case .hold: good = try LinkedLedger().run(count)
+        case .known:
+            let caller = try KnownCaller()
+            good = try WholeShop(access: caller.access).run(count) {
+                "POST /orders/checkout/\($0) HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer \(caller.token)\r\n\r\n"
+            }
         case .find:
             good = try WholeShop().run(count) {
                 "GET /stock/find/\($0 % Goods.items) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -50,6 +59,20 @@ enum Guard {
     }
 
     private static func complain(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+}
+
+/// A caller with a token, and the rules of a shop that knows it.
+struct KnownCaller {
+    let token: String
+    let access: AccessControl
+
+    init() throws {
+        var random = SystemRandomNumberGenerator()
+        let token = BearerToken(random: &random)
+        self.token = token.text
+        let file = try TokenFile("backend orders sha256:\(token.digest) never")
+        access = AccessControl(hosts: AllowedHosts(), credentials: Credentials(Credentials.Rules(file)))
+    }
 }
 
 /// What the shops have. The same for each count, so that the difference of two runs is what the requests cost.

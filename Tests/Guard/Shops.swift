@@ -103,7 +103,8 @@ final class WholeShop {
     private var turns: ShopTurns
     private var connections: [(channel: EmbeddedChannel, socket: CountingSocket)] = []
 
-    init() throws {
+    /// - Parameter access: who may ask for what.
+    init(access: AccessControl = AccessControl(hosts: AllowedHosts())) throws {
         let clock = TurnClock()
         self.clock = clock
         let metrics = MetricsRegistry([])
@@ -122,7 +123,7 @@ final class WholeShop {
         }
         sink.isHTTP = true
         let service = HTTPService(
-            shop: port, isReady: { true }, monotonicMilliseconds: { clock.monotonicMilliseconds },
+            shop: port, access: access, isReady: { true }, monotonicMilliseconds: { clock.monotonicMilliseconds },
             metrics: HTTPMetrics(factory: metrics, listener: "public"))
         let pipeline = HTTPPipeline(service, on: eventLoop)
         for _ in 0..<Goods.atOnce { connections.append(try connection(pipeline)) }

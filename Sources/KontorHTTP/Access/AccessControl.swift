@@ -65,11 +65,11 @@ final class Asker {
     /// - Parameter scopes: what a caller needs; if that is nothing (health, documentation), nobody is asked who he is.
     func principal(for scopes: Scopes) throws(Problem) -> Principal? {
         if scopes.isEmpty { return nil }
-        guard let authorization else { throw .tokenNeeded }
         guard let credentials = access.credentials else {
             if access.secret?.isBorne(by: authorization) == true { return nil }
-            throw .tokenNeeded
+            throw .secretNeeded
         }
+        guard let authorization else { throw .tokenNeeded }
         let bearer = credentials.bearer(of: authorization, now: wallSeconds) {
             limits.take(.verification, for: address, now: now)
         }

@@ -14,9 +14,10 @@ struct BrowserGuard: Sendable {
     ///
     /// What reads is refused by its `Host` alone: a page of another origin cannot see the answer.
     ///
-    /// - Parameter isProxied: whether a trusted proxy sends it, which knows the shop's names.
-    func refusal(of method: HTTPMethod, _ headers: RequestHeaders, isProxied: Bool = false) -> Problem? {
-        if let hosts, !isProxied, let host = headers.host, !hosts.contains(host) { return .foreignHost(host) }
+    /// - Parameter isHostKnown: whether the name was looked at before, or a trusted proxy sends this, which knows the
+    ///   shop's names.
+    func refusal(of method: HTTPMethod, _ headers: RequestHeaders, isHostKnown: Bool = false) -> Problem? {
+        if !isHostKnown, let hosts, let host = headers.host, !hosts.contains(host) { return .foreignHost(host) }
         // Nearly all clients send neither.
         guard headers.origin != nil || headers.fetchSite != nil else { return nil }
         if method == .GET || method == .HEAD { return nil }

@@ -1,14 +1,12 @@
 // What a caller that is bound to a user may ask for: what is that user's, and what belongs to nobody.
 
-import KontorAccess
 import KontorCore
 import KontorService
 
 extension ShopRequest {
-    /// The request as this caller may make it. Whose an order is only its record tells, so such a request bears the
-    /// name of the user, and is decided as if the orders of others were not there.
-    func restricted(to principal: Principal) throws(Problem) -> ShopRequest {
-        guard let user = principal.user else { return self }
+    /// The request as a caller that is bound to this user may make it. Whose an order is only its record tells, so such
+    /// a request bears the name of the user, and is decided as if the orders of others were not there.
+    func restricted(to user: Identifier) throws(Problem) -> ShopRequest {
         switch self {
         case .ledger(let command) where command.account.kind == .user: try Self.expect(command.account.id, user)
         case .createOrder(let named), .pay(let named, _, _), .cancelPayment(let named, _), .paymentStatus(let named, _):

@@ -194,6 +194,9 @@ extension Problem {
         .tokenNeeded,
         "Send Authorization: Bearer TOKEN with a token that this shop knows, and that has not expired. Nothing was begun.")
 
+    static let secretNeeded = Problem(
+        .tokenNeeded, "This listener is for operators: send Authorization: Bearer SECRET. Nothing was begun.")
+
     static func unknownUser(_ user: Identifier) -> Problem {
         let account = GroupKey(.user, user)
         return Problem(.unknownUser, "There is no \(account). Nothing was changed; create it first.", [account])

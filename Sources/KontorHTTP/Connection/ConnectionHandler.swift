@@ -188,7 +188,9 @@ extension ConnectionHandler {
         do throws(Problem) {
             if let problem = headers.problem { throw problem }
             let access = table.service.access
-            if let refusal = access.browsers.refusal(of: head.method, headers, isProxied: isProxy) { throw refusal }
+            let isHostKnown = isProxy || headers.host == table.knownHost
+            if let refusal = access.browsers.refusal(of: head.method, headers, isHostKnown: isHostKnown) { throw refusal }
+            if !isHostKnown { table.knownHost = headers.host }
             let target = try table.service.target(of: head.method, head.uri, by: access.isOpen ? nil : asker(headers))
             if !table.limits.isEmpty, case .shop(let call) = target {
                 try table.limits.take(call, hasKey: headers.key != nil, from: client(headers), now: table.now)

@@ -15,6 +15,8 @@ final class ConnectionTable {
     private(set) var wallSeconds: Int64 = 0
     private(set) var isDraining = false
     let limits: CallerLimits
+    /// A name that the shop may be asked under, as it was asked last: nearly always the next one is the same.
+    var knownHost: String?
     /// Open connections by address, where their number is limited.
     private var connectionsByAddress: [NetworkAddress: Int] = [:]
 

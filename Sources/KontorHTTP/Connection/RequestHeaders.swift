@@ -163,14 +163,15 @@ struct RequestHeaders {
 
     /// Compares with a lowercase text, ignoring the case of ASCII letters.
     private static func equal(_ text: String, _ lowercase: StaticString) -> Bool {
-        guard text.utf8.count == lowercase.utf8CodeUnitCount else { return false }
-        var expected = lowercase.utf8Start
-        for byte in text.utf8 {
-            let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-            if (isUpper ? byte | 0x20 : byte) != expected.pointee { return false }
-            expected += 1
+        var text = text
+        return text.withUTF8 { bytes in
+            guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
+            for (index, byte) in bytes.enumerated() {
+                let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+                if (isUpper ? byte | 0x20 : byte) != lowercase.utf8Start[index] { return false }
+            }
+            return true
         }
-        return true
     }
 }
 

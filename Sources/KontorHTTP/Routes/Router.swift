@@ -54,8 +54,8 @@ enum Router {
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path
-                guard let principal else { return .shop(ShopCall(try request(path), at: entry)) }
-                return .shop(ShopCall(try request(path).restricted(to: principal), at: entry, by: principal))
+                guard let user = principal?.user else { return .shop(ShopCall(try request(path), at: entry, by: principal)) }
+                return .shop(ShopCall(try request(path).restricted(to: user), at: entry, by: principal))
             case .listener(let respond): return .listener(respond)
             }
         } catch {

@@ -41,7 +41,7 @@ class ServicesTests(ServicesCase):
             client = Client(service.internal_port, connections=1)
             for header in (None, {"Authorization": "Bearer " + "x" * 32}, {"Authorization": shop.secret}):
                 answer = await client.request("GET", "/metrics", header)
-                self.assertEqual((answer.status, answer.problem), (401, "secret-needed"), f"{service}: {answer}")
+                self.assertEqual((answer.status, answer.problem), (401, "token-needed"), f"{service}: {answer}")
             answer = await client.request("GET", "/metrics", {"Authorization": f"Bearer {shop.secret}"})
             self.assertEqual(answer.status, 200, f"{service}: {answer}")
             self.assertIn(b"kontor_ready 1", answer.body)
