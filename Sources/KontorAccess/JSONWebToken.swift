@@ -11,7 +11,7 @@ public struct JWTRules: Sendable {
     let keys: [P256.Signing.PublicKey]
     /// The value of `iss`; nil: any.
     let issuer: String?
-    /// One of the values of `aud`; nil: any.
+    /// One of the values of `aud`; nil: there must be none.
     let audience: String?
 
     /// Most keys, each of which costs a verification.
@@ -106,7 +106,9 @@ public struct JWTRules: Sendable {
     private func principal(_ claims: Claims, now: Int64) -> Principal? {
         guard let user = Identifier(claims.sub), claims.exp < 1e12, claims.exp > Double(now),
             claims.nbf ?? 0 <= Double(now + Self.skew),
-            issuer == nil || claims.iss == issuer, audience.map({ claims.aud?.contains($0) == true }) ?? true
+            issuer == nil || claims.iss == issuer,
+            // A token for others is not for this shop (RFC 7519, 4.1.3).
+            audience.map({ claims.aud?.contains($0) == true }) ?? (claims.aud == nil)
         else { return nil }
         // A word that is no scope of the shop's is another service's.
         let words = claims.scope?.split(separator: " ").compactMap { Scopes(names: [$0]) }

@@ -21,11 +21,12 @@ public final class Principal: Sendable {
         self.expires = expires
     }
 
-    /// The name under which a key of this caller's is kept: no other caller's key has it, and no client can send it.
+    /// The name under which a key of this caller's is kept: no other caller's key has it, also if the other one has the
+    /// same name and is another user, and no client can send it.
     public func scoped(_ key: IdempotencyKey) -> IdempotencyKey {
         var hash = SHA256()
-        // The name cannot contain the byte that ends it.
-        hash.update(data: Array(name.utf8) + [0])
+        // Neither can contain the byte that ends it.
+        hash.update(data: Array(name.utf8) + [0] + Array((user?.text ?? "").utf8) + [0])
         hash.update(data: Array(key.text.utf8))
         return IdempotencyKey(ofCaller: Base64URL.encode(Array(hash.finalize())))
     }

@@ -64,18 +64,21 @@ public struct TokenFile: Sendable {
     /// - Throws: the first mistake. A file is used as a whole or not at all: a line that is left out by mistake may be
     ///   the one that revokes.
     public init(_ text: String) throws(Mistake) {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        // It may be half a line that is still being written: a token without the user whom it is bound to.
+        if lines.last?.isEmpty == false { throw Mistake(line: lines.count, reason: "the last line does not end") }
+        var digests: Set<TokenDigest> = []
+        for (index, line) in lines.enumerated() {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard let first = words.first, !first.hasPrefix("#") else { continue }
-            do throws(Reason) { entries.append(try Self.entry(words)) } catch {
-                throw Mistake(line: index + 1, reason: error.text)
-            }
+            let entry: Entry
+            do throws(Reason) { entry = try Self.entry(words) } catch { throw Mistake(line: index + 1, reason: error.text) }
+            if !digests.insert(entry.digest).inserted { throw Mistake(line: index + 1, reason: "a token stands on two lines") }
+            entries.append(entry)
             if entries.count > Self.entries {
                 throw Mistake(line: index + 1, reason: "there are more than \(Self.entries) tokens")
             }
         }
-        let digests = Dictionary(entries.map { ($0.digest, $0) }) { first, _ in first }
-        if digests.count < entries.count { throw Mistake(line: entries.count, reason: "a token stands on two lines") }
     }
 
     private struct Reason: Error { let text: String }

@@ -51,7 +51,7 @@ import Testing
     func known() throws {
         let day = "2027-01-15"
         let end = try Date("\(day)T00:00:00Z", strategy: .iso8601).timeIntervalSince1970
-        let credentials = try makeCredentials("alice read sha256:\(token.digest) \(day)")
+        let credentials = try makeCredentials("alice read sha256:\(token.digest) \(day)\n")
         for scheme in ["Bearer", "bearer", "BEARER"] {
             #expect(caller(credentials, "\(scheme) \(token.text)", now: Int64(end) - 1)?.name == "alice")
             #expect(caller(credentials, "\(scheme) \(token.text)", now: Int64(end)) == nil)
@@ -67,8 +67,8 @@ import Testing
     func rotation() throws {
         var random = SystemRandomNumberGenerator()
         let next = BearerToken(random: &random)
-        let lines = [token, next].map { "shop admin sha256:\($0.digest) never" }
-        let credentials = try makeCredentials(lines.joined(separator: "\n"))
+        let lines = [token, next].map { "shop admin sha256:\($0.digest) never\n" }
+        let credentials = try makeCredentials(lines.joined())
         let callers = [token, next].map { caller(credentials, "Bearer \($0.text)") }
         let key = try #require(IdempotencyKey("k"))
         #expect(callers[0]?.scoped(key) == callers[1]?.scoped(key))
@@ -84,12 +84,15 @@ import Testing
         let keys = Set(callers.map { $0.scoped(key) } + [key])
         #expect(keys.count == 4)
         #expect(callers.allSatisfy { !$0.scoped(key).isForClients } && key.isForClients)
+        let users = ["1", "2"].map { Principal(name: "a", scopes: .read, user: Identifier($0), expires: .max).scoped(key) }
+        #expect(Set(users + [callers[0].scoped(key)]).count == 3, "a name that two users have is two callers")
         #expect(callers[0].scoped(try #require(IdempotencyKey("bk"))) != callers[2].scoped(key))
     }
 
     @Test("a JWT shows its user, with a customer's scopes at most")
     func jwts() throws {
         let credentials = try makeCredentials()
+        #expect(caller(credentials, "Bearer \(try jwt(#"{"sub":"u1","exp":1800000060,"aud":"other"}"#))") == nil)
         let plain = try #require(caller(credentials, "Bearer \(try jwt(#"{"sub":"u1","exp":1800000060}"#))"))
         #expect(plain.user == Identifier("u1") && plain.scopes == .ofUsers && plain.expires == now + 60)
         let narrow = try jwt(#"{"sub":"u1","exp":1800000060,"scope":"read openid"}"#)
@@ -163,7 +166,7 @@ import Testing
 
     @Test("a stranger's JWT is not verified if that would cost too much, and what is known needs no verification")
     func unverified() throws {
-        let credentials = try makeCredentials("alice read sha256:\(token.digest) never")
+        let credentials = try makeCredentials("alice read sha256:\(token.digest) never\n")
         let good = "Bearer \(try jwt(#"{"sub":"u1","exp":1800000060}"#))"
         func isUnverified(_ text: String) -> Bool {
             if case .unverified = credentials.bearer(of: text, now: now, mayVerify: { false }) { true } else { false }
@@ -175,7 +178,7 @@ import Testing
 
     @Test("10,000 random tokens are nobody's")
     func random() throws {
-        let credentials = try makeCredentials("alice read sha256:\(token.digest) never")
+        let credentials = try makeCredentials("alice read sha256:\(token.digest) never\n")
         var random = SystemRandomNumberGenerator()
         let found = (0..<10_000).filter { _ in caller(credentials, "Bearer \(BearerToken(random: &random).text)") != nil }
         #expect(found.isEmpty)

@@ -38,14 +38,14 @@ import Testing
             ("alice read sha256:HASH never user=u1 x", "4 or 5 words"),
         ])
     func mistakes(line: String, reason: String) {
-        let text = "# first\n" + line.replacingOccurrences(of: "HASH", with: "\(token.digest)")
+        let text = "# first\n" + line.replacingOccurrences(of: "HASH", with: "\(token.digest)") + "\n"
         let error = #expect(throws: TokenFile.Mistake.self) { try TokenFile(text) }
         #expect("\(error.map { "\($0)" } ?? "")".contains("line 2") && "\(error.map { "\($0)" } ?? "")".contains(reason))
     }
 
     @Test("a token on two lines is a mistake: it would be two callers")
     func twice() {
-        #expect(throws: TokenFile.Mistake.self) { try TokenFile("\(line)\n\(line)") }
+        #expect(throws: TokenFile.Mistake.self) { try TokenFile("\(line)\n\(line)\n") }
     }
 
     @Test("tokens are long, random, and not in what is printed of them")
@@ -54,5 +54,16 @@ import Testing
         let tokens = (0..<1_000).map { _ in BearerToken(random: &random).text }
         #expect(Set(tokens).count == 1_000 && tokens.allSatisfy { $0.count == 50 && $0.hasPrefix("kontor_") })
         #expect(!"\(token)".contains(token.text) && !line.contains(token.text))
+    }
+
+    @Test("half a line is no line: it may lack the user that is still being written")
+    func halfLine() throws {
+        #expect(throws: TokenFile.Mistake.self) { try TokenFile(line) }
+        #expect(try TokenFile("").entries.isEmpty && TokenFile("\n").entries.isEmpty)
+    }
+
+    @Test("lines end as those of Windows do, too")
+    func windows() throws {
+        #expect(try TokenFile("# people\r\n\(line)\r\n").entries.map(\.name) == ["alice"])
     }
 }

@@ -70,7 +70,7 @@ struct KnownCaller {
         var random = SystemRandomNumberGenerator()
         let token = BearerToken(random: &random)
         self.token = token.text
-        let file = try TokenFile("backend orders sha256:\(token.digest) never")
+        let file = try TokenFile("backend orders sha256:\(token.digest) never\n")
         access = AccessControl(hosts: AllowedHosts(), credentials: Credentials(Credentials.Rules(file)))
     }
 }

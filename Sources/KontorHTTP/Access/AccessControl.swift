@@ -20,7 +20,7 @@ public final class AccessControl: Sendable {
     ///   - secret: what requests must bear where there are no credentials; nil: nothing.
     ///   - credentials: which tokens requests may bear; nil: callers are not told apart.
     ///   - proxies: who may say for which client it asks, and that it asks again; they also know under which names the
-    ///     shop may be asked. nil: nobody may say the first, and everybody the second.
+    ///     shop may be asked. nil: nobody may say the first, and everybody the second unless there are credentials.
     ///   - rates: how much one caller may ask for.
     public init(
         hosts: AllowedHosts? = nil, secret: SharedSecret? = nil, credentials: Credentials? = nil,
@@ -33,6 +33,10 @@ public final class AccessControl: Sendable {
         self.rates = rates
         isOpen = secret == nil && credentials == nil
     }
+
+    /// Whether somebody may say that he sends a write again. Where callers are told apart, only a trusted proxy may:
+    /// what is kept of stamps takes the place of everybody's keys.
+    func mayStamp(isProxy: Bool) -> Bool { isProxy || (proxies == nil && credentials == nil) }
 }
 
 /// Somebody who asks at a listener that asks who he is. An object, since most listeners do not, and pass none around.

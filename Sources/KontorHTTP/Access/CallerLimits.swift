@@ -10,10 +10,6 @@ public struct CallerRates: Hashable, Sendable {
     public var requests = 0
     /// Items, users and orders that are created a second.
     public var creations = 0
-    /// Idempotency keys that are kept at a time.
-    public var keptKeys = 0
-    /// How long a key is kept, milliseconds.
-    public var keyMilliseconds = Limits.keyRetentionMilliseconds
     /// Open connections of an address.
     public var connections = 0
 
@@ -25,7 +21,7 @@ public struct CallerRates: Hashable, Sendable {
 final class CallerLimits {
     /// What is limited.
     enum Resource: Int, CaseIterable {
-        case request, creation, key, verification
+        case request, creation, verification
     }
 
     private struct Bucket {
@@ -45,7 +41,7 @@ final class CallerLimits {
 
     init(_ rates: CallerRates) {
         self.rates = rates
-        isEmpty = rates.requests == 0 && rates.creations == 0 && rates.keptKeys == 0
+        isEmpty = rates.requests == 0 && rates.creations == 0
         table = Array(repeating: nil, count: Self.buckets * Resource.allCases.count)
     }
 
@@ -79,14 +75,13 @@ final class CallerLimits {
         }
     }
 
-    /// A bucket holds two seconds' worth, or all keys that may be kept.
+    /// A bucket holds two seconds' worth.
     private func rate(of resource: Resource) -> Rate? {
         func perSecond(_ number: Int) -> Rate? { Rate(number, in: 1_000, atOnce: 2 * number) }
         switch resource {
         case .request: return perSecond(rates.requests)
         case .creation: return perSecond(rates.creations)
         case .verification: return perSecond(Self.verifications)
-        case .key: return Rate(rates.keptKeys, in: rates.keyMilliseconds, atOnce: rates.keptKeys)
         }
     }
 
@@ -94,15 +89,12 @@ final class CallerLimits {
     let isEmpty: Bool
 
     /// Takes what a call needs, or refuses it.
-    ///
-    /// - Parameter hasKey: whether it bears a client's key.
-    func take(_ call: ShopCall, hasKey: Bool, from address: NetworkAddress?, now: Int64) throws(Problem) {
+    func take(_ call: ShopCall, from address: NetworkAddress?, now: Int64) throws(Problem) {
         let caller = Caller(name: call.principal?.name, address: call.principal == nil ? address : nil)
         if !take(.request, for: caller, now: now) { throw .callerLimit("\(rates.requests) requests a second") }
         if call.request.isCreation, !take(.creation, for: caller, now: now) {
             throw .callerLimit("\(rates.creations) creations a second")
         }
-        if hasKey, !take(.key, for: caller, now: now) { throw .callerLimit("\(rates.keptKeys) idempotency keys") }
     }
 
     private struct Caller: Hashable {

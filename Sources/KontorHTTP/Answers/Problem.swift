@@ -194,6 +194,11 @@ extension Problem {
         .tokenNeeded,
         "Send Authorization: Bearer TOKEN with a token that this shop knows, and that has not expired. Nothing was begun.")
 
+    /// What the copy of a write is told that may not be decided here, though an earlier one may have been elsewhere.
+    static let unknownCopy = Problem(
+        .outcomeUnknown,
+        "This was sent before, to another process, and this one may not decide it: nobody knows what became of it. "
+            + "Look before you repeat it.")
     static let secretNeeded = Problem(
         .tokenNeeded, "This listener is for operators: send Authorization: Bearer SECRET. Nothing was begun.")
 

@@ -170,8 +170,8 @@ extension ConnectionHandler {
             let isKept =
                 head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
                 && reservedUntil == nil
-            let target = target(of: head, headers)
-            let isStamped = table.service.access.proxies == nil || isProxy
+            let isStamped = table.service.access.mayStamp(isProxy: isProxy)
+            let target = target(of: head, headers, isRepeated: isStamped && headers.stamp?.isRepeated == true)
             let exchange = Exchange(
                 target, name: headers.name(of: target, isStamped: isStamped), timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
@@ -184,7 +184,11 @@ extension ConnectionHandler {
         }
     }
 
-    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders) -> HTTPService.Target {
+    /// What is to be done for a request.
+    ///
+    /// - Parameter isRepeated: whether a gateway sends the write again. Its first copy may be on its way to a process
+    ///   that lets it in, so nobody knows what becomes of a copy that is refused here.
+    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders, isRepeated: Bool) -> HTTPService.Target {
         do throws(Problem) {
             if let problem = headers.problem { throw problem }
             let access = table.service.access
@@ -192,12 +196,13 @@ extension ConnectionHandler {
             if let refusal = access.browsers.refusal(of: head.method, headers, isHostKnown: isHostKnown) { throw refusal }
             if !isHostKnown { table.knownHost = headers.host }
             let target = try table.service.target(of: head.method, head.uri, by: access.isOpen ? nil : asker(headers))
-            if !table.limits.isEmpty, case .shop(let call) = target {
-                try table.limits.take(call, hasKey: headers.key != nil, from: client(headers), now: table.now)
+            if !table.limits.isEmpty, !isRepeated, case .shop(let call) = target {
+                try table.limits.take(call, from: client(headers), now: table.now)
             }
             return target
         } catch {
-            return .ready(Response(error))
+            let isOfAccess = [401, 403, 429].contains(error.kind.status)
+            return .ready(Response(isRepeated && isOfAccess ? .unknownCopy : error))
         }
     }
 

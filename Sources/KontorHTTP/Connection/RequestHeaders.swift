@@ -59,7 +59,9 @@ struct RequestHeaders {
                 expectsContinue = Self.equal(FieldValue.trimmed(value), "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
             case 10 where Self.equal(name, "connection"): wantsClose = wantsClose || Self.hasClose(value)
-            case 13 where Self.equal(name, "authorization"): authorization = FieldValue.trimmed(value)
+            case 13 where Self.equal(name, "authorization"):
+                if authorization != nil { problem = .malformed("There is more than one Authorization", echoing: nil) }
+                authorization = FieldValue.trimmed(value)
             case 11 where Self.equal(name, "kontor-sent"): stampSent = FieldValue.trimmed(value)
             case 14 where Self.equal(name, "kontor-request"): stampRequest = FieldValue.trimmed(value)
             case 14 where Self.equal(name, "kontor-attempt"): stampAttempt = FieldValue.trimmed(value)

@@ -46,7 +46,7 @@ public final class HTTPMetrics: Sendable {
 struct RequestTimers {
     /// The statuses with timers of their own; the others share one, `other`.
     private static let statuses = [
-        200, 400, 404, 405, 408, 409, 413, 414, 422, 424, 429, 431, 500, 503, 504,
+        200, 400, 401, 403, 404, 405, 408, 409, 413, 414, 422, 424, 429, 431, 500, 503, 504,
     ]
 
     private let metrics: HTTPMetrics

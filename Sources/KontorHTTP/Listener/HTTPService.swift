@@ -117,7 +117,7 @@ public struct HTTPService: Sendable {
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, asker: asker) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))
         case .listener(let respond): return .ready(respond(self))
-        case .problem(let problem): return .ready(Response(shop == nil ? .unknownRoute : problem))
+        case .problem(let problem): throw shop == nil ? .unknownRoute : problem
         }
     }
 

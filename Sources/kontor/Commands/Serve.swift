@@ -87,7 +87,12 @@ struct Serve: ParsableCommand {
         let chosenRecords = try Setting.number(cacheRecords, "cache-records", default: 0, in: 0...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
-        let access = try AccessSettings(access, keyMilliseconds: keys.retentionMilliseconds)
+        let access = try AccessSettings(access)
+        if services != nil, access.files != nil, access.proxies == nil {
+            throw ValidationError(
+                "--auth with --service needs --trusted-proxies: the addresses of the gateway, which alone may say that it sends a write "
+                    + "again. Without it a refused write might be done later.")
+        }
         let tls = try TLSSettings(tls, service: services)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)
         let directory = try Setting.directory(data)

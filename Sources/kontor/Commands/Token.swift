@@ -25,9 +25,11 @@ struct Token: ParsableCommand {
             return path
         }
 
-        /// The text of the file; empty if there is no file yet.
+        /// The text of the file; throws an error in words.
         static func text(_ path: String) throws -> String {
-            FileManager.default.fileExists(atPath: path) ? try String(contentsOfFile: path, encoding: .utf8) : ""
+            do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
+                throw ValidationError("\(path) cannot be read: is it there, a file, and yours to read?")
+            }
         }
 
         /// The entries of a text; throws an error in words.
@@ -37,13 +39,30 @@ struct Token: ParsableCommand {
             }
         }
 
-        /// Replaces the file as a whole: a shop that reads it meanwhile sees the old one or the new one.
-        static func replace(_ path: String, by text: String) throws {
-            let draft = path + ".new"
-            let created = FileManager.default.createFile(
-                atPath: draft, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
-            guard created, rename(draft, path) == 0 else {
-                throw ValidationError("\(path) cannot be written: \(String(cString: strerror(errno)))")
+        /// Changes the file, one command at a time, and as a whole: a shop that reads it meanwhile sees the old one or
+        /// the new one. Its owner and mode stay. A link is followed.
+        static func change(_ path: String, _ body: (_ text: String) throws -> String) throws {
+            let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+            func failure() -> ValidationError {
+                ValidationError("\(path) cannot be written: \(String(cString: strerror(errno)))")
+            }
+            let lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard lock >= 0, flock(lock, LOCK_EX) == 0 else { throw failure() }
+            defer { close(lock) }
+            var status = stat()
+            let isThere = stat(path, &status) == 0
+            let text = try body(isThere ? try Self.text(path) : "")
+            let draft = "\(path).\(UInt64.random(in: 0 ... .max))"
+            let file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            guard file >= 0 else { throw failure() }
+            defer { close(file) }
+            let written = Array(text.utf8).withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            let isKept =
+                !isThere || (fchown(file, status.st_uid, status.st_gid) == 0 && fchmod(file, status.st_mode & 0o7777) == 0)
+            guard written == text.utf8.count, isKept, fsync(file) == 0, rename(draft, path) == 0 else {
+                let failure = failure()
+                unlink(draft)
+                throw failure
             }
         }
     }
@@ -68,18 +87,34 @@ struct Token: ParsableCommand {
 
         func run() throws {
             let path = try file.path()
-            let old = try FileOption.text(path)
-            _ = try FileOption.entries(old, path)
             guard (0...36_500).contains(days) else { throw ValidationError("--days is \(days): it must be from 0 to 36500.") }
+            guard Identifier(name) != nil else {
+                throw ValidationError("--name is not 1 to \(Limits.identifierBytes) characters of A-Z a-z 0-9 _ . ~ -")
+            }
+            guard let scopes = Scopes(names: scopes.split(separator: ",")) else {
+                throw ValidationError(
+                    "--scopes are some of \(Scopes(Scopes.named.map(\.scope))), with commas and no blanks between them.")
+            }
+            let user = try user.map { text in
+                guard let user = Identifier(text) else { throw ValidationError("--user is no id of a user.") }
+                return user
+            }
+            if user != nil, !scopes.isSubset(of: .ofUsers) {
+                throw ValidationError("A token of a user has the scopes \(Scopes.ofUsers) at most.")
+            }
             var random = SystemRandomNumberGenerator()
             let token = BearerToken(random: &random)
-            let end = Date(timeIntervalSince1970: (Date().timeIntervalSince1970 / 86_400).rounded(.down) * 86_400)
-                .addingTimeInterval(Double(days + 1) * 86_400)
-            let expiry = days == 0 ? "never" : end.formatted(Date.ISO8601FormatStyle().year().month().day())
-            let words = [name, scopes, "sha256:\(token.digest)", expiry] + (user.map { ["user=\($0)"] } ?? [])
-            let text = old + (old.isEmpty || old.hasSuffix("\n") ? "" : "\n") + words.joined(separator: " ") + "\n"
-            _ = try FileOption.entries(text, path)
-            try FileOption.replace(path, by: text)
+            let today = (Date().timeIntervalSince1970 / 86_400).rounded(.down) * 86_400
+            let end = days == 0 ? nil : Date(timeIntervalSince1970: today + Double(days + 1) * 86_400)
+            let entry = TokenFile.Entry(name: name, scopes: scopes, digest: token.digest, expires: end, user: user)
+            try FileOption.change(path) { old in
+                let text = old + "\(entry)\n"
+                let before = try FileOption.entries(old, path)
+                guard try FileOption.entries(text, path) == before + [entry] else {
+                    throw ValidationError("\(path) would not say what it should: \(entry)")
+                }
+                return text
+            }
             print(token.text)
         }
     }
@@ -111,14 +146,16 @@ struct Token: ParsableCommand {
 
         func run() throws {
             let path = try file.path()
-            let old = try FileOption.text(path)
-            let revoked = try FileOption.entries(old, path).filter {
-                $0.name == token || (token.count >= 8 && "\($0.digest)".hasPrefix(token))
+            var revoked: [TokenFile.Entry] = []
+            try FileOption.change(path) { old in
+                revoked = try FileOption.entries(old, path).filter {
+                    $0.name == token || (token.count >= 8 && "\($0.digest)".hasPrefix(token))
+                }
+                if revoked.isEmpty { throw ValidationError("\(path) has no token with the name or hash \(token).") }
+                let lines = old.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+                let kept = lines.filter { line in !revoked.contains { line.contains("sha256:\($0.digest)") } }
+                return kept.joined(separator: "\n")
             }
-            if revoked.isEmpty { throw ValidationError("\(path) has no token with the name or hash \(token).") }
-            let lines = old.split(separator: "\n", omittingEmptySubsequences: false)
-            let kept = lines.filter { line in !revoked.contains { line.contains("sha256:\($0.digest)") } }
-            try FileOption.replace(path, by: kept.joined(separator: "\n"))
             print("\(revoked.count) \(revoked.count == 1 ? "token is" : "tokens are") revoked.")
         }
     }

@@ -55,13 +55,6 @@ struct AccessOptions: ParsableArguments {
     )
     var callerCreations: Int?
 
-    @Option(
-        help: """
-            Idempotency keys that are kept of one caller, so that nobody fills the place of all. \
-            (default: 0, no limit; environment: KONTOR_CALLER_KEYS)
-            """)
-    var callerKeys: Int?
-
     @Option(help: "Open connections of one address. (default: 0, no limit; environment: KONTOR_CALLER_CONNECTIONS)")
     var callerConnections: Int?
 }
@@ -100,8 +93,14 @@ struct AccessSettings {
     let proxies: TrustedProxies?
     let rates: CallerRates
 
-    init(_ options: AccessOptions, keyMilliseconds: Int64) throws {
+    init(_ options: AccessOptions) throws {
         names = Setting.list(options.allowedHosts, "allowed-hosts")
+        // In a script it is a variable that was never set, and would open the shop.
+        for (option, name) in [(options.auth, "auth"), (options.trustedProxies, "trusted-proxies")]
+        where (option ?? ProcessInfo.processInfo.environment[Setting.key(name)])?.allSatisfy({ $0 == "," || $0 == " " }) == true
+        {
+            throw ValidationError("--\(name) (\(Setting.key(name))) is empty: leave it out, or say what it is.")
+        }
         let proxies = Setting.list(options.trustedProxies, "trusted-proxies")
         self.proxies = proxies.isEmpty ? nil : TrustedProxies(proxies)
         if self.proxies == nil, !proxies.isEmpty {
@@ -112,9 +111,7 @@ struct AccessSettings {
         var rates = CallerRates()
         rates.requests = try Setting.number(options.callerRequests, "caller-requests", default: 0, in: 0...1_000_000)
         rates.creations = try Setting.number(options.callerCreations, "caller-creations", default: 0, in: 0...1_000_000)
-        rates.keptKeys = try Setting.number(options.callerKeys, "caller-keys", default: 0, in: 0...100_000_000)
         rates.connections = try Setting.number(options.callerConnections, "caller-connections", default: 0, in: 0...1_000_000)
-        rates.keyMilliseconds = keyMilliseconds
         self.rates = rates
         func text(_ option: String?, _ name: String) -> String? {
             let text = Setting.text(option, name, default: "")

@@ -27,14 +27,14 @@ import Testing
             var random = SystemRandomNumberGenerator()
             let token = BearerToken(random: &random)
             headers[name] = "Bearer \(token.text)"
-            lines.append("\(name) \(scopes) sha256:\(token.digest) never\(user)")
+            lines.append("\(name) \(scopes) sha256:\(token.digest) never\(user)\n")
         }
     }
 
     private let tokens = Tokens()
 
     private func service() throws -> HTTPService {
-        let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined(separator: "\n"))))
+        let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined())))
         let pages = [
             "/metrics": OperatorEndpoint(.metrics) { $0(OperatorPage(body: "")) },
             "/audit": OperatorEndpoint(.operate) { $0(OperatorPage(body: "")) },
@@ -129,5 +129,41 @@ import Testing
             default: nil
             }
         #expect(owner == id("1"))
+    }
+
+    @Test func `who sends a write again and is not let in is told that nobody knows, if a gateway may say so`() throws {
+        let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined())))
+        let id = String(repeating: "0123456789abcdef", count: 2)
+        func stamp(_ attempt: Int) -> [String] {
+            ["Kontor-Request: \(id)", "Kontor-Sent: 1700000000.125", "Kontor-Attempt: \(attempt)"]
+        }
+        var rates = CallerRates()
+        rates.requests = 1
+        for (proxy, isTrusted) in [("127.0.0.1", true), ("10.0.0.1", false)] {
+            let access = AccessControl(credentials: credentials, proxies: TrustedProxies([proxy]), rates: rates)
+            try withServer(access: access) { (server) throws in
+                let client = try server.client()
+                func status(_ attempt: Int, _ token: String) throws -> Int {
+                    let authorization = "Authorization: \(tokens.headers[token] ?? "Bearer nobody")"
+                    return try client.exchange("POST", "/stock/add/x/1", headers: stamp(attempt) + [authorization]).status
+                }
+                #expect(try [status(1, "nobody"), status(1, "read")] == [401, 403])
+                #expect(try [status(2, "nobody"), status(2, "read")] == (isTrusted ? [504, 504] : [401, 403]))
+                // The second copy of what was let in is not limited: the first one may have been.
+                let statuses = try (0..<5).map { _ in try status(2, "admin") }
+                #expect(statuses.filter { $0 == 200 }.count == (isTrusted ? 5 : 2), "\(statuses)")
+                let foreign = try client.exchange("POST", "/stock/add/x/1", headers: stamp(2) + ["Origin: http://evil.example"])
+                #expect(foreign.status == (isTrusted ? 504 : 403))
+            }
+        }
+    }
+
+    @Test func `of two tokens none is taken`() throws {
+        let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined())))
+        try withServer(access: AccessControl(credentials: credentials)) { (server) throws in
+            let two = ["Authorization: \(tokens.headers["read"] ?? "")", "Authorization: \(tokens.headers["all"] ?? "")"]
+            #expect(try server.exchange("POST", "/stock/add/x/1", headers: two).status == 400)
+            #expect(server.shop.submissions.isEmpty)
+        }
     }
 }

@@ -10,9 +10,9 @@ import Testing
 @testable import KontorHTTP
 
 @Suite struct CallerLimitsTests {
-    private func limits(requests: Int = 0, creations: Int = 0, keptKeys: Int = 0) -> CallerLimits {
+    private func limits(requests: Int = 0, creations: Int = 0) -> CallerLimits {
         var rates = CallerRates()
-        (rates.requests, rates.creations, rates.keptKeys) = (requests, creations, keptKeys)
+        (rates.requests, rates.creations) = (requests, creations)
         return CallerLimits(rates)
     }
 
@@ -22,10 +22,10 @@ import Testing
     }
 
     private func isTaken(
-        _ limits: CallerLimits, _ call: ShopCall, hasKey: Bool = false, from address: String = "10.0.0.1", at now: Int64
+        _ limits: CallerLimits, _ call: ShopCall, from address: String = "10.0.0.1", at now: Int64
     ) -> Bool {
         do throws(Problem) {
-            try limits.take(call, hasKey: hasKey, from: NetworkAddress(address)?.caller, now: now)
+            try limits.take(call, from: NetworkAddress(address)?.caller, now: now)
             return true
         } catch {
             return error.kind.status != 429
@@ -49,16 +49,11 @@ import Testing
         #expect((0..<9).filter { _ in isTaken(limits, b, at: 0) }.count == 2)
     }
 
-    @Test func `creations and keys have limits of their own`() throws {
+    @Test func `creations have a limit of their own`() throws {
         let (creation, checkout) = (try call(.createUser), try call(.checkout(order: id("o"))))
         let creating = limits(creations: 1)
         #expect((0..<9).filter { _ in isTaken(creating, creation, at: 0) }.count == 2)
         #expect(isTaken(creating, checkout, at: 0))
-        let keyed = limits(keptKeys: 3)
-        #expect((0..<9).filter { _ in isTaken(keyed, checkout, hasKey: true, at: 0) }.count == 3)
-        #expect(isTaken(keyed, checkout, at: 0))
-        let later = Limits.keyRetentionMilliseconds / 3 + 1
-        #expect((0..<9).filter { _ in isTaken(keyed, checkout, hasKey: true, at: later) }.count == 1)
     }
 
     @Test func `a machine's IPv6 addresses are one caller, and no number of callers takes more memory`() throws {

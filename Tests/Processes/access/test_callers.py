@@ -132,3 +132,44 @@ class CallerTests(ServerCase):
         again = await signed_up(tokens[0])
         self.assertNotEqual(made[0].json(), made[1].json())
         self.assertEqual((again.json(), again.headers.get("idempotent-replayed")), (made[0].json(), "true"))
+
+    async def test_the_token_file_says_what_was_asked_for_and_nothing_else(self):
+        first = await self.token("--name", "first", "--scopes", "read")
+        path = self.scratch("tokens")
+        before = path.read_text()
+        for words in (
+            ["--name", "c", "--scopes", "read", "--user", "42\nmallory admin sha256:" + "0" * 64 + " never"],
+            ["--name", "c\nm admin sha256:" + "0" * 64 + " never\n#", "--scopes", "read"], ["--name", "#a", "--scopes", "read"],
+            ["--name", "c", "--scopes", "read admin"], ["--name", "c", "--scopes", "read,admin", "--user", "1"],
+        ):
+            code, output = await run_program(_SECONDS, BINARY, "token", "new", *words, "--auth", path)
+            self.assertNotEqual(code, 0, f"{words}: {output}")
+            self.assertEqual(path.read_text(), before, words)
+        self.assertNotIn(first, before)
+        code, output = await run_program(_SECONDS, BINARY, "token", "list", "--auth", self.scratch("nowhere"))
+        self.assertNotEqual(code, 0, output)
+
+    async def test_commands_on_one_token_file_wait_for_each_other_and_leave_it_its_owner(self):
+        path = self.scratch("tokens")
+        path.write_text("# made by hand\n")
+        os.chown(path, 65534, 65534)
+        path.chmod(0o640)
+        link = self.scratch("link")
+        link.symlink_to(path)
+        await asyncio.gather(*(self.token("--name", f"n{number}", "--scopes", "read") for number in range(20)))
+        await asyncio.gather(*(self.token(revoke=f"n{number}") for number in range(10)),
+                             *(self.token("--name", f"m{number}", "--scopes", "read") for number in range(10)))
+        code, output = await run_program(_SECONDS, BINARY, "token", "revoke", "n19", "--auth", link)
+        self.assertEqual(code, 0, output)
+        names = {line.split()[0] for line in path.read_text().splitlines() if not line.startswith("#")}
+        self.assertEqual(names, {f"n{number}" for number in range(10, 19)} | {f"m{number}" for number in range(10)})
+        found = path.stat()
+        self.assertEqual((found.st_uid, found.st_mode & 0o777, link.is_symlink()), (65534, 0o640, True))
+
+    async def test_an_empty_option_does_not_open_the_shop(self):
+        for words, environment in ((["--auth", ""], {}), (["--trusted-proxies", ","], {}), ([], {"KONTOR_AUTH": ""})):
+            code, output = await run_program(
+                _SECONDS, BINARY, "serve", *words, "--port", 0, "--internal-port", 0, "--data", self.scratch("data"),
+                environment=environment)
+            self.assertEqual(code, 64, output)
+            self.assertIn("is empty", output)
