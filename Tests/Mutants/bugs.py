@@ -202,8 +202,6 @@ BUGS = [
         "            if let error = unreadable.first {\n"
         "                entry.refuse(error)\n"
         "            } else if !failed.isEmpty, let error = failed[readSets[first].group] {\n"),
-    Bug("a partition that cannot be read ends the scan of the others (F6)", SERVICE + "Recovery/OpenWork.swift",
-        "                    agenda.add(scanNext)\n", "                    completion(failure)\n"),
     Bug("what is asked again is sent to those who cannot be reached, too (F20)", SAGA,
         "                && (unreachable.isEmpty || !unreachable.contains(record.legs[leg].account.kind))\n", ""),
     Bug("of a step that is repeated while it waits each copy is decided (F4)", SERVICE + "Engine/Engine.swift",
