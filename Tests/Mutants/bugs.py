@@ -223,6 +223,6 @@ BUGS = [
     Bug("what is read need not be on the replica", "Sources/KontorSimulation/Stores/StoreConnection.swift",
         "                if !isConfirmed { return fail(\"not confirmed\", latency()) }\n", "                _ = isConfirmed\n"),
     Bug("a record that cannot be read is taken for absent", "Sources/KontorSimulation/Stores/StoreConnection.swift",
-        "                return .failure(.unreadable(\"\\(key)\"))\n",
+        "                return .failure(.unreadable(\"\\(key.group): \\(key.member)\"))\n",
         "                return .success(LoadedGroup(version: .absent, head: nil, member: nil))\n"),
 ]
