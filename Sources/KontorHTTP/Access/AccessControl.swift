@@ -9,7 +9,7 @@ public final class AccessControl: Sendable {
     let browsers: BrowserGuard
     fileprivate let secret: SharedSecret?
     fileprivate let credentials: Credentials?
-    /// nil: there are none, and what a proxy says is believed of everybody.
+    /// nil: none are named. ``mayStamp(isProxy:)`` says whom a stamp is believed of then.
     let proxies: TrustedProxies?
     let rates: CallerRates
     /// Whether nobody is asked who he is.

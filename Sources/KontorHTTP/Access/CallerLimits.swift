@@ -25,18 +25,23 @@ final class CallerLimits {
     }
 
     private struct Bucket {
-        /// What may still be taken, in the parts of ``Rate``; a bucket that was never used is full.
+        /// What may still be taken, in thousandths: a rate of one a second fills one of them in a millisecond.
         var left: Int64
         /// When that was so, monotonic milliseconds.
         var at: Int64
     }
 
+    /// How long an empty bucket takes to be full, milliseconds: what a caller did not use for longer is lost.
+    private static let bucketMilliseconds: Int64 = 2_000
     /// Buckets of each resource: far more than callers that are near a limit. Two callers may share one.
     static let buckets = 4_096
     /// Signatures of strangers that are verified a second for each address: a hundredth of a processor.
     static let verifications = 100
 
+    /// Whether nothing that a call takes is limited.
+    let isEmpty: Bool
     private let rates: CallerRates
+    /// A bucket that was never used is nil, and full.
     private var table: [Bucket?]
 
     init(_ rates: CallerRates) {
@@ -53,40 +58,27 @@ final class CallerLimits {
         guard let rate = rate(of: resource) else { return true }
         // The hash has a seed of the process's own, so nobody can choose whose bucket he shares.
         let place = resource.rawValue * Self.buckets + Int(UInt(bitPattern: caller.hashValue) % UInt(Self.buckets))
-        var bucket = table[place] ?? Bucket(left: rate.most, at: now)
-        // A bucket that was empty is full after this time, and no fuller later.
-        let passed = min(max(0, now - bucket.at), rate.most / rate.perMillisecond + 1)
-        bucket.left = min(rate.most, bucket.left + passed * rate.perMillisecond)
+        let most = rate * Self.bucketMilliseconds
+        var bucket = table[place] ?? Bucket(left: most, at: now)
+        let passed = min(max(0, now - bucket.at), Self.bucketMilliseconds)
+        bucket.left = min(most, bucket.left + passed * rate)
         bucket.at = now
         defer { table[place] = bucket }
-        guard bucket.left >= rate.parts else { return false }
-        bucket.left -= rate.parts
+        guard bucket.left >= 1_000 else { return false }
+        bucket.left -= 1_000
         return true
     }
 
-    /// How fast a bucket fills. One of what it holds is so many parts that whole parts flow in each millisecond.
-    private struct Rate {
-        let perMillisecond, parts, most: Int64
-
-        /// - Returns: nil if there is no limit.
-        init?(_ number: Int, in milliseconds: Int64, atOnce: Int) {
-            if number == 0 { return nil }
-            (perMillisecond, parts, most) = (Int64(number), milliseconds, Int64(atOnce) * milliseconds)
-        }
+    /// How many a second; nil: there is no limit.
+    private func rate(of resource: Resource) -> Int64? {
+        let rate =
+            switch resource {
+            case .request: rates.requests
+            case .creation: rates.creations
+            case .verification: Self.verifications
+            }
+        return rate == 0 ? nil : Int64(rate)
     }
-
-    /// A bucket holds two seconds' worth.
-    private func rate(of resource: Resource) -> Rate? {
-        func perSecond(_ number: Int) -> Rate? { Rate(number, in: 1_000, atOnce: 2 * number) }
-        switch resource {
-        case .request: return perSecond(rates.requests)
-        case .creation: return perSecond(rates.creations)
-        case .verification: return perSecond(Self.verifications)
-        }
-    }
-
-    /// Whether there is none for calls.
-    let isEmpty: Bool
 
     /// Takes what a call needs, or refuses it.
     func take(_ call: ShopCall, from address: NetworkAddress?, now: Int64) throws(Problem) {

@@ -45,8 +45,8 @@ struct NetworkAddress: Hashable, Sendable {
     }
 }
 
-/// The proxies in front of a shop that are believed: which client they ask for, under which name, and for the how
-/// manieth time.
+/// The proxies in front of a shop that are believed when they say for which client they ask, under which name of the
+/// shop, and that they ask again.
 public struct TrustedProxies: Sendable {
     private struct Range { let start: NetworkAddress, bits: Int }
 
