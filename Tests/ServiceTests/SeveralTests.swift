@@ -94,24 +94,45 @@ struct SeveralTests {
     @Test("who joins a checkout that is over is not told that the order is paid which batch_init put there since (seed 4282)")
     func joinsTooLate() {
         let world = SeveralWorld(seed: 1, shops: 2)
-        let order = id("0")
-        func replace() -> ShopAnswer? { world.run(.initOrders(count: 1, items: 1, users: 1, price: Amount(100)), at: 1) }
-        #expect(world.run(.initItems(count: 1, stock: Amount(100), price: Amount(100))) == .initialized)
-        #expect(world.run(.initUsers(count: 1, credit: Amount(100_000))) == .initialized)
-        #expect(replace() == .initialized)
-        // A process sleeps while its checkout is decided and not finished; another one finishes it, and the order is
-        // replaced.
-        let first = world.ask(.checkout(order: order), at: 0, within: 30_000)
-        for _ in 0..<100 where world.status(order) != .paid { world.pass(1) }
-        #expect(world.status(order) == .paid && first.answers.isEmpty)
-        world.pause(0, milliseconds: 10_000)
-        for _ in 0..<80 where !world.openSagas.isEmpty { world.pass(100) }
-        #expect(replace() == .initialized)
-        #expect(world.status(order) == .open)
-        let second = world.ask(.checkout(order: order), at: 0, within: 30_000)
+        let first = Self.overtakenCheckout(in: world)
+        #expect(world.status(id("0")) == .open)
+        let second = world.ask(.checkout(order: id("0")), at: 0, within: 30_000)
         for _ in 0..<200 where second.answers.isEmpty { world.pass(100) }
         #expect(first.isPaid)
-        #expect(second.isPaid && world.status(order) == .paid)
+        #expect(second.isPaid && world.status(id("0")) == .paid)
+    }
+
+    @Test("of those who joined such a checkout each is answered for the user that he asks for")
+    func joinsForUsers() {
+        let world = SeveralWorld(seed: 1, shops: 2)
+        let first = Self.overtakenCheckout(in: world)
+        #expect(world.run(.initUsers(count: 2, credit: Amount(100_000)), at: 1) == .initialized)
+        while world.head(id("0"))?.user != id("1") { Self.replaceOrder(in: world, users: 2) }
+        let owners: [Identifier?] = [id("0"), nil, id("1"), id("0")]
+        let callers = owners.map { world.ask(.checkout(order: id("0"), owner: $0), at: 0, within: 30_000) }
+        for _ in 0..<200 where callers.contains(where: { $0.answers.isEmpty }) { world.pass(100) }
+        #expect(first.isPaid)
+        let refused = ShopAnswer.checkout(.notBegun(.unknownOrder))
+        #expect(callers.map(\.answer) == [refused, .checkout(.paid), .checkout(.paid), refused])
+    }
+
+    private static func replaceOrder(in world: SeveralWorld, users: Int) {
+        #expect(world.run(.initOrders(count: 1, items: 1, users: users, price: Amount(100)), at: 1) == .initialized)
+    }
+
+    /// A process sleeps while its checkout of the order "0" is decided and not finished. Another one finishes it, and
+    /// then the order is replaced.
+    private static func overtakenCheckout(in world: SeveralWorld) -> Request {
+        #expect(world.run(.initItems(count: 1, stock: Amount(100), price: Amount(100))) == .initialized)
+        #expect(world.run(.initUsers(count: 1, credit: Amount(100_000))) == .initialized)
+        replaceOrder(in: world, users: 1)
+        let checkout = world.ask(.checkout(order: id("0")), at: 0, within: 30_000)
+        for _ in 0..<100 where world.status(id("0")) != .paid { world.pass(1) }
+        #expect(world.status(id("0")) == .paid && checkout.answers.isEmpty)
+        world.pause(0, milliseconds: 10_000)
+        for _ in 0..<80 where !world.openSagas.isEmpty { world.pass(100) }
+        replaceOrder(in: world, users: 1)
+        return checkout
     }
 }
 

@@ -235,10 +235,12 @@ final class SeveralWorld {
         return account
     }
 
-    func status(_ order: Identifier) -> Order.Status? {
+    func head(_ order: Identifier) -> Order? {
         guard case .order(let order)? = records.load(ReadSet(GroupKey(.order, order))).head else { return nil }
-        return order.status
+        return order
     }
+
+    func status(_ order: Identifier) -> Order.Status? { head(order)?.status }
 }
 
 /// What one process has of the network.

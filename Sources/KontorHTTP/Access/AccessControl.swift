@@ -9,7 +9,7 @@ public final class AccessControl: Sendable {
     let browsers: BrowserGuard
     fileprivate let secret: SharedSecret?
     fileprivate let credentials: Credentials?
-    /// nil: none are named. ``mayStamp(isProxy:)`` says whom a stamp is believed of then.
+    /// nil: none are named. ``mayStamp(isProxy:)`` says from whom a stamp is taken then.
     let proxies: TrustedProxies?
     let rates: CallerRates
     /// Whether nobody is asked who he is.
@@ -34,8 +34,8 @@ public final class AccessControl: Sendable {
         isOpen = secret == nil && credentials == nil
     }
 
-    /// Whether somebody may say that he sends a write again. Where callers are told apart, only a trusted proxy may:
-    /// what is kept of stamps takes the place of everybody's keys.
+    /// Whether somebody may say that he is a gateway, which can send a write again. Where callers are told apart, only
+    /// a trusted proxy may: what is kept of stamps takes the place of everybody's keys.
     func mayStamp(isProxy: Bool) -> Bool { isProxy || (proxies == nil && credentials == nil) }
 }
 

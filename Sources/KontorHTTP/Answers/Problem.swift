@@ -199,6 +199,12 @@ extension Problem {
         .outcomeUnknown,
         "This was sent before, to another process, and this one may not decide it: nobody knows what became of it. "
             + "Look before you repeat it.")
+    /// What a write is told that says to come from a gateway, when its sender may not say so. Taken for a new write,
+    /// its second copy would be done again.
+    static let unknownGateway = Problem(
+        .forbidden,
+        "Kontor-Request says that a gateway sent this, and this shop does not know the gateway: name its address with "
+            + "--trusted-proxies. Nothing was begun.")
     static let secretNeeded = Problem(
         .tokenNeeded, "This listener is for operators: send Authorization: Bearer SECRET. Nothing was begun.")
 

@@ -170,10 +170,9 @@ extension ConnectionHandler {
             let isKept =
                 head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
                 && reservedUntil == nil
-            let isStamped = table.service.access.mayStamp(isProxy: isProxy)
-            let target = target(of: head, headers, isRepeated: isStamped && headers.stamp?.isRepeated == true)
+            let target = target(of: head, headers)
             let exchange = Exchange(
-                target, name: headers.name(of: target, isStamped: isStamped), timeoutMilliseconds: headers.timeoutMilliseconds,
+                target, name: headers.name(of: target), timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
@@ -184,14 +183,14 @@ extension ConnectionHandler {
         }
     }
 
-    /// What is to be done for a request.
-    ///
-    /// - Parameter isRepeated: whether a gateway sends the write again. Its first copy may be on its way to a process
-    ///   that lets it in, so nobody knows what becomes of a copy that is refused here.
-    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders, isRepeated: Bool) -> HTTPService.Target {
+    /// What is to be done for a request. If a gateway sends it again, the first copy may be on its way to a process
+    /// that lets it in, so nobody knows what becomes of a copy that is refused here.
+    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders) -> HTTPService.Target {
+        let isRepeated = headers.stamp?.isRepeated == true
         do throws(Problem) {
             if let problem = headers.problem { throw problem }
             let access = table.service.access
+            if headers.stamp != nil, !access.mayStamp(isProxy: isProxy) { throw .unknownGateway }
             let isHostKnown = isProxy || headers.host == table.knownHost
             if let refusal = access.browsers.refusal(of: head.method, headers, isHostKnown: isHostKnown) { throw refusal }
             if !isHostKnown { table.knownHost = headers.host }

@@ -92,11 +92,8 @@ struct RequestHeaders {
     }
 
     /// What a write is known by; nil: nothing. The key of a caller who is known is his alone.
-    ///
-    /// - Parameter isStamped: whether its sender may stamp.
-    func name(of target: HTTPService.Target, isStamped: Bool) -> WriteName? {
+    func name(of target: HTTPService.Target) -> WriteName? {
         if key == nil && stamp == nil { return nil }
-        let stamp = isStamped ? stamp : nil
         guard let key, case .shop(let call) = target, let principal = call.principal else {
             return WriteName(key: key, stamp: stamp)
         }

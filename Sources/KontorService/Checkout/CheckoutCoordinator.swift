@@ -98,12 +98,24 @@ final class CheckoutCoordinator {
 
     private func join(_ present: Running, _ callers: [Caller]) {
         for var caller in callers {
-            if let owner = caller.owner, !present.saga.record.legs.contains(where: { $0.account == GroupKey(.user, owner) }) {
-                caller.tell(.checkout(.notBegun(.unknownOrder)))
-                continue
-            }
             caller.hasJoined = true
-            present.callers.append(caller)
+            let isOwners: (Identifier) -> Bool = { owner in
+                present.saga.record.legs.contains { $0.account == GroupKey(.user, owner) }
+            }
+            if let owner = caller.owner, !isOwners(owner) {
+                joinIfOwner(owner, caller, present)
+            } else {
+                present.callers.append(caller)
+            }
+        }
+    }
+
+    /// Joins a checkout of another user's order if that is over in truth, and the order is this user's since.
+    private func joinIfOwner(_ owner: Identifier, _ caller: Caller, _ present: Running) {
+        let order = present.saga.record.id.order
+        orders.submit(OrderCommand(order, .read, owner: owner)) { [self] reply in
+            if case .decided(.unknownOrder) = reply { return caller.tell(.checkout(.notBegun(.unknownOrder))) }
+            if present.hasEnded { checkout(order, [caller]) } else { present.callers.append(caller) }
         }
     }
 
@@ -311,15 +323,19 @@ final class CheckoutCoordinator {
     }
 
     /// Asks the order again for the callers that still wait. Each gets what its request would get if it were sent now:
-    /// the order is paid, or its checkout runs or begins, once for all of them.
+    /// the order is paid, or its checkout runs or begins, once for all of them that ask for the same owner.
     private func askAnew(_ present: Running) {
         let now = clock.monotonicMilliseconds
         let callers = present.callers
         present.callers = []
         tell(.unknown, callers.filter { $0.deadline <= now })
-        let waiting = callers.filter { $0.deadline > now }.map {
+        var waiting = callers.filter { $0.deadline > now }.map {
             Caller(tell: $0.tell, owner: $0.owner, keyed: $0.keyed, deadline: $0.deadline)
         }
-        checkout(present.saga.record.id.order, waiting)
+        // The order may be another one's meanwhile, so the answer depends on who asks.
+        while let first = waiting.first {
+            checkout(present.saga.record.id.order, waiting.filter { $0.owner == first.owner })
+            waiting.removeAll { $0.owner == first.owner }
+        }
     }
 }

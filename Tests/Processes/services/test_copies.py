@@ -4,8 +4,10 @@ What was refused through the gateway has no effect, now or later: the replica go
 """
 
 import asyncio
+import re
 
 from Tests.kontor_testing.http_client import Answer, Client
+from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.services_case import ServicesCase
 
 # So many that some of them are given to the replica that stands still.
@@ -103,13 +105,17 @@ class CopyTests(ServicesCase):
         for replica in self.deployment.replicas["payment"]:
             await replica.freeze()
         checkout = asyncio.create_task(self.client.post(f"/orders/checkout/{order}", {"Request-Timeout-Ms": "9000"}))
-        await asyncio.sleep(0.5)
+        await eventually(self._is_stock_held, "the hold of the checkout")
         answer = await self._post(f"/stock/subtract/{item}/1")
         self.assertEqual((answer.status, answer.problem), (409, "contended"), str(answer))
         self.assertEqual(answer.headers.get("retry-after"), "1")
         for replica in self.deployment.replicas["payment"]:
             replica.resume()
         self.assertEqual((await checkout).status, 200)
+
+    async def _is_stock_held(self) -> bool:
+        metrics = [await replica.metrics() for replica in self.deployment.replicas["stock"]]
+        return any(re.search(r'^kontor_ledger_held\b.* 1$', text, re.MULTILINE) for text in metrics)
 
     async def test_of_two_batch_inits_at_two_replicas_one_is_refused(self):
         """So all records are of one of them (A5); with a key the repetition is told that the first one runs, and then replayed (F3)."""

@@ -109,7 +109,7 @@ class ShardAwayTests(ServicesCase):
         return answer.status == 200
 
     async def _told(self) -> tuple:
-        return await get_once(self.stock.internal_port, "/health/ready", seconds=2), await self._metrics()
+        return await get_once(self.stock.internal_port, "/health/ready", seconds=2), await self.stock.metrics()
 
     def _assert_told(self, answer, metrics):
         self.assertEqual(answer.status, 200, "the other shards are served")
@@ -117,13 +117,6 @@ class ShardAwayTests(ServicesCase):
         self.report(f"ready: {answer.json()['troubles']}")
         self.assertRegex(metrics, r'kontor_store_shard_unused\{shard="127.0.0.1:\d+"\} 1')
         self.assertIn("A part of the store is not used", self.stock.log())
-
-    async def _metrics(self) -> str:
-        client = Client(self.stock.internal_port, connections=1)
-        try:
-            return (await client.request("GET", "/metrics", {"Authorization": f"Bearer {self.deployment.secret}"})).body.decode()
-        finally:
-            client.close()
 
     async def _is_well(self) -> bool:
         answer = await get_once(self.stock.port, "/health/ready", seconds=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 # The configuration that `make up` uses.
 from deploy.local import gateway as gateway_files
 from Tests.kontor_testing.audits import settled_audit
-from Tests.kontor_testing.http_client import Answer, Outcome, Reachable, get_once
+from Tests.kontor_testing.http_client import Answer, Client, Outcome, Reachable, get_once
 from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.ports import free_port
 from Tests.kontor_testing.programs import BINARY, PATIENCE_SECONDS, run_kontor
@@ -57,6 +57,15 @@ class Service(ManagedProcess):
     async def start(self):
         self.spawn()
         await eventually(self.answers, f"the readiness of {self.name}")
+
+    async def metrics(self) -> str:
+        """What operators read."""
+        client = Client(self.internal_port, connections=1)
+        try:
+            answer = await client.request("GET", "/metrics", {"Authorization": f"Bearer {self._deployment.secret}"})
+            return answer.body.decode()
+        finally:
+            client.close()
 
 
 class Gateway(ManagedProcess):
