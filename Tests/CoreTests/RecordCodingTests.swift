@@ -39,6 +39,10 @@ struct RecordCodingTests {
         let payment = DirectPayment(
             amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9), incarnation: .max)
         all.append((RecordKey(user, .payment(order: id("o"))), .payment(payment)))
+        let note = TrailNote(
+            principal: "back-office", address: "10.0.0.7", operation: "addStock",
+            arguments: [TrailNote.Argument(name: "units", value: "5")], reason: "found \"behind\" a shelf")
+        all.append((RecordKey(user, .trail(TrailID(time: 1_700_000_000_000, number: .max))), .trail(note)))
         return all
     }
 

@@ -123,10 +123,11 @@ final class World {
 
     @discardableResult
     func ask(
-        _ request: ShopRequest, key: String? = nil, stamp: RequestStamp? = nil, within milliseconds: Int64 = 5_000
+        _ request: ShopRequest, key: String? = nil, stamp: RequestStamp? = nil, note: TrailNote? = nil,
+        within milliseconds: Int64 = 5_000
     ) -> Request {
         let caller = Request()
-        let name = WriteName(key: key.flatMap { IdempotencyKey($0) }, stamp: stamp)
+        let name = WriteName(key: key.flatMap { IdempotencyKey($0) }, stamp: stamp, note: note)
         shop.handle(request, name: name, deadline: clock.monotonicMilliseconds + milliseconds, caller: caller)
         shop.endTurn()
         return caller

@@ -149,6 +149,62 @@ struct StoreContractTests {
         #expect(try under.load(item(1), .receipt(incarnation: 9)).member == account(1))
     }
 
+    @Test("the audit trail is read page by page, the newest entries first", arguments: StoreKind.allCases)
+    func trail(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        #expect(try under.trail().isEmpty)
+        var expected: [FoundTrailEntry] = []
+        // Of some moments there are several entries, and not in the order in which they are written.
+        for number in 0..<60 {
+            let id = TrailID(time: 1_700_000_000_000 + Int64(number * 7 % 20), number: UInt64(number))
+            let note = TrailNote(principal: "p\(number)", address: "", operation: "addStock", arguments: [])
+            expected.append(FoundTrailEntry(item(number % 9), TrailEntry(id: id, note: note)))
+            let outcome = try under.write(
+                item(number % 9), [(.head, account(Int64(number))), (.trail(id), .trail(note))])
+            #expect(outcome == .committed)
+            // Some are in the table then, and others are not.
+            if number % 25 == 24 { under.settle() }
+            if number == 30 { try under.reopen() }
+        }
+        expected.sort(by: FoundTrailEntry.isShownBefore)
+        try under.barrier()
+        for round in 0..<2 {
+            var found: [FoundTrailEntry] = []
+            while true {
+                let page = try under.trail(behind: found.last?.entry.id, atMost: 7)
+                if page.isEmpty { break }
+                found += page
+            }
+            #expect(found == expected, "round \(round)")
+            under.settle()
+        }
+        #expect(try under.load(item(3)).head == account(57))
+        let id = TrailID(time: 1_700_000_000_500, number: 0)
+        let note = TrailNote(principal: "late", address: "", operation: "addStock", arguments: [])
+        let stale = GroupChange(group: item(1), expected: .absent, writes: [(.head, account(0)), (.trail(id), .trail(note))])
+        #expect(try under.commit([stale]) == [.conflict])
+        #expect(try under.trail().count == 60, "what was not committed is not in the trail")
+    }
+
+    @Test(
+        "entries of the audit trail go when their time is over",
+        arguments: [StoreKind.embeddedSQLite, .embeddedSimulated, .redis])
+    func oldTrail(_ kind: StoreKind) throws {
+        let under = try StoreUnderTest(kind)
+        let now = under.wall
+        let note = TrailNote(principal: "p", address: "", operation: "addStock", arguments: [])
+        let ages = [Limits.trailMilliseconds + 60_000, Limits.trailMilliseconds - 60_000, 0]
+        for age in ages {
+            let id = TrailID(time: now - age, number: 1)
+            #expect(try under.write(item(1), [(.head, account(1)), (.trail(id), .trail(note))]) == .committed)
+        }
+        under.settle()
+        under.passHour()
+        #expect(try under.write(item(1), [(.trail(TrailID(time: now, number: 2)), .trail(note))]) == .committed)
+        under.settle()
+        #expect(try under.trail().map { now - $0.entry.id.time } == [0, 0, Limits.trailMilliseconds - 60_000])
+    }
+
     @Test("members of a group without a head are kept", arguments: StoreKind.allCases)
     func headlessGroup(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)

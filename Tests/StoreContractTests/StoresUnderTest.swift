@@ -70,10 +70,19 @@ final class StoreUnderTest {
         lanes.runAll()
         for _ in 0..<3 {
             now += 2_000
-            embedded.tick(now: now)
+            embedded.tick(now: now, wall: wall)
             lanes.runAll()
             embedded.flush()
         }
+    }
+
+    /// Wall clock, milliseconds since 1970: that of a ``ManualClock``.
+    var wall: Int64 { ManualClock().wallMilliseconds }
+
+    /// Lets so much time pass that what has expired is looked for.
+    func passHour() {
+        now += 3_700_000
+        settle()
     }
 
     /// Closes the store and opens it again.
@@ -110,6 +119,10 @@ final class StoreUnderTest {
         _ kind: GroupKey.Kind, _ partition: Int, after cursor: RecordKey? = nil
     ) throws -> [(key: RecordKey, record: Record)] {
         try call { store, done in store.scanOpenWork(kind, partition: partition, after: cursor, completion: done) }.get()
+    }
+
+    func trail(behind id: TrailID? = nil, atMost bound: Int = Limits.trailPage) throws -> [FoundTrailEntry] {
+        try call { store, done in store.scanTrail(behind: id, atMost: bound, completion: done) }.get()
     }
 
     func barrier() throws {

@@ -8,6 +8,7 @@ extension Record {
         static let order: UInt8 = 4
         static let saga: UInt8 = 5
         static let key: UInt8 = 6
+        static let trail: UInt8 = 7
     }
 
     /// Appends the version of the format, and the record. What the format has no place for is left out.
@@ -38,6 +39,9 @@ extension Record {
             writer.byte(Tag.key)
             writer.fixed(kept.expires)
             writer.blob(kept.request)
+        case .trail(let note):
+            writer.byte(Tag.trail)
+            note.encode(into: &writer)
         }
     }
 
@@ -64,6 +68,7 @@ extension Record {
         case Tag.key:
             let expires = try reader.time()
             self = .key(KeptKey(request: Array(try reader.blob()), expires: expires))
+        case Tag.trail: self = .trail(try TrailNote(from: &reader))
         default: throw .invalid("record tag \(tag)")
         }
         guard reader.isAtEnd else { throw .invalid("bytes behind a record") }
@@ -78,10 +83,18 @@ extension RecordKey {
         static let payment: UInt8 = 4
         static let receipt: UInt8 = 5
         static let key: UInt8 = 6
+        /// Lies where other keys have their kind, and behind all of them.
+        static let trail: UInt8 = 0x80
     }
 
-    /// Appends the key. Sorted by their bytes, keys of one kind lie side by side, and so do those of one group.
+    /// Appends the key. Sorted by their bytes, keys of one kind lie side by side, and so do those of one group; entries
+    /// of the audit trail lie behind all others, the newest first.
     public func encode(into writer: inout ByteWriter) {
+        if case .trail(let id) = member {
+            writer.byte(Tag.trail)
+            writer.bytes += id.orderedBytes
+            return writer.groupKey(group)
+        }
         writer.byte(group.kind.rawValue)
         writer.text(group.id.text)
         switch member {
@@ -99,12 +112,38 @@ extension RecordKey {
         case .key(let key):
             writer.byte(Tag.key)
             writer.text(key.text)
+        case .trail: break
         }
+    }
+
+    /// Reads the key of an entry of the trail, and nothing behind it.
+    static func ofTrail(_ reader: inout ByteReader) throws(FormatError) -> RecordKey {
+        guard try reader.byte() == Tag.trail else { throw .invalid("the key of an entry of the trail") }
+        let id = try TrailID(from: &reader)
+        return RecordKey(try reader.groupKey(), .trail(id))
+    }
+
+    /// The bytes behind which the keys of the trail's entries lie that are older than `id`; nil: all of them.
+    public static func trailStart(behind id: TrailID?) -> [UInt8] {
+        // No kind is as large as the last byte.
+        [Tag.trail] + (id.map { $0.orderedBytes + [0xFF] } ?? [])
+    }
+
+    /// The bytes behind which the keys of those entries lie whose time is over.
+    ///
+    /// - Parameter now: wall clock, milliseconds since 1970.
+    public static func endOfTrail(now: Int64) -> [UInt8] {
+        trailStart(behind: TrailID(time: now - Limits.trailMilliseconds, number: .max))
     }
 
     /// Reads what ``encode(into:)`` wrote.
     public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
+        if bytes.first == Tag.trail {
+            self = try Self.ofTrail(&reader)
+            if reader.isAtEnd { return }
+            throw .invalid("bytes behind a key")
+        }
         let group = GroupKey(try reader.raw(GroupKey.Kind.self), try reader.identifier())
         let member: Member
         let tag = try reader.byte()
@@ -300,97 +339,5 @@ extension AbortReason {
         case 5: self = .anomaly(account: account, try reader.raw(Anomaly.self))
         default: throw .invalid("abort reason \(tag)")
         }
-    }
-}
-
-extension ByteWriter {
-    mutating func legs(_ legs: [Leg]) {
-        varint(UInt64(legs.count))
-        for leg in legs {
-            groupKey(leg.account)
-            amount(leg.amount)
-        }
-    }
-
-    mutating func amount(_ amount: Amount) { varint(UInt64(bitPattern: amount.raw)) }
-
-    mutating func groupKey(_ key: GroupKey) {
-        byte(key.kind.rawValue)
-        text(key.id.text)
-    }
-
-    mutating func sagaID(_ saga: SagaID) {
-        text(saga.order.text)
-        fixed(saga.incarnation)
-        varint(UInt64(saga.attempt))
-    }
-}
-
-extension ByteReader {
-    mutating func legs() throws(FormatError) -> [Leg] {
-        var legs: [Leg] = []
-        for _ in 0..<(try count(atMost: Limits.orderLines + 1)) {
-            legs.append(Leg(account: try groupKey(), amount: try amount()))
-        }
-        return legs
-    }
-
-    /// Reads an amount within its bounds: the rules' arithmetic would trap on others, and no rule writes any.
-    mutating func amount(in bounds: ClosedRange<Int64> = 0...Limits.lifetimeTotal) throws(FormatError) -> Amount {
-        let amount = Amount(Int64(bitPattern: try varint()))
-        guard bounds.contains(amount.raw) else { throw .invalid("the amount \(amount.raw)") }
-        return amount
-    }
-
-    /// Reads a moment by the wall clock, milliseconds since 1970, to which any duration of `Limits` can be added.
-    mutating func time() throws(FormatError) -> Int64 {
-        let time = try fixed(Int64.self)
-        guard (-Limits.latestTime...Limits.latestTime).contains(time) else { throw .invalid("the time \(time)") }
-        return time
-    }
-
-    mutating func flag() throws(FormatError) -> Bool {
-        switch try byte() {
-        case 0: return false
-        case 1: return true
-        default: throw .invalid("a flag")
-        }
-    }
-
-    mutating func uint32() throws(FormatError) -> UInt32 {
-        guard let value = UInt32(exactly: try varint()) else { throw .invalid("a 32-bit number") }
-        return value
-    }
-
-    /// Reads the number of elements that follow.
-    mutating func count(atMost bound: Int) throws(FormatError) -> Int {
-        let count = try varint()
-        guard count <= UInt64(bound) else { throw .invalid("a count of \(count)") }
-        return Int(count)
-    }
-
-    mutating func raw<Value: RawRepresentable>(
-        _ type: Value.Type
-    ) throws(FormatError) -> Value where Value.RawValue == UInt8 {
-        guard let value = Value(rawValue: try byte()) else { throw .invalid("\(type)") }
-        return value
-    }
-
-    mutating func identifier() throws(FormatError) -> Identifier {
-        guard let id = Identifier(try text()) else { throw .invalid("an identifier") }
-        return id
-    }
-
-    mutating func idempotencyKey() throws(FormatError) -> IdempotencyKey {
-        guard let key = IdempotencyKey(try text()) else { throw .invalid("an idempotency key") }
-        return key
-    }
-
-    mutating func groupKey() throws(FormatError) -> GroupKey {
-        GroupKey(try raw(GroupKey.Kind.self), try identifier())
-    }
-
-    mutating func sagaID() throws(FormatError) -> SagaID {
-        SagaID(order: try identifier(), incarnation: try fixed(UInt64.self), attempt: try uint32())
     }
 }

@@ -8,6 +8,7 @@ extension Record {
         case .order(let order): Size.fixed + order.lines.count * Size.line + order.history.bytes.count
         case .saga(let saga): Size.fixed + saga.legs.count * Size.line + (saga.claim.map(Size.of) ?? 0)
         case .key(let kept): Size.fixed + kept.request.count
+        case .trail(let note): Size.fixed + Size.of(note)
         }
     }
 }
@@ -29,6 +30,12 @@ private enum Size {
     static let line = id + 2 * integer
     /// Two ids, a tag, an incarnation and an attempt.
     static let key = 2 * id + 2 * integer
+
+    static func of(_ note: TrailNote) -> Int {
+        let texts =
+            [note.principal, note.address, note.operation, note.reason] + note.arguments.flatMap { [$0.name, $0.value] }
+        return texts.reduce(integer) { $0 + integer + $1.utf8.count }
+    }
 
     static func of(_ claim: KeyClaim) -> Int { 3 * integer + claim.key.text.utf8.count + claim.request.count }
 }

@@ -22,6 +22,10 @@ public struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertibl
         self.text = "\(text)"
     }
 
+    /// The name of the groups that have what belongs to `batch_init`s of their kind: lease, keys, entries of the audit
+    /// trail. Nothing of this name can be created.
+    public static let batchInit = Identifier(reserved: "~batch_init")
+
     /// The name of the group that shows whether a process lives, by the number of the versions that it writes.
     public init(heartbeatOf writer: UInt64) { text = "~process-" + String(writer, radix: 16) }
 

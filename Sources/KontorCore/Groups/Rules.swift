@@ -35,12 +35,14 @@ public enum Member: Hashable, Sendable {
     case key(IdempotencyKey)
     /// A paid order that `batch_init` replaced, by its incarnation: kept so that the books still balance.
     case receipt(incarnation: UInt64)
+    /// An entry of the audit trail. No rule reads it, and nothing changes it.
+    case trail(TrailID)
 
     /// Whether the record is work in progress. Such records are few; a scan finds them after a crash.
     public var isOpenWork: Bool {
         switch self {
         case .saga, .hold: return true
-        case .head, .payment, .receipt, .key: return false
+        case .head, .payment, .receipt, .key, .trail: return false
         }
     }
 
@@ -70,6 +72,8 @@ public enum Record: Hashable, Sendable {
     /// Indirect, because it is by far the largest case: without it each copy of a record would have its size.
     indirect case saga(SagaRecord)
     case key(KeptKey)
+    /// Indirect for the same reason.
+    indirect case trail(TrailNote)
 }
 
 extension Record {
@@ -78,7 +82,7 @@ extension Record {
         switch self {
         case .saga: return true
         case .hold(let hold): return hold.state == .held
-        case .account, .payment, .order, .key: return false
+        case .account, .payment, .order, .key, .trail: return false
         }
     }
 
@@ -89,7 +93,7 @@ extension Record {
         case .key(let kept): return kept.expires
         case .hold(let hold) where hold.state != .held && hold.expiry != 0:
             return hold.expiry + Limits.markerMilliseconds
-        case .hold, .saga, .account, .payment, .order: return nil
+        case .hold, .saga, .account, .payment, .order, .trail: return nil
         }
     }
 }

@@ -16,10 +16,12 @@ public final class KeyedWrite: Sendable {
     public let latest: Int64
     /// Whether another key may be kept. If not, a new command is not decided; a replay still gets its answer.
     public let hasRoom: Bool
+    /// What the audit trail says of the write; nil: nothing.
+    public let trail: TrailEntry?
 
     public init(
         _ claim: KeyClaim?, request: KeyClaim? = nil, keepsRequest: Bool = true, lease: LeaseStep? = nil,
-        latest: Int64 = .max, hasRoom: Bool = true
+        latest: Int64 = .max, hasRoom: Bool = true, trail: TrailEntry? = nil
     ) {
         self.claim = claim
         self.request = request
@@ -27,6 +29,7 @@ public final class KeyedWrite: Sendable {
         self.lease = lease
         self.latest = latest
         self.hasRoom = hasRoom
+        self.trail = trail
     }
 
     /// What is kept with the effect; nil: nothing. Who takes a lease has not done yet what it is for.
@@ -61,7 +64,7 @@ public final class KeyedWrite: Sendable {
 
 extension Rules {
     /// Decides a command under its keys. They are kept if the command succeeds, even if it changes nothing: a
-    /// repetition must get the same answer when things have changed.
+    /// repetition must get the same answer when things have changed. So is its entry of the audit trail.
     ///
     /// The keys' members must be in the draft.
     ///
@@ -74,6 +77,7 @@ extension Rules {
         if isComplete(outcome, of: command) {
             if let kept = keyed.kept { draft.keep(kept) }
             if let lease = keyed.lease { draft.take(lease) }
+            if let trail = keyed.trail { draft.keep(trail) }
         }
         return .decided(outcome)
     }

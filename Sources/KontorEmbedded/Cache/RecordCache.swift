@@ -11,6 +11,7 @@ import KontorService
 final class RecordCache {
     private let slots = SlotTable()
     private var openWork = OpenWorkIndex()
+    private var trail = TrailTail()
     /// How many records other than open work may stay.
     private let bound: Int
     private var clock = EvictionClock()
@@ -175,6 +176,9 @@ final class RecordCache {
             if exists || slot.pointee.existsBelow {
                 changes.append(JournalChange(key: slot.pointee.key, record: slot.pointee.record))
                 if slot.pointee.key.member.isExpiring { expiring += 1 }
+                if case .trail = slot.pointee.key.member {
+                    trail.add(slot.pointee.key, slot.pointee.record, sequence: sequence)
+                }
                 slot.pointee.sequence = sequence
                 slot.pointee.existsBelow = exists
             }
@@ -210,12 +214,16 @@ final class RecordCache {
         }
     }
 
+    /// The entries of the audit trail that may not be in the table, older than `id` (nil: all), in no order.
+    func trailTail(behind id: TrailID?) -> [FoundTrailEntry] { trail.entries(behind: id) }
+
     // MARK: Start
 
     /// Puts a record into memory before the store serves. A later call for the same key replaces an earlier one.
     ///
     /// - Parameter sequence: the frame that has it; 0 for what comes from the table.
     func restore(_ key: RecordKey, _ record: Record?, sequence: UInt64) {
+        trail.add(key, record, sequence: sequence)
         let isOpenWork = key.member.isOpenWork
         if let index = slots.find(key.group, key.member) {
             let slot = slots.pointer(index)
@@ -240,6 +248,7 @@ final class RecordCache {
     /// Notes that the table contains all frames through `sequence`: their records may be evicted from now on.
     func folded(through sequence: UInt64) {
         foldedThrough = sequence
+        trail.folded(through: sequence)
         clock.retry()
         evict()
     }

@@ -179,6 +179,7 @@ final class SlotTable {
         case .payment(let order): hash.mix(order)
         case .receipt(let incarnation): hash.mix(incarnation)
         case .key(let key): hash.mix(key.text)
+        case .trail(let id): hash.mix(id.number)
         }
         return hash.value
     }

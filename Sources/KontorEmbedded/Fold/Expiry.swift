@@ -1,5 +1,6 @@
-// Records that expire (idempotency keys): how many there are, and how those whose time is over leave the table. The
-// journal says nothing of that: whoever reads an expired record takes it for absent, wherever it still lies.
+// Records that expire (idempotency keys): how many there are, and how those whose time is over leave the table, and
+// with them the oldest entries of the audit trail. The journal says nothing of that: whoever reads an expired record
+// takes it for absent, wherever it still lies.
 
 import KontorCore
 import KontorService
@@ -17,6 +18,8 @@ final class Expiry {
     /// At the last tick: milliseconds since 1970.
     private var wall: Int64 = 0
     private var nextLook: Int64 = .min
+    /// When the audit trail is looked at if there are no expiring records; nil: before the first tick.
+    private var nextTrailLook: Int64?
 
     init(_ worker: FoldWorker, inTable: Int, inJournal: Int, _ ports: StorePorts) {
         self.worker = worker
@@ -29,7 +32,7 @@ final class Expiry {
     var count: Int { inTable + inJournal }
 
     /// Whether it is time to look for expired records.
-    var isDue: Bool { inTable > 0 && now >= nextLook }
+    var isDue: Bool { now >= (inTable > 0 ? nextLook : nextTrailLook ?? .max) }
 
     /// - Parameters:
     ///   - now: monotonic milliseconds.
@@ -37,6 +40,7 @@ final class Expiry {
     func tick(_ now: Int64, wall: Int64) {
         self.now = now
         self.wall = wall
+        if nextTrailLook == nil { nextTrailLook = now + EmbeddedLimits.trailLookMilliseconds }
     }
 
     /// Counts changes of expiring records that go to the journal.
@@ -58,6 +62,7 @@ final class Expiry {
             switch result {
             case .success(let report):
                 self.inTable = report.left
+                self.nextTrailLook = self.now + EmbeddedLimits.trailLookMilliseconds
                 // If it was a whole slice there may be more.
                 if report.removed < EmbeddedLimits.expireSlice {
                     self.nextLook = self.now + EmbeddedLimits.expireMilliseconds

@@ -65,6 +65,8 @@ public enum EmbeddedLimits {
     static let expireSlice = 10_000
     /// The time between two looks for expired records: far shorter than any record is kept.
     static let expireMilliseconds: Int64 = 1_000
+    /// How often the audit trail of a shop without idempotency keys is looked at for entries whose time is over.
+    static let trailLookMilliseconds: Int64 = 3_600_000
     /// The time until a removal that failed is tried again: it can wait, and each failure is a line in the log.
     static let expireRetryMilliseconds: Int64 = 60_000
     /// What the removal of one record adds to the table's write-ahead log, at most: a page. Usually many share one.

@@ -155,6 +155,26 @@ extension EmbeddedStore: RecordStore {
         completion(.success(cache.openWorkPage(kind, partition: partition, after: cursor)))
     }
 
+    /// See ``RecordStore``. An entry is there once its frame is on its way to the disk.
+    public func scanTrail(
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void
+    ) {
+        let tail = cache.trailTail(behind: id)
+        ports.lanes.perform(on: .read) { [table] in
+            Result<[FoundTrailEntry], StoreError> { () throws(StoreError) in
+                do {
+                    let found = try table.trail(behind: RecordKey.trailStart(behind: id), atMost: bound)
+                        .map { try FoundTrailEntry(decoding: $0.key + $0.value) }
+                    return TrailTail.page(tail, found, atMost: bound)
+                } catch {
+                    throw .unreachable("\(error)")
+                }
+            }
+        } then: {
+            completion($0)
+        }
+    }
+
     /// See ``RecordStore``. Calls back at once if everything is durable already.
     public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         groupCommit.barrier(completion)

@@ -10,10 +10,16 @@ public enum TableArea: UInt8, Sendable, CaseIterable {
     case openWork = 2
     /// Records that expire: they are found by the time of their expiry.
     case expiring = 4
+    /// Entries of the audit trail: their keys sort by time.
+    case trail = 6
 
     /// The area of a member's record.
     init(_ member: Member) {
-        self = member.isOpenWork ? .openWork : member.isExpiring ? .expiring : .record
+        if case .trail = member {
+            self = .trail
+        } else {
+            self = member.isOpenWork ? .openWork : member.isExpiring ? .expiring : .record
+        }
     }
 }
 
@@ -53,7 +59,7 @@ public struct FoldSlice: Sendable {
 /// A table of records by key, with the position in the journal up to which it contains all changes.
 ///
 /// ``apply(_:)``, ``expire(now:atMost:)`` and ``checkpoint()`` are called on the fold lanes, one at a time,
-/// ``read(_:)`` and ``close()`` on the read lane, and the rest before the store serves.
+/// ``read(_:)``, ``trail(behind:atMost:)`` and ``close()`` on the read lane, and the rest before the store serves.
 public protocol FoldedTable: AnyObject, Sendable {
     /// The store that the table belongs to.
     func storeID() throws(EmbeddedError) -> UInt64
@@ -70,10 +76,14 @@ public protocol FoldedTable: AnyObject, Sendable {
     /// - Returns: the number of records in the expiring area afterwards.
     @discardableResult
     func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int
+    /// The entries of the audit trail with the first keys behind `start`: at most `bound`. Sees all of a slice or
+    /// nothing of it.
+    func trail(behind start: [UInt8], atMost bound: Int) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])]
     /// Removes records whose expiry is not after `now` (milliseconds since 1970), those that expired first before
-    /// others.
+    /// others; and as many entries of the audit trail that are older than `Limits.trailMilliseconds`.
     ///
-    /// - Returns: how many were removed, at most `bound`, and how many records the expiring area has afterwards.
+    /// - Returns: how many were removed of both, at most `bound` of each, and how many records the expiring area has
+    ///   afterwards.
     func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int)
     /// The number of records in the expiring area.
     func expiringCount() throws(EmbeddedError) -> Int

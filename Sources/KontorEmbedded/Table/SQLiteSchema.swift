@@ -4,8 +4,8 @@ import GRDB
 
 /// The tables in SQLite, and their format.
 enum SQLiteSchema {
-    /// The format that is written. Format 1 had no expiring records.
-    static let formatVersion: Int64 = 2
+    /// The format that is written. Format 1 had no expiring records, format 2 no audit trail.
+    static let formatVersion: Int64 = 3
 
     private static let first = """
         CREATE TABLE record(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -19,10 +19,14 @@ enum SQLiteSchema {
         CREATE INDEX expiring_by_time ON expiring(expires);
         """
 
+    private static let trail = """
+        CREATE TABLE trail(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+        """
+
     /// Makes an empty table at position 0, in one transaction.
     static func create(_ database: Database, storeID: UInt64) throws {
         try database.inTransaction(.immediate) {
-            try database.execute(sql: first + expiring)
+            try database.execute(sql: first + expiring + trail)
             let insert = "INSERT INTO meta(name, value) VALUES (?, ?)"
             try database.execute(sql: insert, arguments: ["format", formatVersion])
             try database.execute(sql: insert, arguments: ["store", Int64(bitPattern: storeID)])
@@ -34,10 +38,14 @@ enum SQLiteSchema {
 
     /// Brings a table of an older release to this one's format, in one transaction.
     static func upgrade(_ database: Database) throws {
-        guard try SQLiteCall.meta("format", database) < 2 else { return }
+        let format = try SQLiteCall.meta("format", database)
+        guard format < formatVersion else { return }
         try database.inTransaction(.immediate) {
-            try database.execute(sql: expiring)
-            try database.execute(sql: "INSERT INTO meta(name, value) VALUES ('expiring', 0)")
+            if format < 2 {
+                try database.execute(sql: expiring)
+                try database.execute(sql: "INSERT INTO meta(name, value) VALUES ('expiring', 0)")
+            }
+            try database.execute(sql: trail)
             try database.execute(sql: "UPDATE meta SET value = ? WHERE name = 'format'", arguments: [formatVersion])
             return .commit
         }

@@ -28,11 +28,28 @@ extension SQLiteTable {
                 try delete.execute(arguments: [now, bound])
                 removed = database.changesCount
                 if removed > 0 { try Self.addExpiring(-removed, database) }
+                removed += try Self.removeTrail(now: now, atMost: bound, database)
                 left = Int(try SQLiteCall.meta("expiring", database))
                 return .commit
             }
             return (removed, left)
         }
+    }
+
+    private static func removeTrail(now: Int64, atMost bound: Int, _ database: Database) throws -> Int {
+        let delete = try database.cachedStatement(
+            sql: "DELETE FROM trail WHERE key IN (SELECT key FROM trail WHERE key > ?1 ORDER BY key DESC LIMIT ?2)"
+        ).sqliteStatement
+        try RecordKey.endOfTrail(now: now).withUnsafeBytes { start in
+            defer {
+                sqlite3_reset(delete)
+                sqlite3_clear_bindings(delete)
+            }
+            try SQLiteCall.check(SQLiteCall.bind(delete, 1, start[...]), database)
+            try SQLiteCall.check(sqlite3_bind_int64(delete, 2, Int64(bound)), database)
+            try SQLiteCall.run(delete, database)
+        }
+        return database.changesCount
     }
 
     /// Writes the changes of a slice that belong to the expiring area.

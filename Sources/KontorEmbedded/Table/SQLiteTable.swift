@@ -130,7 +130,7 @@ public final class SQLiteTable: FoldedTable {
         }
         defer { for select in selects { sqlite3_reset(select) } }
         return try keys.map { key in
-            let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : 2]
+            let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : key.area == .expiring ? 2 : 3]
             sqlite3_reset(select)
             try key.bytes.withUnsafeBytes { try SQLiteCall.check(SQLiteCall.bind(select, 1, $0[...]), database) }
             let code = sqlite3_step(select)
@@ -146,6 +146,33 @@ public final class SQLiteTable: FoldedTable {
     }
 
     /// See ``FoldedTable``.
+    public func trail(
+        behind start: [UInt8], atMost bound: Int
+    ) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])] {
+        try connections.withLock { connections throws(EmbeddedError) in
+            try TableConnection.use(connections.reader, path) { database in
+                let select = try database.cachedStatement(
+                    sql: "SELECT key, value FROM trail WHERE key > ?1 ORDER BY key LIMIT ?2"
+                ).sqliteStatement
+                var found: [(key: [UInt8], value: [UInt8])] = []
+                try start.withUnsafeBytes { start in
+                    defer {
+                        sqlite3_reset(select)
+                        sqlite3_clear_bindings(select)
+                    }
+                    try SQLiteCall.check(SQLiteCall.bind(select, 1, start[...]), database)
+                    try SQLiteCall.check(sqlite3_bind_int64(select, 2, Int64(bound)), database)
+                    while sqlite3_step(select) == SQLITE_ROW {
+                        found.append((SQLiteCall.column(select, 0), SQLiteCall.column(select, 1)))
+                    }
+                    try SQLiteCall.check(sqlite3_reset(select), database)
+                }
+                return found
+            }
+        }
+    }
+
+    /// See ``FoldedTable``.
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
         try TableLog(path).watching { () throws(EmbeddedError) in try write(slice) }
     }
@@ -156,6 +183,7 @@ public final class SQLiteTable: FoldedTable {
             try database.inTransaction(.immediate) {
                 try Self.write(slice, to: .record, database)
                 try Self.write(slice, to: .openWork, database)
+                if slice.changes.contains(where: { $0.area == .trail }) { try Self.write(slice, to: .trail, database) }
                 try Self.writeExpiring(slice, database)
                 let update = try database.cachedStatement(sql: "UPDATE meta SET value = ? WHERE name = 'position'")
                 try update.execute(arguments: [Int64(bitPattern: slice.through)])

@@ -75,7 +75,7 @@ struct SQLiteView {
 
     /// All records, open work among them, in the order of their keys.
     func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
-        // A table that an older release made has no expiring records until `serve` opens it.
+        // A table that an older release made lacks some areas until `serve` opens it.
         let areas = try TableArea.allCases.filter { try database.tableExists($0.table) }
         let sql = areas.map { "SELECT key, value FROM \($0.table)" }.joined(separator: " UNION ALL ") + " ORDER BY key"
         try SQLiteCall.forEach(database, sql: sql, body)
@@ -89,6 +89,7 @@ extension TableArea {
         case .record: return "record"
         case .openWork: return "open_work"
         case .expiring: return "expiring"
+        case .trail: return "trail"
         }
     }
 }

@@ -33,6 +33,13 @@ struct NetworkAddress: Hashable, Sendable {
 
     private init(ofIPv4 bits: UInt32) { self.init(high: 0, low: 0xFFFF_0000_0000 | UInt64(bits)) }
 
+    /// The address in digits. An IPv6 address is not shortened.
+    var text: String {
+        if isIPv4 { return [24, 16, 8, 0].map { String(low >> $0 & 0xFF) }.joined(separator: ".") }
+        return [high, low].flatMap { half in [48, 32, 16, 0].map { String(half >> $0 & 0xFFFF, radix: 16) } }
+            .joined(separator: ":")
+    }
+
     fileprivate var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
     /// What stands for one caller: an IPv4 address, or the network of 64 bits that a household or a machine gets.

@@ -1,6 +1,7 @@
 // One connection's shell: hands what NIO tells to the state machine, and does on the channel what that says. Parsing
 // HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
 
+import KontorCore
 import NIOCore
 import NIOHTTP1
 
@@ -172,7 +173,8 @@ extension ConnectionHandler {
                 && reservedUntil == nil
             let target = target(of: head, headers)
             let exchange = Exchange(
-                target, name: headers.name(of: target), timeoutMilliseconds: headers.timeoutMilliseconds,
+                target, name: headers.name(of: target, note: note(of: target, head.uri, headers)),
+                timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
@@ -211,10 +213,19 @@ extension ConnectionHandler {
             limits: table.limits, now: table.now, wallSeconds: table.wallSeconds)
     }
 
+    /// What the audit trail says of a request; nil: nothing.
+    private func note(of target: HTTPService.Target, _ uri: String, _ headers: RequestHeaders) -> TrailNote? {
+        guard case .shop(let call) = target, let principal = call.principal, call.isRecorded else { return nil }
+        return TrailNote(call, by: principal, uri, from: address(headers))
+    }
+
+    /// The client's part of the limits: its address, or its network.
+    private func client(_ headers: RequestHeaders) -> NetworkAddress? { address(headers)?.caller }
+
     /// The address of the client: what a trusted proxy says, else who connected.
-    private func client(_ headers: RequestHeaders) -> NetworkAddress? {
-        guard isProxy, let peer, let forwardedFor = headers.forwardedFor else { return peer?.caller }
-        return table.service.access.proxies?.client(forwardedFor, peer: peer).caller
+    private func address(_ headers: RequestHeaders) -> NetworkAddress? {
+        guard isProxy, let peer, let forwardedFor = headers.forwardedFor else { return peer }
+        return table.service.access.proxies?.client(forwardedFor, peer: peer)
     }
 
     /// Answers what came before, then this, and takes nothing any more.
@@ -276,9 +287,9 @@ extension ConnectionHandler {
         currentBegan = RequestTimers.now
         switch exchange.target {
         case .ready(let response): answer(exchange, with: response)
-        case .page(let compute):
+        case .page(let compute, let query):
             let connection = exchange.connection
-            compute { page in
+            compute(query) { page in
                 connection.eventLoop.execute {
                     connection.value.complete(exchange, with: page.map { Response($0) } ?? Response(.pageFailed))
                 }

@@ -92,12 +92,14 @@ struct RequestHeaders {
     }
 
     /// What a write is known by; nil: nothing. The key of a caller who is known is his alone.
-    func name(of target: HTTPService.Target) -> WriteName? {
-        if key == nil && stamp == nil { return nil }
+    ///
+    /// - Parameter note: what the audit trail says of it; nil: nothing.
+    func name(of target: HTTPService.Target, note: TrailNote?) -> WriteName? {
+        if key == nil && stamp == nil && note == nil { return nil }
         guard let key, case .shop(let call) = target, let principal = call.principal else {
-            return WriteName(key: key, stamp: stamp)
+            return WriteName(key: key, stamp: stamp, note: note)
         }
-        return WriteName(key: principal.scoped(key), stamp: stamp)
+        return WriteName(key: principal.scoped(key), stamp: stamp, note: note)
     }
 
     /// Reads a gateway's stamp: all three headers, or none.

@@ -28,17 +28,25 @@ public struct OperatorPage: Hashable, Sendable {
     }
 
     /// The answer of a page that is being computed for somebody else, and cannot be computed twice at a time: 429.
-    public static func busy(_ detail: String) -> OperatorPage {
-        let problem = Problem(.overloaded, detail)
-        return OperatorPage(
+    public static func busy(_ detail: String) -> OperatorPage { OperatorPage(Problem(.overloaded, detail)) }
+
+    /// The answer to a query that makes no sense: 400.
+    static func malformed(_ detail: String) -> OperatorPage { OperatorPage(Problem(.malformedRequest, detail)) }
+
+    /// The answer of a page whose records cannot be read now: 503.
+    static func unavailable(_ detail: String) -> OperatorPage { OperatorPage(Problem(.readUnavailable, detail)) }
+
+    private init(_ problem: Problem) {
+        self.init(
             status: problem.kind.status, contentType: Problem.contentType,
             body: String(decoding: problem.json, as: UTF8.self), retryAfterSeconds: problem.kind.retryAfterSeconds)
     }
 }
 
-/// Begins to compute a page, and calls back once, from any thread. It is called on event loops, so it must not block.
-/// Without a page the answer is a 500: whoever gives the route logs why.
-public typealias OperatorRoute = @Sendable (_ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void
+/// Begins to compute a page for a query (what stands behind the `?`), and calls back once, from any thread. It is
+/// called on event loops, so it must not block. Without a page the answer is a 500: whoever gives the route logs why.
+public typealias OperatorRoute =
+    @Sendable (_ query: String, _ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void
 
 /// An operators' page, and what a caller needs for it where callers are told apart.
 public struct OperatorEndpoint: Sendable {
@@ -100,7 +108,7 @@ public struct HTTPService: Sendable {
     enum Target: Sendable {
         /// To ask the shop.
         case shop(ShopCall)
-        case page(OperatorRoute)
+        case page(OperatorRoute, query: String)
         case ready(Response)
     }
 
@@ -112,7 +120,8 @@ public struct HTTPService: Sendable {
         if !pages.isEmpty, let page = pages[Router.path(of: uri)] {
             _ = try asker?.principal(for: page.scopes)
             let asked = MethodSet(method)
-            return asked == .get ? .page(page.route) : .ready(Response(.wrongMethod(allowed: .get)))
+            guard asked == .get else { return .ready(Response(.wrongMethod(allowed: .get))) }
+            return .page(page.route, query: Router.query(of: uri))
         }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, asker: asker) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))

@@ -70,6 +70,11 @@ enum Router {
         return .listener { _ in page }
     }
 
+    /// The query of a request target; empty: there is none.
+    static func query(of uri: String) -> String {
+        uri.firstIndex(of: "?").map { String(uri[uri.index(after: $0)...]) } ?? ""
+    }
+
     /// The path of a request target, without the query.
     static func path(of uri: String) -> String {
         uri.firstIndex(of: "?").map { String(uri[..<$0]) } ?? uri

@@ -51,15 +51,19 @@ struct CommitCall {
         arguments.append(value)
         arguments.append(news.count + compared.count)
         arguments.append(others.count)
-        for member in news { append(member.member, member.record, now: now) }
+        for member in news { append(member.member, member.record, of: change.group, now: now) }
         for _ in compared {
             arguments.append("n.")
             arguments.append([])
         }
-        for member in others { append(member.member, member.record, now: now) }
+        for member in others { append(member.member, member.record, of: change.group, now: now) }
     }
 
-    private mutating func append(_ member: Member, _ record: Record?, now: Int64) {
+    private mutating func append(_ member: Member, _ record: Record?, of group: GroupKey, now: Int64) {
+        if case .trail = member, let record {
+            arguments.append(Array("t.".utf8) + RecordKey.endOfTrail(now: now))
+            return arguments.append(RecordBytes.trailEntry(RecordKey(group, member), record, format))
+        }
         arguments.append(how(member, record, now: now))
         arguments.append(record.map { RecordBytes.bytes($0, format) } ?? [])
     }

@@ -18,7 +18,9 @@ import Crypto
 ///   of a group without a head, to be kept for a day. An `x` behind it says that the group's index of open work is
 ///   among its keys.
 /// - how: `s` sets the record, `d` deletes it, `n` does neither: the member must only be new; then `+` adds it to the
-///   index, `-` takes it out, `.` does neither; then the milliseconds after which Redis deletes it, or nothing.
+///   index, `-` takes it out, `.` does neither; then the milliseconds after which Redis deletes it, or nothing. `t`
+///   adds the value to the sorted set that the key names, the partition's audit trail; behind `t.` stand the bytes
+///   behind which its entries are too old, and some of those go.
 ///
 /// Numbers are passed as strings: Lua's are doubles, and printing one costs Redis more than the command. Lists are
 /// unpacked in parts because Lua's stack has room for 8,000 values. If a call has several changes of one group, one of
@@ -75,6 +77,10 @@ enum CommitScript {
                 rest[#rest + 1] = {'DEL', key}
               elseif byte(how) == 110 then
                 -- Only compared.
+              elseif byte(how) == 116 then
+                rest[#rest + 1] = {'ZADD', key, '0', value}
+                local old = call('ZRANGEBYLEX', key, '(' .. sub(how, 3), '+', 'LIMIT', '0', '100')
+                if #old > 0 then rest[#rest + 1] = {'ZREM', key, unpack(old)} end
               elseif #how > 2 then
                 rest[#rest + 1] = {'SET', key, value, 'PX', sub(how, 3)}
               else

@@ -19,6 +19,14 @@ enum RecordBytes {
         return writer.bytes
     }
 
+    /// An entry of the audit trail: its key, and behind it its record.
+    static func trailEntry(_ key: RecordKey, _ record: Record, _ format: RecordFormat) -> [UInt8] {
+        var writer = ByteWriter()
+        key.encode(into: &writer)
+        record.encode(into: &writer, in: format)
+        return writer.bytes
+    }
+
     /// The bytes of a version; none for a group that is absent.
     static func bytes(_ version: Version) -> [UInt8] {
         if version == .absent { return [] }

@@ -10,6 +10,7 @@ import RedisClient
 ///     {tag}item:42/hold/77/INCARNATION/2  the hold of order 77's second attempt
 ///     {tag}order:77/saga                  its running checkout
 ///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
+///     {tag}trail                          sorted set: the partition's entries of the audit trail
 ///     {tag}epoch                          which shop this is
 ///     {tag}service                        which service's store this is; in partition 0 alone
 ///     {tag}secret                         from which ids are derived; in partition 0 alone
@@ -34,6 +35,8 @@ enum RedisKeys {
     static func epoch(_ partition: Int) -> String { tags[partition] + "epoch" }
     /// The key of the index of a partition's open work.
     static func open(_ kind: GroupKey.Kind, _ partition: Int) -> String { tags[partition] + "open:" + kind.name }
+    /// The key of a partition's part of the audit trail.
+    static func trail(_ partition: Int) -> String { tags[partition] + "trail" }
     /// The key of the name of the service that the store belongs to.
     static let service = tags[0] + "service"
     /// The key of the secret from which ids are derived.
@@ -56,6 +59,8 @@ enum RedisKeys {
         case .payment(let order): return head + "/payment/" + order.text
         case .receipt(let incarnation): return "\(head)/receipt/\(String(incarnation, radix: 16))"
         case .key(let key): return head + "/key/" + key.text
+        // All entries of a partition lie in one set.
+        case .trail: return head.prefix { $0 != "}" } + "}trail"
         }
     }
 

@@ -34,7 +34,7 @@ public final class RedisStore: RecordStore {
     private let epochs: [[UInt8]]
     private let clock: any ShopClock
     /// Runs a completion in the shop's next turn.
-    private let post: (@escaping () -> Void) -> Void
+    let post: (@escaping () -> Void) -> Void
     private let replicaWait: ReplicaWait
     private let commitSender: CommitSender
     private lazy var shards = makeShardWatch()
@@ -237,12 +237,12 @@ public final class RedisStore: RecordStore {
         return found
     }
 
-    private func note(_ error: StoreError) {
+    func note(_ error: StoreError) {
         if case .unreadable(let text) = error { unreadable.note(text) }
     }
 
     /// - Parameter isConfirmed: Whether the replicas must have what is read.
-    private func read(
+    func read(
         _ command: RedisCommand, from partition: Int, isConfirmed: Bool = false,
         completion: @escaping (Result<[RESPValue], StoreError>) -> Void
     ) {

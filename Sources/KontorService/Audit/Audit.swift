@@ -154,7 +154,7 @@ extension Audit {
             report.paidOrders += 1
         case (.saga, .saga(let saga)): sagas[saga.id] = saga
         case (.hold, .hold(let hold)): holds[key] = hold
-        case (.payment, .payment), (.key, .key): break
+        case (.payment, .payment), (.key, .key), (.trail, .trail): break
         default:
             report.add(.misplacedRecord, "\(key.group)", "a record of the wrong kind lies at \(key.member)")
         }

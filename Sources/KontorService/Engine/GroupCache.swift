@@ -92,6 +92,8 @@ public final class GroupCache {
         change.draft.forEachChange { member, record in
             if member == .head {
                 entry.members[.head] = .some(record)
+            } else if case .trail = member {
+                // Nobody reads it.
             } else if let record, record.removableFrom == nil {
                 entry.members[member] = .some(record)
             } else {
@@ -122,7 +124,7 @@ extension Member {
         switch self {
         case .hold: true
         case .key(let key): key.isReserved
-        case .head, .saga, .payment, .receipt: false
+        case .head, .saga, .payment, .receipt, .trail: false
         }
     }
 }

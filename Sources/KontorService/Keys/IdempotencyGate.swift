@@ -41,10 +41,11 @@ final class IdempotencyGate {
     ///
     /// - Parameters:
     ///   - ids: how the id of a creation is derived from its key.
+    ///   - trail: what the audit trail says of it; nil: nothing.
     ///   - deadline: monotonic milliseconds.
     ///   - begin: begins the request, and calls `answer` at its end.
     func pass(
-        _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, deadline: Int64,
+        _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, _ trail: TrailEntry? = nil, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void,
         begin: @escaping (KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) -> Void
     ) {
@@ -55,7 +56,7 @@ final class IdempotencyGate {
         }
         let isFull = parts.store.expiringRecords >= policy.keptKeys
         let keyed = KeyedRequest(
-            request, name, ids, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds,
+            request, name, ids, trail: trail, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds,
             isFull: isFull)
         let scope = keyed.runningKey.map { Scope(group: keyed.group, key: $0) }
         let finish = end(keyed, scope, deadline: deadline, answer: answer)

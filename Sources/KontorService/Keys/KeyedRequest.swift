@@ -11,28 +11,31 @@ public struct KeyPolicy: Sendable {
     public init() {}
 }
 
-/// What a write is known by.
+/// What a write is known by, and whose it is.
 public struct WriteName: Hashable, Sendable {
     /// The client's `Idempotency-Key`; nil: it gave none.
     public var key: IdempotencyKey?
     /// The gateway's stamp; nil: no gateway sent the write.
     public var stamp: RequestStamp?
+    /// What the audit trail says of it; nil: nothing.
+    public var note: TrailNote?
 
     /// What the id of a creation is derived from: the client's key, else the gateway's.
     var creationKey: IdempotencyKey? { key ?? stamp?.id }
 
-    /// - Returns: nil if there is neither.
-    public init?(key: IdempotencyKey?, stamp: RequestStamp? = nil) {
-        if key == nil && stamp == nil { return nil }
+    /// - Returns: nil if there is none of these.
+    public init?(key: IdempotencyKey?, stamp: RequestStamp? = nil, note: TrailNote? = nil) {
+        if key == nil && stamp == nil && note == nil { return nil }
         self.key = key
         self.stamp = stamp
+        self.note = note
     }
 }
 
-/// A write with its keys.
+/// A write with its keys, and with what the audit trail says of it.
 struct KeyedRequest {
     let request: ShopRequest
-    /// The group that has the keys' records.
+    /// The group that has the keys' records, and that a creation makes.
     let group: GroupKey
     let write: KeyedWrite
     let stamp: RequestStamp?
@@ -41,13 +44,31 @@ struct KeyedRequest {
     /// The key that the request runs under; nil: a checkout is known by its order.
     let runningKey: IdempotencyKey?
 
+    /// A write that bears no key.
+    ///
+    /// - Parameters:
+    ///   - trail: what the audit trail says of it.
+    ///   - newID: makes the id of a creation.
+    init(_ request: ShopRequest, trail: TrailEntry, newID: () -> Identifier) {
+        self.request = request
+        group = request.keyGroup { _, _ in newID() }
+        write = KeyedWrite(nil, trail: trail)
+        stamp = nil
+        isFull = false
+        runningKey = nil
+    }
+
+    /// A write that bears keys.
+    ///
     /// - Parameters:
     ///   - ids: how the id of a creation is derived from its key.
+    ///   - trail: what the audit trail says of it; nil: nothing.
     ///   - now: wall clock, milliseconds since 1970.
     ///   - retention: how long a client's key is kept, milliseconds.
     ///   - isFull: whether no more keys may be kept.
     init(
-        _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, now: Int64, retention: Int64, isFull: Bool
+        _ request: ShopRequest, _ name: WriteName, _ ids: IDDerivation, trail: TrailEntry? = nil, now: Int64, retention: Int64,
+        isFull: Bool
     ) {
         self.request = request
         self.isFull = isFull
@@ -70,7 +91,7 @@ struct KeyedRequest {
         let keepsAny = claim != nil || (copies != nil && !isCheckout)
         write = KeyedWrite(
             claim, request: copies, keepsRequest: !isCheckout, latest: name.stamp?.latest ?? .max,
-            hasRoom: !isFull || !keepsAny)
+            hasRoom: !isFull || !keepsAny, trail: trail)
     }
 
     /// The answer to this request when it has its effect.
@@ -83,9 +104,4 @@ struct KeyedRequest {
         default: return true
         }
     }
-}
-
-extension Identifier {
-    /// The id of a group that contains only keys: nothing of this name can be created.
-    static let batchInit = Identifier(reserved: "~batch_init")
 }

@@ -100,7 +100,7 @@ public enum ReadSource: Sendable {
 ///
 /// A store must implement four members: ``load(_:from:completion:)``, ``commit(_:completion:)``,
 /// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns,
-/// bounds or an end.
+/// bounds, a trail or an end.
 public protocol RecordStore: AnyObject {
     /// Reads the records of each read set. It changes nothing. An engine never gets an older state of a group than it
     /// got before.
@@ -127,6 +127,12 @@ public protocol RecordStore: AnyObject {
     func scanOpenWork(
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void)
+
+    /// Gives the newest entries of the audit trail that are older than `id` (nil: of all), the newest first: at most
+    /// `bound`. An empty page is the end. Entries that are older than `Limits.trailMilliseconds` may be gone.
+    func scanTrail(
+        behind id: TrailID?, atMost bound: Int,
+        completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void)
 
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
     /// messages) waits for this: a crash could still take back what it tells.
@@ -179,6 +185,11 @@ public protocol RecordStore: AnyObject {
 }
 
 extension RecordStore {
+    public func scanTrail(
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void
+    ) {
+        completion(.success([]))
+    }
     public func flush() {}
     public func tick(now: Int64, wall: Int64) {}
     public var admission: StoreError? { nil }

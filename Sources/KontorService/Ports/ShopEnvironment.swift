@@ -1,5 +1,7 @@
 // The other ports of a shop: time, randomness, and the operators' log; and all of them as one value.
 
+import KontorCore
+
 /// The ports of one shop: store, clocks, randomness, the operators' log, and metrics.
 public struct ShopEnvironment {
     public let store: any RecordStore
@@ -17,6 +19,11 @@ public struct ShopEnvironment {
         self.random = random
         self.log = log
         self.metrics = metrics
+    }
+
+    /// A new id, by which records sort roughly by their creation.
+    func newID() -> Identifier {
+        Identifier(createdAt: clock.wallMilliseconds, random: random.next(), random.next())
     }
 }
 

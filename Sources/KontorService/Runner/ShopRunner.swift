@@ -166,6 +166,25 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
         if isCurrent { waker.wake() }
     }
 
+    /// Reads a page of the audit trail, durable entries alone. See
+    /// ``RecordStore/scanTrail(behind:atMost:completion:)``.
+    ///
+    /// - Parameter completion: called on the serial domain.
+    public func readTrail(
+        behind id: TrailID?, atMost bound: Int,
+        completion: @escaping @Sendable (Result<[FoundTrailEntry], StoreError>) -> Void
+    ) {
+        post { [self] in
+            guard let store = instance?.store else { return completion(.failure(.unreachable("the shop starts"))) }
+            store.scanTrail(behind: id, atMost: bound) { found in
+                store.barrier { durable in
+                    if case .failure(let error) = durable { return completion(.failure(.unreachable(error.reason))) }
+                    completion(found)
+                }
+            }
+        }
+    }
+
     /// Stops taking requests.
     ///
     /// - Parameter completion: called once, from any thread, when all requests that were taken are answered.

@@ -60,7 +60,9 @@ final class BatchInit {
         } completion: { error in
             if let error { return completion(.unavailable(error)) }
             if let culprit { return completion(.hasOpenSaga(culprit)) }
-            run.runSlice()
+            lease.begin { refusal in
+                if let refusal { completion(refusal) } else { run.runSlice() }
+            }
         }
     }
 

@@ -46,6 +46,17 @@ final class BatchInitLease {
         }
     }
 
+    /// Keeps what the audit trail says of the `batch_init`, before the first record is replaced. After a crash the
+    /// trail tells of it, however little was done.
+    ///
+    /// - Parameter completion: gets nil if the first slice may begin, else the answer: nothing was replaced.
+    func begin(completion: @escaping (ShopAnswer?) -> Void) {
+        guard let trail = keyed?.write.trail else { return completion(nil) }
+        parts.keep(KeyedWrite(nil, lease: lease.map { .renew($0) }, trail: trail), in: group) { answer in
+            completion(answer.isDone ? nil : answer)
+        }
+    }
+
     /// Renews the lease if half of it is over.
     ///
     /// - Parameter completion: gets whether the next slice may begin.

@@ -65,8 +65,6 @@ final class RequestHandler {
     /// The id of a new record. A creation under a key derives its id from the key, so that even a repetition after the
     /// key's expiry makes no second record.
     private func newID(_ keyed: KeyedRequest?) -> Identifier {
-        let random = parts.environment.random
-        return keyed?.group.id
-            ?? Identifier(createdAt: parts.clock.wallMilliseconds, random: random.next(), random.next())
+        keyed?.group.id ?? parts.environment.newID()
     }
 }

@@ -96,14 +96,20 @@ extension ShopRequest {
     /// The group that keeps the key of this write. A creation derives its id from the client's key, else from the
     /// gateway's.
     func keyGroup(_ name: WriteName, _ ids: IDDerivation) -> GroupKey {
-        func derived(_ kind: GroupKey.Kind, scope: String) -> GroupKey {
+        keyGroup { kind, scope in
             guard let key = name.creationKey else { preconditionFailure("A write without a name has no key.") }
-            return GroupKey(kind, ids.id(for: key, kind: kind, scope: scope))
+            return ids.id(for: key, kind: kind, scope: scope)
         }
+    }
+
+    /// The group that keeps the key of this write, and what the audit trail says of it.
+    ///
+    /// - Parameter newID: makes the id of a creation, of its kind and scope.
+    func keyGroup(_ newID: (GroupKey.Kind, _ scope: String) -> Identifier) -> GroupKey {
         switch self {
-        case .createItem: return derived(.item, scope: "")
-        case .createUser: return derived(.user, scope: "")
-        case .createOrder(let user): return derived(.order, scope: user.text)
+        case .createItem: return GroupKey(.item, newID(.item, ""))
+        case .createUser: return GroupKey(.user, newID(.user, ""))
+        case .createOrder(let user): return GroupKey(.order, newID(.order, user.text))
         case .ledger(let command): return command.account
         case .pay(let user, _, _), .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
         case .addItem(let order, _, _, _), .checkout(let order, _), .explain(let order, _): return GroupKey(.order, order)

@@ -76,21 +76,45 @@ public final class Shop {
     /// Begins a request, and does everything for it that need not wait.
     ///
     /// - Parameters:
-    ///   - name: what a write is known by, if anything; ignored for a read.
+    ///   - name: what a write is known by, and whose it is, if anything; ignored for a read.
     ///   - deadline: monotonic milliseconds.
     public func handle(_ request: ShopRequest, name: WriteName? = nil, deadline: Int64, caller: any Caller) {
-        let answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
+        let answer: (ShopAnswer) -> Void = { [self] in
+            if let note = name?.note { log(note, $0) }
+            outbox.append((caller, $0))
+        }
         guard let name, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
+        let trail = name.note.map(trailEntry)
+        if let trail, name.creationKey == nil {
+            let write = KeyedRequest(request, trail: trail, newID: parts.environment.newID)
+            return admit(request, write, deadline: deadline, answer: answer)
+        }
         ids.choose(for: request, name) { [self] ids in
             switch ids {
             // Another copy of the request may have found what this one did not.
             case .failure(let error): answer(name.stamp?.isRepeated == true ? .unknown : .unavailable(error))
             case .success(let ids):
-                gate.pass(request, name, ids, deadline: deadline, answer: answer) { [self] keyed, answer in
+                gate.pass(request, name, ids, trail, deadline: deadline, answer: answer) { [self] keyed, answer in
                     admit(request, keyed, deadline: deadline, answer: answer)
                 }
             }
         }
+    }
+
+    private func trailEntry(_ note: TrailNote) -> TrailEntry {
+        TrailEntry(
+            id: TrailID(time: parts.clock.wallMilliseconds, number: parts.environment.random.next()), note: note)
+    }
+
+    /// Says in the log what the audit trail says of a write, and what became of it.
+    private func log(_ note: TrailNote, _ answer: ShopAnswer) {
+        parts.log.notice(
+            "A write by an admin or operator",
+            [
+                "principal": note.principal, "address": note.address, "operation": note.operation,
+                "arguments": note.arguments.map { "\($0.name)=\($0.value)" }.joined(separator: " "),
+                "outcome": answer.trailText,
+            ])
     }
 
     private func admit(
@@ -149,6 +173,19 @@ public final class Shop {
             // The messages are dropped: any message may be lost at any time.
             case .failure: sink.deliver(answers.map { ($0.caller, .unknown) })
             }
+        }
+    }
+}
+
+extension ShopAnswer {
+    /// What became of a write, for the log.
+    fileprivate var trailText: String {
+        switch self {
+        case .created(let id): "made \(id)"
+        case .ledger(.done), .order(.done), .initialized: "done"
+        case .replayed: "done before"
+        case .unknown: "unknown"
+        default: "refused"
         }
     }
 }

@@ -12,6 +12,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         var records: [[UInt8]: [UInt8]] = [:]
         var openWork: [[UInt8]: [UInt8]] = [:]
         var expiring: [[UInt8]: [UInt8]] = [:]
+        var trail: [[UInt8]: [UInt8]] = [:]
         var position: UInt64 = 0
     }
 
@@ -49,11 +50,11 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     }
 
     /// The number of records in all areas.
-    public var count: Int { current.records.count + current.openWork.count + current.expiring.count }
+    public var count: Int { current.records.count + current.openWork.count + current.expiring.count + current.trail.count }
 
     /// Every record, in no order.
     func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
-        for area in [current.records, current.openWork, current.expiring] {
+        for area in [current.records, current.openWork, current.expiring, current.trail] {
             for (key, value) in area { try body(RecordKey(decoding: key[...]), Record(decoding: value[...])) }
         }
     }
@@ -75,6 +76,14 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         }
     }
 
+    public func trail(
+        behind start: [UInt8], atMost bound: Int
+    ) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])] {
+        if failsReads { throw .table("the simulated table does not read") }
+        return current.trail.filter { start.lexicographicallyPrecedes($0.key) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }.prefix(bound).map { ($0.key, $0.value) }
+    }
+
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
         try checkWritable()
         if let failure { throw failure }
@@ -87,6 +96,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
             case .record: current.records[key] = value
             case .openWork: current.openWork[key] = value
             case .expiring: current.expiring[key] = value
+            case .trail: current.trail[key] = value
             }
         }
         current.position = slice.through
@@ -103,6 +113,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         try checkWritable()
         let expired = current.expiring.filter { (Record.expiry(inEncoded: $0.value[...]) ?? .max) <= now }
         for key in expired.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(bound) { current.expiring[key] = nil }
+        let over = RecordKey.endOfTrail(now: now)
+        current.trail = current.trail.filter { !over.lexicographicallyPrecedes($0.key) }
         return (min(expired.count, bound), current.expiring.count)
     }
 

@@ -170,6 +170,7 @@ final class StoreWatch {
         case .order(let order)?: return "\(order.status.text), attempt \(order.attempt), total \(order.total.raw)"
         case .saga(let saga)?: return "attempt \(saga.id.attempt) \(saga.phase.text)"
         case .key?: return "a key"
+        case .trail?: return "an entry of the trail"
         }
     }
 }
@@ -219,6 +220,7 @@ extension Member {
         case .payment(let order): "payment for \(order)"
         case .key: "key"
         case .receipt: "receipt"
+        case .trail: "trail"
         }
     }
 }

@@ -10,7 +10,7 @@ enum OperatorPages {
     static func page(
         _ path: String, _ logger: Logger, _ compute: @escaping @Sendable () throws -> OperatorPage
     ) -> OperatorRoute {
-        { completion in
+        { _, completion in
             let thread = Thread {
                 do { completion(try compute()) } catch {
                     logger.warning("A page cannot be computed", metadata: ["path": "\(path)", "reason": "\(error)"])
@@ -31,9 +31,9 @@ enum OperatorPages {
             defer { isRunning.isSet.store(false, ordering: .releasing) }
             return try compute()
         }
-        return { completion in
+        return { query, completion in
             if isRunning.isSet.exchange(true, ordering: .acquiringAndReleasing) { return completion(.busy(busy)) }
-            page(completion)
+            page(query, completion)
         }
     }
 

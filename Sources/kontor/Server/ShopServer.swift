@@ -281,14 +281,17 @@ final class ShopServer: @unchecked Sendable {
                 registry: registry, directory: directory, version: Kontor.release, isReady: { runner.isReady })
             return OperatorEndpoint(.metrics, OperatorPages.page("/metrics", logger) { page.page() })
         }
+        let trail = OperatorEndpoint(
+            .operate, TrailPage.route { runner.readTrail(behind: $0, atMost: $1, completion: $2) })
         switch settings.form {
         case .embedded(let directory, _):
             let audit = OperatorPages.oneAtATime(
                 "/audit", logger,
                 busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
             ) { try auditPage(of: directory) }
-            return (["/audit": OperatorEndpoint(.operate, audit), "/metrics": metrics(directory)], nil)
-        case .service(let service): return (["/metrics": metrics(nil)], service.secret)
+            let pages = ["/audit": OperatorEndpoint(.operate, audit), "/metrics": metrics(directory), "/trail": trail]
+            return (pages, nil)
+        case .service(let service): return (["/metrics": metrics(nil), "/trail": trail], service.secret)
         }
     }
 

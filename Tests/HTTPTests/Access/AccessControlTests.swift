@@ -36,8 +36,9 @@ import Testing
     private func service() throws -> HTTPService {
         let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined())))
         let pages = [
-            "/metrics": OperatorEndpoint(.metrics) { $0(OperatorPage(body: "")) },
-            "/audit": OperatorEndpoint(.operate) { $0(OperatorPage(body: "")) },
+            "/metrics": OperatorEndpoint(.metrics) { $1(OperatorPage(body: "")) },
+            "/audit": OperatorEndpoint(.operate) { $1(OperatorPage(body: "")) },
+            "/trail": OperatorEndpoint(.operate) { $1(OperatorPage(body: "")) },
         ]
         return HTTPService(
             shop: ScriptedShop(Script { _ in nil }), access: AccessControl(credentials: credentials), pages: pages,
@@ -86,7 +87,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [("/metrics", "metrics"), ("/audit", "operate")])
+    @Test(arguments: [("/metrics", "metrics"), ("/audit", "operate"), ("/trail?limit=5", "operate")])
     func `an operators' page lets in who has its scope, and nobody else`(path: String, needed: String) throws {
         let service = try service()
         #expect(try refusal(service, "GET", path, nil) == 401)

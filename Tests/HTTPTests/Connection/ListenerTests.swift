@@ -24,10 +24,10 @@ import Testing
 
     @Test func `an internal listener serves its pages and health, and no shop`() throws {
         let pages: [String: OperatorEndpoint] = [
-            "/audit": OperatorEndpoint([]) { $0(OperatorPage(status: 200, contentType: "text/plain", body: "balanced")) },
-            "/teapot": OperatorEndpoint([]) { $0(OperatorPage(status: 418, body: "{}")) },
-            "/busy": OperatorEndpoint([]) { $0(.busy("One at a time.")) },
-            "/broken": OperatorEndpoint([]) { $0(nil) },
+            "/audit": OperatorEndpoint([]) { $1(OperatorPage(status: 200, contentType: "text/plain", body: "balanced")) },
+            "/teapot": OperatorEndpoint([]) { $1(OperatorPage(status: 418, body: "{}")) },
+            "/busy": OperatorEndpoint([]) { $1(.busy("One at a time.")) },
+            "/broken": OperatorEndpoint([]) { $1(nil) },
         ]
         try withServer(pages: pages, hasShop: false) { (server) throws in
             let client = try server.client()
@@ -83,7 +83,7 @@ import Testing
 
     @Test func `shutting down does not wait for half a request, a client that does not read, or a page`() throws {
         let answer = ShopAnswer.order(.order(Order.large))
-        let never: [String: OperatorEndpoint] = ["/slow": OperatorEndpoint([]) { _ in }]
+        let never: [String: OperatorEndpoint] = ["/slow": OperatorEndpoint([]) { _, _ in }]
         try withServer(pages: never, script: Script { _ in answer }) { (server) throws in
             let half = try server.client()
             half.sendRequest("POST", "/stock/add/x/1", headers: ["Content-Length: 2"], body: "{")

@@ -1,0 +1,35 @@
+// What the audit trail says of a request.
+
+import KontorAccess
+import KontorCore
+import KontorService
+
+extension ShopCall {
+    /// Whether the audit trail tells of it: what admins and operators change.
+    var isRecorded: Bool { !request.isRead && !entry.route.scopes.isDisjoint(with: [.admin, .operate]) }
+}
+
+extension TrailNote {
+    /// Makes the note of a call. Which record it is about is not among the arguments: the entry lies with that.
+    init(_ call: ShopCall, by principal: Principal, _ uri: String, from address: NetworkAddress?) {
+        let route = call.entry.route
+        var arguments: [Argument] = []
+        if let segments = try? PathSegments(of: uri) {
+            for (index, part) in route.path.enumerated() where part.parameter?.isOfRecord == false {
+                arguments.append(Argument(name: part.parameter?.rawValue ?? "", value: segments[index]))
+            }
+        }
+        self.init(
+            principal: principal.name, address: address?.text ?? "", operation: route.name, arguments: arguments)
+    }
+}
+
+extension PathParameter {
+    /// Whether it names a record.
+    fileprivate var isOfRecord: Bool {
+        switch self {
+        case .order, .item, .user: true
+        case .units, .amount, .price, .credit, .stock, .count, .items, .users: false
+        }
+    }
+}

@@ -1,0 +1,130 @@
+"""The audit trail with the real binary: an entry is there if and only if its effect is, after kill -9 and over two replicas."""
+
+import asyncio
+
+from Tests.kontor_testing.case import ServerCase
+from Tests.kontor_testing.http_client import Client, get_once
+from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.programs import BINARY, run_program
+from Tests.kontor_testing.services_case import ServicesCase
+
+_SECONDS = 30
+_SCOPES = "read,orders,payments,admin,operate"
+
+
+class _Trails:
+    """What both cases do with a trail."""
+
+    async def new_token(self, name: str) -> str:
+        code, output = await run_program(
+            _SECONDS, BINARY, "token", "new", "--name", name, "--scopes", _SCOPES, "--auth", self.scratch("tokens"))
+        self.assertEqual(code, 0, output)
+        return output.strip()
+
+    async def trail(self, port: int, token: str, limit: int) -> list:
+        """All entries, page by page."""
+        client = Client(port, connections=1)
+        self.addCleanup(client.close)
+        entries, cursor = [], ""
+        while cursor is not None:
+            query = f"/trail?limit={limit}" + (f"&cursor={cursor}" if cursor else "")
+            answer = await client.request("GET", query, {"Authorization": f"Bearer {token}"})
+            self.assertEqual(answer.status, 200, str(answer))
+            entries += answer.json()["data"]
+            cursor = answer.json()["next_cursor"]
+        self.assertEqual([entry["time"] for entry in entries], sorted((entry["time"] for entry in entries), reverse=True))
+        self.assertEqual(len({entry["id"] for entry in entries}), len(entries))
+        return entries
+
+
+class EmbeddedTrailTests(_Trails, ServerCase):
+    async def test_after_kills_each_effect_has_its_entry_and_each_entry_its_effect(self):
+        token = await self.new_token("back-office")
+        authorization = {"Authorization": f"Bearer {token}"}
+        server = self.new_server()
+        server.environment = {"KONTOR_AUTH": str(self.scratch("tokens"))}
+        await self._serve(server)
+        client = Client(server.port)
+        item = (await client.request("POST", "/stock/item/create/5", authorization)).json()["item_id"]
+        told = 0
+        for _ in range(3):
+            async def add():
+                nonlocal told
+                while (await client.request("POST", f"/stock/add/{item}/5", authorization)).status == 200:
+                    told += 1
+
+            writers = [asyncio.create_task(add()) for _ in range(8)]
+            goal = told + 200
+            await eventually(lambda: told >= goal, "200 writes")
+            server.kill()
+            await asyncio.gather(*writers, return_exceptions=True)
+            client.close()
+            await self._serve(server)
+            client = Client(server.port)
+        self.addCleanup(client.close)
+        answer = await client.request("POST", "/stock/batch_init/2000/7/1", authorization)
+        self.assertEqual(answer.status, 200, str(answer))
+        refused = await client.request("POST", f"/stock/subtract/{item}/1000000", authorization)
+        self.assertEqual(refused.status, 409, str(refused))
+
+        entries = await self.trail(server.internal_port, token, 200)
+        added = [entry for entry in entries if entry["operation"] == "addStock"]
+        stock = (await client.request("GET", f"/stock/find/{item}", authorization)).json()["stock"]
+        self.report(f"{told} writes acknowledged, {len(added)} entries, a stock of {stock}")
+        self.assertEqual(stock, 5 * len(added))
+        self.assertGreaterEqual(len(added), told)
+        self.assertEqual({(entry["item_id"], entry["principal"], entry["address"], entry["arguments"]["units"]) for entry in added},
+                         {(item, "back-office", "127.0.0.1", "5")})
+        others = [(entry["operation"], entry.get("item_id"), entry["arguments"]) for entry in entries if entry not in added]
+        self.assertEqual(others, [
+            ("initItems", None, {"count": "2000", "stock": "7", "price": "1"}), ("createItem", item, {"price": "5"})])
+        self.assertIn("A write by an admin or operator", server.log())
+        self.assertNotIn(token, server.log())
+        unknown = await client.request("GET", "/trail", authorization)
+        self.assertEqual(unknown.status, 404, "the public port does not know the trail")
+        await self.assert_clean_audit_after_stop(server)
+
+    async def _serve(self, server):
+        """Starts a server that asks who one is."""
+        async def is_ready():
+            server.assert_runs()
+            return (await get_once(server.port, "/health/ready")).status == 200
+
+        server.spawn()
+        await eventually(is_ready, "the server's being ready")
+
+    async def assert_clean_audit_after_stop(self, server):
+        await server.terminate()
+        code, output = await run_program(_SECONDS, BINARY, "audit", "--data", server.directory)
+        self.assertEqual(code, 0, output)
+
+
+class ServicesTrailTests(_Trails, ServicesCase):
+    async def test_each_replica_shows_the_entries_of_all(self):
+        token = await self.new_token("back-office")
+        deployment = self.new_deployment(replicas=2)
+        for service in deployment.services:
+            service.extra += ["--auth", self.scratch("tokens"), "--trusted-proxies", "127.0.0.1"]
+        await deployment.start()
+        client = deployment.client()
+        authorization = {"Authorization": f"Bearer {token}", "Connection": "keep-alive"}
+
+        async def written(path: str):
+            answer = await client.request("POST", path, authorization)
+            self.assertEqual(answer.status, 200, f"{path}: {answer}")
+            return answer.json()
+
+        items = [(await written("/stock/item/create/5"))["item_id"] for _ in range(20)]
+        await asyncio.gather(*(written(f"/stock/add/{item}/3") for item in items for _ in range(5)))
+        await written("/stock/batch_init/100/7/1")
+        user = (await written("/payment/create_user"))["user_id"]
+        await written(f"/payment/add_funds/{user}/7.25")
+
+        pages = [await self.trail(replica.internal_port, token, 50) for replica in deployment.replicas["stock"]]
+        self.assertEqual(pages[0], pages[1])
+        operations = [entry["operation"] for entry in pages[0]]
+        self.assertEqual({name: operations.count(name) for name in operations}, {"initItems": 1, "addStock": 100, "createItem": 20})
+        self.assertEqual({entry["item_id"] for entry in pages[0] if entry["operation"] == "addStock"}, set(items))
+        [entry] = await self.trail(deployment.replicas["payment"][0].internal_port, token, 50)
+        self.assertEqual((entry["operation"], entry["user_id"], entry["arguments"]), ("addFunds", user, {"amount": "7.25"}))
+        self.assertEqual(await self.trail(deployment.replicas["order"][0].internal_port, token, 50), [])
