@@ -27,6 +27,7 @@ enum OpenAPIDocument {
             "paths": paths,
             "components": [
                 "schemas": OpenAPISchemas.all, "parameters": parameters, "headers": headers, "responses": commonResponses,
+                "securitySchemes": ["token": ["type": "http", "scheme": "bearer", "description": .string(tokenSummary)]],
             ],
         ]
     }
@@ -50,8 +51,19 @@ enum OpenAPIDocument {
         var parameters = route.parameters.map { reference("parameters", $0.rawValue) }
         parameters.append(reference("parameters", "Request-Timeout-Ms"))
         if method != "GET" { parameters.append(reference("parameters", "Idempotency-Key")) }
-        return operation.with(["parameters": .array(parameters), "responses": responses(route)])
+        return operation.with([
+            "security": security(route), "parameters": .array(parameters), "responses": responses(route),
+        ])
     }
+
+    /// The scope that a caller's token must have. In an open shop he needs none.
+    private static func security(_ route: Route) -> JSONValue {
+        if route.scopes.isEmpty { return [] }
+        return [[:], ["token": [.string("\(route.scopes)")]]]
+    }
+
+    private static let tokenSummary =
+        "A closed shop asks for a token with the scope that the operation names. In an open one none is needed."
 
     private static func reference(_ section: String, _ name: String) -> JSONValue {
         ["$ref": "#/components/\(section)/\(name)"]

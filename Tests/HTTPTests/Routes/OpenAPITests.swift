@@ -40,6 +40,16 @@ import Testing
         return try #require(resolve(reference) as? [String: Any])
     }
 
+    @Test func `an operation says which scope a closed shop asks for, and that an open one asks for none`() throws {
+        #expect(try member("components", "securitySchemes", "token")["scheme"] as? String == "bearer")
+        for (path, _, operation) in try operations() {
+            let name = try #require((operation["operationId"] as? String)?.split(separator: "By").first)
+            let scopes = try #require(RouteTable.all.entry(named: String(name)), "\(path)").route.scopes
+            let security = try #require(operation["security"] as? [[String: [String]]])
+            #expect(security == (scopes.isEmpty ? [] : [[:], ["token": ["\(scopes)"]]]), "\(path)")
+        }
+    }
+
     @Test func `the document has what OpenAPI 3-1 asks for`() throws {
         #expect(document["openapi"] as? String == "3.1.0")
         #expect(Set(try member("info").keys).isSuperset(of: ["title", "version"]))
