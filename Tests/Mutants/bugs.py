@@ -210,6 +210,11 @@ BUGS = [
         "case .diskFull, .busy, .system", "case .diskFull, .system"),
     Bug("a full disk's table is not checkpointed (B4)", EMBEDDED + "Fold/FoldPlan.swift",
         " || shortage != nil) { return .checkpoint }", ") { return .checkpoint }"),
+    Bug("a write is done without its entry in the audit trail", "Sources/KontorCore/Keys/KeyedWrite.swift",
+        "            if let trail = keyed.trail { draft.keep(trail) }\n", ""),
+    Bug("what is refused leaves an entry in the audit trail", "Sources/KontorCore/Keys/KeyedWrite.swift",
+        "        let outcome = decide(command, on: &draft)\n",
+        "        if let trail = keyed.trail { draft.keep(trail) }\n        let outcome = decide(command, on: &draft)\n"),
     # The shared store, as the simulator has it: what one on Redis must do.
     Bug("what is taken for absent and not written is not compared", SERVICE + "Engine/BatchGroup.swift",
         "GroupChange(expected: version, draft: draft, absent: guesses)",

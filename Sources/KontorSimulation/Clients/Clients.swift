@@ -182,7 +182,8 @@ private final class Exchange {
             if let self, completion != nil { comeBack(answer, milliseconds) } else { late(answer) }
         }
         world.scheduler.after(latency()) { [self] in
-            let name = WriteName(key: key.flatMap { IdempotencyKey($0) })
+            let note = swarm.hasTrail ? TrailNote(request) : nil
+            let name = WriteName(key: key.flatMap { IdempotencyKey($0) }, note: note)
             if !shop.submit(request, name: name, milliseconds: milliseconds, caller: caller) {
                 world.scheduler.after(latency()) { [self] in end(.overloaded(.requestsInFlight)) }
             }

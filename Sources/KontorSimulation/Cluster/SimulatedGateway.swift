@@ -32,23 +32,24 @@ final class SimulatedGateway {
     func submit(_ request: ShopRequest, _ name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         if request.isRead { return send(request, name, milliseconds, caller) }
         guard let first = stamp(isRepeated: false, sent: clock.wallMilliseconds, id(random)) else { return false }
-        let named = WriteName(key: name?.key, stamp: first.stamp)
+        let named = WriteName(key: name?.key, stamp: first.stamp, note: name?.note)
         if request.isBatchInit { return send(request, named, milliseconds, caller) }
         deliver(request, named, milliseconds) { [self] answer, isLate in
             if isLate { return noteLate(answer) }
             if let answer, answer != .unknown, !answer.isOverloaded, answer != .keyed(.late) { return caller.answer(answer) }
-            again(request, key: name?.key, first, milliseconds, caller)
+            again(request, name, first, milliseconds, caller)
         }
         return true
     }
 
     private func again(
-        _ request: ShopRequest, key: IdempotencyKey?, _ first: (stamp: RequestStamp, digits: String), _ milliseconds: Int64,
+        _ request: ShopRequest, _ name: WriteName?, _ first: (stamp: RequestStamp, digits: String), _ milliseconds: Int64,
         _ caller: SimulatedCaller
     ) {
         world.coverage[.gatewayRepeated] += 1
         let second = stamp(isRepeated: true, sent: first.stamp.sent, first.digits)
-        deliver(request, WriteName(key: key, stamp: second?.stamp), min(milliseconds, Self.deadlineAgain)) {
+        let named = WriteName(key: name?.key, stamp: second?.stamp, note: name?.note)
+        deliver(request, named, min(milliseconds, Self.deadlineAgain)) {
             [self] answer, isLate in
             if isLate { return noteLate(answer) }
             // A refusal for want of room says nothing of the first copy.

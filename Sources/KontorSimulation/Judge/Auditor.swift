@@ -12,6 +12,8 @@ struct Auditor {
     /// Whether clocks are so wrong that a copy of a hold can lock after its checkout is over, so that an order's own
     /// lock can be in its way.
     let takesLateCopies: Bool
+    /// Whether the audit trail tells of deposits and withdrawals.
+    let hasTrail: Bool
     /// Whether no process slept or died between two moments. Where clocks jump, nobody can tell.
     let wasCalm: (_ start: Int64, _ end: Int64) -> Bool
     let violation: (String) -> Void
@@ -19,6 +21,7 @@ struct Auditor {
     func judge() {
         for text in final.unfinished.sorted() { violation("left over: \(text)") }
         judgeAccounts()
+        if hasTrail { judgeTrail() }
         judgeOrders()
         judgeBaskets()
         judgeBatchInits()
@@ -28,116 +31,6 @@ struct Auditor {
             judgeAnswers(of: action, bookings)
             judgeReplays(of: action)
         }
-    }
-}
-
-// MARK: Every unit and every hundredth
-
-extension Auditor {
-    /// The amounts that were booked on one account: certain ones, and possible ones.
-    private struct Bookings {
-        var certain: Int64 = 0
-        var possible: [Int64] = []
-        /// Whether `batch_init` may have replaced the account: its amount is booked out and another one in.
-        var isReplaced = false
-
-        mutating func add(_ amount: Int64, _ effect: Action.Effect) {
-            switch effect {
-            case .certain: certain += amount
-            case .possible: possible.append(amount)
-            case .none: break
-            }
-        }
-
-        /// Whether the certain amounts, and some of the possible ones, make up `sum`.
-        func canBe(_ sum: Int64) -> Bool {
-            var reachable: Set<Int64> = [certain]
-            for amount in possible {
-                // So many possible sums say nothing any more.
-                if reachable.count > 20_000 { return true }
-                reachable.formUnion(reachable.map { $0 + amount })
-            }
-            return reachable.contains(sum)
-        }
-
-        var text: String { possible.isEmpty ? "\(certain)" : "\(certain), and perhaps some of \(possible)" }
-    }
-
-    private func judgeAccounts() {
-        var deposits: [String: Bookings] = [:]
-        var withdrawals: [String: Bookings] = [:]
-        var sold: [String: Bookings] = [:]
-        for order in final.paid {
-            for (item, units) in order.basket.units { sold["item \(item)", default: Bookings()].certain += units }
-            sold["user \(order.user)", default: Bookings()].certain += order.total
-        }
-        for action in history.actions {
-            let effect = action.effect
-            switch action.wish {
-            case .addStock(let item, let units): deposits["item \(item)", default: Bookings()].add(units, effect)
-            case .takeStock(let item, let units): withdrawals["item \(item)", default: Bookings()].add(units, effect)
-            case .addCredit(let user, let money): deposits["user \(user)", default: Bookings()].add(money, effect)
-            case .payDirectly(let user, _, let money): sold["user \(user)", default: Bookings()].add(money, effect)
-            case .initItems(let count, let stock, _):
-                for number in 0..<count { replace("item \(number)", stock, action, &deposits, &withdrawals) }
-            case .initUsers(let count, let credit):
-                for number in 0..<count { replace("user \(number)", credit, action, &deposits, &withdrawals) }
-            default: break
-            }
-        }
-        addCancellations(to: &deposits)
-        for (name, account) in final.accounts.sorted(by: { $0.key < $1.key }) {
-            compare(name, "was put in", account.deposited, deposits[name] ?? Bookings())
-            if withdrawals[name]?.isReplaced != true {
-                compare(name, "was taken out", account.withdrawn, withdrawals[name] ?? Bookings())
-            }
-            compare(name, "was sold or charged", account.captured, sold[name] ?? Bookings())
-            if account.balance != account.deposited - account.withdrawn - account.captured || account.balance < 0 {
-                violation(
-                    "\(name): \(account.balance) is left of \(account.deposited) in, \(account.withdrawn) out, "
-                        + "\(account.captured) sold")
-            }
-            if account.held != 0 { violation("\(name): \(account.held) is still held") }
-        }
-        for name in deposits.keys.sorted() where final.accounts[name] == nil && deposits[name]?.certain != 0 {
-            violation("\(name) is gone")
-        }
-    }
-
-    /// Adds a `batch_init`. One with an unknown end may have replaced any part of its accounts; one under a key that
-    /// was asked again may have done so each time.
-    private func replace(
-        _ account: String, _ amount: Int64, _ action: Action, _ deposits: inout [String: Bookings],
-        _ withdrawals: inout [String: Bookings]
-    ) {
-        for attempt in action.attempts where attempt.told == .nothing || (attempt.told == .done && !attempt.isReplay) {
-            deposits[account, default: Bookings()].add(amount, attempt.told == .done ? .certain : .possible)
-            withdrawals[account, default: Bookings()].isReplaced = true
-        }
-    }
-
-    /// Adds cancelled payments. A payment is given back once, however often it is cancelled; it may be paid and
-    /// cancelled again.
-    private func addCancellations(to deposits: inout [String: Bookings]) {
-        var payments: [[String]: (paid: [Int64], cancellations: Int, certain: Bool)] = [:]
-        for action in history.actions {
-            switch action.wish {
-            case .payDirectly(let user, let order, let money) where action.effect != .none:
-                payments[[user, order], default: ([], 0, false)].paid.append(money)
-            case .cancelPayment(let user, let order) where action.effect != .none:
-                payments[[user, order], default: ([], 0, false)].cancellations += 1
-            default: break
-            }
-        }
-        for (key, payment) in payments.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) })
-        where payment.cancellations > 0 {
-            // Which of several payments was cancelled depends on their order, which clients cannot always know.
-            deposits["user \(key[0])", default: Bookings()].possible += payment.paid
-        }
-    }
-
-    private func compare(_ name: String, _ what: String, _ found: Int64, _ bookings: Bookings) {
-        if !bookings.canBe(found) { violation("\(name): \(found) \(what), but clients know of \(bookings.text)") }
     }
 }
 

@@ -43,6 +43,10 @@ struct FinalState {
     /// Markers: holds that are captured or released.
     private(set) var markers: [String] = []
 
+    /// What was put in and taken out as the audit trail tells it, by account.
+    private(set) var putInByTrail: [String: Int64] = [:]
+    private(set) var takenByTrail: [String: Int64] = [:]
+
     mutating func add(_ key: RecordKey, _ record: Record) {
         switch (key.member, record) {
         case (.head, .account(let account)):
@@ -59,6 +63,13 @@ struct FinalState {
                     generation: payment.generation))
         case (.hold, .hold(let hold)) where hold.state == .held: unfinished.append("\(key.member.text) on \(key.group)")
         case (.hold, .hold): markers.append("\(key.member.text) on \(key.group)")
+        case (.trail, .trail(let note)):
+            let account = key.group.description
+            if note.amount < 0 {
+                takenByTrail[account, default: 0] -= note.amount
+            } else {
+                putInByTrail[account, default: 0] += note.amount
+            }
         case (.saga, .saga): unfinished.append("saga of \(key.group)")
         default: break
         }

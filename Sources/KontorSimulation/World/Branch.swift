@@ -72,6 +72,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case gatewayRepeated = "gateway sent a second copy"
     case copyRefused = "second copy refused, with a tombstone"
     case copyCameLate = "first copy met a tombstone, or came too late"
+    case trailKept = "deposits and withdrawals told by the audit trail"
     case paymentCancelled = "direct payment cancelled"
     case refusedAsPaidDirectly = "checkout refused: paid directly"
     case refusedAsPaid = "direct payment or its cancellation refused: paid by a checkout"

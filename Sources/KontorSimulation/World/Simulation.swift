@@ -174,10 +174,11 @@ public final class Simulation {
         } catch {
             return world.violation("the final records cannot be read: \(error)")
         }
+        if !final.putInByTrail.isEmpty { world.coverage[.trailKept] += 1 }
         for culprit in audit.culprits { world.violation("kontor audit: \(culprit)") }
         Auditor(
             history: clients.history, final: final, amounts: site.amounts, sagas: site.sagas,
-            takesLateCopies: swarm.hasWildClocks,
+            takesLateCopies: swarm.hasWildClocks, hasTrail: swarm.hasTrail,
             wasCalm: { [world, swarm] in
                 (swarm.shops == 1 ? swarm.clockJumpEvery == nil : !swarm.hasWildClocks) && world.wasCalm(from: $0, to: $1)
             },

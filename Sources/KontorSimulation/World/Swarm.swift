@@ -85,6 +85,8 @@ struct Swarm {
     /// Whether clients ask through a gateway, and how long a process may stand still with requests in its socket.
     var hasGateway = false
     var gatewayPauseMost: Int64 = 0
+    /// Whether the audit trail tells of what clients put in and take out.
+    var hasTrail = false
     /// The price of items and of the lines of `batch_init`'s orders; 0: everything is free.
     var price: Int64
     /// The users that `batch_init`'s orders are for and that do not exist.
@@ -161,6 +163,7 @@ struct Swarm {
         if shops > 1, random.happens(15) { makeClocksWild(random) }
         if random.happens(15) { makeCrowd(random) }
         if random.happens(5) { makeTableForgetful(random) }
+        hasTrail = random.happens(30)
         storeShards = random.pick([1, 3, 4])
         shardTroubleEvery = sometimes(30, .seconds(1)...(.seconds(10)))
         shardTroubleMost = random.pick([.seconds(1), .seconds(5), .seconds(60)])
