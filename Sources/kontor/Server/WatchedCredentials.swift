@@ -1,7 +1,6 @@
 // The credentials of a running shop: read again when their files change, so that a token is known or revoked within a
 // second, without a restart.
 
-import Foundation
 import KontorAccess
 import Logging
 
@@ -14,16 +13,9 @@ final class WatchedCredentials {
     init(_ files: AccessSettings.Files, _ logger: Logger) throws {
         watch = FileWatch([files.tokens, files.jwtKeys].compactMap { $0 })
         credentials = Credentials(try files.rules())
-        watch.start { [credentials] hasChanged in
-            guard hasChanged else { return }
-            do {
-                credentials.replace(by: try files.rules())
-                logger.notice("The tokens have changed, and were read again")
-            } catch {
-                // Nobody is locked out because somebody saved half a file.
-                logger.error(
-                    "The tokens have changed and cannot be read; those of before stay", metadata: ["reason": "\(error)"])
-            }
-        }
+        watch.start(
+            logger, done: "The tokens have changed, and were read again",
+            failed: "The tokens have changed and cannot be read; those of before stay"
+        ) { [credentials] in credentials.replace(by: try files.rules()) }
     }
 }
