@@ -79,6 +79,7 @@ struct Serve: ParsableCommand {
     var services: ServiceOptions
 
     func run() throws {
+        CoreDumps.forbid()
         let services = try ServiceSettings(services)
         let isAdminOpen = try Setting.choice(adminApi, "admin-api", of: ["on", "off"]) == "on"
         var keys = KeyPolicy()

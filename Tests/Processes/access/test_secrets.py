@@ -1,6 +1,7 @@
-"""The secrets of three services with the real binary: replaced under load and one for each purpose."""
+"""The secrets of three services with the real binary: replaced under load, one for each purpose, and shown nowhere."""
 
 import asyncio
+import resource
 import secrets
 from pathlib import Path
 
@@ -186,3 +187,84 @@ class PurposeTests(SecretsCase):
         code, output = await run_kontor("serve", "--data", self.scratch("data"), "--metrics-secret-file", paths["good"])
         self.assertNotEqual(code, 0, output)
         self.assertIn("--metrics-secret-file (KONTOR_METRICS_SECRET_FILE) needs --service", output)
+
+
+class _Bearer(Client):
+    """A client that bears a token."""
+
+    def __init__(self, port: int, token: str):
+        super().__init__(port)
+        self._token = token
+
+    async def request(self, method: str, path: str, headers: dict = None):
+        return await super().request(method, path, {"Authorization": f"Bearer {self._token}", **(headers or {})})
+
+
+class HiddenTests(SecretsCase):
+    async def test_no_secret_stands_in_logs_answers_or_command_lines(self):
+        """Order and payment ask for tokens; stock has a secret for metrics, and payment's Redis has a password."""
+        deployment = self.new_deployment()
+        link, metrics, later, password = (secrets.token_hex(16) for _ in range(4))
+        await deployment.start_stores()
+        await deployment.initialize()
+        deployment.stores["payment"].ask("CONFIG", "SET", "requirepass", password)
+        _replace(self.scratch("password"), password)
+        scopes = "read,orders,payments,admin,metrics,operate"
+        code, token = await run_kontor("token", "new", "--auth", self.scratch("tokens"), "--name", "all", "--scopes", scopes)
+        self.assertEqual(code, 0, token)
+        token = token.strip()
+        for service in deployment.services:
+            _replace(self.secret_file(service), link)
+            service.environment = {"KONTOR_SECRET_FILE": str(self.secret_file(service)), "KONTOR_LOG_LEVEL": "debug"}
+        [order], [payment], [stock] = (deployment.replicas[name] for name in SERVICES)
+        for service in (order, payment):
+            service.extra = ["--auth", self.scratch("tokens"), "--trusted-proxies", "127.0.0.1"]
+        _replace(self.secret_file(stock, "metrics"), metrics)
+        stock.extra = ["--metrics-secret-file", self.secret_file(stock, "metrics")]
+        payment.store_url = f"redis://default@127.0.0.1:{deployment.stores['payment'].port}"
+        payment.extra += ["--store-password-file", self.scratch("password")]
+        await deployment.start()
+        client = _Bearer(deployment.port, token)
+        self.addCleanup(client.close)
+        await self.sold_something(client)
+
+        wrong = [secret[:-1] + "!" for secret in (link, metrics, token)]
+        told = []
+        for service in deployment.services:
+            for secret in (link, metrics, token, *wrong):
+                for method, path in (("GET", "/metrics"), ("POST", "/stock/item/create/1"), ("GET", "/internal/link"), ("GET", "/nothing")):
+                    told.append((await _ask(service, method, path, secret)).body.decode())
+        self.assertTrue(any("kontor_ready 1" in text for text in told))
+        self.assertTrue(any("token-needed" in text for text in told))
+        # What is read again, with success and with a mistake; and what is refused for that.
+        await self.replace(deployment.services, later, link)
+        for lines in ((later, link, metrics), (later, link[:12])):
+            await self.replace(deployment.services, *lines, message=_NOT_READ)
+        self.scratch("tokens").write_text(self.scratch("tokens").read_text() + f"all {scopes} {token} never\n")
+        await eventually(lambda: _times(order, "The tokens have changed and cannot be read"), "a token file with a mistake")
+
+        commands = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+                    for process in (*deployment.services, deployment.gateway) for pid in process.group()]
+        self.assertTrue(any("--store-password-file" in command for command in commands), commands)
+        await deployment.terminate()
+        logs = [process.log_path.read_text() for process in deployment.processes]
+        self.assertTrue(all(logs))
+        for secret in (link, metrics, later, password, token, *wrong, link[:12]):
+            for text in (*told, *commands, *logs):
+                self.assertNotIn(secret, text)
+
+    async def test_a_shop_that_crashes_leaves_no_image_of_its_memory(self):
+        """Whatever the system allows: a service, and a whole shop."""
+        limits = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        try:
+            deployment, server = await self.started_deployment(), await self.started_server()
+        finally:
+            resource.setrlimit(resource.RLIMIT_CORE, limits)
+        self.assertIn("unlimited", self.core_limit(deployment.gateway.pid), "what a process gets that does nothing about it")
+        for process in (*deployment.services, server):
+            self.assertEqual(self.core_limit(process.pid).split()[:2], ["0", "0"], process)
+
+    def core_limit(self, pid: int) -> str:
+        [line] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core file size")]
+        return line.removeprefix("Max core file size")
