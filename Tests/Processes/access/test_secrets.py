@@ -58,7 +58,7 @@ class SecretsCase(ServicesCase):
 
 class RotationTests(SecretsCase):
     async def test_the_secret_of_links_is_replaced_under_load_and_no_request_fails(self):
-        """A replica is restarted in the midst of each step, and all of them in the end, so that links are made anew."""
+        """A replica of each service is restarted in the midst of each step, and all in the end, so that links are made anew."""
         random = self.seeded_random()
         deployment = self.new_deployment(replicas=2)
         old, new = secrets.token_hex(16), secrets.token_hex(16)
@@ -82,7 +82,8 @@ class RotationTests(SecretsCase):
             for lines in ((old, new), (new, old), (new,)):
                 services = random.sample(deployment.services, len(deployment.services))
                 await self.replace(services[:3], *lines)
-                await self.restart(random.choice(services))
+                for name in SERVICES:
+                    await self.restart(random.choice(deployment.replicas[name]))
                 await self.replace(services[3:], *lines)
             for service in deployment.services:
                 await self.restart(service)
@@ -91,7 +92,7 @@ class RotationTests(SecretsCase):
             is_over = True
             await asyncio.gather(*sellers)
         await deployment.wait_until_ready()
-        self.report(f"a rotation under load, {len(deployment.services) + 3} restarts: {dict(shop.history.tally)}")
+        self.report(f"a rotation under load, {len(deployment.services) + 3 * len(SERVICES)} restarts: {dict(shop.history.tally)}")
         self.assertEqual(set(shop.history.tally), {200})
         self.assertGreater(shop.history.answers, 200)
         for service in deployment.services:
