@@ -89,16 +89,17 @@ enum LinkHandshake {
 
     /// - Parameters:
     ///   - head: the request up to its empty line.
+    ///   - secrets: those of which a client must have one.
     ///   - epoch: this side's epoch; nil: it is not known yet.
     ///   - services: the services that this process is; empty: any client may connect.
     ///   - isProven: whether the client has the certificate that it needs.
     static func judge(
-        _ head: ArraySlice<UInt8>, secret: [UInt8], epoch: String?, services: [String] = [], isProven: Bool = true
+        _ head: ArraySlice<UInt8>, secrets: SharedSecrets, epoch: String?, services: [String] = [], isProven: Bool = true
     ) -> Verdict {
         let lines = lines(of: head)
         guard let first = lines.first, first.elementsEqual("GET /internal/link HTTP/1.1".utf8) else { return .malformed }
         guard let fields = fields(lines.dropFirst()) else { return .malformed }
-        guard SharedSecret.isBorne(secret, by: fields["authorization"] ?? []) else { return .wrongSecret }
+        guard secrets.isBorne(by: fields["authorization"] ?? []) else { return .wrongSecret }
         guard isProven else { return .unproven }
         guard offers(fields["upgrade"] ?? []) else { return .otherProtocol }
         guard let epoch else { return .notReady }

@@ -18,12 +18,12 @@ final class LinkedWorld {
 
     /// An open link to a service, from whoever takes its replies.
     func link(to shop: LinkedShop, from receiver: any MessageReceiver) throws -> LinkClient {
-        let secret = Array("the guard's".utf8)
-        let server = LinkServer(secret: secret, epoch: { "1" }, receiver: shop, on: eventLoop) { _, _ in }
+        let secrets = try SharedSecrets("a secret of the guard's")
+        let server = LinkServer(secrets: secrets, epoch: { "1" }, receiver: shop, on: eventLoop) { _, _ in }
         shop.links.server = server
         let cable = Cable(to: server, on: eventLoop)
         cables.append(cable)
-        let service = LinkClient.Service(name: "", urls: [LinkURL(host: "127.0.0.1", port: 1)], secret: secret, epoch: "1")
+        let service = LinkClient.Service(name: "", urls: [LinkURL(host: "127.0.0.1", port: 1)], secrets: secrets, epoch: "1")
         let link = LinkClient(
             service, on: eventLoop, random: SeededRandom(seed: 1), receiver: receiver, dialer: cable
         ) { _, _ in }

@@ -82,7 +82,8 @@ struct FailureTests {
         try await eventually("connected") { caller.client.isConnected }
         for bytes in [[2, 1, 0, 0], [1, 1, 1, 0, 0], [1, 3, 0, 0]] as [[UInt8]] {
             let client = try await RawClient.connect(port: service.port)
-            try await client.send(LinkHandshake.request(host: "x", secret: testSecret, epoch: "shop 1") + frame(bytes))
+            try await client.send(
+                LinkHandshake.request(host: "x", secret: Array(testSecret.utf8), epoch: "shop 1") + frame(bytes))
             try await eventually("closed") { client.collector.isClosed }
         }
         try await on {
@@ -103,7 +104,7 @@ struct FailureTests {
         let service = try await Service.start()
         let client = try await RawClient.connect(port: service.port)
         try await client.stopReading()
-        try await client.send(LinkHandshake.request(host: "x", secret: testSecret, epoch: "shop 1"))
+        try await client.send(LinkHandshake.request(host: "x", secret: Array(testSecret.utf8), epoch: "shop 1"))
         try await client.send(messages(0..<100))
         try await eventually("the messages came") { service.shop.messages.count == 100 }
         try await on {
@@ -124,7 +125,7 @@ struct FailureTests {
         let caller = try await Caller.start([service.port])
         let client = try await RawClient.connect(port: service.port)
         try await client.stopReading()
-        try await client.send(LinkHandshake.request(host: "x", secret: testSecret, epoch: "shop 1"))
+        try await client.send(LinkHandshake.request(host: "x", secret: Array(testSecret.utf8), epoch: "shop 1"))
         try await client.send(messages(0..<60))
         try await eventually("the messages came") { service.shop.messages.count == 60 && caller.client.isConnected }
         try await on {
@@ -177,7 +178,7 @@ struct FailureTests {
     func silentClient() async throws {
         let service = try await Service.start()
         let client = try await RawClient.connect(port: service.port)
-        try await client.send(LinkHandshake.request(host: "x", secret: testSecret, epoch: "shop 1"))
+        try await client.send(LinkHandshake.request(host: "x", secret: Array(testSecret.utf8), epoch: "shop 1"))
         try await eventually("opened") { client.collector.text.hasPrefix("HTTP/1.1 101 ") }
         try await on {
             let now = LinkClock.nowMilliseconds

@@ -1,4 +1,5 @@
 import KontorCore
+import KontorService
 import NIOCore
 import Testing
 
@@ -6,8 +7,12 @@ import Testing
 
 @Suite("Opening a link", .serialized)
 struct HandshakeTests {
+    private let secrets: SharedSecrets
+
+    init() throws { secrets = try SharedSecrets(testSecret) }
+
     private func head(
-        secret: String = "a secret of some length", protocol: String = "kontor-link/1", epoch: String = "shop 1"
+        secret: String = testSecret, protocol: String = "kontor-link/1", epoch: String = "shop 1"
     ) -> String {
         "GET /internal/link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: \(`protocol`)\r\n"
             + "Authorization: Bearer \(secret)\r\nKontor-Epoch: \(epoch)\r\n\r\n"
@@ -21,7 +26,7 @@ struct HandshakeTests {
         ])
     func refusedClient(secret: String, epoch: String, reason: String) async throws {
         let service = try await Service.start()
-        let caller = try await Caller.start([service.port], secret: Array(secret.utf8), epoch: epoch)
+        let caller = try await Caller.start([service.port], secrets: SharedSecrets(secret), epoch: epoch)
         try await eventually("several attempts") { caller.client.counts.lost > 3 }
         try await on {
             #expect(caller.client.counts.opened == 0)
@@ -38,14 +43,13 @@ struct HandshakeTests {
 
     @Test("the scheme of the secret has any case, and who has another secret is told how to prove it")
     func schemes() {
-        let secret = Array("a secret of some length".utf8)
         for scheme in ["Bearer", "bearer", "BEARER  "] {
             let asked = Array(head().replacing("Bearer", with: scheme).utf8)[...]
-            #expect(LinkHandshake.judge(asked, secret: secret, epoch: "shop 1") == .opened)
+            #expect(LinkHandshake.judge(asked, secrets: secrets, epoch: "shop 1") == .opened)
         }
         for scheme in ["Basic", "Bearers", ""] {
             let asked = Array(head().replacing("Bearer", with: scheme).utf8)[...]
-            #expect(LinkHandshake.judge(asked, secret: secret, epoch: "shop 1") == .wrongSecret)
+            #expect(LinkHandshake.judge(asked, secrets: secrets, epoch: "shop 1") == .wrongSecret)
         }
         #expect(LinkHandshake.response(.wrongSecret).contains("\r\nWWW-Authenticate: Bearer realm=\"kontor\"\r\n"))
     }
@@ -95,7 +99,7 @@ struct HandshakeTests {
     @Test("what is wrong is told in order: secret, protocol, readiness, epoch")
     func verdicts() {
         func verdict(_ head: String, epoch: String? = "shop 1") -> LinkHandshake.Verdict {
-            LinkHandshake.judge(Array(head.utf8)[...], secret: testSecret, epoch: epoch)
+            LinkHandshake.judge(Array(head.utf8)[...], secrets: secrets, epoch: epoch)
         }
         #expect(verdict(head()) == .opened)
         #expect(verdict(head(secret: "a secret of some lengtH", protocol: "x", epoch: "x"), epoch: nil) == .wrongSecret)
@@ -115,7 +119,7 @@ struct HandshakeTests {
     @Test("a client without the certificate that is demanded is told so, once it has shown the secret")
     func unproven() {
         func verdict(_ head: String) -> LinkHandshake.Verdict {
-            LinkHandshake.judge(Array(head.utf8)[...], secret: testSecret, epoch: nil, isProven: false)
+            LinkHandshake.judge(Array(head.utf8)[...], secrets: secrets, epoch: nil, isProven: false)
         }
         #expect(verdict(head()) == .unproven)
         #expect(verdict(head(protocol: "x")) == .unproven)
@@ -124,9 +128,9 @@ struct HandshakeTests {
 
     @Test("the request that a client makes is one that a server takes, and each answer is understood")
     func agreement() {
-        let request = LinkHandshake.request(host: "stock:81", secret: testSecret, epoch: "shop 1")
+        let request = LinkHandshake.request(host: "stock:81", secret: Array(testSecret.utf8), epoch: "shop 1")
         #expect(LinkHandshake.endOfHead(in: request) == request.count)
-        #expect(LinkHandshake.judge(request[...], secret: testSecret, epoch: "shop 1") == .opened)
+        #expect(LinkHandshake.judge(request[...], secrets: secrets, epoch: "shop 1") == .opened)
         for verdict in LinkHandshake.Verdict.allCases {
             let answer = Array(LinkHandshake.response(verdict).utf8)
             #expect(LinkHandshake.endOfHead(in: answer) == answer.count)
@@ -134,6 +138,36 @@ struct HandshakeTests {
         }
         #expect(LinkHandshake.verdict(in: Array("HTTP/1.1 200 OK\r\n\r\n".utf8)[...]) == nil)
         #expect(LinkHandshake.verdict(in: Array("SSH-2.0\r\n".utf8)[...]) == nil)
+    }
+
+    @Test("a secret is replaced in three steps: open links stay, each new one is opened with the secret of its moment (G11)")
+    func rotation() async throws {
+        let (old, new) = (testSecret, "a secret of another length")
+        let (client, server) = (try SharedSecrets(old), try SharedSecrets(old))
+        let service = try await Service.start(secrets: server)
+        let caller = try await Caller.start([service.port], secrets: client)
+        try await eventually("a link") { caller.client.isConnected }
+        // Whoever is first: the other one has the text of the step before.
+        for (first, second, text) in [
+            (server, client, "\(old)\n\(new)"), (client, server, "\(new)\n\(old)"), (server, client, new),
+        ] {
+            for secrets in [first, second] {
+                try secrets.replace(by: text)
+                let another = try await Caller.start([service.port], secrets: client)
+                try await eventually("a new link") { another.client.isConnected }
+                try await on { #expect(caller.client.counts.lost == 0 && another.client.counts.lost == 0) }
+                try await another.stop()
+            }
+        }
+        // A client that makes its link anew has learnt the secret, too.
+        let port = service.port
+        try await service.stop()
+        try await eventually("the end of the link") { !caller.client.isConnected }
+        let again = try await Service.start(port: port, secrets: SharedSecrets(new))
+        try await eventually("a link with the new secret") { caller.client.isConnected }
+        try await on { #expect(!caller.log.reasons("A link is closed").contains("the secret is another one")) }
+        try await caller.stop()
+        try await again.stop()
     }
 
     @Test("damaged requests and answers never trap", arguments: 0..<1_000)
@@ -145,7 +179,7 @@ struct HandshakeTests {
             }
             if Bool.random() { bytes.removeFirst(.random(in: bytes.indices)) }
             let part = bytes[...(LinkHandshake.endOfHead(in: bytes).map { $0 - 1 } ?? bytes.endIndex - 1)]
-            _ = LinkHandshake.judge(part, secret: testSecret, epoch: "shop 1")
+            _ = LinkHandshake.judge(part, secrets: secrets, epoch: "shop 1")
             _ = LinkHandshake.verdict(in: part)
         }
     }

@@ -46,7 +46,7 @@ func hold(_ account: GroupKey, mayWait: Bool) -> LedgerCommand {
     LedgerCommand(account, .hold(SagaID(order: id("o"), incarnation: 1, attempt: 1), Amount(1), mayWait: mayWait))
 }
 
-let testSecret = Array("a secret of some length".utf8)
+let testSecret = "a secret of some length"
 
 final class Logbook: @unchecked Sendable {
     private(set) var entries: [(event: String, details: [String: String])] = []
@@ -110,13 +110,15 @@ final class Service: @unchecked Sendable {
     private let listener: any Channel
 
     static func start(
-        port: Int = 0, epoch: String? = "shop 1", services: [String] = [], status: (@Sendable () -> PeerStatus)? = nil
+        port: Int = 0, secrets: SharedSecrets? = nil, epoch: String? = "shop 1", services: [String] = [],
+        status: (@Sendable () -> PeerStatus)? = nil
     ) async throws -> Service {
         let shop = FakeShop()
         let log = Logbook()
+        let secrets = try secrets ?? SharedSecrets(testSecret)
         let server = try await on {
             let server = LinkServer(
-                secret: testSecret, epoch: { epoch }, services: services, status: status, receiver: shop, on: testLoop
+                secrets: secrets, epoch: { epoch }, services: services, status: status, receiver: shop, on: testLoop
             ) { log.add($0, $1) }
             shop.server = server
             return server
@@ -189,18 +191,19 @@ final class Caller: MessageReceiver, @unchecked Sendable {
     private var asked: [GroupKey] = []
 
     static func start(
-        _ ports: [Int], secret: [UInt8] = testSecret, epoch: String = "shop 1",
+        _ ports: [Int], secrets: SharedSecrets? = nil, epoch: String = "shop 1",
         resolver: any LinkResolver = SystemResolver()
     ) async throws -> Caller {
+        let secrets = try secrets ?? SharedSecrets(testSecret)
         let caller = try await on {
-            Caller(ports.map { LinkURL(host: "127.0.0.1", port: $0) }, secret, epoch, resolver)
+            Caller(ports.map { LinkURL(host: "127.0.0.1", port: $0) }, secrets, epoch, resolver)
         }
         try await on { caller.client.start() }
         return caller
     }
 
-    private init(_ urls: [LinkURL], _ secret: [UInt8], _ epoch: String, _ resolver: any LinkResolver) {
-        service = LinkClient.Service(name: "stock", urls: urls, secret: secret, epoch: epoch)
+    private init(_ urls: [LinkURL], _ secrets: SharedSecrets, _ epoch: String, _ resolver: any LinkResolver) {
+        service = LinkClient.Service(name: "stock", urls: urls, secrets: secrets, epoch: epoch)
         self.resolver = resolver
     }
 

@@ -7,7 +7,8 @@ import KontorService
 public final class AccessControl: Sendable {
     /// What pages of other sites may not do.
     let browsers: BrowserGuard
-    fileprivate let secret: SharedSecret?
+    fileprivate let secrets: SharedSecrets?
+    fileprivate let metricsSecrets: SharedSecrets?
     fileprivate let credentials: Credentials?
     /// nil: none are named. ``mayStamp(isProxy:)`` says from whom a stamp is taken then.
     let proxies: TrustedProxies?
@@ -17,21 +18,24 @@ public final class AccessControl: Sendable {
 
     /// - Parameters:
     ///   - hosts: the names under which the listener may be asked; nil: under any.
-    ///   - secret: what requests must bear where there are no credentials; nil: nothing.
+    ///   - secrets: of which requests must bear one where there are no credentials; nil: they need none.
+    ///   - metricsSecrets: of which requests for metrics must bear one instead, and which open nothing else; nil:
+    ///     `secrets` open metrics, too.
     ///   - credentials: which tokens requests may bear; nil: callers are not told apart.
     ///   - proxies: who may say for which client it asks, and that it asks again; they also know under which names the
     ///     shop may be asked. nil: nobody may say the first, and everybody the second unless there are credentials.
     ///   - rates: how much one caller may ask for.
     public init(
-        hosts: AllowedHosts? = nil, secret: SharedSecret? = nil, credentials: Credentials? = nil,
-        proxies: TrustedProxies? = nil, rates: CallerRates = CallerRates()
+        hosts: AllowedHosts? = nil, secrets: SharedSecrets? = nil, metricsSecrets: SharedSecrets? = nil,
+        credentials: Credentials? = nil, proxies: TrustedProxies? = nil, rates: CallerRates = CallerRates()
     ) {
         browsers = BrowserGuard(hosts: hosts)
-        self.secret = secret
+        self.secrets = secrets
+        self.metricsSecrets = metricsSecrets
         self.credentials = credentials
         self.proxies = proxies
         self.rates = rates
-        isOpen = secret == nil && credentials == nil
+        isOpen = secrets == nil && credentials == nil
     }
 
     /// Whether somebody may say that he is a gateway, which can send a write again. Where callers are told apart, only
@@ -70,7 +74,8 @@ final class Asker {
     func principal(for scopes: Scopes) throws(Problem) -> Principal? {
         if scopes.isEmpty { return nil }
         guard let credentials = access.credentials else {
-            if access.secret?.isBorne(by: authorization) == true { return nil }
+            let secrets = scopes == .metrics ? access.metricsSecrets ?? access.secrets : access.secrets
+            if let authorization, secrets?.isBorne(by: authorization.utf8) == true { return nil }
             throw .secretNeeded
         }
         guard let authorization else { throw .tokenNeeded }

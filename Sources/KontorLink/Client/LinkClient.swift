@@ -30,18 +30,18 @@ public final class LinkClient {
         public let name: String
         /// Where its replicas listen. All addresses of all names are used.
         public let urls: [LinkURL]
-        /// The secret of the shop's processes, without line ends.
-        public let secret: [UInt8]
+        /// The secrets of the shop's processes. Each connection presents the one that is the first when it is made.
+        public let secrets: SharedSecrets
         /// The shop's epoch: a server of another shop refuses it.
         public let epoch: String
         /// How links to URLs with `https://` are encrypted; nil: there is none such.
         public let tls: LinkTLS?
 
-        public init(name: String, urls: [LinkURL], secret: [UInt8], epoch: String, tls: LinkTLS? = nil) {
+        public init(name: String, urls: [LinkURL], secrets: SharedSecrets, epoch: String, tls: LinkTLS? = nil) {
             precondition(tls != nil || !urls.contains(where: \.isTLS), "a link must not be open that should be encrypted")
             self.name = name
             self.urls = urls
-            self.secret = secret
+            self.secrets = secrets
             self.epoch = epoch
             self.tls = tls
         }
@@ -175,12 +175,13 @@ extension LinkClient: ReplicaObserver {
         for (name, replica) in replicas where wanted[name] == nil && !replica.isTrying { remove(replica) }
         for (name, address) in wanted where replicas[name] == nil && replicas.count < LinkLimits.replicas {
             let url = addresses.url(of: name)
-            let greeting = LinkHandshake.request(
-                host: url?.authority ?? name, secret: service.secret, epoch: service.epoch, service: service.name)
+            let host = url?.authority ?? name
             let replica = Replica(
                 address, name: name, on: eventLoop, random: random, dialer: dialer(for: url), observer: self
             ) { [weak receiver, service] in
-                ClientConnection(greeting: greeting, service: service.name, observer: $0, receiver: receiver)
+                let greeting = LinkHandshake.request(
+                    host: host, secret: service.secrets.presented, epoch: service.epoch, service: service.name)
+                return ClientConnection(greeting: greeting, service: service.name, observer: $0, receiver: receiver)
             }
             replicas[name] = replica
             replica.connect()

@@ -20,7 +20,7 @@ protocol ServedConnection: AnyObject {
 ///
 /// `@unchecked Sendable`: everything but the initializer runs on the event loop, which is checked.
 public final class LinkServer: @unchecked Sendable {
-    let secret: [UInt8]
+    let secrets: SharedSecrets
     /// The names of the services that this process is; empty: any client may connect.
     let services: [String]
     /// Gives what this process tells its clients about itself; nil: it tells nothing.
@@ -44,17 +44,17 @@ public final class LinkServer: @unchecked Sendable {
     private var refusalsLogged: [String: Int64] = [:]
 
     /// - Parameters:
-    ///   - secret: the secret of the shop's processes, without line ends.
+    ///   - secrets: those of the shop's processes: a client must have one of them.
     ///   - epoch: gives the shop's epoch; nil while it is not known: then links are refused, and their clients try
     ///     again.
     ///   - services: the names of the services that this process is: a client that wants another one is refused.
     ///   - status: gives what this process tells its clients about itself.
     ///   - receiver: takes the requests.
     public init(
-        secret: [UInt8], epoch: @escaping () -> String?, services: [String] = [], status: (() -> PeerStatus)? = nil,
+        secrets: SharedSecrets, epoch: @escaping () -> String?, services: [String] = [], status: (() -> PeerStatus)? = nil,
         receiver: any MessageReceiver, on eventLoop: any EventLoop, log: @escaping LinkLog
     ) {
-        self.secret = secret
+        self.secrets = secrets
         self.services = services
         self.status = status
         self.epochNow = epoch

@@ -78,7 +78,7 @@ final class ServerConnection: ChannelDuplexHandler {
         let verdict =
             end.map {
                 LinkHandshake.judge(
-                    request[..<$0], secret: server.secret, epoch: server.epoch, services: server.services,
+                    request[..<$0], secrets: server.secrets, epoch: server.epoch, services: server.services,
                     isProven: server.isProven?(context.channel) ?? true)
             } ?? .malformed
         let answer = context.channel.allocator.buffer(

@@ -79,6 +79,7 @@ struct Serve: ParsableCommand {
     var services: ServiceOptions
 
     func run() throws {
+        CoreDumps.forbid()
         let services = try ServiceSettings(services)
         let isAdminOpen = try Setting.choice(adminApi, "admin-api", of: ["on", "off"]) == "on"
         var keys = KeyPolicy()
@@ -92,6 +93,11 @@ struct Serve: ParsableCommand {
             throw ValidationError(
                 "--auth with --service needs --trusted-proxies: the addresses of the gateway, which alone may say that it sends a write "
                     + "again. Without it a refused write might be done later.")
+        }
+        if services?.metricsSecrets != nil, access.files != nil {
+            throw ValidationError(
+                "--metrics-secret-file (KONTOR_METRICS_SECRET_FILE) is for services without --auth. With --auth give whoever reads "
+                    + "/metrics a token: kontor token new --scopes metrics.")
         }
         let tls = try TLSSettings(tls, service: services)
         let internalPort = try Setting.port(internalPort, "internal-port", default: 8100)

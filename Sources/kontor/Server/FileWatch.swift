@@ -1,6 +1,7 @@
 // Notices that files were changed: what is read from them is read again, without a restart.
 
 import Foundation
+import Logging
 
 /// Looks at files once a second.
 ///
@@ -24,14 +25,30 @@ final class FileWatch: @unchecked Sendable {
         if !isStarted { timer.resume() }
     }
 
-    /// Begins to look. To be called once.
+    /// Begins to look, and reads the files again when one has changed. If that fails, what was read before stays:
+    /// nobody is locked out because somebody saved half a file. To be called once.
     ///
-    /// - Parameter looked: called at each look, on a queue of its own; it is told whether a file has changed. It must
-    ///   not keep the owner of the watch.
-    func start(_ looked: @escaping @Sendable (_ hasChanged: Bool) -> Void) {
+    /// - Parameters:
+    ///   - done: what the log says when they were read.
+    ///   - failed: what it says, with the reason, when they cannot be used.
+    ///   - read: reads the files, and uses them from then on. Like `looked` it is called on a queue of its own, and
+    ///     must not keep the owner of the watch.
+    ///   - looked: called after each look.
+    func start(
+        _ logger: Logger, done: Logger.Message, failed: Logger.Message, reading read: @escaping @Sendable () throws -> Void,
+        looked: @escaping @Sendable () -> Void = {}
+    ) {
+        let facts: Logger.Metadata = ["files": "\(paths.joined(separator: " "))"]
         isStarted = true
         timer.setEventHandler { [weak self] in
-            if let self { looked(hasChanged()) }
+            defer { looked() }
+            guard let self, hasChanged() else { return }
+            do {
+                try read()
+                logger.notice(done, metadata: facts)
+            } catch {
+                logger.error(failed, metadata: facts.merging(["reason": "\(error)"]) { $1 })
+            }
         }
         timer.schedule(deadline: .now() + ServerLimits.filesInterval, repeating: ServerLimits.filesInterval)
         timer.resume()
@@ -57,5 +74,21 @@ private struct FileState: Hashable {
         inode = UInt64(status.st_ino)
         size = Int64(status.st_size)
         changed = [status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
+    }
+}
+
+/// Files with texts that operators write.
+enum TextFile {
+    /// What is parsed from a file; throws an error in words for operators, with the file's path and nothing of its
+    /// text.
+    ///
+    /// - Parameters:
+    ///   - what: what the file is, such as "the token file".
+    ///   - parse: parses its text; its errors say what is wrong and do not quote it.
+    static func parsed<T>(_ path: String, _ what: String, _ parse: (String) throws -> T) throws -> T {
+        do { return try parse(try String(contentsOfFile: path, encoding: .utf8)) } catch {
+            let reason = (error as? CocoaError)?.localizedDescription ?? "\(error)"
+            throw StartError(description: "\(what) \(path) cannot be used: \(reason)")
+        }
     }
 }

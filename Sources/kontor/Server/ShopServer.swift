@@ -33,13 +33,14 @@ struct ServerSettings {
     let access: AccessSettings
     let tls: TLSSettings
 
+    /// The settings of one service of several; nil: it is the whole shop.
+    var service: ServiceSettings? { if case .service(let service) = form { service } else { nil } }
+
     /// The address of the operators' listener.
-    var internalHost: String { if case .service(let service) = form { service.internalHost } else { "127.0.0.1" } }
+    var internalHost: String { service?.internalHost ?? "127.0.0.1" }
 
     /// The services whose routes are served.
-    var serving: Set<GroupKey.Kind> {
-        if case .service(let service) = form { [service.service.kind] } else { Set(GroupKey.Kind.allCases) }
-    }
+    var serving: Set<GroupKey.Kind> { service.map { [$0.service.kind] } ?? Set(GroupKey.Kind.allCases) }
 }
 
 /// A running shop, or one of its services, with its two listeners.
@@ -63,6 +64,10 @@ final class ShopServer: @unchecked Sendable {
     private var listeners: [HTTPListener] = []
     /// nil: callers are not told apart.
     private let credentials: WatchedCredentials?
+    /// Those of links; nil: there are no links.
+    private let secrets: WatchedSecrets?
+    /// Those that open /metrics and nothing else; nil: there are none.
+    private let metricsSecrets: WatchedSecrets?
     /// nil: nothing is encrypted.
     private let tls: WatchedTLS?
     private let memory: MemoryBounds
@@ -79,6 +84,8 @@ final class ShopServer: @unchecked Sendable {
     private init(_ settings: ServerSettings, _ logger: Logger, _ memory: MemoryBounds) throws {
         self.settings = settings
         credentials = try settings.access.files.map { try WatchedCredentials($0, logger) }
+        secrets = try settings.service.map { try WatchedSecrets($0.secrets, logger) }
+        metricsSecrets = try settings.service?.metricsSecrets.map { try WatchedSecrets($0, logger) }
         tls = try settings.tls.files.map { [registry] in try WatchedTLS($0, metrics: registry, logger) }
         self.memory = memory
         self.logger = logger
@@ -185,17 +192,17 @@ final class ShopServer: @unchecked Sendable {
     // MARK: Links and listeners
 
     private func prepareLinks() throws {
-        guard let links, case .service(let service) = settings.form else { return }
+        guard let links, let secrets = secrets?.secrets, let service = settings.service else { return }
         try group.next().submit { [self] in
             let log: LinkLog = { [logger] in LoggedEvents(logger).notice($0, $1) }
             for peer in service.peers {
                 let asked = LinkClient.Service(
-                    name: peer.name, urls: peer.urls, secret: service.secret.bytes, epoch: factory.epochText, tls: linkTLS)
+                    name: peer.name, urls: peer.urls, secrets: secrets, epoch: factory.epochText, tls: linkTLS)
                 links.clients[peer.kind] = LinkClient(
                     asked, on: group.next(), random: random, receiver: runner, log: log)
             }
             links.server = LinkServer(
-                secret: service.secret.bytes, epoch: { [runner, factory] in runner.isServing ? factory.epochText : nil },
+                secrets: secrets, epoch: { [runner, factory] in runner.isServing ? factory.epochText : nil },
                 services: [service.service.rawValue],
                 status: { [runner, clock] in
                     PeerStatus(wallMilliseconds: clock.wallMilliseconds, admission: runner.admission)
@@ -224,10 +231,11 @@ final class ShopServer: @unchecked Sendable {
             AccessControl(
                 hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials,
                 proxies: settings.access.proxies, rates: settings.access.rates))
-        let (pages, secret) = operatorPages()
         let operators = service(
-            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: pages,
-            AccessControl(hosts: settings.access.hosts, secret: secret, credentials: credentials?.credentials))
+            "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: operatorPages(),
+            AccessControl(
+                hosts: settings.access.hosts, secrets: secrets?.secrets, metricsSecrets: metricsSecrets?.secrets,
+                credentials: credentials?.credentials))
         var filter: ConnectionFilter?
         if let links { filter = { channel, addHTTP in try links.server?.sniff(channel, otherwise: addHTTP) } }
         listeners = [
@@ -236,7 +244,7 @@ final class ShopServer: @unchecked Sendable {
                 settings.internalHost, settings.internalPort, group, operators, first: secured(.internal, filter)),
         ]
         tellIfOpen()
-        guard case .service(let service) = settings.form else { return }
+        guard let service = settings.service else { return }
         logger.notice(
             "The service runs",
             metadata: [
@@ -272,8 +280,8 @@ final class ShopServer: @unchecked Sendable {
 
     private var memoryFacts: Logger.Metadata { memory.facts.mapValues { "\($0)" } }
 
-    /// The pages of the operators' listener, and the secret that opens them; nil: none is needed.
-    private func operatorPages() -> ([String: OperatorEndpoint], SharedSecret?) {
+    /// The pages of the operators' listener.
+    private func operatorPages() -> [String: OperatorEndpoint] {
         let runner = runner
         let logger = logger
         func metrics(_ directory: String?) -> OperatorEndpoint {
@@ -289,9 +297,8 @@ final class ShopServer: @unchecked Sendable {
                 "/audit", logger,
                 busy: "The books are being added up for somebody else, one audit at a time. Ask again when it has ended."
             ) { try auditPage(of: directory) }
-            let pages = ["/audit": OperatorEndpoint(.operate, audit), "/metrics": metrics(directory), "/trail": trail]
-            return (pages, nil)
-        case .service(let service): return (["/metrics": metrics(nil), "/trail": trail], service.secret)
+            return ["/audit": OperatorEndpoint(.operate, audit), "/metrics": metrics(directory), "/trail": trail]
+        case .service: return ["/metrics": metrics(nil), "/trail": trail]
         }
     }
 

@@ -1,8 +1,8 @@
-// The credentials of a running shop: read again when their files change, so that a token is known or revoked within a
-// second, without a restart.
+// The tokens and secrets of a running shop: read again when their files change, so that one is known or revoked within
+// a second, without a restart.
 
-import Foundation
 import KontorAccess
+import KontorService
 import Logging
 
 /// Credentials, and the watch over their files.
@@ -14,16 +14,36 @@ final class WatchedCredentials {
     init(_ files: AccessSettings.Files, _ logger: Logger) throws {
         watch = FileWatch([files.tokens, files.jwtKeys].compactMap { $0 })
         credentials = Credentials(try files.rules())
-        watch.start { [credentials] hasChanged in
-            guard hasChanged else { return }
-            do {
-                credentials.replace(by: try files.rules())
-                logger.notice("The tokens have changed, and were read again")
-            } catch {
-                // Nobody is locked out because somebody saved half a file.
-                logger.error(
-                    "The tokens have changed and cannot be read; those of before stay", metadata: ["reason": "\(error)"])
-            }
+        watch.start(
+            logger, done: "The tokens have changed, and were read again",
+            failed: "The tokens have changed and cannot be read; those of before stay"
+        ) { [credentials] in credentials.replace(by: try files.rules()) }
+    }
+}
+
+/// Secrets, and the watch over their file if they are in one.
+final class WatchedSecrets {
+    let secrets: SharedSecrets
+    /// nil: they came from the environment, and cannot change.
+    private let watch: FileWatch?
+
+    /// Reads the secrets; throws an error in words for operators.
+    init(_ source: SecretSource, _ logger: Logger) throws {
+        switch source {
+        case .environment(let secrets):
+            self.secrets = secrets
+            watch = nil
+        case .file(let path):
+            let watch = FileWatch([path])
+            let secrets = try TextFile.parsed(path, Self.file) { try SharedSecrets($0) }
+            watch.start(
+                logger, done: "The secrets have changed, and were read again",
+                failed: "The secrets have changed and cannot be read; those of before stay"
+            ) { try TextFile.parsed(path, Self.file) { try secrets.replace(by: $0) } }
+            self.secrets = secrets
+            self.watch = watch
         }
     }
+
+    private static let file = "the file of secrets"
 }

@@ -28,20 +28,10 @@ final class WatchedTLS: Sendable {
             if let last = credentials.end { end?.look(last, now: Self.now) }
         }
         look()
-        watch.start { [credentials] hasChanged in
-            if hasChanged { Self.reread(credentials, logger) }
-            look()
-        }
-    }
-
-    private static func reread(_ credentials: TLSCredentials, _ logger: Logger) {
-        do {
-            try credentials.reread(now: now)
-            logger.notice("The certificates have changed, and were read again: new connections get them")
-        } catch {
-            logger.error(
-                "The certificates have changed and cannot be used; those of before stay", metadata: ["reason": "\(error)"])
-        }
+        watch.start(
+            logger, done: "The certificates have changed, and were read again: new connections get them",
+            failed: "The certificates have changed and cannot be used; those of before stay",
+            reading: { [credentials] in try credentials.reread(now: Self.now) }, looked: look)
     }
 
     /// Seconds since 1970.

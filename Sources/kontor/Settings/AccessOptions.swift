@@ -71,18 +71,11 @@ struct AccessSettings {
 
         /// Reads them; throws an error in words for operators.
         func rules() throws -> Credentials.Rules {
-            let file = try Self.read(tokens, "the token file") { try TokenFile($0) }
+            let file = try TextFile.parsed(tokens, "the token file") { try TokenFile($0) }
             let jwt = try jwtKeys.map { path in
-                try Self.read(path, "the file of JWT keys") { try JWTRules(pem: $0, issuer: issuer, audience: audience) }
+                try TextFile.parsed(path, "the file of JWT keys") { try JWTRules(pem: $0, issuer: issuer, audience: audience) }
             }
             return Credentials.Rules(file, jwt: jwt)
-        }
-
-        private static func read<T>(_ path: String, _ what: String, _ parse: (String) throws -> T) throws -> T {
-            do { return try parse(try String(contentsOfFile: path, encoding: .utf8)) } catch {
-                let reason = (error as? CocoaError)?.localizedDescription ?? "\(error)"
-                throw StartError(description: "\(what) \(path) cannot be used: \(reason)")
-            }
         }
     }
 

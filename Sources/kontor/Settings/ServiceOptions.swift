@@ -79,10 +79,27 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(
         help: """
-            A file with the secret that the shop's processes share, \(SharedSecret.minimumBytes) characters or more. \
+            A file with the secret that the shop's processes share, \(SharedSecrets.minimumBytes) characters or more. While it is \
+            replaced the file has two lines: the first one is presented, both are accepted. Read again when it changes. \
             (environment: KONTOR_SECRET_FILE, or KONTOR_SECRET with the secret itself)
             """)
     var secretFile: String?
+
+    @Option(
+        help: """
+            A file with a secret that opens /metrics of the internal listener and nothing else; the shared secret then does not open \
+            that. Written and read as --secret-file. Not with --auth, where a token with the scope metrics does it. \
+            (default: the shared secret opens /metrics; environment: KONTOR_METRICS_SECRET_FILE)
+            """)
+    var metricsSecretFile: String?
+}
+
+/// Where the secrets of one purpose are.
+enum SecretSource {
+    /// The environment, which has one.
+    case environment(SharedSecrets)
+    /// A file, which may change.
+    case file(String)
 }
 
 /// The checked settings of a service.
@@ -94,7 +111,10 @@ struct ServiceSettings {
     let payment: [LinkURL]
     let orders: [LinkURL]
     let internalHost: String
-    let secret: SharedSecret
+    /// The secrets of links.
+    let secrets: SecretSource
+    /// The secrets that open /metrics; nil: those of links do.
+    let metricsSecrets: SecretSource?
 
     init?(_ options: ServiceOptions) throws {
         let name = Setting.text(options.service?.rawValue, "service", default: "")
@@ -120,7 +140,9 @@ struct ServiceSettings {
         payment = try Self.urls(options.paymentUrl, "payment-url", isNeeded: isOrder)
         orders = try Self.urls(options.orderUrl, "order-url", isNeeded: !isOrder)
         internalHost = Setting.text(options.internalHost, "internal-host", default: "127.0.0.1")
-        secret = try Self.secret(options.secretFile)
+        secrets = try Self.secrets(options.secretFile)
+        let file = Setting.text(options.metricsSecretFile, "metrics-secret-file", default: "")
+        metricsSecrets = file.isEmpty ? nil : .file(file)
     }
 
     /// The services that this one asks: their kind, their name in the log, and their internal listeners.
@@ -138,6 +160,7 @@ struct ServiceSettings {
             ("redis-replicas", options.redisReplicas.map { "\($0)" }), ("stock-url", options.stockUrl.first),
             ("payment-url", options.paymentUrl.first), ("order-url", options.orderUrl.first),
             ("internal-host", options.internalHost), ("secret-file", options.secretFile), ("secret", nil),
+            ("metrics-secret-file", options.metricsSecretFile),
         ]
         for (name, option) in given where !Setting.text(option, name, default: "").isEmpty {
             throw ValidationError(
@@ -156,21 +179,15 @@ struct ServiceSettings {
         }
     }
 
-    private static func secret(_ file: String?) throws -> SharedSecret {
+    private static func secrets(_ file: String?) throws -> SecretSource {
         let path = Setting.text(file, "secret-file", default: "")
-        let text: String
-        if path.isEmpty {
-            text = Setting.text(nil, "secret", default: "")
-        } else {
-            do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
-                throw ValidationError("--secret-file \(path) cannot be read: \(error.localizedDescription)")
-            }
-        }
-        guard let secret = SharedSecret(text) else {
+        if !path.isEmpty { return .file(path) }
+        do throws(SharedSecrets.Mistake) {
+            return .environment(try SharedSecrets(Setting.text(nil, "secret", default: ""), most: 1))
+        } catch {
             throw ValidationError(
-                "The services need a shared secret of \(SharedSecret.minimumBytes) characters or more: --secret-file or KONTOR_SECRET."
-            )
+                "The services need a shared secret of \(SharedSecrets.minimumBytes) characters or more: --secret-file or "
+                    + "KONTOR_SECRET. In KONTOR_SECRET \(error).")
         }
-        return secret
     }
 }

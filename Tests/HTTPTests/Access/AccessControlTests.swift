@@ -35,13 +35,17 @@ import Testing
 
     private func service() throws -> HTTPService {
         let credentials = Credentials(Credentials.Rules(try TokenFile(tokens.lines.joined())))
+        return service(AccessControl(credentials: credentials))
+    }
+
+    private func service(_ access: AccessControl) -> HTTPService {
         let pages = [
             "/metrics": OperatorEndpoint(.metrics) { $1(OperatorPage(body: "")) },
             "/audit": OperatorEndpoint(.operate) { $1(OperatorPage(body: "")) },
             "/trail": OperatorEndpoint(.operate) { $1(OperatorPage(body: "")) },
         ]
         return HTTPService(
-            shop: ScriptedShop(Script { _ in nil }), access: AccessControl(credentials: credentials), pages: pages,
+            shop: ScriptedShop(Script { _ in nil }), access: access, pages: pages,
             isReady: { true }, monotonicMilliseconds: { 0 })
     }
 
@@ -162,6 +166,29 @@ import Testing
                 #expect(foreign.status == 504)
             }
         }
+    }
+
+    @Test func `a secret for metrics opens metrics and nothing else, and no other secret opens metrics then`() throws {
+        let (link, metrics) = ("the secret of links", "the secret of metrics")
+        let service = service(AccessControl(secrets: try SharedSecrets(link), metricsSecrets: try SharedSecrets(metrics)))
+        #expect(try refusal(service, "GET", "/metrics", "Bearer \(metrics)") == nil)
+        for authorization in [nil, "Bearer \(link)", "Bearer \(metrics)x"] {
+            #expect(try refusal(service, "GET", "/metrics", authorization) == 401)
+        }
+        #expect(try refusal(service, "GET", "/audit", "Bearer \(metrics)") == 401)
+        #expect(try refusal(service, "GET", "/audit", "Bearer \(link)") == nil)
+        for (name, method) in Self.routes {
+            let path = try #require(RouteTable.all.entry(named: name)).route.examplePath
+            let status = needed(name) == nil ? nil : 401
+            #expect(try refusal(service, method, path, "Bearer \(metrics)") == status, "\(method) \(path)")
+            #expect(try refusal(service, method, path, "Bearer \(link)") == nil, "\(method) \(path)")
+        }
+    }
+
+    @Test func `without a secret for metrics the secret of links opens them`() throws {
+        let service = service(AccessControl(secrets: try SharedSecrets("the secret of links")))
+        #expect(try refusal(service, "GET", "/metrics", "Bearer the secret of links") == nil)
+        #expect(try refusal(service, "GET", "/metrics", "Bearer another secret of it") == 401)
     }
 
     @Test func `of two tokens none is taken`() throws {

@@ -161,7 +161,7 @@ import Testing
 
     @Test(arguments: ["Bearer", "bearer", "BEARER", "bEaReR"])
     func `who proves nothing is told how, and the scheme has any case`(scheme: String) throws {
-        let secret = try #require(SharedSecret(Self.secret))
+        let secrets = try SharedSecrets(Self.secret)
         for wrong in [
             nil, "Basic \(Self.secret)", Self.secret, "\(scheme)\(Self.secret)", "\(scheme) \(Self.secret)x", "\(scheme)",
         ] {
@@ -171,11 +171,11 @@ import Testing
                 (["POST /stock/add/x/1 HTTP/1.1", "Host: h"] + header).joined(separator: "\r\n") + "\r\n\r\n", [401],
                 check: { $0.headers["www-authenticate"] == "Bearer realm=\"kontor\"" && $0.line == "HTTP/1.1 401 Unauthorized" }
             )
-            try row.expectMet(secret: secret)
+            try row.expectMet(secrets: secrets)
         }
         for right in ["\(scheme) \(Self.secret)", "\(scheme)   \(Self.secret) \t"] {
             try Requirement("11.1", "the scheme in any case", request("POST /stock/add/x/1", "Authorization: \(right)"), [200])
-                .expectMet(secret: secret)
+                .expectMet(secrets: secrets)
         }
     }
 

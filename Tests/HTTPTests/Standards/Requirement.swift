@@ -46,8 +46,8 @@ struct Requirement: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(section): \(rule)" }
 
     /// Sends what is to be sent to a server of its own, and compares.
-    func expectMet(secret: SharedSecret? = nil) throws {
-        try withServer(access: AccessControl(secret: secret)) { (server) throws in
+    func expectMet(secrets: SharedSecrets? = nil) throws {
+        try withServer(access: AccessControl(secrets: secrets)) { (server) throws in
             let client = try server.client()
             client.send(sent)
             let isHead = sent.starts(with: "HEAD ".utf8)
