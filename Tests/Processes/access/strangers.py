@@ -39,6 +39,7 @@ KINDS = {
     "known": lambda tokens, draw: f"Bearer {tokens['operator']}",
     # Blanks around a token are no part of it.
     "known, with a blank": lambda tokens, draw: f"Bearer {tokens['operator']} ",
+    "known, with as much besides": lambda tokens, draw: f"Bearer {tokens['operator']}\r\nX-Besides: {'x' * 4_000}",
     "none": lambda tokens, draw: "",
     "empty": lambda tokens, draw: "Bearer",
     "random": lambda tokens, draw: f"Bearer kontor_{secrets.token_urlsafe(32)}",
@@ -57,6 +58,8 @@ KINDS = {
     "JWT, empty parts": lambda tokens, draw: f"Bearer {_head('ES256')}..",
     "JWT, large": lambda tokens, draw: f"Bearer {_head('ES256')}.{part(secrets.token_bytes(2_900))}.{part(b'x')}",
 }
+# Of those: who sends 4,000 bytes, which cost something to read, whoever sends them.
+LONG = ("noise", "JWT, large")
 
 
 class _Connection:

@@ -13,7 +13,7 @@ from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.proc import cpu_seconds
 from Tests.kontor_testing.programs import BINARY, REPOSITORY, run_program
 from Tests.Processes.access.jwts import SigningKey
-from Tests.Processes.access.strangers import KINDS
+from Tests.Processes.access.strangers import KINDS, LONG
 
 # Requests of strangers.
 _STRANGERS = int(os.environ.get("KONTOR_STRANGERS", 20_000))
@@ -21,6 +21,8 @@ _PROCESSES = 2
 # Of one address: more than are verified of it at once, and in the second that they take.
 _CUSTOMERS = 500
 _COST_REQUESTS = 10_000
+# Measured: 0.5 to 1.3 times as much as who is known and sends as many bytes. A stranger reaches nothing behind the edge, and
+# 100 signatures a second of his address are a hundredth of a processor. The rest is for other work of the machine.
 _COST_FACTOR = 2
 _SECONDS = 30
 
@@ -159,8 +161,9 @@ class CallerTests(ServerCase):
         costs = {kind: sum(found) / len(found) for kind, found in costs.items()}
         words = ", ".join(f"{kind} {cost:.1f}" for kind, cost in costs.items())
         self.report(f"microseconds of the server's for a request: {words}")
-        dear = {kind: cost for kind, cost in costs.items() if cost > _COST_FACTOR * costs["known"]}
-        self.assertEqual(dear, {}, f"known {costs['known']:.1f}")
+        known = {kind: costs["known, with as much besides" if kind in LONG else "known"] for kind in costs}
+        dear = {kind: cost for kind, cost in costs.items() if not kind.startswith("known") and cost > _COST_FACTOR * known[kind]}
+        self.assertEqual(dear, {}, costs)
 
     async def test_customers_behind_one_address_are_served_on_when_the_token_file_changes(self):
         key = SigningKey(self.scratch("issuer.pem"))
