@@ -28,15 +28,22 @@ public final class Credentials: Sendable {
         case unverified
     }
 
-    /// Header values whose tokens were found to be valid, with their callers: a second look costs no hash, and no
-    /// signature. About 4 KiB each at worst.
-    static let remembered = 4_096
+    /// Memory for header values whose tokens were found to be valid, with their callers, bytes: a second look costs no
+    /// hash, and no signature. Room for 25,000 JWTs of usual size, and for 3,900 of the longest ones.
+    static let rememberedBytes = 16 << 20
 
     private struct State {
         var rules: Rules
-        /// Rises when the rules change.
-        var generation = 0
-        var known: [String: Principal] = [:]
+        /// Rises when the lines of the file may have changed. What was found by earlier ones counts no more.
+        var fileGeneration = 0
+        /// Rises when the keys or rules of JWTs change. A change of the file's lines alone says nothing of a signature:
+        /// if it cost all customers a verification, those behind one address would be refused for minutes.
+        var jwtGeneration = 0
+        var known = RememberedTokens(bytes: Credentials.rememberedBytes)
+
+        func holds(_ finding: RememberedTokens.Finding) -> Bool {
+            finding.generation == (finding.isSigned ? jwtGeneration : fileGeneration)
+        }
     }
 
     private let state: Mutex<State>
@@ -46,7 +53,11 @@ public final class Credentials: Sendable {
 
     /// Replaces what holds. A token that is not among it any more is unknown from now on.
     public func replace(by rules: Rules) {
-        state.withLock { $0 = State(rules: rules, generation: $0.generation + 1) }
+        state.withLock {
+            $0.fileGeneration += 1
+            if $0.rules.jwt != rules.jwt { $0.jwtGeneration += 1 }
+            $0.rules = rules
+        }
     }
 
     /// Finds out who bears a token.
@@ -57,35 +68,38 @@ public final class Credentials: Sendable {
     ///   - mayVerify: whether a signature may be verified, which costs 100 times as much as all else. Asked only if
     ///     need be.
     public func bearer(of authorization: String, now: Int64, mayVerify: () -> Bool) -> Bearer {
-        if let known = state.withLock({ $0.known[authorization] }) { return known.expires > now ? .known(known) : .unknown }
-        let (rules, generation) = state.withLock { ($0.rules, $0.generation) }
+        // What is too long for a token is not looked up either: that would cost the hash of all of it.
+        guard authorization.utf8.count <= Self.longest else { return .unknown }
+        let known = state.withLock { state in state.known.finding(of: authorization).flatMap { state.holds($0) ? $0 : nil } }
+        if let known { return known.principal.expires > now ? .known(known.principal) : .unknown }
+        let (rules, fileGeneration, jwtGeneration) = state.withLock { ($0.rules, $0.fileGeneration, $0.jwtGeneration) }
         guard let token = Self.token(authorization) else { return .unknown }
         if let found = rules.principals[TokenDigest(of: token)] {
-            return remember(found, of: authorization, in: generation, now: now)
+            return remember(.init(principal: found, isSigned: false, generation: fileGeneration), of: authorization, now: now)
         }
         guard let jwt = rules.jwt, JWTRules.isPossible(token) else { return .unknown }
         guard mayVerify() else { return .unverified }
         guard let found = jwt.principal(of: token, now: now) else { return .unknown }
-        return remember(found, of: authorization, in: generation, now: now)
+        return remember(.init(principal: found, isSigned: true, generation: jwtGeneration), of: authorization, now: now)
     }
 
-    private func remember(_ principal: Principal, of authorization: String, in generation: Int, now: Int64) -> Bearer {
-        guard principal.expires > now else { return .unknown }
+    /// The rules may have been replaced meanwhile, and this token be revoked: then what was found bears the generation
+    /// of the rules before, and counts no more.
+    private func remember(_ finding: RememberedTokens.Finding, of authorization: String, now: Int64) -> Bearer {
+        guard finding.principal.expires > now else { return .unknown }
         // Somebody who adds blanks to his token does not make the others be forgotten.
-        if authorization.utf8.dropFirst(7).first == UInt8(ascii: " ") { return .known(principal) }
-        state.withLock {
-            // The rules may have been replaced meanwhile, and this token be revoked.
-            guard $0.generation == generation else { return }
-            if $0.known.count >= Self.remembered { $0.known.removeAll(keepingCapacity: true) }
-            $0.known[authorization] = principal
-        }
-        return .known(principal)
+        if authorization.utf8.dropFirst(7).first == UInt8(ascii: " ") { return .known(finding.principal) }
+        state.withLock { $0.known.remember(finding, of: authorization) }
+        return .known(finding.principal)
     }
+
+    /// Longest value of a header with a token, bytes.
+    private static let longest = 7 + JWTRules.bytes
 
     /// The token of a header's value; nil: it has another scheme. Schemes are compared without regard to case (RFC
     /// 9110, 11.1).
     private static func token(_ authorization: String) -> String? {
-        guard authorization.utf8.count > 7, authorization.utf8.count <= 7 + JWTRules.bytes,
+        guard authorization.utf8.count > 7, authorization.utf8.count <= longest,
             zip(authorization.utf8, "bearer ".utf8).allSatisfy({ $0 | 0x20 == $1 })
         else { return nil }
         return String(authorization.utf8.dropFirst(7).drop { $0 == UInt8(ascii: " ") })

@@ -6,7 +6,7 @@ import Foundation
 import KontorCore
 
 /// What a token must show to be taken, besides a signature: who issued it, and for whom.
-public struct JWTRules: Sendable {
+public struct JWTRules: Equatable, Sendable {
     /// Keys that issuers sign with: several while one follows another.
     let keys: [P256.Signing.PublicKey]
     /// The value of `iss`; nil: any.
@@ -42,6 +42,12 @@ public struct JWTRules: Sendable {
         self.keys = keys
         self.issuer = issuer
         self.audience = audience
+    }
+
+    /// Whether both take the same tokens for valid.
+    public static func == (one: JWTRules, other: JWTRules) -> Bool {
+        one.keys.map(\.rawRepresentation) == other.keys.map(\.rawRepresentation) && one.issuer == other.issuer
+            && one.audience == other.audience
     }
 
     private struct Header: Decodable {

@@ -2,9 +2,10 @@
 
 import Crypto
 import Foundation
-import KontorAccess
 import KontorCore
 import Testing
+
+@testable import KontorAccess
 
 @Suite("Who bears a token") struct CredentialsTests {
     private let now: Int64 = 1_800_000_000
@@ -174,6 +175,39 @@ import Testing
         #expect(isUnverified(good) && !isUnverified("Bearer \(token.text)") && !isUnverified("Bearer x"))
         #expect(caller(credentials, good) != nil)
         #expect(!isUnverified(good))
+    }
+
+    @Test("a change of the token file costs no JWT its verification, a change of keys or rules costs all of them theirs")
+    func changedFile() throws {
+        let credentials = try makeCredentials("alice read sha256:\(token.digest) never\n")
+        let good = "Bearer \(try jwt(#"{"sub":"u1","exp":1800000060}"#))"
+        func isKnown(_ text: String) -> Bool {
+            if case .known = credentials.bearer(of: text, now: now, mayVerify: { false }) { true } else { false }
+        }
+        #expect(caller(credentials, good) != nil && isKnown("Bearer \(token.text)"))
+        credentials.replace(by: try rules())
+        #expect(isKnown(good) && !isKnown("Bearer \(token.text)"))
+        credentials.replace(by: try rules(issuer: "https://id"))
+        #expect(!isKnown(good) && caller(credentials, good) == nil)
+        credentials.replace(by: try rules())
+        #expect(!isKnown(good) && caller(credentials, good) != nil, "found under other rules, it is verified anew")
+        let other = P256.Signing.PrivateKey().publicKey.pemRepresentation
+        credentials.replace(by: .init(try TokenFile(""), jwt: try JWTRules(pem: other)))
+        #expect(!isKnown(good) && caller(credentials, good) == nil)
+    }
+
+    @Test("who asks again and again is remembered, however many others come, and who came once is forgotten")
+    func remembered() {
+        var tokens = RememberedTokens(bytes: 20_000)
+        let finding = RememberedTokens.Finding(
+            principal: Principal(name: "a", scopes: .read, expires: .max), isSigned: true, generation: 0)
+        tokens.remember(finding, of: "Bearer a")
+        for number in 0..<1_000 {
+            tokens.remember(finding, of: "Bearer \(number)")
+            #expect(tokens.finding(of: "Bearer a") != nil)
+        }
+        let left = (0..<1_000).filter { tokens.finding(of: "Bearer \($0)") != nil }
+        #expect((10...100).contains(left.count) && left.last == 999)
     }
 
     @Test("10,000 random tokens are nobody's")

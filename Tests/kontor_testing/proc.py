@@ -39,6 +39,12 @@ def resident_bytes(pid: int) -> int:
     raise AssertionError("the process has no RssAnon")
 
 
+def socket_bytes() -> int:
+    """The memory of all TCP sockets of this machine, which is in no process."""
+    words = next(line.split() for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:"))
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def unread_connections(port: int) -> int:
     """How many connections to this port have bytes that its process has not read yet."""
     # The local address, the state (01: established), and the bytes to be sent and to be read, in hexadecimal.

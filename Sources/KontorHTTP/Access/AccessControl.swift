@@ -55,10 +55,12 @@ final class Asker {
     let now: Int64
     /// Seconds since 1970.
     let wallSeconds: Int64
+    /// Whether a gateway asks that would ask again if it were told 429.
+    let isGateway: Bool
 
     init(
         access: AccessControl, authorization: String?, address: NetworkAddress?, limits: CallerLimits, now: Int64,
-        wallSeconds: Int64
+        wallSeconds: Int64, isGateway: Bool = false
     ) {
         self.access = access
         self.authorization = authorization
@@ -66,6 +68,7 @@ final class Asker {
         self.limits = limits
         self.now = now
         self.wallSeconds = wallSeconds
+        self.isGateway = isGateway
     }
 
     /// Who it is, if he may ask for something; nil: callers are not told apart, or everybody may ask for this.
@@ -78,16 +81,22 @@ final class Asker {
             if let authorization, secrets?.isBorne(by: authorization.utf8) == true { return nil }
             throw .secretNeeded
         }
-        guard let authorization else { throw .tokenNeeded }
+        guard let authorization else { throw refusal(.tokenNeeded) }
         let bearer = credentials.bearer(of: authorization, now: wallSeconds) {
             limits.take(.verification, for: address, now: now)
         }
         switch bearer {
         case .known(let principal):
             if scopes.isSubset(of: principal.scopes) { return principal }
-            throw .forbidden(scopes)
-        case .unknown: throw .tokenNeeded
+            throw refusal(.forbidden(scopes), of: principal)
+        case .unknown: throw refusal(.tokenNeeded)
         case .unverified: throw .callerLimit("\(CallerLimits.verifications) tokens a second that are to be verified")
         }
+    }
+
+    /// A refusal is an answer to a request, too. A gateway is told the first reason, which it passes on: its second
+    /// copy would be told that nobody knows what became of the first one.
+    private func refusal(_ problem: Problem, of principal: Principal? = nil) -> Problem {
+        isGateway ? problem : limits.refusal(problem, of: principal, from: address, now: now)
     }
 }

@@ -1,6 +1,7 @@
 // How much one caller may ask for. Token buckets (Turner, "New Directions in Communications", 1986) in a table of fixed
 // size: a stranger with a million addresses fills no memory.
 
+import KontorAccess
 import KontorCore
 import KontorService
 
@@ -82,16 +83,34 @@ final class CallerLimits {
 
     /// Takes what a call needs, or refuses it.
     func take(_ call: ShopCall, from address: NetworkAddress?, now: Int64) throws(Problem) {
-        let caller = Caller(name: call.principal?.name, address: call.principal == nil ? address : nil)
-        if !take(.request, for: caller, now: now) { throw .callerLimit("\(rates.requests) requests a second") }
+        let caller = Caller(call.principal, address)
+        try takeRequest(of: caller, now: now)
         if call.request.isCreation, !take(.creation, for: caller, now: now) {
             throw .callerLimit("\(rates.creations) creations a second")
         }
     }
 
+    /// What to tell somebody who may not ask for what he asked for: that was a request, too.
+    ///
+    /// - Parameter principal: nil: nobody knows him.
+    /// - Returns: the refusal, or that he has had too many.
+    func refusal(_ refusal: Problem, of principal: Principal? = nil, from address: NetworkAddress?, now: Int64) -> Problem {
+        do throws(Problem) { try takeRequest(of: Caller(principal, address), now: now) } catch { return error }
+        return refusal
+    }
+
+    private func takeRequest(of caller: Caller, now: Int64) throws(Problem) {
+        if !take(.request, for: caller, now: now) { throw .callerLimit("\(rates.requests) requests a second") }
+    }
+
     private struct Caller: Hashable {
         let name: String?
         let address: NetworkAddress?
+
+        init(_ principal: Principal?, _ address: NetworkAddress?) {
+            name = principal?.name
+            self.address = principal == nil ? address : nil
+        }
     }
 }
 

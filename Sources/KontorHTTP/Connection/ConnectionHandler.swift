@@ -210,7 +210,7 @@ extension ConnectionHandler {
     private func asker(_ headers: RequestHeaders) -> Asker {
         Asker(
             access: table.service.access, authorization: headers.authorization, address: client(headers),
-            limits: table.limits, now: table.now, wallSeconds: table.wallSeconds)
+            limits: table.limits, now: table.now, wallSeconds: table.wallSeconds, isGateway: headers.stamp != nil)
     }
 
     /// What the audit trail says of a request; nil: nothing.

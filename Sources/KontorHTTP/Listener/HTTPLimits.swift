@@ -46,6 +46,9 @@ public enum HTTPLimits {
     public static let unsentHighBytes = 16 * 1024
     /// Unsent bytes at which it counts as reading again.
     public static let unsentLowBytes = 4 * 1024
+    /// Bytes that the system takes of a connection before it can send them, and one write more. Without this bound it
+    /// takes 2.5 MiB of a client that reads nothing before the client is noticed, and tens of milliseconds.
+    public static let unsentSystemBytes = 16 * 1024
     /// Connections of one event loop whose clients do not read, about 100 KiB each at worst. Past it the one that has
     /// not read for the longest is closed.
     public static let unreadConnections = 512

@@ -1,5 +1,6 @@
 // A listening socket and its connections: bind, serve, shut down gracefully.
 
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -52,6 +53,7 @@ public final class HTTPListener: Sendable {
             .serverChannelOption(.backlog, value: HTTPLimits.backlogConnections)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.tcpOption(.init(rawValue: TCP_NOTSENT_LOWAT)), value: HTTPLimits.unsentSystemBytes)
             // A client may close its side behind its last request and still wait for the answer.
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(

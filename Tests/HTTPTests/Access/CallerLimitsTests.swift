@@ -119,6 +119,40 @@ import Testing
         }
     }
 
+    @Test func `who is refused for want of a token or of a scope has made a request, and takes nobody else's`() throws {
+        var rates = CallerRates()
+        rates.requests = 1
+        var random = SystemRandomNumberGenerator()
+        let (token, other) = (BearerToken(random: &random), BearerToken(random: &random))
+        let file = try TokenFile(
+            ["a", "b"].enumerated().map {
+                "\($1) read sha256:\([token, other][$0].digest) never\n"
+            }.joined())
+        let access = AccessControl(
+            credentials: Credentials(Credentials.Rules(file)), proxies: TrustedProxies(["127.0.0.1"]), rates: rates)
+        try withServer(access: access) { (server) throws in
+            let client = try server.client()
+            func statuses(_ path: String, _ authorization: String?) throws -> [Int] {
+                try (0..<5).map { _ in
+                    try client.exchange("POST", path, headers: authorization.map { ["Authorization: \($0)"] } ?? []).status
+                }
+            }
+            let tooMany = Array(repeating: 429, count: 3)
+            #expect(try statuses("/stock/add/x/1", nil) == Array(repeating: 401, count: 2) + tooMany)
+            #expect(try statuses("/stock/add/x/1", "Bearer kontor_wrong") == Array(repeating: 429, count: 5))
+            #expect(try statuses("/stock/add/x/1", "Bearer \(token.text)") == Array(repeating: 403, count: 2) + tooMany)
+            #expect(try client.exchange("GET", "/stock/find/x", headers: ["Authorization: Bearer \(token.text)"]).status == 429)
+            #expect(try client.exchange("GET", "/stock/find/x", headers: ["Authorization: Bearer \(other.text)"]).status != 429)
+            #expect(try client.exchange("GET", "/health/live").status == 200)
+            // A gateway would send it again, and be told that nobody knows what became of the first copy.
+            let stamp = [
+                "Kontor-Request: \(String(repeating: "0123456789abcdef", count: 2))", "Kontor-Sent: 1700000000.125",
+                "Kontor-Attempt: 1",
+            ]
+            #expect(try client.exchange("POST", "/stock/add/x/1", headers: stamp).status == 401)
+        }
+    }
+
     @Test func `an address has its connections, and beyond them health is answered all the same`() throws {
         var rates = CallerRates()
         rates.connections = 3
