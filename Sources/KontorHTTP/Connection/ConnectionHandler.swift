@@ -2,6 +2,7 @@
 // HTTP is the decoder's, routing the Router's, the shape of answers OutcomeResponse's.
 
 import KontorCore
+import KontorService
 import NIOCore
 import NIOHTTP1
 
@@ -172,9 +173,11 @@ extension ConnectionHandler {
                 head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
                 && reservedUntil == nil
             let target = target(of: head, headers)
+            var name = headers.name(of: target, note: note(of: target, head.uri, headers))
+            let keyHolder = keyHolder(of: target, name, headers)
+            if let keyHolder { name?.mayKeepKey = table.limits.hasRoomForKey(of: keyHolder, now: table.now) }
             let exchange = Exchange(
-                target, name: headers.name(of: target, note: note(of: target, head.uri, headers)),
-                timeoutMilliseconds: headers.timeoutMilliseconds,
+                target, name: name, keyHolder: keyHolder, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
@@ -219,6 +222,14 @@ extension ConnectionHandler {
         return TrailNote(call, by: principal, uri, from: address(headers))
     }
 
+    /// Whose key a write bears, where callers may have a number of them; nil: nobody's.
+    private func keyHolder(
+        of target: HTTPService.Target, _ name: WriteName?, _ headers: RequestHeaders
+    ) -> CallerLimits.Caller? {
+        guard name?.key != nil, table.limits.areKeysLimited, case .shop(let call) = target else { return nil }
+        return CallerLimits.Caller(call.principal, client(headers))
+    }
+
     /// The client's part of the limits: its address, or its network.
     private func client(_ headers: RequestHeaders) -> NetworkAddress? { address(headers)?.caller }
 
@@ -260,6 +271,9 @@ extension ConnectionHandler {
 // MARK: Answering
 
 extension ConnectionHandler {
+    /// A key was kept with the write that is answered now.
+    func didKeepKey(of caller: CallerLimits.Caller) { table.limits.didKeepKey(of: caller, now: table.now) }
+
     /// Whether an answer to this exchange still matters.
     func awaits(_ exchange: Exchange) -> Bool { machine.awaits(exchange) }
 

@@ -10,6 +10,8 @@ final class Exchange: Caller, HeldRequest {
     let target: HTTPService.Target
     /// What a write is known by; nil: nothing.
     let name: WriteName?
+    /// Whose key it is that may be kept, where callers may have a number of them; nil: nobody's.
+    let keyHolder: CallerLimits.Caller?
     /// How long the shop may take; of no meaning for other targets.
     let timeoutMilliseconds: Int64
     let persistence: Response.Persistence
@@ -18,11 +20,13 @@ final class Exchange: Caller, HeldRequest {
     let connection: NIOLoopBound<ConnectionHandler>
 
     init(
-        _ target: HTTPService.Target, name: WriteName? = nil, timeoutMilliseconds: Int64 = 0,
+        _ target: HTTPService.Target, name: WriteName? = nil, keyHolder: CallerLimits.Caller? = nil,
+        timeoutMilliseconds: Int64 = 0,
         persistence: Response.Persistence, isHead: Bool, connection: NIOLoopBound<ConnectionHandler>
     ) {
         self.target = target
         self.name = name
+        self.keyHolder = keyHolder
         self.timeoutMilliseconds = timeoutMilliseconds
         self.persistence = persistence
         self.isHead = isHead
@@ -36,7 +40,9 @@ final class Exchange: Caller, HeldRequest {
         guard case .shop(let call) = target else { return }
         let connection = connection.value
         guard connection.awaits(self) else { return }
-        connection.complete(self, with: OutcomeResponse.response(to: call, answer))
+        let response = OutcomeResponse.response(to: call, answer)
+        if let keyHolder, response.status == 200, !response.isReplay { connection.didKeepKey(of: keyHolder) }
+        connection.complete(self, with: response)
     }
 }
 

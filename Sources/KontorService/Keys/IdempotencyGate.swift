@@ -54,7 +54,7 @@ final class IdempotencyGate {
         if let stamp = name.stamp, stamp.sent > parts.clock.wallMilliseconds + Limits.clockSkewMilliseconds {
             return answer(.keyed(.late))
         }
-        let isFull = parts.store.expiringRecords >= policy.keptKeys
+        let isFull = !name.mayKeepKey || parts.store.expiringRecords >= policy.keptKeys
         let keyed = KeyedRequest(
             request, name, ids, trail: trail, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds,
             isFull: isFull)

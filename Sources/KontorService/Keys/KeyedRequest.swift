@@ -19,6 +19,8 @@ public struct WriteName: Hashable, Sendable {
     public var stamp: RequestStamp?
     /// What the audit trail says of it; nil: nothing.
     public var note: TrailNote?
+    /// Whether another key of this caller's may be kept. If not, a new write is refused, and a replay gets its answer.
+    public var mayKeepKey = true
 
     /// What the id of a creation is derived from: the client's key, else the gateway's.
     var creationKey: IdempotencyKey? { key ?? stamp?.id }

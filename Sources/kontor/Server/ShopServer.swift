@@ -226,11 +226,13 @@ final class ShopServer: @unchecked Sendable {
                 monotonicMilliseconds: { clock.monotonicMilliseconds }, wallMilliseconds: { clock.wallMilliseconds },
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }
+        var rates = settings.access.rates
+        rates.keyMilliseconds = settings.keys.retentionMilliseconds
         let shop = service(
             "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:],
             AccessControl(
                 hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials,
-                proxies: settings.access.proxies, rates: settings.access.rates))
+                proxies: settings.access.proxies, rates: rates))
         let operators = service(
             "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: operatorPages(),
             AccessControl(

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import KontorAccess
+import KontorCore
 import KontorHTTP
 
 struct AccessOptions: ParsableArguments {
@@ -55,6 +56,12 @@ struct AccessOptions: ParsableArguments {
     )
     var callerCreations: Int?
 
+    @Option(
+        help: """
+            Idempotency keys of one caller that are kept at a time, roughly. (default: 0, no limit; environment: KONTOR_CALLER_KEYS)
+            """)
+    var callerKeys: Int?
+
     @Option(help: "Open connections of one address. (default: 0, no limit; environment: KONTOR_CALLER_CONNECTIONS)")
     var callerConnections: Int?
 }
@@ -105,6 +112,7 @@ struct AccessSettings {
         rates.requests = try Setting.number(options.callerRequests, "caller-requests", default: 0, in: 0...1_000_000)
         rates.creations = try Setting.number(options.callerCreations, "caller-creations", default: 0, in: 0...1_000_000)
         rates.connections = try Setting.number(options.callerConnections, "caller-connections", default: 0, in: 0...1_000_000)
+        rates.keys = try Setting.number(options.callerKeys, "caller-keys", default: 0, in: 0...Limits.keptKeys)
         self.rates = rates
         func text(_ option: String?, _ name: String) -> String? {
             let text = Setting.text(option, name, default: "")

@@ -67,6 +67,49 @@ import Testing
         }
     }
 
+    @Test func `of a caller so many keys are kept; then a new one is refused, and a kept one gets its answer`() throws {
+        var rates = CallerRates()
+        rates.keys = 3
+        try withServer(access: AccessControl(rates: rates)) { (server) throws in
+            let client = try server.client()
+            func mayKeep(_ key: String?) throws -> Bool? {
+                _ = try client.exchange("POST", "/stock/add/x/1", headers: key.map { ["Idempotency-Key: \($0)"] } ?? [])
+                return server.shop.submissions.last?.name?.mayKeepKey
+            }
+            #expect(try (0..<5).map { try mayKeep("k\($0)") } == [true, true, true, false, false])
+            #expect(try mayKeep(nil) == nil, "what bears no key is not limited")
+        }
+        // A replay and a refusal keep none.
+        for answer in [ShopAnswer.replayed(.ledger(.done)), .ledger(.insufficient(balance: .zero))] {
+            try withServer(access: AccessControl(rates: rates), script: Script { _ in answer }) { (server) throws in
+                let client = try server.client()
+                for number in 0..<5 {
+                    _ = try client.exchange("POST", "/stock/add/x/1", headers: ["Idempotency-Key: \(number)"])
+                }
+                #expect(server.shop.submissions.allSatisfy { $0.name?.mayKeepKey == true })
+            }
+        }
+    }
+
+    @Test func `places for keys come back as keys expire`() throws {
+        var rates = CallerRates()
+        rates.keys = 10
+        rates.keyMilliseconds = 1_000_000
+        let limits = CallerLimits(rates)
+        let one = CallerLimits.Caller(nil, NetworkAddress("10.0.0.1"))
+        let other = CallerLimits.Caller(nil, NetworkAddress("10.0.0.2"))
+        for _ in 0..<10 {
+            #expect(limits.hasRoomForKey(of: one, now: 0))
+            limits.didKeepKey(of: one, now: 0)
+        }
+        #expect(!limits.hasRoomForKey(of: one, now: 99_999) && limits.hasRoomForKey(of: other, now: 0))
+        #expect(limits.hasRoomForKey(of: one, now: 100_000))
+        // Those that were kept beyond the limit, since they ran at once, are paid back.
+        for _ in 0..<3 { limits.didKeepKey(of: one, now: 100_000) }
+        #expect(!limits.hasRoomForKey(of: one, now: 399_999) && limits.hasRoomForKey(of: one, now: 400_000))
+        #expect(limits.hasRoomForKey(of: one, now: .max / 4))
+    }
+
     @Test func `a list of proxies is addresses and networks, or is refused`() throws {
         let proxies = try #require(TrustedProxies(["10.0.0.0/8", "192.168.1.7", "fd00::/8", "::1"]))
         for inside in ["10.255.0.1", "192.168.1.7", "fdab::1", "::1", "::ffff:10.0.0.1"] {
