@@ -31,24 +31,28 @@ SECRETS = {"shop": ["secret"], **{f"redis-{name}": ["password", "admin"] for nam
 class Kube(Reachable):
     """One overlay."""
 
-    def __init__(self, podman: Podman, overlay: str):
+    def __init__(self, podman: Podman, overlay: str, tokens: Path = None, pods: str = "10.244.7.0/24"):
+        """With `tokens`, a token file, the shop is closed. `pods` is the pods' network."""
         self.podman = podman
-        self.manifests = Manifests.of(overlay)
+        self.manifests = Manifests.closed(overlay, tokens, pods) if tokens else Manifests.of(overlay)
         self.network = f"kontor-{overlay}"
+        self._pods = pods
         self.port = free_port()
         self._scratch = tempfile.TemporaryDirectory(prefix="kontor-kube-")
-        self._secrets = [self._secret(name, keys) for name, keys in SECRETS.items()]
+        self._secrets = [self._secret(name, {key: secrets.token_hex(24) for key in keys}) for name, keys in SECRETS.items()]
+        if tokens:
+            self._secrets.append(self._secret("tokens", {"tokens": tokens.read_text()}))
         self._runs = 0
 
     @staticmethod
-    def _secret(name: str, keys: list) -> dict:
-        data = {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in keys}
+    def _secret(name: str, texts: dict) -> dict:
+        data = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
 
     # Start and end
 
     def start(self):
-        self.podman("network", "create", self.network)
+        self.podman("network", "create", "--subnet", self._pods, self.network)
         for secret in self._secrets:
             self._play([secret])
         workloads = {workload.name: workload for workload in self.manifests.workloads}

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from Tests.Deploy.manifests import OVERLAYS, Manifests
+from Tests.Deploy.podman import CACHE
 from Tests.kontor_testing.programs import REPOSITORY, run
 
 TOKENS = "backend read,orders,payments sha256:" + "5" * 64 + " never\n"
@@ -80,7 +81,8 @@ class ScriptTests(unittest.TestCase):
         tokens = {"KONTOR_AUTH": str(fake / "tokenfile")}
         (fake / "nothing").touch()
         for choice, words in (
-            ({}, "Choose who may use the shop"), ({"KONTOR_OPEN": "no"}, "Choose who may use the shop"), (tokens, "KONTOR_TRUSTED_PROXIES"),
+            ({}, "Choose who may use the shop"), ({"KONTOR_OPEN": "no"}, "Choose who may use the shop"),
+            (tokens, "KONTOR_TRUSTED_PROXIES"),
             ({**tokens, "KONTOR_TRUSTED_PROXIES": PODS, "KONTOR_OPEN": "yes"}, "exclude each other"),
             ({"KONTOR_AUTH": str(fake / "none"), "KONTOR_TRUSTED_PROXIES": PODS}, "no file with a token"),
             ({"KONTOR_AUTH": str(fake / "nothing"), "KONTOR_TRUSTED_PROXIES": PODS}, "no file with a token"),
@@ -96,7 +98,9 @@ class ScriptTests(unittest.TestCase):
                 environment.update(KONTOR_AUTH=str(fake / "tokenfile"), KONTOR_TRUSTED_PROXIES=f"{PODS},192.0.2.7")
                 run(REPOSITORY / f"deploy-charts-{script}.sh", environment=environment)
                 self.assertEqual((fake / "tokens" / "tokens").read_text(), TOKENS)
-                applied = Manifests(list(yaml.safe_load_all((fake / "applied.yaml").read_text())))
+                text = (fake / "applied.yaml").read_text()
+                run(CACHE / "venv/bin/kubernetes-validate", "--strict", "-", text=text)
+                applied = Manifests(list(yaml.safe_load_all(text)))
                 self.assertEqual(len(applied.objects), len(Manifests.of(script).objects))
                 for workload in applied.workloads:
                     is_service = workload.labels["role"] == "service"

@@ -1,4 +1,4 @@
-"""What the gateway lets one client have: everything, unless limits are set. Past a limit 429 with nothing begun; health is answered."""
+"""What the gateway lets one client have: all, unless limits are set. Past a limit 429 with nothing begun; health is answered."""
 
 import asyncio
 import os
@@ -120,10 +120,11 @@ class GatewayLimitTests(ServerCase):
         self.addCleanup(client.close)
         waiting = await self.held(client, 300)
         self.assertEqual(set(await self.released(waiting)), {200})
-        self.assertEqual((self.scratch("gateway") / "limits.conf").read_text(), "", "nginx does nothing that it did not do before")
+        self.assertEqual((self.scratch("gateway") / "limits.conf").read_text(), "", "nginx has nothing more to do")
 
     def test_a_limit_that_is_no_number_is_refused_at_the_start(self):
         for name in ("GATEWAY_LIMIT_REQUESTS", "GATEWAY_LIMIT_CONNECTIONS"):
             for value in ("x", "-1", "1.5", "08", "10000000"):
                 with mock.patch.dict(os.environ, {name: value}), self.assertRaises(subprocess.CalledProcessError, msg=value):
-                    gateway_files.write_configuration(self.scratch("gateway"), 8000, 8009, {name: ["127.0.0.1:9"] for name in SERVICES})
+                    gateway_files.write_configuration(
+                        self.scratch("gateway"), 8000, 8009, {name: ["127.0.0.1:9"] for name in SERVICES})
