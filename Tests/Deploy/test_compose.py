@@ -136,7 +136,7 @@ class SmallComposeTests(ComposeCase):
     async def test_one_of_each_sells(self):
         limits = self.podman("exec", self.stack.containers("gateway")[0], "cat", "/tmp/gateway/limits.conf")
         self.assertIn("rate=1000r/s;", limits)
-        self.assertIn("limit_conn connections 50;", limits)
+        self.assertIn("limit_conn limited_connections 50;", limits)
         text = (self.stack.directory / "env/small.env").read_text()
         self.assertIn("KONTOR_REPLICAS=1\n", text)
         self.assertEqual([len(self.stack.containers(service)) for service in SERVICES], [1, 1, 1])
