@@ -151,6 +151,9 @@ class ClosedComposeTests(ComposeCase):
     @classmethod
     def new_stack(cls) -> Compose:
         stack = super().new_stack()
+        # What `up` waits for does not end well while nobody has made a token.
+        code, output = stack.command("run", "--rm", "token", check=False)
+        assert code != 0 and "cannot be read" in output, output
         cls.tokens = {name: cls.token(stack, "new", "--name", name, "--scopes", scopes) for name, scopes in (
             ("backend", "read,orders,payments"), ("back-office", "admin,read,orders,payments"))}
         return stack
