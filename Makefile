@@ -116,7 +116,7 @@ test-deploy: build
 	@scripts/need python3 python3-venv binutils podman runc netavark aardvark-dns catatonit iptables debootstrap shellcheck
 	@command -v kubectl >/dev/null || { echo "kubectl is needed, for kubectl kustomize"; exit 1; }
 	Tests/Deploy/environment
-	timeout -k 60 1200 .build/deploy/venv/bin/python -m unittest discover -v -t . -s Tests/Deploy
+	timeout -k 60 1800 .build/deploy/venv/bin/python -m unittest discover -v -t . -s Tests/Deploy
 
 bench-services: build
 	@scripts/need python3 redis-server nginx wrk

@@ -6,7 +6,6 @@ What it lacks is left out of the templates: probes (it has no timer here), and p
 NetworkPolicies, autoscalers, budgets, spread and the Ingress are nobody's here: test_edges.py and test_manifests.py look at them.
 """
 
-import base64
 import contextlib
 import copy
 import re
@@ -31,26 +30,28 @@ SECRETS = {"shop": ["secret"], **{f"redis-{name}": ["password", "admin"] for nam
 class Kube(Reachable):
     """One overlay."""
 
-    def __init__(self, podman: Podman, overlay: str):
+    def __init__(self, podman: Podman, overlay: str, tokens: Path = None, pods: str = "10.244.7.0/24"):
+        """With `tokens`, a token file, the shop is closed. `pods` is the pods' network."""
         self.podman = podman
-        self.manifests = Manifests.of(overlay)
+        self.manifests = Manifests.closed(overlay, tokens, pods) if tokens else Manifests.of(overlay)
         self.network = f"kontor-{overlay}"
+        self._pods = pods
         self.port = free_port()
         self._scratch = tempfile.TemporaryDirectory(prefix="kontor-kube-")
-        self._secrets = [self._secret(name, keys) for name, keys in SECRETS.items()]
+        self._secrets = {name: {key: secrets.token_hex(24) for key in keys} for name, keys in SECRETS.items()}
+        if tokens:
+            self._secrets["tokens"] = {"tokens": tokens.read_text()}
         self._runs = 0
-
-    @staticmethod
-    def _secret(name: str, keys: list) -> dict:
-        data = {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in keys}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
 
     # Start and end
 
     def start(self):
-        self.podman("network", "create", self.network)
-        for secret in self._secrets:
-            self._play([secret])
+        self.podman("network", "create", "--subnet", self._pods, self.network)
+        for name, data in self._secrets.items():
+            # podman 4.3 does not decode what it mounts of a Secret, so it gets it decoded.
+            path = Path(self._scratch.name) / "secret.yaml"
+            path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}))
+            self.podman("secret", "create", name, path)
         workloads = {workload.name: workload for workload in self.manifests.workloads}
         for workload in workloads.values():
             if workload.kind == "StatefulSet":
@@ -64,7 +65,10 @@ class Kube(Reachable):
             self._start(workloads[name], least[name])
         for name in ("order", "payment", "stock"):
             for container in self.containers(name):
-                eventually_blocking(lambda: self.is_healthy(container), f"the health of {container}", 90)
+                try:
+                    eventually_blocking(lambda: self.is_healthy(container), f"the health of {container}", 90)
+                except Failed as failure:
+                    raise Failed(f"{failure}\n{self.podman('logs', '--tail', '30', container)}") from None
         # One: a port of this machine can be given once.
         self._start(workloads["gateway"], 1)
         eventually_blocking(self._is_ready, "the readiness of the gateway and all behind it")

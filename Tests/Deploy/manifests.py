@@ -32,6 +32,16 @@ def rendered(overlay: str) -> list:
     return list(yaml.safe_load_all(run("kubectl", "kustomize", REPOSITORY / "k8s" / "overlays" / overlay)[1]))
 
 
+# What the scripts apply to close a shop, without a cluster.
+_CLOSED = """\
+source k8s/deploy.sh
+kubectl() { if [ "$1" = kustomize ]; then command kubectl "$@"; else cat >/dev/null; fi; }
+choose_access ""
+write_overlay "$0" </dev/null
+kubectl kustomize "$scratch/overlay"
+"""
+
+
 class Manifests:
     """One overlay, rendered."""
 
@@ -44,6 +54,13 @@ class Manifests:
     @classmethod
     def of(cls, overlay: str):
         return cls(rendered(overlay))
+
+    @classmethod
+    def closed(cls, overlay: str, tokens, proxies: str):
+        """An overlay as the scripts apply it with KONTOR_AUTH, a file, and KONTOR_TRUSTED_PROXIES."""
+        environment = {"KONTOR_AUTH": str(tokens), "KONTOR_TRUSTED_PROXIES": proxies}
+        text = run("bash", "-euc", _CLOSED, overlay, directory=REPOSITORY, environment=environment)[1]
+        return cls(list(yaml.safe_load_all(text)))
 
     def of_kind(self, *kinds) -> list:
         return [entry for entry in self.objects if entry["kind"] in kinds]

@@ -112,12 +112,16 @@ class Podman:
         return run("podman", "image", "exists", image, environment=self.environment, check=False)[0] == 0
 
     def make_images(self):
+        self.make_standins()
+        self.make_kontor()
+
+    def make_standins(self):
+        """All but the shop's."""
         if not self.has(DEBIAN):
             self._make_base()
         for image, file in STANDINS.items():
             if not self.has(image):
                 self("build", "-q", *_HOSTS_PACKAGES, "-t", image, "-f", HERE / "images" / file, HERE / "images", seconds=300)
-        self.make_kontor()
 
     def _make_base(self):
         with tempfile.TemporaryDirectory(prefix="kontor-debootstrap-") as scratch:

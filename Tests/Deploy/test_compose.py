@@ -7,7 +7,8 @@ from pathlib import Path
 from Tests.Deploy.compose import Compose
 from Tests.Deploy.podman import clean_clone
 from Tests.Deploy.stack_case import StackCase
-from Tests.kontor_testing.http_client import Client
+from Tests.kontor_testing.http_client import BearerClient, Client
+from Tests.kontor_testing.polling import eventually
 from Tests.kontor_testing.programs import run
 
 SERVICES = ("order", "payment", "stock")
@@ -130,11 +131,80 @@ class ComposeTests(ComposeCase):
 
 
 class SmallComposeTests(ComposeCase):
-    environment = {"KONTOR_REPLICAS": "1"}
+    environment = {"KONTOR_REPLICAS": "1", "GATEWAY_LIMIT_REQUESTS": "1000", "GATEWAY_LIMIT_CONNECTIONS": "50"}
 
     async def test_one_of_each_sells(self):
+        limits = self.podman("exec", self.stack.containers("gateway")[0], "cat", "/tmp/gateway/limits.conf")
+        self.assertIn("rate=1000r/s;", limits)
+        self.assertIn("limit_conn limited_connections 50;", limits)
         text = (self.stack.directory / "env/small.env").read_text()
         self.assertIn("KONTOR_REPLICAS=1\n", text)
         self.assertEqual([len(self.stack.containers(service)) for service in SERVICES], [1, 1, 1])
         await self.sold_something(self.stack.client())
         await self.assert_clean_audit(self.stack)
+
+
+class ClosedComposeTests(ComposeCase):
+    files = ("docker-compose.yml", "docker-compose.closed.yml")
+    environment = {"KONTOR_SHOP_NETWORK": "172.31.108.0/24"}
+
+    @classmethod
+    def new_stack(cls) -> Compose:
+        stack = super().new_stack()
+        # What `up` waits for does not end well while nobody has made a token.
+        code, output = stack.command("run", "--rm", "token", check=False)
+        assert code != 0 and "cannot be read" in output, output
+        cls.tokens = {name: cls.token(stack, "new", "--name", name, "--scopes", scopes) for name, scopes in (
+            ("backend", "read,orders,payments"), ("back-office", "admin,read,orders,payments"))}
+        return stack
+
+    @staticmethod
+    def token(stack: Compose, *words) -> str:
+        """The command of docker-compose.closed.yml's head; its last line."""
+        return stack.command("run", "--rm", "token", *words)[1].strip().splitlines()[-1].strip()
+
+    def bearer(self, name: str) -> BearerClient:
+        client = BearerClient(self.stack.port, self.tokens[name])
+        self.addCleanup(client.close)
+        return client
+
+    async def test_1_who_has_no_token_gets_nothing_and_who_has_one_what_it_opens(self):
+        things = await self.sold_something(self.bearer("back-office"))
+        path = f"/orders/find/{things['order']}"
+        answer = await self.stack.client().get(path)
+        self.assertEqual((answer.status, answer.problem), (401, "token-needed"))
+        self.assertTrue((await self.bearer("backend").get(path)).json()["paid"])
+        answer = await self.bearer("backend").post(f"/payment/add_funds/{things['user']}/5")
+        self.assertEqual((answer.status, answer.problem), (403, "forbidden"))
+        self.assertEqual((await self.stack.client().get("/health/ready")).status, 200)
+        await self.assert_clean_audit(self.stack)
+
+    async def test_2_the_gateway_is_believed_and_nobody_outside_of_its_network(self):
+        """It stamps each write: where it is not named, that is refused."""
+        for container in self.stack.containers(*SERVICES):
+            self.assertIn("KONTOR_TRUSTED_PROXIES=172.31.108.0/24", self.podman.inspect(container)["Config"]["Env"])
+        [gateway] = self.stack.containers("gateway")
+        address = self.podman.inspect(gateway)["NetworkSettings"]["Networks"][f"{self.stack.project}_shop"]["IPAddress"]
+        self.assertTrue(address.startswith("172.31.108."), address)
+        things = await self.sold_something(self.bearer("back-office"))
+        # A replica that dies with a write: its second copy is taken, too.
+        client = self.bearer("back-office")
+        for container in self.stack.containers("stock"):
+            self.podman.crash(container)
+            self.assertEqual((await client.post(f"/stock/add/{things['item']}/1")).status, 200)
+            await eventually(lambda: self.podman.is_healthy(container), f"the health of {container}", pause=0.2)
+
+    async def test_3_a_token_that_is_made_or_revoked_counts_without_a_restart(self):
+        self.tokens["new"] = self.token(self.stack, "new", "--name", "new", "--scopes", "read")
+
+        def has(status: int):
+            async def answers():
+                # Each replica reads the file by itself.
+                found = [(await self.bearer("new").get(path)).status for path in (
+                    "/stock/find/none", "/payment/find_user/none", "/orders/find/none") for _ in range(4)]
+                return set(found) == {status}
+            return answers
+
+        await eventually(has(404), "good answers to the new token")
+        self.assertIn("1 token is revoked", self.token(self.stack, "revoke", "new"))
+        await eventually(has(401), "refusals of the token that is gone")

@@ -1,8 +1,13 @@
 """The pods of both overlays, played by podman: they start as they are rendered, sell, and lose nothing when they are killed."""
 
+import tempfile
+from pathlib import Path
+
 from Tests.Deploy.kube import Kube
 from Tests.Deploy.stack_case import StackCase
+from Tests.kontor_testing.http_client import BearerClient
 from Tests.kontor_testing.polling import eventually
+from Tests.kontor_testing.programs import BINARY, run
 
 SERVICES = ("order", "payment", "stock")
 
@@ -26,6 +31,30 @@ class MinikubeTests(KubeCase):
         containers = self.stack.containers("order", "payment", "stock", "gateway", *(f"redis-{name}" for name in SERVICES))
         self.assertEqual(len(containers), 7)
         await self.kill_each(containers, seconds=20)
+        await self.assert_clean_audit(self.stack)
+
+
+class ClosedMinikubeTests(KubeCase):
+    @classmethod
+    def new_stack(cls) -> Kube:
+        scratch = tempfile.TemporaryDirectory(prefix="kontor-tokens-")
+        cls.addClassCleanup(scratch.cleanup)
+        file = Path(scratch.name) / "tokens"
+        cls.token = run(
+            BINARY, "token", "new", "--auth", file, "--name", "backend", "--scopes", "read,orders,payments,admin")[1].strip()
+        return Kube(cls.podman, "minikube", tokens=file)
+
+    async def test_its_pods_ask_for_tokens_and_sell_to_who_has_one(self):
+        client = BearerClient(self.stack.port, self.token)
+        things = await self.sold_something(client)
+        # Through each service, with the gateway's stamps.
+        for path, headers, expected in (
+            (f"/orders/checkout/{things['order']}", None, 401), (f"/stock/add/{things['item']}/1", None, 401),
+            (f"/payment/add_funds/{things['user']}/1", None, 401), ("/payment/create_user", {"Authorization": "Bearer x"}, 401),
+        ):
+            self.assertEqual((await self.stack.client().request("POST", path, headers)).status, expected, path)
+        self.assertEqual((await self.stack.client().get("/health/ready")).status, 200)
+        self.assertEqual((await client.get(f"/stock/find/{things['item']}")).json()["stock"], 1)
         await self.assert_clean_audit(self.stack)
 
 
@@ -54,6 +83,12 @@ class ClusterTests(KubeCase):
         for _ in range(20):
             await self.sold_something(self.stack.client())
         await self.assert_clean_audit(self.stack)
+
+    async def test_1b_replicas_follow_as_a_user_who_can_do_nothing_else(self):
+        for store in SERVICES:
+            for container, is_master in self.masters(store).items():
+                if is_master:
+                    self.assertIn(" user=replication ", self.redis(container, "client", "list", "type", "replica"))
 
     async def test_2_what_is_made_once_can_be_made_again(self):
         for workload in self.stack.manifests.workloads:

@@ -11,7 +11,11 @@ from pathlib import Path
 import yaml
 
 from Tests.Deploy.manifests import OVERLAYS, Manifests
+from Tests.Deploy.podman import CACHE
 from Tests.kontor_testing.programs import REPOSITORY, run
+
+TOKENS = "backend read,orders,payments sha256:" + "5" * 64 + " never\n"
+PODS = "10.244.0.0/16"
 
 # It keeps Secrets and the names of what was applied below $FAKE; it renders with the real kubectl.
 _KUBECTL = """\
@@ -20,7 +24,10 @@ echo "kubectl $*" >>"$FAKE/calls"
 case "$1 $2 $3 $4" in
 kustomize*) exec @KUBECTL@ "$@" ;;
 "-n kontor get secret") [ -d "$FAKE/secrets/$5" ] ;;
-"-n kontor create secret") mkdir -p "$FAKE/secrets" && cp -r "${7#--from-file=}" "$FAKE/secrets/$6" ;;
+"-n kontor create secret") case $7 in
+    --from-file=tokens=*) mkdir -p "$FAKE/tokens" && cp "${7#--from-file=tokens=}" "$FAKE/tokens/tokens" ;;
+    *) mkdir -p "$FAKE/secrets" && cp -r "${7#--from-file=}" "$FAKE/secrets/$6" ;;
+    esac ;;
 "apply -f - "*) cat >"$FAKE/applied.yaml" ;;
 esac
 """
@@ -40,24 +47,70 @@ class ScriptTests(unittest.TestCase):
         code, output = run("shellcheck", "-x", *scripts, directory=REPOSITORY, check=False)
         self.assertEqual(code, 0, output)
 
+    def fakes(self) -> tuple:
+        """A directory of tools that only write down what they are told, and the environment in which a script finds them."""
+        scratch = tempfile.TemporaryDirectory(prefix="kontor-scripts-")
+        self.addCleanup(scratch.cleanup)
+        fake = Path(scratch.name)
+        for name in ("kubectl", "minikube", "helm"):
+            (fake / name).write_text(
+                _KUBECTL.replace("@KUBECTL@", shutil.which("kubectl")) if name == "kubectl"
+                else f'#!/bin/sh\necho "{name} $*" >>"$FAKE/calls"\n')
+            (fake / name).chmod(0o755)
+        (fake / "tokenfile").write_text(TOKENS)
+        return fake, {
+            "FAKE": str(fake), "PATH": f"{fake}:{os.environ['PATH']}", "KONTOR_IMAGE": "registry.example/kontor:7"}
+
     def test_a_deployment_can_be_repeated_and_keeps_its_secrets(self):
-        for script, overlay in (("deploy-charts-minikube.sh", "minikube"), ("deploy-charts-cluster.sh", "cluster")):
-            with self.subTest(script), tempfile.TemporaryDirectory(prefix="kontor-scripts-") as scratch:
-                fake = Path(scratch)
-                for name in ("kubectl", "minikube", "helm"):
-                    (fake / name).write_text(
-                        _KUBECTL.replace("@KUBECTL@", shutil.which("kubectl")) if name == "kubectl"
-                        else f'#!/bin/sh\necho "{name} $*" >>"$FAKE/calls"\n')
-                    (fake / name).chmod(0o755)
-                environment = {"FAKE": scratch, "PATH": f"{scratch}:{os.environ['PATH']}", "KONTOR_IMAGE": "registry.example/kontor:7"}
-                run(REPOSITORY / script, environment=environment)
-                secrets = {str(path.relative_to(fake / "secrets")): path.read_text() for path in (fake / "secrets").glob("*/*")}
-                run(REPOSITORY / script, environment=environment)
-                again = {str(path.relative_to(fake / "secrets")): path.read_text() for path in (fake / "secrets").glob("*/*")}
+        for script, overlay, choice in (("minikube", "minikube", {}), ("cluster", "cluster", {"KONTOR_OPEN": "yes"})):
+            with self.subTest(script):
+                fake, environment = self.fakes()
+                drawn = []
+                for _ in range(2):
+                    run(REPOSITORY / f"deploy-charts-{script}.sh", environment={**environment, **choice})
+                    drawn.append(
+                        {str(path.relative_to(fake / "secrets")): path.read_text() for path in (fake / "secrets").glob("*/*")})
+                secrets, again = drawn
                 self.assertEqual(again, secrets)
                 self.assertEqual(len(set(secrets.values())), len(secrets), "each is drawn by itself")
                 self.assertTrue(all(re.fullmatch(r"[0-9a-f]{48}", text) for text in secrets.values()))
                 self._assert_applied(fake, overlay, secrets)
+
+    def test_the_cluster_script_applies_nothing_before_somebody_chooses_who_may_use_the_shop(self):
+        fake, environment = self.fakes()
+        tokens = {"KONTOR_AUTH": str(fake / "tokenfile")}
+        (fake / "nothing").touch()
+        for choice, words in (
+            ({}, "Choose who may use the shop"), ({"KONTOR_OPEN": "no"}, "Choose who may use the shop"),
+            (tokens, "KONTOR_TRUSTED_PROXIES"),
+            ({**tokens, "KONTOR_TRUSTED_PROXIES": PODS, "KONTOR_OPEN": "yes"}, "exclude each other"),
+            ({"KONTOR_AUTH": str(fake / "none"), "KONTOR_TRUSTED_PROXIES": PODS}, "no file with a token"),
+            ({"KONTOR_AUTH": str(fake / "nothing"), "KONTOR_TRUSTED_PROXIES": PODS}, "no file with a token"),
+        ):
+            code, output = run(REPOSITORY / "deploy-charts-cluster.sh", environment={**environment, **choice}, check=False)
+            self.assertEqual((code, words in output, output.count("\n")), (1, True, 1), output)
+            self.assertFalse((fake / "calls").exists(), choice)
+
+    def test_a_closed_deployment_mounts_the_tokens_into_the_three_services_and_names_the_gateway(self):
+        for script in ("minikube", "cluster"):
+            with self.subTest(script):
+                fake, environment = self.fakes()
+                environment.update(KONTOR_AUTH=str(fake / "tokenfile"), KONTOR_TRUSTED_PROXIES=f"{PODS},192.0.2.7")
+                run(REPOSITORY / f"deploy-charts-{script}.sh", environment=environment)
+                self.assertEqual((fake / "tokens" / "tokens").read_text(), TOKENS)
+                text = (fake / "applied.yaml").read_text()
+                run(CACHE / "venv/bin/kubernetes-validate", "--strict", "-", text=text)
+                applied = Manifests(list(yaml.safe_load_all(text)))
+                self.assertEqual(len(applied.objects), len(Manifests.of(script).objects))
+                for workload in applied.workloads:
+                    is_service = workload.labels["role"] == "service"
+                    self.assertEqual("tokens/*" in workload.secrets(), is_service, workload.name)
+                    if is_service:
+                        [mount] = [entry for entry in workload.containers[0]["volumeMounts"] if entry["name"] == "tokens"]
+                        self.assertEqual(workload.variables["KONTOR_AUTH"], mount["mountPath"] + "/tokens")
+                        self.assertEqual(workload.variables["KONTOR_TRUSTED_PROXIES"], environment["KONTOR_TRUSTED_PROXIES"])
+                    if workload.name == "gateway":
+                        self.assertEqual(workload.variables["GATEWAY_TRUSTED_PROXIES"], environment["KONTOR_TRUSTED_PROXIES"])
 
     def _assert_applied(self, fake: Path, overlay: str, secrets: dict):
         applied = Manifests(list(yaml.safe_load_all((fake / "applied.yaml").read_text())))

@@ -183,6 +183,17 @@ async def get_once(
         client.close()
 
 
+class BearerClient(Client):
+    """A client whose requests bear a token."""
+
+    def __init__(self, port: int, token: str):
+        super().__init__(port)
+        self._token = token
+
+    async def request(self, method: str, path: str, headers: dict = None) -> Outcome:
+        return await super().request(method, path, {"Authorization": f"Bearer {self._token}", **(headers or {})})
+
+
 class Reachable:
     """Anything that serves the shop on a port of this machine: one server, or a whole deployment."""
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import re
 
 from Tests.kontor_testing.http_client import Client
 from Tests.kontor_testing.polling import eventually
-from Tests.kontor_testing.programs import run_kontor
+from Tests.kontor_testing.programs import REPOSITORY, run_kontor
 from Tests.kontor_testing.running.services import SERVICES
 from Tests.kontor_testing.services_case import ServicesCase
 from Tests.Processes.contract import test_consistency
@@ -142,6 +143,26 @@ class ServicesTests(ServicesCase):
             store.ask("ACL", "SETUSER", "kontor", "reset", "on", ">secret", "~*", "&*", "+@all", f"-{command}")
             order.store_url = store.url.replace("redis://", "redis://kontor:secret@")
             await self._assert_does_not_start(order, "refuses a command that the shop needs")
+
+    async def test_the_rights_that_deploy_redis_start_gives_suffice(self):
+        text = (REPOSITORY / "deploy/redis/start").read_text()
+        rights = re.search(r"user kontor .* ~\* ([^\"]*?)\nmaxmemory", text)[1].replace("\\\n", " ").split()
+        shop = self.new_deployment(clusters=("stock",))
+        await shop.start_stores()
+        for name, store in shop.stores.items():
+            for server in store.servers:
+                server.ask("ACL", "SETUSER", "kontor", "reset", "on", ">secret", "~*", *rights)
+        arguments = [word.replace("redis://", "redis://kontor:secret@") for word in shop.store_arguments]
+        code, output = await run_kontor("init", *arguments)
+        self.assertEqual(code, 0, output)
+        for name, [service] in shop.replicas.items():
+            service.store_url = shop.stores[name].url.replace("redis://", "redis://kontor:secret@")
+        await shop.start()
+        for _ in range(20):
+            await self.sold_something(shop.client())
+        await self.assert_clean_audit(shop)
+        code, output = await run_kontor("audit", *arguments)
+        self.assertEqual(code, 0, output)
 
     async def test_a_start_during_a_failover_waits_for_its_end(self):
         """Found on a3307ad: ten of ten starts ended with 1 within 1.4 s."""
