@@ -50,17 +50,17 @@ final class SQLiteExpiryTests {
         table.close()
     }
 
-    @Test("a table of the format before is brought to this one's, with all that it has")
-    func upgrade() throws {
+    /// Format 1 had no expiring records, format 2 no audit trail.
+    @Test(
+        "a table of a format before is brought to this one's, with all that it has",
+        arguments: ["DROP TABLE expiring; DELETE FROM meta WHERE name = 'expiring'; UPDATE meta SET value = 1", "UPDATE meta SET value = 2"])
+    func upgrade(older change: String) throws {
         try PosixFileSystem().createDirectory(directory + "/journal")
         try JournalWriter.create(files: PosixFileSystem(), paths: JournalPaths(directory), storeID: 7)
         try SQLiteTable.opener.create(directory, 7).close()
         let older = try DatabaseQueue(path: directory + "/table.sqlite")
         try older.write { database in
-            try database.execute(
-                sql:
-                    "DROP TABLE expiring; DELETE FROM meta WHERE name = 'expiring'; UPDATE meta SET value = 1 WHERE name = 'format'"
-            )
+            try database.execute(sql: "DROP TABLE trail; \(change) WHERE name = 'format'")
         }
         try older.close()
         try EmbeddedSnapshot(directory: directory).forEach { _, _ in }
@@ -68,6 +68,7 @@ final class SQLiteExpiryTests {
         #expect(try table.storeID() == 7)
         try table.apply(slice(0..<3, expires: 1_000, through: 1))
         #expect(try table.expiringCount() == 3)
+        #expect(try table.trail(behind: [], atMost: 1).isEmpty)
         table.close()
         let again = try #require(try SQLiteTable.opener.open(directory))
         #expect(try again.expiringCount() == 3)

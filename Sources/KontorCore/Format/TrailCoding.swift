@@ -52,7 +52,7 @@ extension TrailNote {
         }
     }
 
-    init(from reader: inout ByteReader) throws(FormatError) {
+    convenience init(from reader: inout ByteReader) throws(FormatError) {
         let principal = try reader.text()
         let address = try reader.text()
         let operation = try reader.text()

@@ -72,8 +72,7 @@ public enum Record: Hashable, Sendable {
     /// Indirect, because it is by far the largest case: without it each copy of a record would have its size.
     indirect case saga(SagaRecord)
     case key(KeptKey)
-    /// Indirect for the same reason.
-    indirect case trail(TrailNote)
+    case trail(TrailNote)
 }
 
 extension Record {

@@ -14,8 +14,9 @@ public struct TrailID: Hashable, Sendable {
     }
 }
 
-/// What an entry of the audit trail says. Which account or order it is about, its key says.
-public struct TrailNote: Hashable, Sendable {
+/// What an entry of the audit trail says. Which account or order it is about, its key says. It is an object because few
+/// requests have one, and all would be larger.
+public final class TrailNote: Hashable, Sendable {
     /// Who it was: the name of his tokens.
     public let principal: String
     /// From where he asked; empty: unknown.
@@ -49,6 +50,17 @@ public struct TrailNote: Hashable, Sendable {
         }
         self.reason = Self.cut(reason)
     }
+
+    public static func == (one: TrailNote, other: TrailNote) -> Bool {
+        one.texts == other.texts && one.arguments == other.arguments
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(texts)
+        hasher.combine(arguments)
+    }
+
+    private var texts: [String] { [principal, address, operation, reason] }
 
     private static func cut(_ text: String) -> String {
         if text.utf8.count <= Limits.trailTextBytes { return text }

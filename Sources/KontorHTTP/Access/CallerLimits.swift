@@ -29,6 +29,13 @@ final class CallerLimits {
         case request, creation, verification, key
     }
 
+    /// Whose key it is that may be kept with a write. An object, because few requests have one.
+    final class KeyHolder: Sendable {
+        let caller: Caller
+
+        init(_ caller: Caller) { self.caller = caller }
+    }
+
     /// Somebody whose use is counted: a known caller, else an address.
     struct Caller: Hashable {
         let name: String?

@@ -11,7 +11,7 @@ extension ShopCall {
 
 extension TrailNote {
     /// Makes the note of a call. Which record it is about is not among the arguments: the entry lies with that.
-    init(_ call: ShopCall, by principal: Principal, _ uri: String, from address: NetworkAddress?) {
+    convenience init(_ call: ShopCall, by principal: Principal, _ uri: String, from address: NetworkAddress?) {
         let route = call.entry.route
         var arguments: [Argument] = []
         if let segments = try? PathSegments(of: uri) {

@@ -175,7 +175,7 @@ extension ConnectionHandler {
             let target = target(of: head, headers)
             var name = headers.name(of: target, note: note(of: target, head.uri, headers))
             let keyHolder = keyHolder(of: target, name, headers)
-            if let keyHolder { name?.mayKeepKey = table.limits.hasRoomForKey(of: keyHolder, now: table.now) }
+            if let keyHolder { name?.mayKeepKey = table.limits.hasRoomForKey(of: keyHolder.caller, now: table.now) }
             let exchange = Exchange(
                 target, name: name, keyHolder: keyHolder, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
@@ -225,9 +225,9 @@ extension ConnectionHandler {
     /// Whose key a write bears, where callers may have a number of them; nil: nobody's.
     private func keyHolder(
         of target: HTTPService.Target, _ name: WriteName?, _ headers: RequestHeaders
-    ) -> CallerLimits.Caller? {
+    ) -> CallerLimits.KeyHolder? {
         guard name?.key != nil, table.limits.areKeysLimited, case .shop(let call) = target else { return nil }
-        return CallerLimits.Caller(call.principal, client(headers))
+        return CallerLimits.KeyHolder(CallerLimits.Caller(call.principal, client(headers)))
     }
 
     /// The client's part of the limits: its address, or its network.
@@ -301,9 +301,9 @@ extension ConnectionHandler {
         currentBegan = RequestTimers.now
         switch exchange.target {
         case .ready(let response): answer(exchange, with: response)
-        case .page(let compute, let query):
+        case .page(let compute):
             let connection = exchange.connection
-            compute(query) { page in
+            compute { page in
                 connection.eventLoop.execute {
                     connection.value.complete(exchange, with: page.map { Response($0) } ?? Response(.pageFailed))
                 }

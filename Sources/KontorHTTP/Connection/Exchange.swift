@@ -11,7 +11,7 @@ final class Exchange: Caller, HeldRequest {
     /// What a write is known by; nil: nothing.
     let name: WriteName?
     /// Whose key it is that may be kept, where callers may have a number of them; nil: nobody's.
-    let keyHolder: CallerLimits.Caller?
+    let keyHolder: CallerLimits.KeyHolder?
     /// How long the shop may take; of no meaning for other targets.
     let timeoutMilliseconds: Int64
     let persistence: Response.Persistence
@@ -20,7 +20,7 @@ final class Exchange: Caller, HeldRequest {
     let connection: NIOLoopBound<ConnectionHandler>
 
     init(
-        _ target: HTTPService.Target, name: WriteName? = nil, keyHolder: CallerLimits.Caller? = nil,
+        _ target: HTTPService.Target, name: WriteName? = nil, keyHolder: CallerLimits.KeyHolder? = nil,
         timeoutMilliseconds: Int64 = 0,
         persistence: Response.Persistence, isHead: Bool, connection: NIOLoopBound<ConnectionHandler>
     ) {
@@ -41,7 +41,7 @@ final class Exchange: Caller, HeldRequest {
         let connection = connection.value
         guard connection.awaits(self) else { return }
         let response = OutcomeResponse.response(to: call, answer)
-        if let keyHolder, response.status == 200, !response.isReplay { connection.didKeepKey(of: keyHolder) }
+        if let keyHolder, response.status == 200, !response.isReplay { connection.didKeepKey(of: keyHolder.caller) }
         connection.complete(self, with: response)
     }
 }

@@ -108,7 +108,8 @@ public struct HTTPService: Sendable {
     enum Target: Sendable {
         /// To ask the shop.
         case shop(ShopCall)
-        case page(OperatorRoute, query: String)
+        /// To compute a page. The query is in the closure: a target is copied for each request, and this is seldom one.
+        case page(@Sendable (_ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void)
         case ready(Response)
     }
 
@@ -121,7 +122,8 @@ public struct HTTPService: Sendable {
             _ = try asker?.principal(for: page.scopes)
             let asked = MethodSet(method)
             guard asked == .get else { return .ready(Response(.wrongMethod(allowed: .get))) }
-            return .page(page.route, query: Router.query(of: uri))
+            let query = Router.query(of: uri)
+            return .page { completion in page.route(query, completion) }
         }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, asker: asker) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))

@@ -8,7 +8,7 @@ extension TrailNote {
     private static let withdrawal = "withdrawal"
 
     /// The note of a deposit or a withdrawal; nil: the request is another one.
-    init?(_ request: ShopRequest) {
+    convenience init?(_ request: ShopRequest) {
         guard case .ledger(let command) = request else { return nil }
         switch command.operation {
         case .deposit(let amount): self.init(Self.deposit, amount)
@@ -17,7 +17,7 @@ extension TrailNote {
         }
     }
 
-    private init(_ operation: String, _ amount: Amount) {
+    private convenience init(_ operation: String, _ amount: Amount) {
         let argument = Argument(name: "amount", value: "\(amount.raw)")
         self.init(principal: "client", address: "", operation: operation, arguments: [argument])
     }
