@@ -21,6 +21,8 @@ refuse() {
 # they say cannot be done, or if nothing is said and there is no default.
 choose_access() {
     access=$1
+    # Who closed a shop once does not open it by leaving out a variable.
+    if [ "$access" = open ] && kubectl -n $namespace get secret tokens >/dev/null 2>&1; then access=; fi
     if [ -n "${KONTOR_AUTH:-}" ]; then
         access=closed
         [ -z "${KONTOR_OPEN:-}" ] || refuse "KONTOR_OPEN and KONTOR_AUTH exclude each other."

@@ -91,6 +91,15 @@ class ScriptTests(unittest.TestCase):
             self.assertEqual((code, words in output, output.count("\n")), (1, True, 1), output)
             self.assertFalse((fake / "calls").exists(), choice)
 
+    def test_a_shop_that_was_closed_is_not_opened_by_leaving_out_a_variable(self):
+        fake, environment = self.fakes()
+        (fake / "secrets" / "tokens").mkdir(parents=True)
+        code, output = run(REPOSITORY / "deploy-charts-minikube.sh", environment=environment, check=False)
+        self.assertEqual((code, "Choose who may use the shop" in output), (1, True), output)
+        self.assertFalse((fake / "applied.yaml").exists())
+        run(REPOSITORY / "deploy-charts-minikube.sh", environment={**environment, "KONTOR_OPEN": "yes"})
+        self.assertTrue((fake / "applied.yaml").exists())
+
     def test_a_closed_deployment_mounts_the_tokens_into_the_three_services_and_names_the_gateway(self):
         for script in ("minikube", "cluster"):
             with self.subTest(script):

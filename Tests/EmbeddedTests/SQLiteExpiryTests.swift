@@ -53,7 +53,10 @@ final class SQLiteExpiryTests {
     /// Format 1 had no expiring records, format 2 no audit trail.
     @Test(
         "a table of a format before is brought to this one's, with all that it has",
-        arguments: ["DROP TABLE expiring; DELETE FROM meta WHERE name = 'expiring'; UPDATE meta SET value = 1", "UPDATE meta SET value = 2"])
+        arguments: [
+            "DROP TABLE expiring; DELETE FROM meta WHERE name = 'expiring'; UPDATE meta SET value = 1",
+            "UPDATE meta SET value = 2",
+        ])
     func upgrade(older change: String) throws {
         try PosixFileSystem().createDirectory(directory + "/journal")
         try JournalWriter.create(files: PosixFileSystem(), paths: JournalPaths(directory), storeID: 7)

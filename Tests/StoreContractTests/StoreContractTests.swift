@@ -152,7 +152,7 @@ struct StoreContractTests {
     @Test("the audit trail is read page by page, the newest entries first", arguments: StoreKind.allCases)
     func trail(_ kind: StoreKind) throws {
         let under = try StoreUnderTest(kind)
-        #expect(try under.trail().isEmpty)
+        #expect(try under.trail() == TrailPart(entries: [], next: nil))
         var expected: [FoundTrailEntry] = []
         // Of some moments there are several entries, and not in the order in which they are written.
         for number in 0..<60 {
@@ -169,13 +169,17 @@ struct StoreContractTests {
         expected.sort(by: FoundTrailEntry.isShownBefore)
         try under.barrier()
         for round in 0..<2 {
-            var found: [FoundTrailEntry] = []
-            while true {
-                let page = try under.trail(behind: found.last?.entry.id, atMost: 7)
-                if page.isEmpty { break }
-                found += page
+            for bound in [6, 7, 59, 60, 61] {
+                var part = try under.trail(atMost: bound)
+                var found = part.entries
+                while let next = part.next {
+                    #expect(part.entries.count == bound && next == found.last?.entry.id)
+                    part = try under.trail(behind: next, atMost: bound)
+                    #expect(!part.entries.isEmpty)
+                    found += part.entries
+                }
+                #expect(found == expected, "round \(round)")
             }
-            #expect(found == expected, "round \(round)")
             under.settle()
         }
         #expect(try under.load(item(3)).head == account(57))
@@ -183,7 +187,7 @@ struct StoreContractTests {
         let note = TrailNote(principal: "late", address: "", operation: "addStock", arguments: [])
         let stale = GroupChange(group: item(1), expected: .absent, writes: [(.head, account(0)), (.trail(id), .trail(note))])
         #expect(try under.commit([stale]) == [.conflict])
-        #expect(try under.trail().count == 60, "what was not committed is not in the trail")
+        #expect(try under.trail().entries.count == 60, "what was not committed is not in the trail")
     }
 
     @Test(
@@ -202,7 +206,7 @@ struct StoreContractTests {
         under.passHour()
         #expect(try under.write(item(1), [(.trail(TrailID(time: now, number: 2)), .trail(note))]) == .committed)
         under.settle()
-        #expect(try under.trail().map { now - $0.entry.id.time } == [0, 0, Limits.trailMilliseconds - 60_000])
+        #expect(try under.trail().entries.map { now - $0.entry.id.time } == [0, 0, Limits.trailMilliseconds - 60_000])
     }
 
     @Test("members of a group without a head are kept", arguments: StoreKind.allCases)

@@ -121,7 +121,7 @@ final class StoreUnderTest {
         try call { store, done in store.scanOpenWork(kind, partition: partition, after: cursor, completion: done) }.get()
     }
 
-    func trail(behind id: TrailID? = nil, atMost bound: Int = Limits.trailPage) throws -> [FoundTrailEntry] {
+    func trail(behind id: TrailID? = nil, atMost bound: Int = Limits.trailPage) throws -> TrailPart {
         try call { store, done in store.scanTrail(behind: id, atMost: bound, completion: done) }.get()
     }
 

@@ -14,6 +14,13 @@ public struct TrailID: Hashable, Sendable {
     }
 }
 
+extension TrailID {
+    /// Whether its entry is shown before another one: the newest is the first.
+    public func isShownBefore(_ other: TrailID) -> Bool {
+        time == other.time ? number < other.number : time > other.time
+    }
+}
+
 /// What an entry of the audit trail says. Which account or order it is about, its key says. It is an object because few
 /// requests have one, and all would be larger.
 public final class TrailNote: Hashable, Sendable {
@@ -95,8 +102,27 @@ public struct FoundTrailEntry: Hashable, Sendable {
 
     /// Entries are shown newest first.
     public static func isShownBefore(_ left: FoundTrailEntry, _ right: FoundTrailEntry) -> Bool {
-        let (left, right) = (left.entry.id, right.entry.id)
-        return left.time == right.time ? left.number < right.number : left.time > right.time
+        left.entry.id.isShownBefore(right.entry.id)
+    }
+}
+
+/// A part of the audit trail.
+public struct TrailPart: Hashable, Sendable {
+    /// The newest first.
+    public let entries: [FoundTrailEntry]
+    /// Behind which entry the next part begins; nil: there is none.
+    public let next: TrailID?
+
+    /// Makes a part; the meaning of the parameters is that of the properties.
+    public init(entries: [FoundTrailEntry], next: TrailID?) {
+        self.entries = entries
+        self.next = next
+    }
+
+    /// Makes the part of what was found for it: all that there is, or at least one more than `bound`.
+    public init(of found: [FoundTrailEntry], atMost bound: Int) {
+        entries = Array(found.sorted(by: FoundTrailEntry.isShownBefore).prefix(bound))
+        next = found.count > bound ? entries.last?.entry.id : nil
     }
 }
 

@@ -214,8 +214,8 @@ final class RecordCache {
         }
     }
 
-    /// The entries of the audit trail that may not be in the table, older than `id` (nil: all), in no order.
-    func trailTail(behind id: TrailID?) -> [FoundTrailEntry] { trail.entries(behind: id) }
+    /// The newest entries of the audit trail that may not be in the table: see ``TrailTail/entries(behind:atMost:)``.
+    func trailTail(behind id: TrailID?, atMost bound: Int) -> [FoundTrailEntry] { trail.entries(behind: id, atMost: bound) }
 
     // MARK: Start
 

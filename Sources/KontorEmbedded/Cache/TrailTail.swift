@@ -6,31 +6,31 @@ import KontorCore
 
 /// The entries of the frames that are not folded: as many as the journal's bound allows.
 struct TrailTail {
+    /// The newest is the last one, as they come; what comes out of order is put where it belongs.
     private var entries = Deque<(sequence: UInt64, entry: FoundTrailEntry)>()
 
     /// Adds what a frame has of the trail; nothing for a record of another kind.
     mutating func add(_ key: RecordKey, _ record: Record?, sequence: UInt64) {
         guard case .trail(let id) = key.member, case .trail(let note) = record else { return }
-        entries.append((sequence, FoundTrailEntry(key.group, TrailEntry(id: id, note: note))))
+        var place = entries.count
+        while place > 0, entries[place - 1].entry.entry.id.isShownBefore(id) { place -= 1 }
+        // A command that was decided again has the same entry.
+        if place > 0, entries[place - 1].entry.entry.id == id { return entries[place - 1].sequence = sequence }
+        entries.insert((sequence, FoundTrailEntry(key.group, TrailEntry(id: id, note: note))), at: place)
     }
 
     /// Drops what the table has.
     mutating func folded(through sequence: UInt64) {
-        while let first = entries.first, first.sequence <= sequence { entries.removeFirst() }
+        if entries.contains(where: { $0.sequence <= sequence }) { entries.removeAll { $0.sequence <= sequence } }
     }
 
-    /// The entries that are older than `id` (nil: all), in no order.
-    func entries(behind id: TrailID?) -> [FoundTrailEntry] {
-        let start = RecordKey.trailStart(behind: id)
-        return entries.map(\.entry).filter {
-            start.lexicographicallyPrecedes(RecordKey($0.group, .trail($0.entry.id)).encoded)
+    /// The newest entries that are older than `id` (nil: of all), the newest first: at most `bound`.
+    func entries(behind id: TrailID?, atMost bound: Int) -> [FoundTrailEntry] {
+        var found: [FoundTrailEntry] = []
+        for (_, entry) in entries.reversed() where id?.isShownBefore(entry.entry.id) != false {
+            found.append(entry)
+            if found.count == bound { break }
         }
-    }
-
-    /// The first of two lists together; an entry that is in both is there once.
-    static func page(_ tail: [FoundTrailEntry], _ table: [FoundTrailEntry], atMost bound: Int) -> [FoundTrailEntry] {
-        let known = Set(table.map(\.entry.id))
-        let all = table + tail.filter { !known.contains($0.entry.id) }
-        return Array(all.sorted(by: FoundTrailEntry.isShownBefore).prefix(bound))
+        return found
     }
 }

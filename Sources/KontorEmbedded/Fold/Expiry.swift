@@ -71,6 +71,7 @@ final class Expiry {
             case .failure(let error):
                 // Nothing depends on it. A table that fails for good shows with the next fold.
                 self.nextLook = self.now + EmbeddedLimits.expireRetryMilliseconds
+                self.nextTrailLook = self.nextLook
                 self.ports.events?.warning("Expired records could not be removed", ["reason": "\(error)"])
                 completion(0)
             }

@@ -157,21 +157,17 @@ extension EmbeddedStore: RecordStore {
 
     /// See ``RecordStore``. An entry is there once its frame is on its way to the disk.
     public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
     ) {
-        let tail = cache.trailTail(behind: id)
+        // One more, to see whether it is the end.
+        let tail = cache.trailTail(behind: id, atMost: bound + 1)
         ports.lanes.perform(on: .read) { [table] in
-            Result<[FoundTrailEntry], StoreError> { () throws(StoreError) in
-                do {
-                    let found = try table.trail(behind: RecordKey.trailStart(behind: id), atMost: bound)
-                        .map { try FoundTrailEntry(decoding: $0.key + $0.value) }
-                    return TrailTail.page(tail, found, atMost: bound)
-                } catch {
-                    throw .unreachable("\(error)")
-                }
+            TrailRead(table, tail, behind: id, atMost: bound)
+        } then: { [ports] read in
+            for reason in read.unreadable {
+                ports.events?.warning("An entry of the audit trail cannot be read, and is left out", ["reason": reason])
             }
-        } then: {
-            completion($0)
+            completion(read.part)
         }
     }
 

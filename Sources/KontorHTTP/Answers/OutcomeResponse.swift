@@ -6,7 +6,9 @@ import KontorService
 /// Decides what a request's outcome looks like to its client.
 enum OutcomeResponse {
     /// The response to a request of a route. An answer that the request cannot have is a bug: 500.
-    static func response(to call: ShopCall, _ answer: ShopAnswer) -> Response {
+    ///
+    /// - Parameter isStamped: whether a gateway sent it.
+    static func response(to call: ShopCall, _ answer: ShopAnswer, isStamped: Bool = false) -> Response {
         if let success = call.entry.route.answer.success(call.request, answer) { return success }
         switch answer {
         case .replayed(let first):
@@ -14,6 +16,7 @@ enum OutcomeResponse {
             response.isReplay = true
             return response
         case .overloaded(.requestsInFlight): return .notTaken
+        case .overloaded(.callerKeys) where isStamped: return Response(toGateway: .notTaken(.callerKeys))
         // Who is bound to a user learns nothing of others.
         case .orderOfAnotherUser where call.principal?.user != nil: return response(to: call, .order(.unknownOrder))
         default: return Response(OutcomeProblems.problem(answer, of: call.request))

@@ -224,6 +224,7 @@ extension Problem {
         case .requestsInFlight: return notTaken("requests are in flight")
         case .openCheckouts: return notTaken("checkouts are open")
         case .batchInits: return notTaken("batch_inits are running")
+        case .callerKeys: return callerLimit("a number of idempotency keys, which are kept for a while,")
         }
     }
 

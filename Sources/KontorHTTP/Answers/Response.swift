@@ -5,7 +5,7 @@ import NIOCore
 
 /// An answer before it is bytes.
 struct Response: Hashable, Sendable {
-    let status: Int
+    private(set) var status: Int
     let contentType: String
     let body: [UInt8]
     /// The value of `Retry-After`; nil for none.
@@ -29,6 +29,13 @@ struct Response: Hashable, Sendable {
         body = problem.json
         retryAfterSeconds = problem.kind.retryAfterSeconds
         allowed = problem.allowed
+    }
+
+    /// A refusal for the caller's own limit is a 430 to a gateway, which makes a 429 of it: of a 429 it asks another
+    /// replica, and that one has a limit of its own.
+    init(toGateway problem: Problem) {
+        self.init(problem)
+        if problem.kind == .callerLimit { status = 430 }
     }
 
     init(_ page: OperatorPage) {

@@ -173,9 +173,9 @@ extension ConnectionHandler {
                 head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
                 && reservedUntil == nil
             let target = target(of: head, headers)
-            var name = headers.name(of: target, note: note(of: target, head.uri, headers))
-            let keyHolder = keyHolder(of: target, name, headers)
-            if let keyHolder { name?.mayKeepKey = table.limits.hasRoomForKey(of: keyHolder.caller, now: table.now) }
+            let keyHolder = keyHolder(of: target, headers)
+            let mayKeepKey = keyHolder.map { table.limits.hasRoomForKey(of: $0.caller, now: table.now) } ?? true
+            let name = headers.name(of: target, note: note(of: target, head.uri, headers), mayKeepKey: mayKeepKey)
             let exchange = Exchange(
                 target, name: name, keyHolder: keyHolder, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
@@ -206,7 +206,8 @@ extension ConnectionHandler {
             return target
         } catch {
             let isOfAccess = [401, 403, 429].contains(error.kind.status)
-            return .ready(Response(isRepeated && isOfAccess ? .unknownCopy : error))
+            if isRepeated && isOfAccess { return .ready(Response(.unknownCopy)) }
+            return .ready(headers.stamp == nil ? Response(error) : Response(toGateway: error))
         }
     }
 
@@ -223,10 +224,8 @@ extension ConnectionHandler {
     }
 
     /// Whose key a write bears, where callers may have a number of them; nil: nobody's.
-    private func keyHolder(
-        of target: HTTPService.Target, _ name: WriteName?, _ headers: RequestHeaders
-    ) -> CallerLimits.KeyHolder? {
-        guard name?.key != nil, table.limits.areKeysLimited, case .shop(let call) = target else { return nil }
+    private func keyHolder(of target: HTTPService.Target, _ headers: RequestHeaders) -> CallerLimits.KeyHolder? {
+        guard headers.key != nil, table.limits.areKeysLimited, case .shop(let call) = target else { return nil }
         return CallerLimits.KeyHolder(CallerLimits.Caller(call.principal, client(headers)))
     }
 

@@ -39,10 +39,10 @@ final class Exchange: Caller, HeldRequest {
     func complete(_ answer: ShopAnswer) {
         guard case .shop(let call) = target else { return }
         let connection = connection.value
+        // Also of those who have hung up: otherwise the limit would be for those who wait.
+        if let keyHolder, answer.keepsKey { connection.didKeepKey(of: keyHolder.caller) }
         guard connection.awaits(self) else { return }
-        let response = OutcomeResponse.response(to: call, answer)
-        if let keyHolder, response.status == 200, !response.isReplay { connection.didKeepKey(of: keyHolder.caller) }
-        connection.complete(self, with: response)
+        connection.complete(self, with: OutcomeResponse.response(to: call, answer, isStamped: name?.stamp != nil))
     }
 }
 

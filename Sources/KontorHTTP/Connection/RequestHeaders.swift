@@ -93,13 +93,15 @@ struct RequestHeaders {
 
     /// What a write is known by; nil: nothing. The key of a caller who is known is his alone.
     ///
-    /// - Parameter note: what the audit trail says of it; nil: nothing.
-    func name(of target: HTTPService.Target, note: TrailNote?) -> WriteName? {
+    /// - Parameters:
+    ///   - note: what the audit trail says of it; nil: nothing.
+    ///   - mayKeepKey: whether another key of its caller's may be kept.
+    func name(of target: HTTPService.Target, note: TrailNote?, mayKeepKey: Bool) -> WriteName? {
         if key == nil && stamp == nil && note == nil { return nil }
         guard let key, case .shop(let call) = target, let principal = call.principal else {
-            return WriteName(key: key, stamp: stamp, note: note)
+            return WriteName(key: key, stamp: stamp, note: note, mayKeepKey: mayKeepKey)
         }
-        return WriteName(key: principal.scoped(key), stamp: stamp, note: note)
+        return WriteName(key: principal.scoped(key), stamp: stamp, note: note, mayKeepKey: mayKeepKey)
     }
 
     /// Reads a gateway's stamp: all three headers, or none.

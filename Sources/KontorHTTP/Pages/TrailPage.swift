@@ -8,7 +8,7 @@ public enum TrailPage {
     /// Reads entries that are older than `id` (nil: the newest ones), at most `bound`, the newest first.
     public typealias Read =
         @Sendable (
-            _ id: TrailID?, _ bound: Int, _ completion: @escaping @Sendable (Result<[FoundTrailEntry], StoreError>) -> Void
+            _ id: TrailID?, _ bound: Int, _ completion: @escaping @Sendable (Result<TrailPart, StoreError>) -> Void
         ) -> Void
 
     /// Makes the page. It answers 400 to a query that makes no sense, and 503 while a part of the trail cannot be read.
@@ -18,7 +18,7 @@ public enum TrailPage {
             do throws(Problem) { asked = try Query(query) } catch { return completion(.malformed(error.detail)) }
             read(asked.cursor, asked.limit) { found in
                 switch found {
-                case .success(let entries): completion(OperatorPage(body: json(entries, isFull: entries.count == asked.limit)))
+                case .success(let part): completion(OperatorPage(body: json(part)))
                 case .failure(let error):
                     completion(.unavailable("The audit trail cannot be read now: \(error). Ask again later."))
                 }
@@ -52,16 +52,15 @@ public enum TrailPage {
         }
     }
 
-    /// - Parameter isFull: whether there may be more.
-    private static func json(_ entries: [FoundTrailEntry], isFull: Bool) -> String {
-        var json = JSONWriter(capacity: 64 + entries.count * 256)
+    private static func json(_ part: TrailPart) -> String {
+        var json = JSONWriter(capacity: 64 + part.entries.count * 256)
         json.raw(#"{"data":["#)
-        for (index, found) in entries.enumerated() {
+        for (index, found) in part.entries.enumerated() {
             if index > 0 { json.raw(",") }
             write(found, to: &json)
         }
         json.raw(#"],"next_cursor":"#)
-        if isFull, let last = entries.last { json.string(last.entry.id.text) } else { json.raw("null") }
+        if let next = part.next { json.string(next.text) } else { json.raw("null") }
         json.raw("}")
         return String(decoding: json.bytes, as: UTF8.self)
     }

@@ -54,7 +54,7 @@ final class IdempotencyGate {
         if let stamp = name.stamp, stamp.sent > parts.clock.wallMilliseconds + Limits.clockSkewMilliseconds {
             return answer(.keyed(.late))
         }
-        let isFull = !name.mayKeepKey || parts.store.expiringRecords >= policy.keptKeys
+        let isFull = parts.store.expiringRecords >= policy.keptKeys
         let keyed = KeyedRequest(
             request, name, ids, trail: trail, now: parts.clock.wallMilliseconds, retention: policy.retentionMilliseconds,
             isFull: isFull)
@@ -121,6 +121,7 @@ final class IdempotencyGate {
             }
         }
         switch result {
+        case .keyed(.noRoom) where keyed.isCallerFull && !keyed.isFull: settle(.overloaded(.callerKeys))
         case .keyed(.noRoom):
             refusals.count(.keptKeys)
             settle(result)

@@ -11,26 +11,30 @@ public struct KeyPolicy: Sendable {
     public init() {}
 }
 
-/// What a write is known by, and whose it is.
-public struct WriteName: Hashable, Sendable {
+/// What a write is known by, and whose it is. It is an object because it goes through many hands, and most requests
+/// have none.
+public final class WriteName: Sendable {
     /// The client's `Idempotency-Key`; nil: it gave none.
-    public var key: IdempotencyKey?
+    public let key: IdempotencyKey?
     /// The gateway's stamp; nil: no gateway sent the write.
-    public var stamp: RequestStamp?
+    public let stamp: RequestStamp?
     /// What the audit trail says of it; nil: nothing.
-    public var note: TrailNote?
+    public let note: TrailNote?
     /// Whether another key of this caller's may be kept. If not, a new write is refused, and a replay gets its answer.
-    public var mayKeepKey = true
+    public let mayKeepKey: Bool
 
     /// What the id of a creation is derived from: the client's key, else the gateway's.
     var creationKey: IdempotencyKey? { key ?? stamp?.id }
 
     /// - Returns: nil if there is none of these.
-    public init?(key: IdempotencyKey?, stamp: RequestStamp? = nil, note: TrailNote? = nil) {
+    public init?(
+        key: IdempotencyKey?, stamp: RequestStamp? = nil, note: TrailNote? = nil, mayKeepKey: Bool = true
+    ) {
         if key == nil && stamp == nil && note == nil { return nil }
         self.key = key
         self.stamp = stamp
         self.note = note
+        self.mayKeepKey = mayKeepKey
     }
 }
 
@@ -41,8 +45,10 @@ struct KeyedRequest {
     let group: GroupKey
     let write: KeyedWrite
     let stamp: RequestStamp?
-    /// Whether no more keys may be kept.
+    /// Whether the store may keep no more keys.
     let isFull: Bool
+    /// Whether its caller may leave no more keys. What the gateway needs is kept all the same.
+    let isCallerFull: Bool
     /// The key that the request runs under; nil: a checkout is known by its order.
     let runningKey: IdempotencyKey?
 
@@ -57,6 +63,7 @@ struct KeyedRequest {
         write = KeyedWrite(nil, trail: trail)
         stamp = nil
         isFull = false
+        isCallerFull = false
         runningKey = nil
     }
 
@@ -74,6 +81,7 @@ struct KeyedRequest {
     ) {
         self.request = request
         self.isFull = isFull
+        isCallerFull = !name.mayKeepKey
         stamp = name.stamp
         let isCheckout = if case .checkout = request { true } else { false }
         runningKey = name.key ?? (isCheckout ? nil : name.stamp?.id)
@@ -93,7 +101,7 @@ struct KeyedRequest {
         let keepsAny = claim != nil || (copies != nil && !isCheckout)
         write = KeyedWrite(
             claim, request: copies, keepsRequest: !isCheckout, latest: name.stamp?.latest ?? .max,
-            hasRoom: !isFull || !keepsAny, trail: trail)
+            hasRoom: (!isFull || !keepsAny) && (name.mayKeepKey || claim == nil), trail: trail)
     }
 
     /// The answer to this request when it has its effect.

@@ -23,7 +23,10 @@ final class RepeatedCopies {
     ) {
         guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
-        if result.isOverloaded || (isRefusal && parts.store.admission != nil) { return answer(.unknown) }
+        // Whether its caller may leave a key is no question of what runs here.
+        if result.isOverloaded && result != .overloaded(.callerKeys) || (isRefusal && parts.store.admission != nil) {
+            return answer(.unknown)
+        }
         if case .checkout(let order, let owner) = keyed.request {
             settleCheckout(result, isRefusal, of: order, owner: owner, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {

@@ -129,10 +129,10 @@ public protocol RecordStore: AnyObject {
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void)
 
     /// Gives the newest entries of the audit trail that are older than `id` (nil: of all), the newest first: at most
-    /// `bound`. An empty page is the end. Entries that are older than `Limits.trailMilliseconds` may be gone.
+    /// `bound`. Entries that cannot be read are left out, and told to operators. Entries whose time is over may be
+    /// gone.
     func scanTrail(
-        behind id: TrailID?, atMost bound: Int,
-        completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void)
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void)
 
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
     /// messages) waits for this: a crash could still take back what it tells.
@@ -186,9 +186,9 @@ public protocol RecordStore: AnyObject {
 
 extension RecordStore {
     public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
     ) {
-        completion(.success([]))
+        completion(.success(TrailPart(entries: [], next: nil)))
     }
     public func flush() {}
     public func tick(now: Int64, wall: Int64) {}

@@ -172,7 +172,7 @@ public final class ShopRunner: RequestPort, AnswerSink, MessageReceiver, @unchec
     /// - Parameter completion: called on the serial domain.
     public func readTrail(
         behind id: TrailID?, atMost bound: Int,
-        completion: @escaping @Sendable (Result<[FoundTrailEntry], StoreError>) -> Void
+        completion: @escaping @Sendable (Result<TrailPart, StoreError>) -> Void
     ) {
         post { [self] in
             guard let store = instance?.store else { return completion(.failure(.unreachable("the shop starts"))) }

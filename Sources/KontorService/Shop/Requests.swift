@@ -194,9 +194,19 @@ public enum WorkBound: Hashable, Sendable, CaseIterable {
     /// Checkouts that are open.
     case openCheckouts
     case batchInits
+    /// Idempotency keys that are kept for one caller.
+    case callerKeys
 }
 
 extension ShopAnswer {
+    /// Whether a write that is answered so has left a key, if it bore one.
+    public var keepsKey: Bool {
+        switch self {
+        case .created, .initialized, .ledger(.done), .order(.done), .checkout(.paid): true
+        default: false
+        }
+    }
+
     /// Whether the request was not begun, because as much is running already as may.
     public var isOverloaded: Bool { if case .overloaded = self { true } else { false } }
 }

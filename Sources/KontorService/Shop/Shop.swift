@@ -79,9 +79,12 @@ public final class Shop {
     ///   - name: what a write is known by, and whose it is, if anything; ignored for a read.
     ///   - deadline: monotonic milliseconds.
     public func handle(_ request: ShopRequest, name: WriteName? = nil, deadline: Int64, caller: any Caller) {
-        let answer: (ShopAnswer) -> Void = { [self] in
-            if let note = name?.note { log(note, $0) }
-            outbox.append((caller, $0))
+        var answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
+        if let note = name?.note {
+            answer = { [self] in
+                log(note, of: request, $0)
+                outbox.append((caller, $0))
+            }
         }
         guard let name, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
         let trail = name.note.map(trailEntry)
@@ -107,11 +110,12 @@ public final class Shop {
     }
 
     /// Says in the log what the audit trail says of a write, and what became of it.
-    private func log(_ note: TrailNote, _ answer: ShopAnswer) {
+    private func log(_ note: TrailNote, of request: ShopRequest, _ answer: ShopAnswer) {
         parts.log.notice(
             "A write by an admin or operator",
             [
                 "principal": note.principal, "address": note.address, "operation": note.operation,
+                "record": request.ids.map { "\($0)" }.joined(separator: " "),
                 "arguments": note.arguments.map { "\($0.name)=\($0.value)" }.joined(separator: " "),
                 "outcome": answer.trailText,
             ])

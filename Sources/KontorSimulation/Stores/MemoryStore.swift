@@ -98,17 +98,13 @@ public final class MemoryStore: RecordStore {
     }
 
     public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<[FoundTrailEntry], StoreError>) -> Void
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
     ) {
         let found = records.compactMap { key, record -> FoundTrailEntry? in
             guard case .trail(let entry) = key.member, case .trail(let note) = record else { return nil }
             return FoundTrailEntry(key.group, TrailEntry(id: entry, note: note))
         }
-        let start = id.map { RecordKey.trailStart(behind: $0) } ?? []
-        let page = found.sorted(by: FoundTrailEntry.isShownBefore).filter {
-            start.lexicographicallyPrecedes(Self.bytes(RecordKey($0.group, .trail($0.entry.id))))
-        }
-        completion(.success(Array(page.prefix(bound))))
+        completion(.success(TrailPart(of: found.filter { id?.isShownBefore($0.entry.id) != false }, atMost: bound)))
     }
 
     public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }

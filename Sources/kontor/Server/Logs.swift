@@ -3,6 +3,7 @@
 import Foundation
 import KontorService
 import Logging
+import Synchronization
 
 /// `--log-format`.
 enum LogFormat: String {
@@ -35,9 +36,24 @@ struct LineLogHandler: LogHandler {
 }
 
 extension LineLogHandler {
-    /// Writes bytes. What cannot be written (a full disk, a reader that is gone) is lost: a shop must not end for want
-    /// of its log.
+    /// Writes bytes. What cannot be written (a full disk, a reader that is gone, or one that does not read) is lost: a
+    /// shop must neither end nor stand still for want of its log. The next line that is written tells how many were.
     private static func write(_ bytes: [UInt8]) {
+        // A pipe that says yes has room for a line of 4 KiB (POSIX, PIPE_BUF); a file always says yes.
+        var descriptor = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        guard poll(&descriptor, 1, 0) == 1, descriptor.revents & Int16(POLLOUT) != 0 else {
+            lost.add(1, ordering: .relaxed)
+            return
+        }
+        let lost = lost.exchange(0, ordering: .relaxed)
+        if lost > 0 { put(Array("(\(lost) lines of the log are lost: its reader did not read)\n".utf8)) }
+        put(bytes)
+    }
+
+    /// Lines that were not written since the last one that was.
+    private static let lost = Atomic(0)
+
+    private static func put(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
             while !rest.isEmpty {

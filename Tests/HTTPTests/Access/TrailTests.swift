@@ -41,7 +41,7 @@ import Testing
     @Test func `in an open shop nobody is known, and nothing is noted`() throws {
         try withServer { (server) throws in
             _ = try server.exchange("POST", "/stock/add/x/5")
-            #expect(server.shop.submissions.map(\.name) == [nil])
+            #expect(server.shop.submissions.map { $0.name == nil } == [true])
         }
     }
 
@@ -67,7 +67,7 @@ import Testing
 
     /// The page for a query, of a trail with these entries, and what was asked for.
     private func page(
-        _ query: String, _ found: Result<[FoundTrailEntry], StoreError>
+        _ query: String, _ found: Result<TrailPart, StoreError>
     ) -> (page: OperatorPage?, asked: (id: TrailID?, bound: Int)?) {
         let asked = Mutex<(id: TrailID?, bound: Int)?>(nil)
         let page = Mutex<OperatorPage?>(nil)
@@ -81,7 +81,8 @@ import Testing
 
     @Test func `an entry says when, who, from where, what, and why`() {
         let item = GroupKey(.item, id("x"))
-        let (page, asked) = page("", .success([entry(255, item), entry(256, GroupKey(.user, .batchInit))]))
+        let (page, asked) = page(
+            "", .success(TrailPart(entries: [entry(255, item), entry(256, GroupKey(.user, .batchInit))], next: nil)))
         #expect(asked?.id == nil && asked?.bound == 100)
         let start = #"{"id":"0000018bcfe568000000000000000"#
         let rest = #""arguments":{"units":"5"},"reason":"a \"reason\""}"#
@@ -93,10 +94,12 @@ import Testing
     }
 
     @Test func `a full page has a cursor, which leads on`() throws {
-        let (page, _) = page("limit=2", .success([entry(1, GroupKey(.item, id("x"))), entry(2, GroupKey(.item, id("y")))]))
-        let cursor = TrailID(time: 1_700_000_000_000, number: 2).text
+        let last = TrailID(time: 1_700_000_000_000, number: 2)
+        let entries = [entry(1, GroupKey(.item, id("x"))), entry(2, GroupKey(.item, id("y")))]
+        let (page, _) = page("limit=2", .success(TrailPart(entries: entries, next: last)))
+        let cursor = last.text
         #expect(page?.body.hasSuffix(#""next_cursor":"\#(cursor)"}"#) == true)
-        let (_, asked) = self.page("cursor=\(cursor)&limit=200", .success([]))
+        let (_, asked) = self.page("cursor=\(cursor)&limit=200", .success(TrailPart(entries: [], next: nil)))
         #expect(asked?.id == TrailID(time: 1_700_000_000_000, number: 2) && asked?.bound == 200)
     }
 
@@ -106,7 +109,7 @@ import Testing
         "cursor=ffffffffffffffff0000000000000000",
     ])
     func `a query that makes no sense is refused`(query: String) {
-        let (page, asked) = page(query, .success([]))
+        let (page, asked) = page(query, .success(TrailPart(entries: [], next: nil)))
         #expect(page?.status == 400 && page?.contentType == "application/problem+json")
         #expect(asked == nil)
     }

@@ -143,10 +143,11 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let expected = ["256 lines", "units of one item", "cost more than 100000000000", "checkouts that failed"]
         for (told, words) in zip(order, expected) { #expect(told.contains(words), "\(told)") }
         let work = WorkBound.allCases.map { detail(checkout, .overloaded($0)) }
-        for (told, words) in zip(work, ["requests are in flight", "checkouts are open", "batch_inits are running"]) {
+        let ofWork = ["requests are in flight", "checkouts are open", "batch_inits are running", "number of idempotency keys"]
+        for (told, words) in zip(work, ofWork) {
             #expect(told.contains(words), "\(told)")
         }
-        #expect(Set(order + work).count == 7)
+        #expect(Set(order + work).count == 8)
         #expect(Set([Problem.slowRequest, .tooManyHalfSent, .tooManyPipelined, .tooManyConnections]).count == 4)
     }
 

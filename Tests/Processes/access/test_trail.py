@@ -99,7 +99,54 @@ class EmbeddedTrailTests(_Trails, ServerCase):
         self.assertEqual(code, 0, output)
 
 
+    async def test_a_log_that_nobody_reads_does_not_stop_the_shop(self):
+        token = await self.new_token("back-office")
+        server = self.new_server()
+        process = await asyncio.create_subprocess_exec(
+            BINARY, "serve", *map(str, server.listening), "--data", str(server.directory), "--auth", str(self.scratch("tokens")),
+            stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, limit=1)
+
+        def stop():
+            if process.returncode is None:
+                process.kill()
+
+        self.addCleanup(stop)
+
+        async def is_ready():
+            return (await get_once(server.port, "/health/ready")).status == 200
+
+        await eventually(is_ready, "the server's being ready")
+        client = Client(server.port)
+        self.addCleanup(client.close)
+        authorization = {"Authorization": f"Bearer {token}"}
+        item = (await client.request("POST", "/stock/item/create/5", authorization)).json()["item_id"]
+        # A pipe has 64 KiB, and a line some 250 bytes.
+        answers = [await client.request("POST", f"/stock/add/{item}/1", authorization) for _ in range(1_500)]
+        self.assertEqual({answer.status for answer in answers}, {200})
+        process.kill()
+        self.assertIn(b"A write by an admin", await process.stderr.read())
+
+
 class ServicesTrailTests(_Trails, ServicesCase):
+    async def test_who_has_had_his_keys_is_told_so_through_the_gateway(self):
+        """And not that nobody knows, nor is the write done by another replica (which has a limit of its own)."""
+        deployment = self.new_deployment(replicas=2)
+        for service in deployment.services:
+            service.extra += ["--trusted-proxies", "127.0.0.1", "--caller-keys", "2", "--caller-creations", "1"]
+        await deployment.start()
+        client = deployment.client()
+        user = (await client.post("/payment/create_user")).json()["user_id"]
+        created = [await client.post("/payment/create_user") for _ in range(20)]
+        self.assertEqual({answer.status for answer in created}, {200, 429}, list(map(str, created)))
+        answers = [await client.post(f"/payment/add_funds/{user}/1", {"Idempotency-Key": f"k{number}"}) for number in range(30)]
+        done = [answer.status == 200 for answer in answers].count(True)
+        self.assertEqual({(answer.status, answer.problem) for answer in answers}, {(200, None), (429, "caller-limit")},
+                         list(map(str, answers)))
+        again = await client.post(f"/payment/add_funds/{user}/1", {"Idempotency-Key": "k0"})
+        self.assertEqual((again.status, again.headers.get("idempotent-replayed")), (200, "true"), str(again))
+        self.assertEqual((await client.post(f"/payment/add_funds/{user}/1")).status, 200, "what bears no key is not limited")
+        self.assertEqual((await client.get(f"/payment/find_user/{user}")).json()["credit"], done + 1)
+
     async def test_each_replica_shows_the_entries_of_all(self):
         token = await self.new_token("back-office")
         deployment = self.new_deployment(replicas=2)
@@ -128,3 +175,11 @@ class ServicesTrailTests(_Trails, ServicesCase):
         [entry] = await self.trail(deployment.replicas["payment"][0].internal_port, token, 50)
         self.assertEqual((entry["operation"], entry["user_id"], entry["arguments"]), ("addFunds", user, {"amount": "7.25"}))
         self.assertEqual(await self.trail(deployment.replicas["order"][0].internal_port, token, 50), [])
+
+        # What cannot be read hides nothing else.
+        redis = deployment.stores["stock"]
+        partitions = redis.ask("KEYS", "{*}trail")
+        self.assertGreater(len(partitions), 10)
+        redis.ask("ZADD", partitions[0], "0", b"\x80\x01x")
+        for limit in (1, 7, 50):
+            self.assertEqual(await self.trail(deployment.replicas["stock"][0].internal_port, token, limit), pages[0])
