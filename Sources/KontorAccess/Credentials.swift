@@ -40,6 +40,18 @@ public final class Credentials: Sendable {
         /// if it cost all customers a verification, those behind one address would be refused for minutes.
         var jwtGeneration = 0
         var known = RememberedTokens(bytes: Credentials.rememberedBytes)
+        /// What was found last: most shops have one caller that asks again and again, and his token needs no hash.
+        var last: (authorization: String, finding: RememberedTokens.Finding)?
+
+        /// What was found for the value of a header, if it still holds; nil: it must be looked for.
+        mutating func known(_ authorization: String) -> Principal? {
+            if let last, Credentials.isSame(last.authorization, authorization) {
+                return holds(last.finding) ? last.finding.principal : nil
+            }
+            guard let finding = known.finding(of: authorization), holds(finding) else { return nil }
+            last = (authorization, finding)
+            return finding.principal
+        }
 
         func holds(_ finding: RememberedTokens.Finding) -> Bool {
             finding.generation == (finding.isSigned ? jwtGeneration : fileGeneration)
@@ -70,8 +82,7 @@ public final class Credentials: Sendable {
     public func bearer(of authorization: String, now: Int64, mayVerify: () -> Bool) -> Bearer {
         // What is too long for a token is not looked up either: that would cost the hash of all of it.
         guard authorization.utf8.count <= Self.longest else { return .unknown }
-        let known = state.withLock { state in state.known.finding(of: authorization).flatMap { state.holds($0) ? $0 : nil } }
-        if let known { return known.principal.expires > now ? .known(known.principal) : .unknown }
+        if let known = state.withLock({ $0.known(authorization) }) { return known.expires > now ? .known(known) : .unknown }
         let (rules, fileGeneration, jwtGeneration) = state.withLock { ($0.rules, $0.fileGeneration, $0.jwtGeneration) }
         guard let token = Self.token(authorization) else { return .unknown }
         if let found = rules.principals[TokenDigest(of: token)] {
@@ -89,8 +100,25 @@ public final class Credentials: Sendable {
         guard finding.principal.expires > now else { return .unknown }
         // Somebody who adds blanks to his token does not make the others be forgotten.
         if authorization.utf8.dropFirst(7).first == UInt8(ascii: " ") { return .known(finding.principal) }
-        state.withLock { $0.known.remember(finding, of: authorization) }
+        state.withLock {
+            $0.known.remember(finding, of: authorization)
+            $0.last = (authorization, finding)
+        }
         return .known(finding.principal)
+    }
+
+    /// Compares two texts in a time that depends on their lengths alone: one of them is somebody's token.
+    private static func isSame(_ one: String, _ other: String) -> Bool {
+        guard one.utf8.count == other.utf8.count else { return false }
+        let isSame = one.utf8.withContiguousStorageIfAvailable { one in
+            other.utf8.withContiguousStorageIfAvailable { other in
+                var difference: UInt8 = 0
+                for index in one.indices { difference |= one[index] ^ other[index] }
+                return difference == 0
+            }
+        }
+        // Both came over the network, and lie in one piece.
+        return isSame == .some(.some(true))
     }
 
     /// Longest value of a header with a token, bytes.

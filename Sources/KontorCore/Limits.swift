@@ -200,8 +200,8 @@ public enum Limits {
     public static let unfinishedRequests = 8 * requestsInFlight
     /// Requests that one turn of the shop takes: its answers wait for all of them, and then for one sync.
     public static let requestsPerTurn = 16
-    /// How long entries of the audit trail are kept, milliseconds: 400 days, so that a year can be looked at when it is
-    /// over.
+    /// How long entries of the audit trail are kept unless it is set otherwise, milliseconds: 400 days, so that a year
+    /// can be looked at when it is over.
     public static let trailMilliseconds: Int64 = 400 * 86_400_000
     /// Bytes of one text in an entry of the audit trail; the rest is cut off. Names of tokens have at most 64.
     public static let trailTextBytes = 256

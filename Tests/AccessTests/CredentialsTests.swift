@@ -48,6 +48,20 @@ import Testing
         return signed + "." + base64URL(try (signer ?? key).signature(for: Data(signed.utf8)).rawRepresentation)
     }
 
+    @Test("callers who take turns are each themselves, and a token that is revoked is unknown at once, also to who asked last")
+    func turns() throws {
+        var random = SystemRandomNumberGenerator()
+        let other = BearerToken(random: &random)
+        func line(_ name: String, _ token: BearerToken) -> String { "\(name) read sha256:\(token.digest) never\n" }
+        let credentials = try makeCredentials(line("one", token) + line("other", other))
+        let (one, two) = ("Bearer \(token.text)", "Bearer \(other.text)")
+        let askers = [one, one, two, one, two, two, one]
+        #expect(askers.map { caller(credentials, $0)?.name } == ["one", "one", "other", "one", "other", "other", "one"])
+        #expect(caller(credentials, String(one.dropLast()) + "~") == nil)
+        credentials.replace(by: try rules(line("other", other)))
+        #expect([one, two, one].map { caller(credentials, $0)?.name } == [nil, "other", nil])
+    }
+
     @Test("a token of the file is known until it expires, whatever the case of the scheme")
     func known() throws {
         let day = "2027-01-15"

@@ -131,9 +131,9 @@ extension RecordKey {
 
     /// The bytes behind which the keys of those entries lie whose time is over.
     ///
-    /// - Parameter now: wall clock, milliseconds since 1970.
-    public static func endOfTrail(now: Int64) -> [UInt8] {
-        trailStart(behind: TrailID(time: now - Limits.trailMilliseconds, number: .max))
+    /// - Parameter time: that of the newest entry that may go: wall clock, milliseconds since 1970.
+    public static func endOfTrail(at time: Int64) -> [UInt8] {
+        trailStart(behind: TrailID(time: time, number: .max))
     }
 
     /// Reads what ``encode(into:)`` wrote.

@@ -23,18 +23,20 @@ final class FoldWorker: @unchecked Sendable {
     private let paths: JournalPaths
     private let table: any FoldedTable
     private let sliceBytes: Int
+    private let trailMilliseconds: Int64
     private var position: JournalPosition
     private var file: (any File)?
 
     init(
         files: any FileSystem, paths: JournalPaths, table: any FoldedTable, from position: JournalPosition,
-        sliceBytes: Int
+        sliceBytes: Int, trailMilliseconds: Int64
     ) {
         self.files = files
         self.paths = paths
         self.table = table
         self.position = position
         self.sliceBytes = sliceBytes
+        self.trailMilliseconds = trailMilliseconds
     }
 
     /// Moves the next frames to the table: at least one.
@@ -72,7 +74,9 @@ final class FoldWorker: @unchecked Sendable {
     /// - Returns: how many were removed, and how many expiring records are left.
     func expire(now: Int64) -> Result<(removed: Int, left: Int), EmbeddedError> {
         do throws(EmbeddedError) {
-            return .success(try table.expire(now: now, atMost: EmbeddedLimits.expireSlice))
+            return .success(
+                try table.expire(
+                    now: now, trail: now - trailMilliseconds, atMost: EmbeddedLimits.expireSlice))
         } catch {
             return .failure(error)
         }

@@ -1,5 +1,7 @@
 // Every bound of the embedded store, with its unit and its reason, and those that an operator may choose.
 
+import KontorCore
+
 /// The named bounds of the embedded store. Sizes are bytes, durations milliseconds, unless the name says otherwise.
 public enum EmbeddedLimits {
     // MARK: Memory
@@ -115,6 +117,8 @@ public struct EmbeddedOptions: Sendable {
     public var checkpointBytes = EmbeddedLimits.checkpointBytes
     /// See ``EmbeddedLimits/unfoldedBytes``.
     public var unfoldedBytes = EmbeddedLimits.unfoldedBytes
+    /// See `Limits.trailMilliseconds`.
+    public var trailMilliseconds = Limits.trailMilliseconds
 
     /// The defaults.
     public init() {}

@@ -99,7 +99,8 @@ private struct StoreStart {
         report.isReadOnly = !writer.hasBegun
         report.isNew = found == nil
         let worker = FoldWorker(
-            files: files, paths: paths, table: table, from: end.start, sliceBytes: options.foldSliceBytes)
+            files: files, paths: paths, table: table, from: end.start, sliceBytes: options.foldSliceBytes,
+            trailMilliseconds: options.trailMilliseconds)
         report.milliseconds = Int((clock.now - began) / .milliseconds(1))
         return StartedStore(
             cache: cache, table: table, writer: writer, worker: worker, lastSequence: end.lastSequence,

@@ -58,7 +58,7 @@ public struct FoldSlice: Sendable {
 
 /// A table of records by key, with the position in the journal up to which it contains all changes.
 ///
-/// ``apply(_:)``, ``expire(now:atMost:)`` and ``checkpoint()`` are called on the fold lanes, one at a time,
+/// ``apply(_:)``, ``expire(now:trail:atMost:)`` and ``checkpoint()`` are called on the fold lanes, one at a time,
 /// ``read(_:)``, ``trail(behind:atMost:)`` and ``close()`` on the read lane, and the rest before the store serves.
 public protocol FoldedTable: AnyObject, Sendable {
     /// The store that the table belongs to.
@@ -80,11 +80,11 @@ public protocol FoldedTable: AnyObject, Sendable {
     /// nothing of it.
     func trail(behind start: [UInt8], atMost bound: Int) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])]
     /// Removes records whose expiry is not after `now` (milliseconds since 1970), those that expired first before
-    /// others; and as many entries of the audit trail that are older than `Limits.trailMilliseconds`.
+    /// others; and as many entries of the audit trail that are not newer than `trail`.
     ///
     /// - Returns: how many were removed of both, at most `bound` of each, and how many records the expiring area has
     ///   afterwards.
-    func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int)
+    func expire(now: Int64, trail: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int)
     /// The number of records in the expiring area.
     func expiringCount() throws(EmbeddedError) -> Int
     /// Moves everything that was applied from the write-ahead log to the table itself, and syncs it. Only then may the

@@ -11,11 +11,17 @@ extension SQLiteTable {
     }
 
     /// See ``FoldedTable``.
-    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
-        try TableLog(path).watching { () throws(EmbeddedError) in try removeExpired(now: now, atMost: bound) }
+    public func expire(
+        now: Int64, trail: Int64, atMost bound: Int
+    ) throws(EmbeddedError) -> (removed: Int, left: Int) {
+        try TableLog(path).watching { () throws(EmbeddedError) in
+            try removeExpired(now: now, trail: trail, atMost: bound)
+        }
     }
 
-    private func removeExpired(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
+    private func removeExpired(
+        now: Int64, trail: Int64, atMost bound: Int
+    ) throws(EmbeddedError) -> (removed: Int, left: Int) {
         try TableConnection.use(writer, path) { database in
             var removed = 0
             var left = 0
@@ -28,7 +34,7 @@ extension SQLiteTable {
                 try delete.execute(arguments: [now, bound])
                 removed = database.changesCount
                 if removed > 0 { try Self.addExpiring(-removed, database) }
-                removed += try Self.removeTrail(now: now, atMost: bound, database)
+                removed += try Self.removeTrail(at: trail, atMost: bound, database)
                 left = Int(try SQLiteCall.meta("expiring", database))
                 return .commit
             }
@@ -36,11 +42,11 @@ extension SQLiteTable {
         }
     }
 
-    private static func removeTrail(now: Int64, atMost bound: Int, _ database: Database) throws -> Int {
+    private static func removeTrail(at time: Int64, atMost bound: Int, _ database: Database) throws -> Int {
         let delete = try database.cachedStatement(
             sql: "DELETE FROM trail WHERE key IN (SELECT key FROM trail WHERE key > ?1 ORDER BY key DESC LIMIT ?2)"
         ).sqliteStatement
-        try RecordKey.endOfTrail(now: now).withUnsafeBytes { start in
+        try RecordKey.endOfTrail(at: time).withUnsafeBytes { start in
             defer {
                 sqlite3_reset(delete)
                 sqlite3_clear_bindings(delete)

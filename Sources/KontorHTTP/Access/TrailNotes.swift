@@ -6,7 +6,7 @@ import KontorService
 
 extension ShopCall {
     /// Whether the audit trail tells of it: what admins and operators change.
-    var isRecorded: Bool { !request.isRead && !entry.route.scopes.isDisjoint(with: [.admin, .operate]) }
+    var isRecorded: Bool { !request.isRead && !entry.scopes.isDisjoint(with: [.admin, .operate]) }
 }
 
 extension TrailNote {

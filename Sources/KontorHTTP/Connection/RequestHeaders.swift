@@ -169,10 +169,9 @@ struct RequestHeaders {
         var text = text
         return text.withUTF8 { bytes in
             guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
-            for (index, byte) in bytes.enumerated() {
-                let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-                if (isUpper ? byte | 0x20 : byte) != lowercase.utf8Start[index] { return false }
-            }
+            // Of the bytes that a name may have, only capitals are changed by this to what stands in one of these
+            // names.
+            for index in bytes.indices where bytes[index] | 0x20 != lowercase.utf8Start[index] { return false }
             return true
         }
     }

@@ -1,16 +1,21 @@
 // The table of all routes, and the index that finds the one that a path leads to.
 
+import KontorAccess
+
 /// All routes, in the order in which they are documented. Built once.
 struct RouteTable: Sendable {
     /// A route and its number in the table. It is an object so that a request can carry its route to its answer
     /// cheaply.
     final class Entry: Sendable {
         let route: Route
+        /// ``Route/scopes``, which is asked for with each request of a closed shop: asking the route copies it.
+        let scopes: Scopes
         /// The position in the table, from 0.
         let number: Int
 
         init(_ route: Route, number: Int) {
             self.route = route
+            scopes = route.scopes
             self.number = number
         }
     }

@@ -50,7 +50,7 @@ enum Router {
             guard !asked.isEmpty, entry.route.methods.contains(asked) else {
                 throw .wrongMethod(allowed: entry.route.methods)
             }
-            let principal = try asker?.principal(for: entry.route.scopes)
+            let principal = try asker?.principal(for: entry.scopes)
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path

@@ -7,14 +7,20 @@ import RedisClient
 /// Changes of groups in the form that ``CommitScript`` takes.
 struct CommitCall {
     private let format: RecordFormat
+    private let trailMilliseconds: Int64
     private var groups = 0
     private var heads = RedisArguments()
     private var newMembers = RedisArguments()
     private var otherKeys = RedisArguments()
     private var arguments = RedisArguments()
 
-    /// - Parameter format: The format that records are written in.
-    init(_ format: RecordFormat) { self.format = format }
+    /// - Parameters:
+    ///   - format: The format that records are written in.
+    ///   - trailMilliseconds: How long entries of the audit trail are kept.
+    init(_ format: RecordFormat, trailMilliseconds: Int64 = Limits.trailMilliseconds) {
+        self.format = format
+        self.trailMilliseconds = trailMilliseconds
+    }
 
     /// Adds a change.
     ///
@@ -61,7 +67,7 @@ struct CommitCall {
 
     private mutating func append(_ member: Member, _ record: Record?, of group: GroupKey, now: Int64) {
         if case .trail = member, let record {
-            arguments.append(Array("t.".utf8) + RecordKey.endOfTrail(now: now))
+            arguments.append(Array("t.".utf8) + RecordKey.endOfTrail(at: now - trailMilliseconds))
             return arguments.append(RecordBytes.trailEntry(RecordKey(group, member), record, format))
         }
         arguments.append(how(member, record, now: now))

@@ -21,6 +21,8 @@ public final class RedisStore: RecordStore {
         public var idSecret: [UInt8]?
         /// How many replicas masters have, and must confirm.
         public var replicas: ReplicaRule
+        /// See `Limits.trailMilliseconds`.
+        public var trailMilliseconds = Limits.trailMilliseconds
 
         public init(epoch: StoreEpoch, idSecret: [UInt8]? = nil, replicas: ReplicaRule = ReplicaRule()) {
             self.epoch = epoch
@@ -37,6 +39,7 @@ public final class RedisStore: RecordStore {
     let post: (@escaping () -> Void) -> Void
     private let replicaWait: ReplicaWait
     private let commitSender: CommitSender
+    private let trailMilliseconds: Int64
     private lazy var shards = makeShardWatch()
     /// What this process has read and written.
     private let remembered = GroupCache()
@@ -63,6 +66,7 @@ public final class RedisStore: RecordStore {
         self.post = post
         epochs = options.epoch.copies
         format = options.epoch.format
+        trailMilliseconds = options.trailMilliseconds
         idSecret = options.idSecret
         // In a cluster a call is for one partition anyway.
         lanes = client.isCluster ? Partition.count : 1
@@ -131,7 +135,7 @@ public final class RedisStore: RecordStore {
                 finish(batch) { _, _ in .refused(refusal) }
                 continue
             }
-            var call = CommitCall(format)
+            var call = CommitCall(format, trailMilliseconds: trailMilliseconds)
             for member in batch.members {
                 call.add(changes[member.index], member.partition, versions[member.index], now: now)
             }

@@ -109,11 +109,13 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         if isFull { throw .diskFull(path: "table") }
     }
 
-    public func expire(now: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int) {
+    public func expire(
+        now: Int64, trail: Int64, atMost bound: Int
+    ) throws(EmbeddedError) -> (removed: Int, left: Int) {
         try checkWritable()
         let expired = current.expiring.filter { (Record.expiry(inEncoded: $0.value[...]) ?? .max) <= now }
         for key in expired.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(bound) { current.expiring[key] = nil }
-        let over = RecordKey.endOfTrail(now: now)
+        let over = RecordKey.endOfTrail(at: trail)
         current.trail = current.trail.filter { !over.lexicographicallyPrecedes($0.key) }
         return (min(expired.count, bound), current.expiring.count)
     }

@@ -27,7 +27,7 @@ struct Serve: ParsableCommand {
 
     @Option(
         help: """
-            The operators' port, on 127.0.0.1 or --internal-host: all routes, /metrics, /audit (not over Redis), /health. \
+            The operators' port, on 127.0.0.1 or --internal-host: all routes, /metrics, /trail, /audit (not over Redis), /health. \
             (default: 8100; environment: KONTOR_INTERNAL_PORT)
             """)
     var internalPort: Int?
@@ -51,6 +51,13 @@ struct Serve: ParsableCommand {
             (default: \(Limits.keptKeys); environment: KONTOR_KEPT_KEYS)
             """)
     var keptKeys: Int?
+
+    @Option(
+        help: """
+            Days that entries of the audit trail are kept, about 200 bytes of the store each. \
+            (default: \(Limits.trailMilliseconds / 86_400_000); environment: KONTOR_TRAIL_DAYS)
+            """)
+    var trailDays: Int?
 
     @Option(help: "How log lines on standard error look: text or json. (default: text; environment: KONTOR_LOG_FORMAT)")
     var logFormat: String?
@@ -85,6 +92,8 @@ struct Serve: ParsableCommand {
         var keys = KeyPolicy()
         keys.retentionMilliseconds = Int64(try Setting.number(keyHours, "key-hours", default: 24, in: 1...8_760)) * 3_600_000
         keys.keptKeys = try Setting.number(keptKeys, "kept-keys", default: Limits.keptKeys, in: 0...1_000_000_000)
+        let trailDays = try Setting.number(
+            trailDays, "trail-days", default: Int(Limits.trailMilliseconds / 86_400_000), in: 1...36_500)
         let chosenRecords = try Setting.number(cacheRecords, "cache-records", default: 0, in: 0...100_000_000)
         let host = Setting.text(host, "host", default: "127.0.0.1")
         let port = try Setting.port(port, "port", default: 8000)
@@ -114,7 +123,7 @@ struct Serve: ParsableCommand {
         let form = try services.map { .service($0) } ?? Self.embedded(directory, cacheRecords: chosenRecords)
         let settings = ServerSettings(
             form: form, host: host, port: port, internalPort: internalPort, isAdminOpen: isAdminOpen, keys: keys,
-            access: access, tls: tls)
+            access: access, tls: tls, trailMilliseconds: Int64(trailDays) * 86_400_000)
         let shutdown = ShutdownSignal(logger)
         let server: ShopServer
         do {

@@ -32,6 +32,8 @@ struct ServerSettings {
     let keys: KeyPolicy
     let access: AccessSettings
     let tls: TLSSettings
+    /// How long entries of the audit trail are kept.
+    let trailMilliseconds: Int64
 
     /// The settings of one service of several; nil: it is the whole shop.
     var service: ServiceSettings? { if case .service(let service) = form { service } else { nil } }
@@ -96,14 +98,17 @@ final class ShopServer: @unchecked Sendable {
             domain = .thread(TurnThread())
             links = nil
             factory = EmbeddedStoreFactory(
-                directory, budget, random: random, registry: registry, logger: logger)
+                directory, budget, trailMilliseconds: settings.trailMilliseconds, random: random, registry: registry,
+                logger: logger)
             // If the event loop shares a processor with the shop's thread, it waits for slices of 0.2 ms instead of 3
             // ms: in an overload that is most of a refusal's time. An older kernel ignores the request.
             eventLoop.execute { _ = kontor_ask_for_time_slice(200_000) }
         case .service(let service):
             domain = .eventLoop(LoopWaker(eventLoop))
             links = ServiceLinks()
-            factory = RedisStoreFactory(service, on: eventLoop, clock: clock, random: random, logger: logger)
+            factory = RedisStoreFactory(
+                service, trailMilliseconds: settings.trailMilliseconds, on: eventLoop, clock: clock, random: random,
+                logger: logger)
         }
     }
 

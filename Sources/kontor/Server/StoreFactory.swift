@@ -28,6 +28,7 @@ protocol StoreFactory: AnyObject {
 final class EmbeddedStoreFactory: StoreFactory {
     private let directory: String
     private let budget: MemoryBudget
+    private let trailMilliseconds: Int64
     private let random: any RandomSource
     private let registry: MetricsRegistry
     private let log: any EventLog
@@ -35,10 +36,12 @@ final class EmbeddedStoreFactory: StoreFactory {
     private var opened: (store: EmbeddedStore, lanes: ThreadLanes)?
 
     init(
-        _ directory: String, _ budget: MemoryBudget, random: any RandomSource, registry: MetricsRegistry, logger: Logger
+        _ directory: String, _ budget: MemoryBudget, trailMilliseconds: Int64, random: any RandomSource,
+        registry: MetricsRegistry, logger: Logger
     ) {
         self.directory = directory
         self.budget = budget
+        self.trailMilliseconds = trailMilliseconds
         self.random = random
         self.registry = registry
         self.logger = logger
@@ -47,8 +50,10 @@ final class EmbeddedStoreFactory: StoreFactory {
 
     func open(_ runner: ShopRunner) throws {
         let lanes = ThreadLanes { work in runner.post(work) }
+        var options = budget.options
+        options.trailMilliseconds = trailMilliseconds
         let store = try EmbeddedStore.open(
-            directory, options: budget.options, lanes: lanes, random: random,
+            directory, options: options, lanes: lanes, random: random,
             tables: SQLiteTable.opener(pageCacheBytes: budget.pageCacheBytes), metrics: StoreMetrics(factory: registry),
             events: log)
         opened = (store, lanes)
@@ -99,6 +104,7 @@ final class EmbeddedStoreFactory: StoreFactory {
 /// `@unchecked Sendable`: its variables are used on the event loop alone.
 final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     private let settings: ServiceSettings
+    private let trailMilliseconds: Int64
     private let eventLoop: any EventLoop
     private let clock: any ShopClock
     private let random: any RandomSource
@@ -110,9 +116,11 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
     private var hasBegun = false
 
     init(
-        _ settings: ServiceSettings, on eventLoop: any EventLoop, clock: any ShopClock, random: any RandomSource, logger: Logger
+        _ settings: ServiceSettings, trailMilliseconds: Int64, on eventLoop: any EventLoop, clock: any ShopClock,
+        random: any RandomSource, logger: Logger
     ) {
         self.settings = settings
+        self.trailMilliseconds = trailMilliseconds
         self.eventLoop = eventLoop
         self.clock = clock
         self.random = random
@@ -185,6 +193,7 @@ final class RedisStoreFactory: StoreFactory, @unchecked Sendable {
             RedisEpoch.readSecret(client, epoch) { [self] result in
                 if case .success(let secret) = result {
                     found = RedisStore.Options(epoch: epoch, idSecret: secret, replicas: settings.replicas)
+                    found?.trailMilliseconds = trailMilliseconds
                 }
                 completion(result.map { _ in })
             }
