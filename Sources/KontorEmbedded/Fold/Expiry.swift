@@ -62,10 +62,10 @@ final class Expiry {
             switch result {
             case .success(let report):
                 self.inTable = report.left
-                self.nextTrailLook = self.now + EmbeddedLimits.trailLookMilliseconds
-                // If it was a whole slice there may be more.
+                // If it was a whole slice there may be more, of the audit trail, too.
                 if report.removed < EmbeddedLimits.expireSlice {
                     self.nextLook = self.now + EmbeddedLimits.expireMilliseconds
+                    self.nextTrailLook = self.now + EmbeddedLimits.trailLookMilliseconds
                 }
                 completion(report.removed)
             case .failure(let error):

@@ -15,8 +15,9 @@ extension TrailNote {
         let route = call.entry.route
         var arguments: [Argument] = []
         if let segments = try? PathSegments(of: uri) {
-            for (index, part) in route.path.enumerated() where part.parameter?.isOfRecord == false {
-                arguments.append(Argument(name: part.parameter?.rawValue ?? "", value: segments[index]))
+            for (index, part) in route.path.enumerated() {
+                guard let parameter = part.parameter, !parameter.isOfRecord else { continue }
+                arguments.append(Argument(name: parameter.rawValue, value: segments[index]))
             }
         }
         self.init(

@@ -48,11 +48,7 @@ extension Auditor {
             case .takeStock(let item, let units): withdrawals["item \(item)", default: Bookings()].add(units, effect)
             case .addCredit(let user, let money): deposits["user \(user)", default: Bookings()].add(money, effect)
             case .payDirectly(let user, _, let money): sold["user \(user)", default: Bookings()].add(money, effect)
-            case .initItems(let count, let stock, _):
-                for number in 0..<count { replace("item \(number)", stock, action, &deposits, &withdrawals) }
-            case .initUsers(let count, let credit):
-                for number in 0..<count { replace("user \(number)", credit, action, &deposits, &withdrawals) }
-            default: break
+            default: addReplacements(by: action, to: &deposits, &withdrawals)
             }
         }
         addCancellations(to: &deposits)
@@ -79,15 +75,7 @@ extension Auditor {
     func judgeTrail() {
         var others: [String: Bookings] = [:]
         var bookedOut: [String: Bookings] = [:]
-        for action in history.actions {
-            switch action.wish {
-            case .initItems(let count, let stock, _):
-                for number in 0..<count { replace("item \(number)", stock, action, &others, &bookedOut) }
-            case .initUsers(let count, let credit):
-                for number in 0..<count { replace("user \(number)", credit, action, &others, &bookedOut) }
-            default: break
-            }
-        }
+        for action in history.actions { addReplacements(by: action, to: &others, &bookedOut) }
         addCancellations(to: &others)
         for (name, account) in final.accounts.sorted(by: { $0.key < $1.key }) {
             let (put, taken) = (final.putInByTrail[name] ?? 0, final.takenByTrail[name] ?? 0)
@@ -98,8 +86,21 @@ extension Auditor {
         }
     }
 
-    /// Adds a `batch_init`. One with an unknown end may have replaced any part of its accounts; one under a key that
-    /// was asked again may have done so each time.
+    /// Adds what a `batch_init` of accounts puts in and books out; nothing for another action.
+    private func addReplacements(
+        by action: Action, to deposits: inout [String: Bookings], _ withdrawals: inout [String: Bookings]
+    ) {
+        switch action.wish {
+        case .initItems(let count, let stock, _):
+            for number in 0..<count { replace("item \(number)", stock, action, &deposits, &withdrawals) }
+        case .initUsers(let count, let credit):
+            for number in 0..<count { replace("user \(number)", credit, action, &deposits, &withdrawals) }
+        default: break
+        }
+    }
+
+    /// Adds a `batch_init` of one account. One with an unknown end may have replaced any part of its accounts; one
+    /// under a key that was asked again may have done so each time.
     private func replace(
         _ account: String, _ amount: Int64, _ action: Action, _ deposits: inout [String: Bookings],
         _ withdrawals: inout [String: Bookings]
