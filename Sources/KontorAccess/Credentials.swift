@@ -17,6 +17,11 @@ public final class Credentials: Sendable {
             principals = Dictionary(uniqueKeysWithValues: file.entries.map { ($0.digest, $0.principal) })
             self.jwt = jwt
         }
+
+        /// Tokens of the file, also those that have expired.
+        public var tokenCount: Int { principals.count }
+        /// Keys that JWTs may be signed with.
+        public var jwtKeyCount: Int { jwt?.keys.count ?? 0 }
     }
 
     /// Who bears a token.

@@ -15,10 +15,17 @@ public enum Limits {
     public static let balance: Int64 = 10_000_000_000_000
     /// Largest lifetime total of an account: a million full balances, and still far from overflow.
     public static let lifetimeTotal: Int64 = 4_000_000_000_000_000_000
+    /// Largest total of what was captured, and of what refunds gave back: who buys, is refunded and buys again adds to
+    /// both, and not to his balance. No refund begins once a lifetime total was captured, and what has begun has room.
+    public static let refundedTotal = 2 * lifetimeTotal + 100_000 * balance
     /// Most digits behind the point that are read (and rounded): a Python `float` prints at most 17.
     public static let moneyFractionDigits = 40
     /// Most lines of an order: one checkout holds a lock per line, and one record carries them all.
     public static let orderLines = 256
+    /// Refunds of one order: one for each of its lines, or nearly. Its list is read at once.
+    public static let orderRefunds = 250
+    /// Bytes of the reason of a refund; the rest is cut off. It is as long as a text of the audit trail.
+    public static let refundReasonBytes = trailTextBytes
     /// Longest `Idempotency-Key`: what the HTTP contract promises.
     public static let idempotencyKeyBytes = 255
     /// Most accounts or orders in one `batch_init`: ten times what the public clients send.
@@ -60,6 +67,9 @@ public enum Limits {
     /// How long the marker of a hold is kept behind the hold's expiry. A hold is taken until the skew has passed behind
     /// its expiry, for a clock that is ahead, and by a clock that may be behind by the skew.
     public static let markerMilliseconds = 2 * clockSkewMilliseconds
+    /// How long a refund's credit may be on its way: longer than the longest pause between two copies, with its jitter.
+    /// A copy that was refused as expired is sent again.
+    public static let creditMilliseconds = deadlineMilliseconds
     /// How long after a gateway sent a write it may still be decided, by the clock of whoever decides. The gateway's
     /// two attempts take less than twice the longest deadline, and the clocks may differ. Later the write is refused.
     public static let lateWriteMilliseconds = 2 * longestDeadlineMilliseconds + clockSkewMilliseconds
@@ -113,12 +123,12 @@ public enum Limits {
     public static let frameBytes = fullFrameBytes + messageBytes + 64
     /// Replies that one link waits for: one for each leg that a process drives, and one for each request that reads.
     /// Beyond it a message is not sent; its saga tries again.
-    public static let pendingReplies = drivenLegs + requestsInFlight + readsReserve
+    public static let pendingReplies = drivenLegs + drivenRefundLegs + requestsInFlight + readsReserve
     /// How long a link waits for a reply after the last copy of its request: three copies later nobody wants it.
     public static let pendingReplyMilliseconds = 4 * longestResendMilliseconds
     /// Messages of one process that wait for the barrier before they leave: those of all legs that it drives. Beyond it
     /// messages are dropped, and are sent again.
-    public static let leavingMessages = drivenLegs
+    public static let leavingMessages = drivenLegs + drivenRefundLegs
 
     // MARK: What is remembered
 
@@ -163,7 +173,7 @@ public enum Limits {
     public static let mailboxCommandsWithCopies = 4 * engineBatchCommands
     /// Commands that wait in one ledger's mailbox. Beyond it the ledger drops messages of sagas, which are sent again.
     /// It has room for one of each leg of all sagas that a coordinator may have begun.
-    public static let mailboxCommands = openLegs
+    public static let mailboxCommands = openLegs + openRefundLegs
     /// Checkouts that have begun and not finished: bounds the number of holds, and the time of a recovery.
     public static let openSagas = 20_000
     /// Legs of all open checkouts of one process: the sagas above with ten legs each, or some 780 of the largest. No
@@ -174,9 +184,18 @@ public enum Limits {
     public static let drivenSagas = 2 * openSagas
     /// The legs of these checkouts.
     public static let drivenLegs = 2 * openLegs
-    /// Sagas that one of several processes watches in order to take them over: those of five processes. It watches the
-    /// others when some of these have ended.
-    public static let watchedSagas = 5 * openSagas
+    /// Refunds that have begun and not finished: a tenth of the checkouts, since what is given back was sold before.
+    public static let openRefunds = openSagas / 10
+    /// Legs of all open refunds of one process. No refund begins beyond it; those that begin at once can pass it by one
+    /// basket each.
+    public static let openRefundLegs = openLegs / 10
+    /// Refunds that one process drives, with those that it takes over: as for checkouts.
+    public static let drivenRefunds = 2 * openRefunds
+    /// The legs of these refunds.
+    public static let drivenRefundLegs = 2 * openRefundLegs
+    /// Sagas that one of several processes watches in order to take them over, refunds among them: those of five
+    /// processes. It watches the others when some of these have ended.
+    public static let watchedSagas = 5 * (openSagas + openRefunds)
     /// Commands that wait behind one unsettled commit: a hot item's of a second. Beyond it they are refused: a shard
     /// can be away for hours.
     public static let parkedCommands = 1_000
@@ -209,6 +228,15 @@ public enum Limits {
     public static let trailArguments = 8
     /// Entries in one page of the audit trail.
     public static let trailPage = 200
+    /// Accounts or orders in one page of a list: what the HTTP contract promises.
+    public static let listPage = 200
+    /// Pages of an index that are read for one page of a list. Those that show nothing are behind: the page is short
+    /// then, and a client goes on from there.
+    public static let listReads = 10
+    /// Lines of the orders of one page, from which on it is short: some 500 KB in the answer.
+    public static let listLines = 4_000
+    /// Pages of lists that are read at a time. Others wait their turn: each takes up to 2 MB of memory, and many reads.
+    public static let listsAtOnce = 8
     /// Records committed and not durable, beyond which no more requests are taken: bounds a frame, and the wait for its
     /// sync.
     public static let unsyncedRecords = 50_000

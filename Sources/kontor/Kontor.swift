@@ -22,9 +22,7 @@ struct Kontor: ParsableCommand {
         version: release,
         subcommands: [
             Serve.self, Health.self, Init.self, Upgrade.self, AuditBooks.self, Backup.self, Restore.self, Doctor.self,
-            Token.self,
-            Bench.self,
-            Simulate.self,
+            Token.self, Trail.self, Bench.self, Simulate.self,
         ])
 }
 

@@ -123,7 +123,7 @@ import Testing
         #"{"sub":"u1","exp":1800000000}"#, #"{"sub":"u1"}"#, #"{"exp":1800000060}"#, #"{"sub":"u/1","exp":1800000060}"#,
         #"{"sub":"","exp":1800000060}"#, #"{"sub":1,"exp":1800000060}"#, #"{"sub":"u1","exp":"1800000060"}"#,
         #"{"sub":"u1","exp":1e30}"#, #"{"sub":"u1","exp":1800000060,"nbf":1800000061}"#, "[]", "", "null",
-        #"{"sub":"u1","exp":1800000060"#, #"{"sub":"u1","exp":NaN}"#,
+        #"{"sub":"u1","exp":1800000060"#, #"{"sub":"u1","exp":NaN}"#, #"{"sub":"u1","exp":1800000060,"aud":"other"}"#,
     ]
 
     @Test("a JWT whose claims are wrong shows nobody", arguments: badClaims)

@@ -18,13 +18,20 @@ struct DecodingBoundsTests {
     @Test("an amount that no rule writes is refused, wherever it stands", arguments: damaged)
     func amounts(amount: Amount) {
         let fields: [WritableKeyPath<Account, Amount>] = [
-            \.balance, \.held, \.deposited, \.withdrawn, \.captured, \.price,
+            \.balance, \.held, \.deposited, \.withdrawn, \.price,
         ]
         for field in fields {
             var account = Account()
             account[keyPath: field] = amount
             #expect(throws: FormatError.self) { try decoded(.account(account)) }
         }
+        // Refunds let these two rise further.
+        for field in [\Account.captured, \.refunded] {
+            var account = Account()
+            account[keyPath: field] = amount.raw == Limits.lifetimeTotal + 1 ? Amount(Limits.refundedTotal + 1) : amount
+            #expect(throws: FormatError.self) { try decoded(.account(account)) }
+        }
+        #expect(throws: FormatError.self) { try decoded(.marker(CreditMarker(amount: amount, expiry: 0))) }
         var order = Order(user: id("u"), incarnation: 1)
         order.total = amount
         #expect(throws: FormatError.self) { try decoded(.order(order)) }

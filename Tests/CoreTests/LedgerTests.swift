@@ -98,7 +98,7 @@ struct LedgerTests {
                 }
             }
             #expect(ledger.state?.balance == Amount(Int64(left)))
-            #expect(ledger.records.count == 1, "nothing is left but the account")
+            #expect(ledger.unindexed == [.head], "nothing is left but the account")
         }
     }
 

@@ -42,7 +42,17 @@ struct RecordCodingTests {
         let note = TrailNote(
             principal: "back-office", address: "10.0.0.7", operation: "addStock",
             arguments: [TrailNote.Argument(name: "units", value: "5")], reason: "found \"behind\" a shelf")
+        let refund = Refund(
+            id: RefundID(order: id("o"), incarnation: .max, number: 250), user: id("u"), lines: order.lines,
+            amount: order.total,
+            restock: false, reason: "broken \u{e9}", begun: 1, finished: Limits.latestTime, driver: .max)
+        all.append((RecordKey(head, .refund(refund.id)), .refund(refund)))
+        all.append((RecordKey(head, .refunded(refund.id)), .refund(refund)))
+        let marker = CreditMarker(amount: Amount(2169), expiry: Limits.latestTime, isForgotten: true)
+        all.append((RecordKey(user, .refund(refund.id)), .marker(marker)))
         all.append((RecordKey(user, .trail(TrailID(time: 1_700_000_000_000, number: .max))), .trail(note)))
+        all.append((RecordKey(user, .listed(.account)), .listed))
+        all.append((RecordKey(head, .listed(ListEntry(created: Limits.latestTime, user: user.id))), .listed))
         return all
     }
 
@@ -56,6 +66,38 @@ struct RecordCodingTests {
             key.encode(into: &keyWriter)
             #expect(try RecordKey(decoding: keyWriter.bytes[...]) == key)
         }
+    }
+
+    @Test("an order and an account with refunds, and a key that refers to one, are read as they were written")
+    func refunds() throws {
+        var order = Order(user: id("u"), incarnation: 7, created: 9)
+        order.status = .paid
+        order.lines = [
+            OrderLine(item: id("a"), units: Amount(3), price: Amount(723)),
+            OrderLine(item: id("a"), units: Amount(2), price: .zero),
+        ]
+        order.lines[1].refunded = Amount(2)
+        order.refunds = UInt16(Limits.orderRefunds)
+        var account = Account()
+        account.refunded = Amount(5)
+        account.openRefunds = 2
+        account.captured = Amount(Limits.refundedTotal)
+        let reference = RefundID(order: id("o"), incarnation: 7, number: 3)
+        let key = KeptKey(request: [1], expires: 2, reference: reference.reference)
+        #expect(RefundID(key.reference, of: id("o")) == reference)
+        for record in [Record.order(order), .account(account), .key(key)] {
+            var writer = ByteWriter()
+            record.encode(into: &writer)
+            #expect(try Record(decoding: writer.bytes[...]) == record)
+        }
+        // What has no refunds takes no byte for them, as the first records of format 4.
+        order.refunds = 0
+        order.lines[1].refunded = .zero
+        var with = ByteWriter(), without = ByteWriter()
+        Record.order(order).encode(into: &with)
+        order.created = 0
+        Record.order(order).encode(into: &without, in: .three)
+        #expect(with.bytes.count == without.bytes.count + 8)
     }
 
     @Test("damaged bytes are refused and never trap")

@@ -46,6 +46,8 @@ struct RecordSizeTests {
         account.deposited = largest
         account.withdrawn = largest
         account.captured = largest
+        account.refunded = largest
+        account.openRefunds = .max
         account.price = largest
         account.generation = .max
         account.grants = .max
@@ -54,6 +56,13 @@ struct RecordSizeTests {
         order.total = largest
         order.lines = Array(repeating: OrderLine(item: longest, units: largest, price: largest), count: Limits.orderLines)
         order.history = history()
+        var refunded = order
+        refunded.refunds = .max
+        for line in refunded.lines.indices { refunded.lines[line].refunded = largest }
+        let refund = Refund(
+            id: RefundID(order: longest, incarnation: .max, number: .max), user: longest, lines: order.lines, amount: largest,
+            restock: true, reason: String(repeating: "r", count: Limits.refundReasonBytes), begun: .max, finished: .max,
+            driver: .max)
         var saga = SagaRecord(
             id: SagaID(order: longest, incarnation: .max, attempt: .max),
             legs: legs,
@@ -65,7 +74,9 @@ struct RecordSizeTests {
         let records: [Record] = [
             .account(account), .order(order), .saga(saga), .payment(payment),
             .hold(Hold(amount: largest, state: .held, grant: .max, expiry: .max)),
-            .key(KeptKey(request: claim.request, expires: .max)),
+            .key(KeptKey(request: claim.request, expires: .max)), .order(refunded), .refund(refund),
+            .key(KeptKey(request: claim.request, expires: .max, reference: refund.id.reference)),
+            .marker(CreditMarker(amount: largest, expiry: .max, isForgotten: true)),
         ]
         for record in records {
             #expect(encoded(record) <= record.encodedBytesAtMost)
@@ -78,6 +89,7 @@ struct RecordSizeTests {
         let saga = SagaID(order: longest, incarnation: .max, attempt: .max)
         let members: [Member] = [
             .head, .saga, .hold(saga), .payment(order: longest), .receipt(incarnation: .max), .key(claim.key),
+            .refund(RefundID(order: longest, incarnation: .max, number: .max)),
         ]
         for member in members {
             var writer = ByteWriter()

@@ -18,7 +18,7 @@ struct SagaTests {
         world.run()
         #expect(world.isSoldOnce)
         #expect(world.answers == [.paid])
-        #expect(world.ledgers.values.allSatisfy { $0.records.count == 1 }, "no marker is left")
+        #expect(world.ledgers.values.allSatisfy { $0.unindexed == [.head] }, "no marker is left")
     }
 
     @Test("each shortage is refused with its reason, and all is undone")

@@ -35,6 +35,9 @@ struct Ledger {
         return outcome
     }
 
+    /// The members that rules read.
+    var unindexed: Set<Member> { Set(records.keys.filter { !$0.isIndexed }) }
+
     var state: Account? {
         if case .account(let account)? = records[.head] { account } else { nil }
     }
@@ -43,12 +46,16 @@ struct Ledger {
         if case .hold(let hold)? = records[.hold(saga)] { hold } else { nil }
     }
 
-    /// `balance == deposited - withdrawn - captured`, and the held amount is that of the holds.
+    func marker(_ refund: RefundID) -> CreditMarker? {
+        if case .marker(let marker)? = records[.refund(refund)] { marker } else { nil }
+    }
+
+    /// `balance == deposited - withdrawn - captured + refunded`, and the held amount is that of the holds.
     var isBalanced: Bool {
         guard let state else { return true }
         var held = Amount.zero
         for case .hold(let hold) in records.values where hold.state == .held { held += hold.amount }
-        return state.balance == state.deposited - state.withdrawn - state.captured && state.held == held
+        return state.balance == state.deposited - state.withdrawn - state.captured + state.refunded && state.held == held
             && state.held <= state.balance && state.balance >= .zero
     }
 }
@@ -65,6 +72,9 @@ struct OrderBook {
         var draft = GroupDraft(readSet.group)
         draft.add(.head, records[.head])
         if let member = readSet.member { draft.add(member, records[member]) }
+        if OrderRules.mayReadFurther(command) {
+            for member in OrderRules.furtherReads(of: command, head: records[.head]) { draft.add(member, records[member]) }
+        }
         let outcome = OrderRules.decide(command, on: &draft)
         draft.forEachChange { member, record in records[member] = record }
         return outcome

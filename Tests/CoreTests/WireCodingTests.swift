@@ -19,6 +19,7 @@ extension SeededRandom {
     }
 
     fileprivate func account() -> GroupKey { GroupKey(flag() ? .item : .user, identifier()) }
+    fileprivate func refund() -> RefundID { RefundID(order: identifier(), incarnation: next(), number: uint32()) }
     fileprivate func saga() -> SagaID { SagaID(order: identifier(), incarnation: next(), attempt: uint32()) }
 
     fileprivate func commands() -> [LedgerCommand] {
@@ -27,6 +28,8 @@ extension SeededRandom {
             LedgerCommand(account(), .hold(saga(), amount(), mayWait: flag(), expiry: time())),
             LedgerCommand(account(), .capture(saga(), amount(), grant: uint32())),
             LedgerCommand(account(), .release(saga(), amount(), expiry: time())),
+            LedgerCommand(account(), .refund(refund(), Amount(amount().raw % Limits.moneyHundredths), expiry: time())),
+            LedgerCommand(account(), .forgetRefund(refund(), expiry: time())),
         ]
     }
 
@@ -86,7 +89,7 @@ extension SeededRandom {
     }
 
     fileprivate func orderOutcomes() -> [OrderOutcome] {
-        [.order(order()), .inspected(order(), nil), .inspected(order(), record()), .unknownOrder]
+        [.order(order()), .inspected(order(), nil), .inspected(order(), record()), .unknownOrder, .refundOpen, .refundOver]
     }
 
     fileprivate func ledgerReplies() -> [Reply<LedgerOutcome>] {
@@ -117,6 +120,8 @@ extension SeededRandom {
     fileprivate func bodies() -> [Message.Body] {
         var bodies: [Message.Body] = commands().map { .command($0, deadline: 1) }
         bodies += [OrderCommand.Operation.read, .inspect].map { .question(OrderCommand(identifier(), $0)) }
+        let refund = refund()
+        bodies.append(.question(OrderCommand(refund.order, .findRefund(refund))))
         bodies += ledgerReplies().map { .ledgerReply($0) }
         return bodies + orderReplies().map { .orderReply($0) }
     }

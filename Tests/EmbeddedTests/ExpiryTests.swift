@@ -78,4 +78,26 @@ struct ExpiryTests {
         world.lanes.runAll()
         #expect(world.store.expiringRecords == 0)
     }
+
+    @Test("old entries of the audit trail go slice by slice without a pause, also where nothing else expires")
+    func trailSlices() throws {
+        let world = try World { options, _ in options.cacheRecords = 100_000 }
+        let note = TrailNote(principal: "p", address: "", operation: "addStock", arguments: [])
+        for number in 0..<(EmbeddedLimits.expireSlice * 2 + 5) {
+            var draft = GroupDraft(item(number))
+            draft[.trail(TrailID(time: 1_000, number: UInt64(number)))] = .trail(note)
+            world.store.commit([GroupChange(expected: .absent, draft: draft)]) { _ in }
+        }
+        world.sync()
+        world.rest()
+        let over = 1_001 + Limits.trailMilliseconds
+        for hour in [0, EmbeddedLimits.trailLookMilliseconds] {
+            world.store.tick(now: world.now + hour, wall: over)
+            world.lanes.runAll()
+        }
+        var found: TrailPart?
+        world.store.scanTrail(behind: nil, atMost: 1) { found = try? $0.get() }
+        world.lanes.stepAll(.read)
+        #expect(found == TrailPart(entries: [], next: nil))
+    }
 }

@@ -45,6 +45,22 @@ final class StoreStage: @unchecked Sendable {
         if replicas > 0 { try waitFor("the replica confirms") { try load([item(0)]) { $0.isRead } } }
     }
 
+    /// Puts a new instance of the store in the place of the one that there is.
+    func renewStore(format: RecordFormat = .newest) throws {
+        let _: Bool = try wait { [self] done in
+            let options = RedisStore.Options(epoch: StoreEpoch(shop: epoch.shop, format: format))
+            store = RedisStore(client, options: options, clock: ManualClock(), random: FixedRandom(100)) { $0() }
+            done(.success(true))
+        }
+    }
+
+    /// Gives the client to `body` on the event loop, and waits for what it calls back with.
+    func withClient<Value>(
+        _ body: @escaping (RedisClient, @escaping (Result<Value, any Error>) -> Void) -> Void
+    ) throws -> Value {
+        try wait { [self] done in body(client, done) }
+    }
+
     /// Initializes the store, again as long as its replica has not taken the master's data.
     private func initialize(attempts: Int, _ done: @escaping (Result<Bool, RedisStoreError>) -> Void) {
         RedisEpoch.initialize([client], shop: epoch.shop, secrets: { [UInt8](repeating: 7, count: 32) }) {
@@ -144,7 +160,8 @@ extension LoadOutcome {
 }
 
 private final class FixedRandom: RandomSource {
-    private var last: UInt64 = 0
+    private var last: UInt64
+    init(_ last: UInt64 = 0) { self.last = last }
     func next() -> UInt64 {
         last += 1
         return last

@@ -76,6 +76,26 @@ struct CopiesTests {
         #expect(world.records.expiringRecords == before + 1, "the tombstone, and nothing else")
     }
 
+    @Test("an order whose checkout was refused is not paid later by its first copy")
+    func placement() {
+        world.put(user, 10_000)
+        let new = NewOrder(user: id("u"), lines: [ItemUnits(item: id("i"), units: Amount(1))], checksOut: true)
+        world.pause(1, milliseconds: 20_000)
+        let first = stamp(isRepeated: false)
+        let early = world.ask(.shown(.newOrder(new)), at: 1, key: "k", stamp: first)
+        settle()
+        let again = world.ask(.shown(.newOrder(new)), at: 0, key: "k", stamp: stamp(sent: first?.sent, isRepeated: true))
+        world.pass(seconds: 5)
+        guard case .shown(let made, _, .placed(_, .checkout(.refused)))? = again.answer else {
+            Issue.record("\(String(describing: again.answer))")
+            return
+        }
+        world.put(item, 10)
+        world.pass(seconds: 25)
+        #expect(early.answer == .keyed(.late))
+        #expect(world.status(made) == .open)
+    }
+
     @Test("a checkout that was refused is not done later", arguments: [nil, "k"])
     func checkout(key: String?) {
         let order = world.order("u", ["i"])

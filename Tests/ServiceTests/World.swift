@@ -78,6 +78,12 @@ final class LateStore: RecordStore {
         inner.scanOpenWork(kind, partition: partition, after: cursor, completion: completion)
     }
 
+    func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
+    ) {
+        pending.append { [inner] in inner.scan(range, atMost: bound, completion: completion) }
+    }
+
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         pending.append { completion(.success(())) }
     }

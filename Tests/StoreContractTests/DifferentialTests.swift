@@ -37,6 +37,10 @@ struct DifferentialTests {
             for (key, (left, right)) in zip(keys, zip(expected, found)) where left?.withoutHistory != right?.withoutHistory {
                 Issue.record("\(shop.kind), \(key): \(String(describing: right)), and not \(String(describing: left))")
             }
+            for kind in GroupKey.Kind.allCases {
+                let (left, right) = (try reference.listed(kind), try shop.listed(kind))
+                #expect(left == right && !left.isEmpty, "\(shop.kind)")
+            }
             // Marks of finished checkouts are forgotten behind everything else.
             var open: [RecordKey] = []
             for _ in 0..<100 {
@@ -149,8 +153,13 @@ private final class ShopOverStore {
     /// Of the store in memory.
     var recordKeys: [RecordKey] {
         var keys: [RecordKey] = []
-        (under.store as? MemoryStore)?.forEach { key, _ in keys.append(key) }
+        (under.store as? MemoryStore)?.forEach { key, _ in if !key.member.isIndexed { keys.append(key) } }
         return keys
+    }
+
+    func listed(_ kind: GroupKey.Kind) throws -> [RecordKey] {
+        try under.call { store, done in store.scan(.list(of: kind, behind: nil), atMost: 10_000, completion: done) }.get()
+            .entries.map(\.key)
     }
 
     func records(_ keys: [RecordKey]) throws -> [Record?] {

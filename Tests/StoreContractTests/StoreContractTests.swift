@@ -166,7 +166,7 @@ struct StoreContractTests {
             if number % 25 == 24 { under.settle() }
             if number == 30 { try under.reopen() }
         }
-        expected.sort(by: FoundTrailEntry.isShownBefore)
+        expected.sort { ($1.entry.id.time, $0.entry.id.number) < ($0.entry.id.time, $1.entry.id.number) }
         try under.barrier()
         for round in 0..<2 {
             for bound in [6, 7, 59, 60, 61] {

@@ -21,7 +21,7 @@ public func payment(_ units: Int64) -> Record {
 
 extension GroupChange {
     /// A change that writes these records (nil: removes them), whatever else is in the group.
-    public init(
+    public convenience init(
         group: GroupKey, expected: Version, writes: [(member: Member, record: Record?)], absent: [Member] = []
     ) {
         var draft = GroupDraft(group)

@@ -22,6 +22,21 @@ import Testing
         #expect(Limits.moneyHundredths <= Limits.balance, "what one request names fits into an account")
     }
 
+    @Test func `refunds fit into what they rest on`() {
+        #expect(Limits.refundedTotal <= Int64.max - Limits.balance, "a total grows by up to a balance")
+        #expect(Limits.refundedTotal >= 2 * Limits.lifetimeTotal, "what was captured is what was put in and what was refunded")
+        #expect(Limits.orderRefunds <= Int(UInt16.max), "an order counts its refunds")
+        #expect(
+            2 * Limits.orderRefunds + 1 <= Limits.engineBatchCommands, "a list of them reads no more than a batch of commands")
+        #expect(
+            Limits.creditMilliseconds >= 2 * (Limits.longestResendMilliseconds * 5 / 4),
+            "a credit has not expired when the next copy of it is sent")
+        #expect(Limits.openRefundLegs >= 50 * (Limits.orderLines + 1), "some of the largest baskets are refunded at a time")
+        #expect(Limits.pendingReplies >= Limits.drivenLegs + Limits.drivenRefundLegs, "a reply to each leg is waited for")
+        #expect(Limits.mailboxCommands >= Limits.openLegs + Limits.openRefundLegs, "one command of each open leg fits")
+        #expect(Limits.watchedSagas >= 5 * Limits.openRefunds, "refunds have room among the sagas that are watched")
+    }
+
     @Test func `a request ends in order: waiting, refusal, deadline`() {
         #expect(
             Limits.deadlineMilliseconds <= Limits.longestDeadlineMilliseconds, "the default is one that a client may choose")

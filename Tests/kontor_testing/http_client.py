@@ -131,17 +131,20 @@ class Client:
     async def delete(self, path: str) -> Outcome:
         return await self.request("DELETE", path)
 
-    async def request(self, method: str, path: str, headers: dict = None) -> Outcome:
-        """Raises TimeoutError if the server neither answers nor hangs up."""
+    async def request(self, method: str, path: str, headers: dict = None, body=None) -> Outcome:
+        """`body` is sent as JSON, bytes as they are. Raises TimeoutError if the server neither answers nor hangs up."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        if method == "POST":
-            lines.append("Content-Length: 0")
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        if content and "content-type" not in (headers or {}):
+            lines.append("Content-Type: application/json")
+        if method == "POST" or content:
+            lines.append(f"Content-Length: {len(content)}")
         async with self._slots:
             connection = await self._connection()
             if isinstance(connection, Unanswered):
                 return connection
-            request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+            request = ("\r\n".join(lines) + "\r\n\r\n").encode() + content
             self.sent += 1
             try:
                 outcome = await asyncio.wait_for(connection.ask(request), PATIENCE_SECONDS)

@@ -26,7 +26,7 @@ class LoopbackServer:
         for writer in self._writers:
             writer.transport.abort()
 
-    async def answer(self, method: str, path: str, headers: dict) -> Answer | None:
+    async def answer(self, method: str, path: str, headers: dict, body: bytes) -> Answer | None:
         """None: hangs up instead. The names of headers are in lower case."""
         raise NotImplementedError
 
@@ -39,8 +39,8 @@ class LoopbackServer:
                 method, path, _ = first.split(" ")
                 self.raw_head(lines)
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-                await reader.readexactly(int(headers.get("content-length", 0)))
-                answer = await self.answer(method, path, headers)
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                answer = await self.answer(method, path, headers, body)
                 if answer is None:
                     writer.transport.abort()
                     break

@@ -47,13 +47,17 @@ class Answer(NamedTuple):
         return f"{self.status} {self.body.decode(errors='replace')}"
 
 
-def ask(method: str, path: str, key: str = None) -> Answer:
-    """One request over a connection of its own; `key` is its Idempotency-Key."""
+def ask(method: str, path: str, key: str = None, body=None, tag: str = None) -> Answer:
+    """One request over a connection of its own; `key` is its Idempotency-Key, `body` is sent as JSON, `tag` as If-Match."""
     kind = HTTPSConnection if _GATEWAY.scheme == "https" else HTTPConnection
     connection = kind(_GATEWAY.hostname, _GATEWAY.port, timeout=PATIENCE_SECONDS)
-    headers = {"Connection": "close"} | ({} if key is None else {"Idempotency-Key": key})
+    headers = {"Connection": "close"} | ({} if key is None else {"Idempotency-Key": key}) | ({} if tag is None else {"If-Match": tag})
+    text = None
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
-        connection.request(method, _GATEWAY.path.rstrip("/") + path, headers=headers)
+        connection.request(method, _GATEWAY.path.rstrip("/") + path, text, headers)
         response = connection.getresponse()
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
     finally:

@@ -10,17 +10,20 @@ public enum SimpleClient {
 
     /// Sends one request and waits for its answer.
     ///
-    /// - Parameter patienceSeconds: how long the connection, and each piece of the answer, may take.
+    /// - Parameters:
+    ///   - headers: lines of the head, besides `Host` and `Connection`.
+    ///   - patienceSeconds: how long the connection, and each piece of the answer, may take.
     /// - Throws: ``SocketError`` if there is no answer.
     public static func ask(
-        _ method: String, _ path: String, at endpoint: Endpoint, patienceSeconds: Int = patienceSeconds
+        _ method: String, _ path: String, at endpoint: Endpoint, headers: [String] = [],
+        patienceSeconds: Int = patienceSeconds
     ) throws -> (status: Int, body: [UInt8]) {
         let descriptor = try Socket.connect(host: endpoint.host, port: endpoint.port, patienceSeconds: patienceSeconds)
         defer { close(descriptor) }
         let connection = BlockingConnection(descriptor)
         if let tls = endpoint.tls { try connection.secure(tls, endpoint) }
-        try connection.send(
-            Array("\(method) \(path) HTTP/1.1\r\nHost: \(endpoint.host)\r\nConnection: close\r\n\r\n".utf8))
+        let lines = ["\(method) \(path) HTTP/1.1", "Host: \(endpoint.host)", "Connection: close"] + headers
+        try connection.send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8))
         var received: [UInt8] = []
         while true {
             guard let piece = try connection.receive() else { throw SocketError("no answer to \(method) \(path)") }

@@ -21,6 +21,12 @@ extension ByteWriter {
         fixed(saga.incarnation)
         varint(UInt64(saga.attempt))
     }
+
+    mutating func refundID(_ refund: RefundID) {
+        text(refund.order.text)
+        fixed(refund.incarnation)
+        varint(UInt64(refund.number))
+    }
 }
 
 extension ByteReader {
@@ -89,5 +95,9 @@ extension ByteReader {
 
     mutating func sagaID() throws(FormatError) -> SagaID {
         SagaID(order: try identifier(), incarnation: try fixed(UInt64.self), attempt: try uint32())
+    }
+
+    mutating func refundID() throws(FormatError) -> RefundID {
+        RefundID(order: try identifier(), incarnation: try fixed(UInt64.self), number: try uint32())
     }
 }

@@ -109,6 +109,9 @@ extension LedgerCommand {
         static let release: UInt8 = 4
         /// Releases up to 0.1 do not know it, so it is sent only where none is left (the store's format says so).
         static let findPayment: UInt8 = 5
+        /// As above, these two.
+        static let refund: UInt8 = 6
+        static let forgetRefund: UInt8 = 7
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
@@ -134,6 +137,15 @@ extension LedgerCommand {
             writer.sagaID(saga)
             writer.amount(amount)
             writer.fixed(expiry)
+        case .refund(let id, let amount, let expiry):
+            writer.byte(Tag.refund)
+            writer.refundID(id)
+            writer.amount(amount)
+            writer.fixed(expiry)
+        case .forgetRefund(let id, let expiry):
+            writer.byte(Tag.forgetRefund)
+            writer.refundID(id)
+            writer.fixed(expiry)
         default: preconditionFailure("\(operation) may cross, but has no bytes.")
         }
     }
@@ -155,6 +167,12 @@ extension LedgerCommand {
         case Tag.release:
             self.init(
                 account, .release(try reader.sagaID(), try reader.amount(), expiry: try reader.time()))
+        case Tag.refund:
+            self.init(
+                account,
+                .refund(
+                    try reader.refundID(), try reader.amount(in: 0...Limits.moneyHundredths), expiry: try reader.time()))
+        case Tag.forgetRefund: self.init(account, .forgetRefund(try reader.refundID(), expiry: try reader.time()))
         default: throw .invalid("a ledger command's tag")
         }
     }
@@ -164,9 +182,15 @@ extension OrderCommand {
     private enum Tag {
         static let read: UInt8 = 1
         static let inspect: UInt8 = 2
+        /// Releases up to 0.1 do not know it: see ``LedgerCommand``.
+        static let findRefund: UInt8 = 3
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
+        if case .findRefund(let id) = operation {
+            writer.byte(Tag.findRefund)
+            return writer.refundID(id)
+        }
         writer.byte(operation == .read ? Tag.read : Tag.inspect)
         writer.text(order.text)
     }
@@ -176,9 +200,14 @@ extension OrderCommand {
         switch try reader.byte() {
         case Tag.read: operation = .read
         case Tag.inspect: operation = .inspect
+        case Tag.findRefund: operation = .findRefund(try reader.refundID())
         default: throw .invalid("an order command's tag")
         }
-        self.init(try reader.identifier(), operation)
+        if case .findRefund(let id) = operation {
+            self.init(id.order, operation)
+        } else {
+            self.init(try reader.identifier(), operation)
+        }
     }
 }
 
@@ -255,13 +284,16 @@ extension OrderOutcome: WireOutcome {
         case .unknownOrder, .isRemoved: writer.byte(1)
         case .order(let order):
             writer.byte(2)
-            order.encode(into: &writer)
+            order.encode(into: &writer, in: .three)
         case .inspected(let order, let saga):
             writer.byte(saga == nil ? 3 : 4)
-            order.encode(into: &writer)
+            order.encode(into: &writer, in: .three)
             saga?.encode(into: &writer)
-        case .done, .begun, .running, .decided, .stale, .orderExists, .unknownItem, .alreadyPaid, .isCheckingOut,
-            .isEmpty, .overLimit:
+        case .refundOpen: writer.byte(5)
+        case .refundOver: writer.byte(6)
+        case .done, .begun, .running, .decided, .stale, .orderExists, .changedSince, .unknownItem, .alreadyPaid,
+            .isCheckingOut, .isEmpty, .overLimit, .isRefunded, .refund, .refunds, .notPaid, .nothingToRefund,
+            .exceedsRefundable:
             preconditionFailure("A question about an order has no such answer.")
         }
     }
@@ -274,6 +306,8 @@ extension OrderOutcome: WireOutcome {
         case 4:
             let order = try Order(from: &reader, Wire.recordVersion)
             self = .inspected(order, try SagaRecord(from: &reader, Wire.recordVersion))
+        case 5: self = .refundOpen
+        case 6: self = .refundOver
         default: throw .invalid("an order outcome's tag")
         }
     }

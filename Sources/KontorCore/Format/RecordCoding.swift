@@ -9,13 +9,16 @@ extension Record {
         static let saga: UInt8 = 5
         static let key: UInt8 = 6
         static let trail: UInt8 = 7
+        static let refund: UInt8 = 8
+        static let marker: UInt8 = 9
+        static let listed: UInt8 = 16
     }
 
     /// Appends the version of the format, and the record. What the format has no place for is left out.
     ///
     /// - Parameter format: the format that the store is written in.
     public func encode(into writer: inout ByteWriter, in format: RecordFormat = .newest) {
-        writer.byte(format.rawValue)
+        writer.byte(format.recordVersion)
         switch self {
         case .account(let account):
             writer.byte(Tag.account)
@@ -31,7 +34,7 @@ extension Record {
             payment.encode(into: &writer, in: format)
         case .order(let order):
             writer.byte(Tag.order)
-            order.encode(into: &writer)
+            order.encode(into: &writer, in: format)
         case .saga(let saga):
             writer.byte(Tag.saga)
             saga.encode(into: &writer)
@@ -39,9 +42,17 @@ extension Record {
             writer.byte(Tag.key)
             writer.fixed(kept.expires)
             writer.blob(kept.request)
+            if format >= .four, !kept.reference.isEmpty { writer.blob(kept.reference) }
         case .trail(let note):
             writer.byte(Tag.trail)
             note.encode(into: &writer)
+        case .refund(let refund):
+            writer.byte(Tag.refund)
+            refund.encode(into: &writer)
+        case .marker(let marker):
+            writer.byte(Tag.marker)
+            marker.encode(into: &writer)
+        case .listed: writer.byte(Tag.listed)
         }
     }
 
@@ -57,7 +68,7 @@ extension Record {
     public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
         let version = try reader.byte()
-        guard version <= RecordFormat.newest.rawValue else { throw .newerFormat(version) }
+        guard version <= RecordFormat.newest.recordVersion else { throw .newerFormat(version) }
         let tag = try reader.byte()
         switch tag {
         case Tag.account: self = .account(try Account(from: &reader, version))
@@ -67,8 +78,14 @@ extension Record {
         case Tag.saga: self = .saga(try SagaRecord(from: &reader, version))
         case Tag.key:
             let expires = try reader.time()
-            self = .key(KeptKey(request: Array(try reader.blob()), expires: expires))
+            let request = Array(try reader.blob())
+            // The first stores in format 4 lack it, and most keys need none.
+            let reference = version >= 4 && !reader.isAtEnd ? Array(try reader.blob()) : []
+            self = .key(KeptKey(request: request, expires: expires, reference: reference))
         case Tag.trail: self = .trail(try TrailNote(from: &reader))
+        case Tag.refund: self = .refund(try Refund(from: &reader))
+        case Tag.marker: self = .marker(try CreditMarker(from: &reader))
+        case Tag.listed: self = .listed
         default: throw .invalid("record tag \(tag)")
         }
         guard reader.isAtEnd else { throw .invalid("bytes behind a record") }
@@ -83,18 +100,14 @@ extension RecordKey {
         static let payment: UInt8 = 4
         static let receipt: UInt8 = 5
         static let key: UInt8 = 6
-        /// Lies where other keys have their kind, and behind all of them.
-        static let trail: UInt8 = 0x80
+        static let refund: UInt8 = 7
+        static let refunded: UInt8 = 8
     }
 
-    /// Appends the key. Sorted by their bytes, keys of one kind lie side by side, and so do those of one group; entries
-    /// of the audit trail lie behind all others, the newest first.
+    /// Appends the key. Sorted by their bytes, keys of one kind lie side by side, and so do those of one group; those
+    /// of the indexes lie behind all others, the newest first.
     public func encode(into writer: inout ByteWriter) {
-        if case .trail(let id) = member {
-            writer.byte(Tag.trail)
-            writer.bytes += id.orderedBytes
-            return writer.groupKey(group)
-        }
+        if member.isIndexed, encodeInIndex(into: &writer) { return }
         writer.byte(group.kind.rawValue)
         writer.text(group.id.text)
         switch member {
@@ -112,35 +125,21 @@ extension RecordKey {
         case .key(let key):
             writer.byte(Tag.key)
             writer.text(key.text)
-        case .trail: break
+        case .refund(let id):
+            writer.byte(Tag.refund)
+            writer.refundID(id)
+        case .refunded(let id):
+            writer.byte(Tag.refunded)
+            writer.refundID(id)
+        case .trail, .listed: break
         }
     }
 
-    /// Reads the key of an entry of the trail, and nothing behind it.
-    static func ofTrail(_ reader: inout ByteReader) throws(FormatError) -> RecordKey {
-        guard try reader.byte() == Tag.trail else { throw .invalid("the key of an entry of the trail") }
-        let id = try TrailID(from: &reader)
-        return RecordKey(try reader.groupKey(), .trail(id))
-    }
-
-    /// The bytes behind which the keys of the trail's entries lie that are older than `id`; nil: all of them.
-    public static func trailStart(behind id: TrailID?) -> [UInt8] {
-        // No kind is as large as the last byte.
-        [Tag.trail] + (id.map { $0.orderedBytes + [0xFF] } ?? [])
-    }
-
-    /// The bytes behind which the keys of those entries lie whose time is over.
-    ///
-    /// - Parameter time: that of the newest entry that may go: wall clock, milliseconds since 1970.
-    public static func endOfTrail(at time: Int64) -> [UInt8] {
-        trailStart(behind: TrailID(time: time, number: .max))
-    }
-
-    /// Reads what ``encode(into:)`` wrote.
+    /// Reads what ``encode(into:)`` wrote, or a second key of ``indexKeys``.
     public init(decoding bytes: ArraySlice<UInt8>) throws(FormatError) {
         var reader = ByteReader(bytes)
-        if bytes.first == Tag.trail {
-            self = try Self.ofTrail(&reader)
+        if let key = try Self.inIndex(&reader) {
+            self = key
             if reader.isAtEnd { return }
             throw .invalid("bytes behind a key")
         }
@@ -154,6 +153,8 @@ extension RecordKey {
         case Tag.payment: member = .payment(order: try reader.identifier())
         case Tag.receipt: member = .receipt(incarnation: try reader.fixed(UInt64.self))
         case Tag.key: member = .key(try reader.idempotencyKey())
+        case Tag.refund: member = .refund(try reader.refundID())
+        case Tag.refunded: member = .refunded(try reader.refundID())
         default: throw .invalid("member tag \(tag)")
         }
         guard reader.isAtEnd else { throw .invalid("bytes behind a key") }
@@ -166,7 +167,12 @@ extension Account {
         for amount in [balance, held, deposited, withdrawn, captured, price] { writer.amount(amount) }
         writer.varint(UInt64(generation))
         writer.varint(UInt64(grants))
-        if format >= .four { writer.byte(mayHavePayments ? 1 : 0) }
+        guard format >= .four else { return }
+        writer.byte(mayHavePayments ? 1 : 0)
+        // Few accounts have refunds.
+        guard refunded != .zero || openRefunds != 0 else { return }
+        writer.amount(refunded)
+        writer.varint(UInt64(openRefunds))
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -175,11 +181,14 @@ extension Account {
         held = try reader.amount()
         deposited = try reader.amount()
         withdrawn = try reader.amount()
-        captured = try reader.amount()
+        captured = try reader.amount(in: 0...Limits.refundedTotal)
         price = try reader.amount()
         generation = try reader.uint32()
         if version >= 3 { grants = try reader.uint32() }
         mayHavePayments = version >= 4 ? try reader.flag() : true
+        guard version >= 4, !reader.isAtEnd else { return }
+        refunded = try reader.amount(in: 0...Limits.refundedTotal)
+        openRefunds = try reader.uint32()
     }
 }
 
@@ -212,7 +221,7 @@ extension Hold {
 }
 
 extension Order {
-    func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter, in format: RecordFormat) {
         writer.text(user.text)
         writer.fixed(incarnation)
         writer.varint(UInt64(attempt))
@@ -225,6 +234,9 @@ extension Order {
             writer.amount(line.price)
         }
         writer.blob(history.bytes)
+        guard format >= .four else { return }
+        writer.fixed(created)
+        encodeExtras(into: &writer)
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -239,6 +251,9 @@ extension Order {
         }
         guard version >= 2 else { return }
         history = History(bytes: Array(try reader.blob()))
+        guard version >= 5 else { return }
+        created = try reader.time()
+        while !reader.isAtEnd { try readExtra(from: &reader) }
     }
 }
 

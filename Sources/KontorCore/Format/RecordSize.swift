@@ -4,11 +4,14 @@ extension Record {
     /// Bytes that ``encode(into:)`` writes at most, estimated from the numbers of lines, legs and attempts.
     public var encodedBytesAtMost: Int {
         switch self {
-        case .account, .hold, .payment: Size.fixed
-        case .order(let order): Size.fixed + order.lines.count * Size.line + order.history.bytes.count
+        case .account, .hold, .payment, .marker: Size.fixed
+        case .order(let order):
+            Size.fixed + order.lines.count * (Size.line + (order.refunds > 0 ? Size.integer : 0)) + order.history.bytes.count
         case .saga(let saga): Size.fixed + saga.legs.count * Size.line + (saga.claim.map(Size.of) ?? 0)
-        case .key(let kept): Size.fixed + kept.request.count
+        case .key(let kept): Size.fixed + kept.request.count + kept.reference.count
         case .trail(let note): Size.fixed + Size.of(note)
+        case .refund(let refund): Size.fixed + refund.lines.count * Size.line + refund.reason.utf8.count
+        case .listed: 2
         }
     }
 }

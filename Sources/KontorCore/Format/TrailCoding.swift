@@ -5,18 +5,13 @@ extension TrailID {
     /// The bytes with which the key of an entry begins, behind its tag.
     public var orderedBytes: [UInt8] {
         var writer = ByteWriter()
-        writer.fixed((UInt64(bitPattern: time) ^ Self.inversion).byteSwapped)
+        writer.newestFirst(time)
         writer.fixed(number.byteSwapped)
         return writer.bytes
     }
 
-    /// Makes a later time a smaller number without a sign.
-    private static let inversion = UInt64(Int64.max)
-
     init(from reader: inout ByteReader) throws(FormatError) {
-        let time = Int64(bitPattern: try reader.fixed(UInt64.self).byteSwapped ^ Self.inversion)
-        guard (-Limits.latestTime...Limits.latestTime).contains(time) else { throw .invalid("the time \(time)") }
-        self.init(time: time, number: try reader.fixed(UInt64.self).byteSwapped)
+        self.init(time: try reader.newestFirst(), number: try reader.fixed(UInt64.self).byteSwapped)
     }
 
     /// As clients get it: 32 hexadecimal digits.
@@ -62,18 +57,5 @@ extension TrailNote {
             arguments.append(Argument(name: try reader.text(), value: try reader.text()))
         }
         self.init(principal: principal, address: address, operation: operation, arguments: arguments, reason: reason)
-    }
-}
-
-extension FoundTrailEntry {
-    /// Reads an entry of its key and, behind that, its record, as ``RecordKey/encode(into:)`` and
-    /// ``Record/encode(into:in:)`` wrote them.
-    public init(decoding bytes: [UInt8]) throws(FormatError) {
-        var reader = ByteReader(bytes)
-        let key = try RecordKey.ofTrail(&reader)
-        guard case .trail(let id) = key.member, case .trail(let note) = try Record(decoding: bytes[reader.position...]) else {
-            throw .invalid("an entry of the trail")
-        }
-        self.init(key.group, TrailEntry(id: id, note: note))
     }
 }

@@ -37,18 +37,32 @@ public enum Member: Hashable, Sendable {
     case receipt(incarnation: UInt64)
     /// An entry of the audit trail. No rule reads it, and nothing changes it.
     case trail(TrailID)
+    /// In its order's group an open refund, in an account's group the marker of its credit.
+    indirect case refund(RefundID)
+    /// A finished refund of an order.
+    indirect case refunded(RefundID)
+    /// An entry of the lists: the group has one as long as it has a head.
+    indirect case listed(ListEntry)
 
     /// Whether the record is work in progress. Such records are few; a scan finds them after a crash.
     public var isOpenWork: Bool {
         switch self {
-        case .saga, .hold: return true
-        case .head, .payment, .receipt, .key, .trail: return false
+        case .saga, .hold, .refund: return true
+        case .head, .payment, .receipt, .key, .trail, .refunded, .listed: return false
         }
     }
 
     /// Whether the member's record has an expiry, after which the store may remove it at any time.
     public var isExpiring: Bool {
         if case .key = self { true } else { false }
+    }
+
+    /// Whether the member is there only to be found in an index (``IndexRange``). No rule reads it.
+    public var isIndexed: Bool {
+        switch self {
+        case .trail, .listed: return true
+        case .head, .saga, .hold, .payment, .receipt, .key, .refund, .refunded: return false
+        }
     }
 }
 
@@ -73,15 +87,22 @@ public enum Record: Hashable, Sendable {
     indirect case saga(SagaRecord)
     case key(KeptKey)
     case trail(TrailNote)
+    indirect case refund(Refund)
+    case marker(CreditMarker)
+    /// An entry of the lists: its key says all.
+    case listed
 }
 
 extension Record {
-    /// Whether the record locks its group: a saga does, and a hold that is neither captured nor released.
+    /// Whether the record locks its group: a saga does, a hold that is neither captured nor released, and a refund that
+    /// is not over, in the groups of its order and of the accounts that it has credited.
     public var isLock: Bool {
         switch self {
         case .saga: return true
         case .hold(let hold): return hold.state == .held
-        case .account, .payment, .order, .key, .trail: return false
+        case .refund(let refund): return refund.finished == nil
+        case .marker(let marker): return !marker.isForgotten
+        case .account, .payment, .order, .key, .trail, .listed: return false
         }
     }
 
@@ -92,7 +113,8 @@ extension Record {
         case .key(let kept): return kept.expires
         case .hold(let hold) where hold.state != .held && hold.expiry != 0:
             return hold.expiry + Limits.markerMilliseconds
-        case .hold, .saga, .account, .payment, .order, .trail: return nil
+        case .marker(let marker) where marker.isForgotten: return marker.expiry + Limits.markerMilliseconds
+        case .hold, .saga, .account, .payment, .order, .trail, .refund, .marker, .listed: return nil
         }
     }
 }
@@ -125,6 +147,8 @@ public protocol Rules {
     static func decide(_ command: Command, on draft: inout GroupDraft) -> Outcome
     /// Whether a write with this outcome is complete and successful. Then its idempotency key is kept.
     static func isComplete(_ outcome: Outcome, of command: Command) -> Bool
+    /// What the key of a complete write refers to: which record it has made, where the request does not tell.
+    static func reference(to outcome: Outcome) -> [UInt8]
     /// Whether a command may be decided again when it is unknown whether it had its effect.
     static func isIdempotent(_ command: Command) -> Bool
     /// The name of a command that its sender repeats until it is answered; nil: it comes once.
@@ -133,9 +157,10 @@ public protocol Rules {
 
 extension Rules {
     public static func name(of command: Command) -> RepeatedName? { nil }
+    public static func reference(to outcome: Outcome) -> [UInt8] { [] }
 }
 
-/// What all copies of one repeated command have in common: a step of one leg of one saga.
+/// What all copies of one repeated command have in common: a step of one leg of one saga, or a credit of one refund.
 public struct RepeatedName: Hashable, Sendable {
     let group: GroupKey
     let incarnation: UInt64
@@ -176,7 +201,9 @@ public struct GroupDraft: Sendable {
 
     /// Makes a draft with the head as the store has it; nil: there is none.
     public init(_ key: GroupKey, head: Record?, now: Int64? = nil) {
-        self.init(key, now: now)
+        // Not by the other initializer: its draft would be copied.
+        self.key = key
+        self.now = now
         self.head = Slot(member: .head, record: head, isChanged: false)
     }
 

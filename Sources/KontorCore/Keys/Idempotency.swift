@@ -52,7 +52,8 @@ public struct KeyClaim: Hashable, Sendable {
 }
 
 /// A key's record. It lies in the group that the write changed, and is committed with the change. It has no answer:
-/// only a write that succeeded leaves this record, and its answer follows from the request.
+/// only a write that succeeded leaves this record, and its answer follows from the request, or from what the record
+/// refers to.
 ///
 /// A request of the gateway that was refused leaves a tombstone: a record whose request is empty.
 public struct KeptKey: Hashable, Sendable {
@@ -61,10 +62,13 @@ public struct KeptKey: Hashable, Sendable {
     /// The moment from which the record counts as absent: wall clock, milliseconds since 1970. The store removes it
     /// some time after.
     public let expires: Int64
+    /// Which record the write has made, where the request does not tell; empty: it does.
+    public let reference: [UInt8]
 
-    public init(request: [UInt8], expires: Int64) {
+    public init(request: [UInt8], expires: Int64, reference: [UInt8] = []) {
         self.request = request
         self.expires = expires
+        self.reference = reference
     }
 }
 
@@ -97,7 +101,7 @@ public enum KeyVerdict: Hashable, Sendable {
 }
 
 extension GroupDraft {
-    mutating func keep(_ claim: KeyClaim) {
-        self[.key(claim.key)] = .key(KeptKey(request: claim.request, expires: claim.expires))
+    mutating func keep(_ claim: KeyClaim, reference: [UInt8] = []) {
+        self[.key(claim.key)] = .key(KeptKey(request: claim.request, expires: claim.expires, reference: reference))
     }
 }

@@ -75,7 +75,7 @@ extension Rules {
         if let verdict = keyed.verdict(on: draft, now: now) { return .keyed(verdict) }
         let outcome = decide(command, on: &draft)
         if isComplete(outcome, of: command) {
-            if let kept = keyed.kept { draft.keep(kept) }
+            if let kept = keyed.kept { draft.keep(kept, reference: reference(to: outcome)) }
             if let lease = keyed.lease { draft.take(lease) }
             if let trail = keyed.trail { draft.keep(trail) }
         }

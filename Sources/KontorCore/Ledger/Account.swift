@@ -2,7 +2,7 @@
 
 /// An item's stock or a user's credit, with its lifetime totals.
 ///
-/// `balance == deposited - withdrawn - captured` and `0 <= held <= balance` hold in every committed record.
+/// `balance == deposited - withdrawn - captured + refunded` and `0 <= held <= balance` hold in every committed record.
 public struct Account: Hashable, Sendable {
     /// The balance, with what is held: what a read returns.
     public var balance = Amount.zero
@@ -12,6 +12,8 @@ public struct Account: Hashable, Sendable {
     public var withdrawn = Amount.zero
     /// What checkouts sold or charged, and what was paid directly, in total.
     public var captured = Amount.zero
+    /// What refunds gave back of that, in total.
+    public var refunded = Amount.zero
     /// The price of one unit of an item; zero for a user.
     public var price = Amount.zero
     /// Counts how often `batch_init` replaced the account. Direct payments of earlier generations no longer count.
@@ -22,6 +24,8 @@ public struct Account: Hashable, Sendable {
     /// Whether the account may have a direct payment of its present generation, or the lock of one. If not, no hold
     /// need look for one. A record of format 3 does not tell, so such an account may have one.
     public var mayHavePayments = false
+    /// How many refunds have credited the account and are not over, as far as it knows: `batch_init` waits for them.
+    public var openRefunds: UInt32 = 0
 
     public init() {}
 

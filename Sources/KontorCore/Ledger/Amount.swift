@@ -56,6 +56,12 @@ extension Amount {
         return "\(raw / 100).\(fraction < 10 ? "0" : "")\(fraction)"
     }
 
+    /// The amount of money with two digits behind the point: `5.00`, `-7.25`.
+    public var twoDigits: String {
+        let (whole, fraction) = raw.magnitude.quotientAndRemainder(dividingBy: 100)
+        return "\(raw < 0 ? "-" : "")\(whole).\(fraction < 10 ? "0" : "")\(fraction)"
+    }
+
     private static func digits(_ text: some Collection<UInt8>) -> Int64? {
         guard !text.isEmpty, text.count <= 18 else { return nil }
         var value: Int64 = 0

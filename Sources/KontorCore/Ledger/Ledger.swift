@@ -5,8 +5,8 @@ public struct LedgerCommand: Hashable, Sendable {
     /// What the command does to the account, or asks of it.
     public enum Operation: Hashable, Sendable {
         case read
-        /// Creates the account, empty, with a price (zero for a user).
-        case open(price: Amount)
+        /// Creates the account with a price (zero for a user), and with what is deposited at once.
+        case open(price: Amount, balance: Amount = .zero)
         /// Books the old balance out and the new one in, or creates the account: a record of `batch_init`.
         case replace(balance: Amount, price: Amount)
         case deposit(Amount)
@@ -37,6 +37,12 @@ public struct LedgerCommand: Hashable, Sendable {
         case undo(SagaID)
         /// Changes nothing but the keys that come with it.
         case keepKey
+        /// Credits the account with its part of a refund. `expiry`: the moment from which this copy is refused, where
+        /// messages can be late; wall clock, milliseconds since 1970.
+        indirect case refund(RefundID, Amount, expiry: Int64)
+        /// Notes that a refund is over: none of its credits is sent any more. `expiry`: the latest that a copy of the
+        /// credit can bear, by the clock of the sender.
+        indirect case forgetRefund(RefundID, expiry: Int64)
     }
 
     /// An item or a user.
@@ -67,7 +73,7 @@ public enum LedgerOutcome: Hashable, Sendable {
     case alreadyPaidDirectly
     /// The lock of a direct payment is gone: nothing was paid.
     case paymentNotLocked
-    /// Open sagas hold a part of the account: it was not replaced.
+    /// Open sagas hold a part of the account, or a refund has credited it and is not over: it was not replaced.
     case hasHolds
     /// A balance or lifetime total would pass its bound.
     case overLimit
@@ -79,8 +85,8 @@ public enum LedgerOutcome: Hashable, Sendable {
     case anomaly(Anomaly)
 }
 
-/// Messages that the protocol cannot produce, or produces only late. All but a late hold are bugs or lost data, and
-/// raise an alarm.
+/// Messages that the protocol cannot produce, or produces only late. All but a late hold and an untimely refund are
+/// bugs or lost data, and raise an alarm.
 public enum Anomaly: UInt8, Hashable, Sendable, CaseIterable {
     /// A hold that arrives after its release or its expiry. It is harmless, and the reason for markers.
     case lateHold = 1
@@ -90,7 +96,10 @@ public enum Anomaly: UInt8, Hashable, Sendable, CaseIterable {
     case captureWithoutHold
     /// The same step of the same saga with another amount.
     case differentAmount
+    /// A refund's credit that comes after its expiry, or whose expiry only a wrong clock can have given. It is sent
+    /// again with another expiry.
+    case untimelyRefund
 
     /// Whether operators are alarmed.
-    public var isAlarming: Bool { self != .lateHold }
+    public var isAlarming: Bool { self != .lateHold && self != .untimelyRefund }
 }

@@ -17,6 +17,7 @@ public enum LedgerRules: Rules {
         case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
             .undo(let saga):
             return ReadSet(group, .hold(saga))
+        case .refund(let id, _, _), .forgetRefund(let id, _): return ReadSet(group, .refund(id))
         }
     }
 
@@ -49,7 +50,7 @@ public enum LedgerRules: Rules {
         case .forget(let saga): return forget(saga, on: &draft)
         case .undo(let saga): return undo(saga, on: &draft)
         case .read: return read(draft)
-        case .open(let price): return open(price: price, on: &draft)
+        case .open(let price, let balance): return open(price: price, balance: balance, on: &draft)
         case .replace(let balance, let price): return replace(balance: balance, price: price, on: &draft)
         case .deposit(let amount): return deposit(amount, on: &draft)
         case .withdraw(let amount): return withdraw(amount, on: &draft)
@@ -60,6 +61,8 @@ public enum LedgerRules: Rules {
         case .cancelPayment(let order): return cancelPayment(for: order, on: &draft)
         case .findPayment(let order): return findPayment(for: order, on: draft)
         case .keepKey: return .done
+        case .refund(let id, let amount, let expiry): return refund(id, amount, expiry, on: &draft)
+        case .forgetRefund(let id, let expiry): return forgetRefund(id, expiry, on: &draft)
         }
     }
 
@@ -73,6 +76,8 @@ public enum LedgerRules: Rules {
         case .hold(let saga, _, let mayWait, _): return name(saga, mayWait ? 1 : 0)
         case .capture(let saga, _, _): return name(saga, 2)
         case .release(let saga, _, _): return name(saga, 3)
+        case .refund(let id, _, _):
+            return RepeatedName(group: command.account, incarnation: id.incarnation, attempt: id.number, step: 4)
         default: return nil
         }
     }
@@ -81,7 +86,8 @@ public enum LedgerRules: Rules {
     /// twice.
     public static func isIdempotent(_ command: LedgerCommand) -> Bool {
         switch command.operation {
-        case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .unlockPayment, .keepKey: return true
+        case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .unlockPayment, .keepKey, .refund, .forgetRefund:
+            return true
         case .open, .replace, .deposit, .withdraw, .lockPayment, .payDirectly, .cancelPayment: return false
         }
     }
@@ -202,24 +208,29 @@ extension LedgerRules {
 // MARK: Deposits and withdrawals
 
 extension LedgerRules {
-    /// The account, without what only these rules need of it.
+    /// The account, without what only these rules and the books need of it.
     private static func read(_ draft: GroupDraft) -> LedgerOutcome {
         guard var account = draft.account else { return .unknownAccount }
         account.mayHavePayments = false
+        account.openRefunds = 0
+        account.refunded = .zero
         return .account(account)
     }
 
-    private static func open(price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
+    private static func open(price: Amount, balance: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         if draft.account != nil { return .accountExists }
         var account = Account()
         account.price = price
+        account.balance = balance
+        account.deposited = balance
         draft.account = account
+        draft.list(.account)
         return .done
     }
 
     private static func replace(balance: Amount, price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         var account = draft.account ?? Account()
-        if account.held > .zero { return .hasHolds }
+        if account.held > .zero || account.openRefunds > 0 { return .hasHolds }
         guard let deposited = account.deposited.sum(balance, atMost: Limits.lifetimeTotal),
             let withdrawn = account.withdrawn.sum(account.balance, atMost: Limits.lifetimeTotal),
             account.generation < .max
@@ -230,7 +241,7 @@ extension LedgerRules {
         account.deposited = deposited
         account.balance = balance
         account.price = price
-        if draft.account != nil { account.generation += 1 }
+        if draft.account != nil { account.generation += 1 } else { draft.list(.account) }
         account.mayHavePayments = false
         draft.account = account
         return .done

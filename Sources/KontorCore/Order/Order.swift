@@ -5,6 +5,8 @@ public struct OrderLine: Hashable, Sendable {
     public var item: Identifier
     public var units: Amount
     public var price: Amount
+    /// How many of the units were refunded, or are being refunded.
+    public var refunded = Amount.zero
 
     public init(item: Identifier, units: Amount, price: Amount) {
         self.item = item
@@ -28,18 +30,23 @@ public struct Order: Hashable, Sendable {
     public var user: Identifier
     /// A random number, drawn when the order is created or replaced. It tells apart the orders that had the same id.
     public var incarnation: UInt64
+    /// When the order was created or replaced: wall clock, milliseconds since 1970; 0: not known, as in format 3.
+    public var created: Int64
     /// The number of the latest attempt to check the order out; 0: there was none.
     public var attempt: UInt32 = 0
     public var status = Status.open
+    /// How many refunds of the order have begun; each has its number.
+    public var refunds: UInt16 = 0
     public var lines: [OrderLine] = []
     /// The price of all lines together.
     public var total = Amount.zero
     /// The latest attempts to check the order out.
     public var history = History()
 
-    public init(user: Identifier, incarnation: UInt64) {
+    public init(user: Identifier, incarnation: UInt64, created: Int64 = 0) {
         self.user = user
         self.incarnation = incarnation
+        self.created = created
     }
 
     /// Units by item, in the order in which the items were first added.
@@ -62,6 +69,26 @@ public struct Order: Hashable, Sendable {
         legs.sort { $0.account.id < $1.account.id }
         legs.append(Leg(account: GroupKey(.user, user), amount: total))
         return legs
+    }
+}
+
+extension Order {
+    /// Adds units of an item. Units of one item at one price are one line.
+    ///
+    /// - Returns: the bound that would be passed; then the order is to be thrown away. nil: they are added.
+    public mutating func add(_ line: OrderLine) -> OrderBound? {
+        guard let cost = line.price.times(line.units), let total = total.sum(cost, atMost: Limits.moneyHundredths) else {
+            return .cost
+        }
+        if let index = lines.firstIndex(where: { $0.item == line.item && $0.price == line.price }) {
+            guard let units = lines[index].units.sum(line.units, atMost: Limits.balance) else { return .units }
+            lines[index].units = units
+        } else {
+            if lines.count >= Limits.orderLines { return .lines }
+            lines.append(line)
+        }
+        self.total = total
+        return nil
     }
 }
 
@@ -151,6 +178,8 @@ public struct OrderCommand: Hashable, Sendable {
         /// Replaces the order by one with a new incarnation: a record of `batch_init`. A paid order leaves its receipt.
         case replace(Order)
         case addItem(OrderLine)
+        /// Replaces all lines. Units of one item at one price are one line.
+        case setLines([OrderLine])
         /// Takes one unit off the line that was added last.
         case removeItem(Identifier)
         case remove
@@ -166,17 +195,30 @@ public struct OrderCommand: Hashable, Sendable {
         /// Keeps the key that comes with it, the tombstone of a checkout that was refused, unless a checkout of the
         /// order runs or has paid it.
         case refuseCheckout
+        /// Takes the units off what can still be refunded, and stores the refund.
+        indirect case beginRefund(RefundTerms)
+        /// Asks whether a refund is open.
+        indirect case findRefund(RefundID)
+        /// Reads a refund, open or finished.
+        indirect case readRefund(RefundID)
+        /// Reads all refunds of the order's present incarnation.
+        case readRefunds
+        /// Ends a refund whose credits were all acknowledged. `now`: wall clock, milliseconds since 1970.
+        indirect case finishRefund(RefundID, now: Int64)
     }
 
     public let order: Identifier
     public let operation: Operation
     /// Whose the order must be: the command finds no order of anybody else's; nil: whoever's.
     public let owner: Identifier?
+    /// One of the tags (``Order/tag``) that the order must have; nil: any.
+    public let tags: [UInt64]?
 
-    public init(_ order: Identifier, _ operation: Operation, owner: Identifier? = nil) {
+    public init(_ order: Identifier, _ operation: Operation, owner: Identifier? = nil, tags: [UInt64]? = nil) {
         self.order = order
         self.operation = operation
         self.owner = owner
+        self.tags = tags
     }
 }
 
@@ -190,13 +232,15 @@ public enum OrderBound: Hashable, Sendable, CaseIterable {
     case cost
     /// How often its checkout was tried.
     case attempts
+    /// How many refunds it has.
+    case refunds
 }
 
 /// What the order's rules decided on a command.
 public enum OrderOutcome: Hashable, Sendable {
     case done
     case order(Order)
-    case inspected(Order, SagaRecord?)
+    indirect case inspected(Order, SagaRecord?)
     /// The saga has begun.
     case begun(SagaRecord)
     /// A saga was running already: join it.
@@ -207,6 +251,8 @@ public enum OrderOutcome: Hashable, Sendable {
     case stale(Order.Status)
 
     case unknownOrder
+    /// The order has none of the tags that the command names: it has changed since.
+    case changedSince
     case orderExists
     case unknownItem
     case alreadyPaid
@@ -214,4 +260,20 @@ public enum OrderOutcome: Hashable, Sendable {
     case isRemoved
     case isEmpty
     case overLimit(OrderBound)
+    /// All of the paid order was refunded: it is not checked out again.
+    case isRefunded
+
+    /// The refund: begun, finished or as it is.
+    indirect case refund(Refund)
+    /// The refunds of the order, oldest first.
+    case refunds([Refund])
+    case refundOpen
+    /// The refund is not open: it is finished, or there never was one.
+    case refundOver
+    /// No checkout has paid the order, so there is nothing to refund. A direct payment is cancelled instead.
+    case notPaid
+    /// All is refunded.
+    case nothingToRefund
+    /// More units of an item than can still be refunded. `left`: how many those are; none if it is not in the order.
+    indirect case exceedsRefundable(item: Identifier, left: Amount)
 }

@@ -3,7 +3,12 @@
 /// Decides order commands. Guards come in order of precedence; below "from here on it succeeds" everything is written.
 public enum OrderRules: Rules {
     public static func readSet(of command: OrderCommand) -> ReadSet {
-        ReadSet(GroupKey(.order, command.order), .saga)
+        let group = GroupKey(.order, command.order)
+        switch command.operation {
+        case .findRefund(let id), .readRefund(let id), .finishRefund(let id, _): return ReadSet(group, .refund(id))
+        case .readRefunds: return ReadSet(group)
+        default: return ReadSet(group, .saga)
+        }
     }
 
     public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
@@ -11,12 +16,14 @@ public enum OrderRules: Rules {
             // Its tombstone is kept as that of an order that is not there.
             return command.operation == .refuseCheckout ? .done : .unknownOrder
         }
+        if let tags = command.tags, let order = draft.order, !tags.contains(order.tag) { return .changedSince }
         switch command.operation {
         case .read: return read(draft)
         case .inspect: return draft.order.map { .inspected($0, draft.saga) } ?? .unknownOrder
         case .create(let order): return create(order, on: &draft)
         case .replace(let order): return replace(with: order, on: &draft)
         case .addItem(let line): return addItem(line, on: &draft)
+        case .setLines(let lines): return setLines(lines, on: &draft)
         case .removeItem(let item): return removeItem(item, on: &draft)
         case .remove: return remove(on: &draft)
         case .begin(let now, let deadline, let claim):
@@ -27,25 +34,37 @@ public enum OrderRules: Rules {
         case .keepKey: return .done
         case .refuseCheckout:
             if let saga = draft.saga { return .running(saga) }
-            return draft.order?.status == .paid ? .alreadyPaid : .done
+            return draft.order?.status == .paid && draft.order?.isRefunded == false ? .alreadyPaid : .done
+        case .beginRefund(let terms): return beginRefund(terms, on: &draft)
+        case .findRefund(let id): return findRefund(id, on: draft)
+        case .readRefund(let id): return readRefund(id, on: draft)
+        case .readRefunds: return readRefunds(on: draft)
+        case .finishRefund(let id, let now): return finishRefund(id, now: now, on: &draft)
         }
     }
 
     /// A begin is only the first step of a write: its saga keeps the key when it commits. If the order is paid already,
-    /// the checkout succeeds at once.
+    /// the checkout succeeds at once. A refund that has begun succeeds for sure.
     public static func isComplete(_ outcome: OrderOutcome, of command: OrderCommand) -> Bool {
         switch (outcome, command.operation) {
-        case (.done, _), (.alreadyPaid, .begin): true
+        case (.done, _), (.alreadyPaid, .begin), (.refund, .beginRefund): true
         default: false
         }
+    }
+
+    /// Which refund it was.
+    public static func reference(to outcome: OrderOutcome) -> [UInt8] {
+        if case .refund(let refund) = outcome { refund.id.reference } else { [] }
     }
 
     /// A repeated step of a saga finds its own effect. A begin whose saga has ended since begins another checkout, as a
     /// client's repetition would.
     public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
-        case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey, .refuseCheckout: return true
-        case .create, .replace, .addItem, .removeItem, .remove: return false
+        case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey, .refuseCheckout, .findRefund, .readRefund,
+            .readRefunds, .finishRefund:
+            return true
+        case .create, .replace, .addItem, .setLines, .removeItem, .remove, .beginRefund: return false
         }
     }
 }
@@ -61,36 +80,42 @@ extension OrderRules {
     private static func create(_ order: Order, on draft: inout GroupDraft) -> OrderOutcome {
         if draft.order != nil { return .orderExists }
         draft.order = order
+        draft.list(order.listEntry)
         return .done
     }
 
     private static func replace(with order: Order, on draft: inout GroupDraft) -> OrderOutcome {
-        if let old = draft.order {
+        let old = draft.order
+        if let old {
             if old.status == .checkingOut || draft.saga != nil { return .isCheckingOut }
+            if hasOpenRefund(old, draft) { return .isCheckingOut }
             if old.status == .paid { draft[.receipt(incarnation: old.incarnation)] = .order(old) }
         }
         draft.order = order
+        draft.list(order.listEntry, insteadOf: old?.listEntry)
         return .done
     }
 
     private static func addItem(_ line: OrderLine, on draft: inout GroupDraft) -> OrderOutcome {
         guard var order = draft.order else { return .unknownOrder }
         if let refusal = refusalOfChange(to: order) { return refusal }
-        guard let cost = line.price.times(line.units),
-            let total = order.total.sum(cost, atMost: Limits.moneyHundredths)
-        else { return .overLimit(.cost) }
-        if let index = order.lines.firstIndex(where: { $0.item == line.item && $0.price == line.price }) {
-            guard let units = order.lines[index].units.sum(line.units, atMost: Limits.balance) else {
-                return .overLimit(.units)
-            }
-            order.lines[index].units = units
-        } else {
-            if order.lines.count >= Limits.orderLines { return .overLimit(.lines) }
-            order.lines.append(line)
+        if let bound = order.add(line) { return .overLimit(bound) }
+
+        // From here on it succeeds.
+        draft.order = order
+        return .done
+    }
+
+    private static func setLines(_ lines: [OrderLine], on draft: inout GroupDraft) -> OrderOutcome {
+        guard var order = draft.order else { return .unknownOrder }
+        if let refusal = refusalOfChange(to: order) { return refusal }
+        order.lines = []
+        order.total = .zero
+        for line in lines {
+            if let bound = order.add(line) { return .overLimit(bound) }
         }
 
         // From here on it succeeds.
-        order.total = total
         draft.order = order
         return .done
     }
@@ -138,7 +163,7 @@ extension OrderRules {
         // A paid order may have a saga, too: its captures may still be on their way, and a caller who is told "paid"
         // relies on them.
         if let saga = draft.saga { return .running(saga) }
-        if order.status == .paid { return .alreadyPaid }
+        if order.status == .paid { return order.isRefunded ? .isRefunded : .alreadyPaid }
         if order.lines.isEmpty { return .isEmpty }
         // The last number is left for a second try in lock order.
         if order.attempt >= UInt32.max - 1 { return .overLimit(.attempts) }

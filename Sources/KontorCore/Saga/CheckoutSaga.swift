@@ -366,12 +366,7 @@ extension CheckoutSaga {
         }
     }
 
-    /// The pause after a number of tries. It doubles up to its bound, and each saga adds up to a quarter of its own, so
-    /// that many that began at once do not ask at once again.
-    private func pause(after tries: Int) -> Int64 {
-        let pause = min(Limits.longestResendMilliseconds, Limits.resendMilliseconds << Int64(min(tries, 16) - 1))
-        return pause + Int64((record.id.incarnation >> 8) & 0xFF) * pause / 1_024
-    }
+    private func pause(after tries: Int) -> Int64 { Limits.resendPause(after: tries, incarnation: record.id.incarnation) }
 
     private func tries(ofLeg leg: Int) -> Int {
         switch legs[leg] {

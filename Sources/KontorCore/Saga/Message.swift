@@ -10,6 +10,8 @@ public struct Message: Hashable, Sendable {
     public enum Origin: Hashable, Sendable {
         /// The coordinator of a saga, for one step of one leg.
         case leg(Int, CheckoutSaga.Step, of: SagaID)
+        /// The coordinator of refunds, for one leg's credit.
+        case credit(leg: Int, of: RefundID)
         /// A read, by the number under which its reader waits.
         case read(UInt64)
         /// Another process: the link that the request came over, and the request's number on that link.
@@ -27,9 +29,9 @@ public struct Message: Hashable, Sendable {
         /// since 1970.
         case command(LedgerCommand, deadline: Int64)
         /// A question about one order; it changes nothing.
-        case question(OrderCommand)
+        indirect case question(OrderCommand)
         case ledgerReply(LedgerReply)
-        case orderReply(OrderReply)
+        indirect case orderReply(OrderReply)
     }
 
     public let origin: Origin
@@ -70,12 +72,16 @@ extension Message.Body {
         switch self {
         case .command(let command, _):
             switch command.operation {
-            case .read, .findPayment, .hold, .capture, .release: true
+            case .read, .findPayment, .hold, .capture, .release, .refund, .forgetRefund: true
             case .open, .replace, .deposit, .withdraw, .lockPayment, .payDirectly, .unlockPayment, .cancelPayment, .forget,
                 .undo, .keepKey:
                 false
             }
-        case .question(let command): command.operation == .read || command.operation == .inspect
+        case .question(let command):
+            switch command.operation {
+            case .read, .inspect, .findRefund: true
+            default: false
+            }
         case .ledgerReply, .orderReply: true
         }
     }

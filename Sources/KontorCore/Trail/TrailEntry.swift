@@ -14,13 +14,6 @@ public struct TrailID: Hashable, Sendable {
     }
 }
 
-extension TrailID {
-    /// Whether its entry is shown before another one: the newest is the first.
-    public func isShownBefore(_ other: TrailID) -> Bool {
-        time == other.time ? number < other.number : time > other.time
-    }
-}
-
 /// What an entry of the audit trail says. Which account or order it is about, its key says. It is an object because few
 /// requests have one, and all would be larger.
 public final class TrailNote: Hashable, Sendable {
@@ -100,9 +93,9 @@ public struct FoundTrailEntry: Hashable, Sendable {
     /// Whether what was changed is one record, and not all that a `batch_init` made.
     public var isOfOneRecord: Bool { group.id != .batchInit }
 
-    /// Entries are shown newest first.
-    public static func isShownBefore(_ left: FoundTrailEntry, _ right: FoundTrailEntry) -> Bool {
-        left.entry.id.isShownBefore(right.entry.id)
+    init?(_ found: IndexEntry) {
+        guard case .trail(let id) = found.key.member, case .trail(let note) = found.record else { return nil }
+        self.init(found.key.group, TrailEntry(id: id, note: note))
     }
 }
 
@@ -119,10 +112,10 @@ public struct TrailPart: Hashable, Sendable {
         self.next = next
     }
 
-    /// Makes the part of what was found for it: all that there is, or at least one more than `bound`.
-    public init(of found: [FoundTrailEntry], atMost bound: Int) {
-        entries = Array(found.sorted(by: FoundTrailEntry.isShownBefore).prefix(bound))
-        next = found.count > bound ? entries.last?.entry.id : nil
+    /// Makes the part of what an index has.
+    public init(_ found: IndexPart) {
+        entries = found.entries.compactMap(FoundTrailEntry.init)
+        next = if case .trail(let id)? = found.next?.member { id } else { nil }
     }
 }
 

@@ -48,6 +48,9 @@ public struct EmbeddedSnapshot {
         fileprivate let view: SQLiteView
         fileprivate let tail: [(key: [UInt8], value: [UInt8]?)]
 
+        /// Whether its lists are complete.
+        public var isListed: Bool { get throws { try view.isListed } }
+
         /// Calls `body` for each record, in the order of the keys' bytes.
         ///
         /// - Parameter unreadable: is called with each record that does not decode, and why; nil: the first one is

@@ -26,10 +26,14 @@ public struct RecordCensus: Equatable, Sendable {
     public private(set) var paidOrders = 0
     /// Checkouts that have not finished.
     public private(set) var openSagas = 0
-    /// Holds and markers of open checkouts on accounts.
+    /// Refunds of orders, open or finished.
+    public private(set) var refunds = 0
+    /// Holds and markers of open checkouts and refunds on accounts.
     public private(set) var holds = 0
     /// Idempotency keys. Expired ones count until they are removed.
     public private(set) var keys = 0
+    /// Entries of the lists: one for each account and order, once they are complete.
+    public private(set) var listed = 0
     /// Direct payments, receipts, and whatever else belongs to accounts and orders.
     public private(set) var others = 0
     /// The open checkouts that began first, at most ``EmbeddedLimits/oldestSagas``.
@@ -38,7 +42,9 @@ public struct RecordCensus: Equatable, Sendable {
     /// Accounts of items and users.
     public var accounts: Int { items + users }
     /// All records.
-    public var records: Int { accounts + orders + openSagas + holds + keys + others }
+    public var records: Int { accounts + orders + openSagas + refunds + holds + keys + listed + others }
+    /// Whether each account and order is listed.
+    var isListed: Bool { listed == accounts + orders }
 
     mutating func add(_ key: RecordKey, _ record: Record) {
         switch (key.member, record) {
@@ -50,8 +56,10 @@ public struct RecordCensus: Equatable, Sendable {
         case (.saga, .saga(let saga)):
             openSagas += 1
             add(OpenSaga(order: saga.id.order, phase: saga.phase, begun: saga.begun, deadline: saga.deadline))
-        case (.hold, .hold): holds += 1
+        case (.hold, .hold), (.refund, .marker): holds += 1
+        case (.refund, .refund), (.refunded, .refund): refunds += 1
         case (.key, .key): keys += 1
+        case (.listed, .listed): listed += 1
         default: others += 1
         }
     }

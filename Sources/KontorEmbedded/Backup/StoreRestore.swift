@@ -45,7 +45,7 @@ public struct StoreRestore {
         let storeID = random.next()
         try mark(directory)
         try clear(directory)
-        try writeTable(reader, directory, storeID)
+        try writeTable(reader, directory, storeID, isListed: report.census.isListed)
         // The journal last: a table without one is refused too.
         let paths = JournalPaths(directory)
         try files.createDirectory(paths.directory)
@@ -94,9 +94,14 @@ public struct StoreRestore {
 
     /// Writes the records to a new table, a frame in each transaction. The position stays 0: the new store's journal is
     /// empty.
-    private func writeTable(_ reader: BackupReader, _ directory: String, _ storeID: UInt64) throws(EmbeddedError) {
+    ///
+    /// - Parameter isListed: whether the backup has complete lists. If not, the first server makes them.
+    private func writeTable(
+        _ reader: BackupReader, _ directory: String, _ storeID: UInt64, isListed: Bool
+    ) throws(EmbeddedError) {
         let table = try tables.create(directory, storeID)
         defer { table.close() }
+        if !isListed { try table.forgetLists() }
         var uncheckpointedBytes = 0
         try reader.forEachFrame { frame, bytes throws(EmbeddedError) in
             try table.apply(FoldSlice(bytes: bytes, changes: FoldWorker.coalesce([frame], bytes), through: 0))

@@ -11,7 +11,7 @@ import KontorService
 final class RecordCache {
     private let slots = SlotTable()
     private var openWork = OpenWorkIndex()
-    private var trail = TrailTail()
+    private var tail = IndexTail()
     /// How many records other than open work may stay.
     private let bound: Int
     private var clock = EvictionClock()
@@ -82,6 +82,7 @@ final class RecordCache {
         return slot.pointee.record == nil ? .absent : .present
     }
 
+    @inline(__always)
     private func load(_ readSet: ReadSet) -> LoadedGroup? {
         guard let head = slot(readSet.group, .head) else { return nil }
         let version = version(head.pointee.version)
@@ -176,8 +177,11 @@ final class RecordCache {
             if exists || slot.pointee.existsBelow {
                 changes.append(JournalChange(key: slot.pointee.key, record: slot.pointee.record))
                 if slot.pointee.key.member.isExpiring { expiring += 1 }
-                if case .trail = slot.pointee.key.member {
-                    trail.add(slot.pointee.key, slot.pointee.record, sequence: sequence)
+                // Nobody reads it but by its index.
+                if slot.pointee.key.member.isIndexed {
+                    tail.add(slot.pointee.key, slot.pointee.record, sequence: sequence)
+                    slots.remove(index)
+                    continue
                 }
                 slot.pointee.sequence = sequence
                 slot.pointee.existsBelow = exists
@@ -214,8 +218,8 @@ final class RecordCache {
         }
     }
 
-    /// The newest entries of the audit trail that may not be in the table: see ``TrailTail/entries(behind:atMost:)``.
-    func trailTail(behind id: TrailID?, atMost bound: Int) -> [FoundTrailEntry] { trail.entries(behind: id, atMost: bound) }
+    /// What changed of the indexes and may not be in the table.
+    var indexTail: [IndexChunk] { tail.chunks }
 
     // MARK: Start
 
@@ -223,7 +227,7 @@ final class RecordCache {
     ///
     /// - Parameter sequence: the frame that has it; 0 for what comes from the table.
     func restore(_ key: RecordKey, _ record: Record?, sequence: UInt64) {
-        trail.add(key, record, sequence: sequence)
+        if key.member.isIndexed { return tail.add(key, record, sequence: sequence) }
         let isOpenWork = key.member.isOpenWork
         if let index = slots.find(key.group, key.member) {
             let slot = slots.pointer(index)
@@ -248,7 +252,7 @@ final class RecordCache {
     /// Notes that the table contains all frames through `sequence`: their records may be evicted from now on.
     func folded(through sequence: UInt64) {
         foldedThrough = sequence
-        trail.folded(through: sequence)
+        tail.folded(through: sequence)
         clock.retry()
         evict()
     }

@@ -180,6 +180,10 @@ final class SlotTable {
         case .receipt(let incarnation): hash.mix(incarnation)
         case .key(let key): hash.mix(key.text)
         case .trail(let id): hash.mix(id.number)
+        case .refund(let refund), .refunded(let refund):
+            hash.mix(refund.order)
+            hash.mix(refund.incarnation &+ UInt64(refund.number))
+        case .listed(let entry): hash.mix(UInt64(bitPattern: entry.created))
         }
         return hash.value
     }

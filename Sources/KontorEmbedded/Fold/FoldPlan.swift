@@ -62,7 +62,8 @@ struct FoldPlan {
         failedSlices = 0
     }
 
-    mutating func expired(_ records: Int) { uncheckpointedBytes += records * EmbeddedLimits.expiredRecordBytes }
+    /// Notes that so many records of the table were removed or added beside the journal.
+    mutating func changed(_ records: Int) { uncheckpointedBytes += records * EmbeddedLimits.changedRecordBytes }
 
     mutating func checkpointed() {
         uncheckpointedBytes = 0

@@ -20,6 +20,7 @@ final class FoldScheduler {
     private let cache: RecordCache
     private let groupCommit: GroupCommit
     private let expiry: Expiry
+    private let lists: ListCompletion
     private let worker: FoldWorker
     private let ports: StorePorts
 
@@ -32,10 +33,14 @@ final class FoldScheduler {
     /// The table could not be brought up to date while the store closes: the next start replays the journal instead.
     private var isGivenUp = false
 
-    init(_ plan: FoldPlan, _ worker: FoldWorker, _ expiry: Expiry, _ groupCommit: GroupCommit, _ ports: StorePorts) {
+    init(
+        _ plan: FoldPlan, _ worker: FoldWorker, _ expiry: Expiry, _ lists: ListCompletion, _ groupCommit: GroupCommit,
+        _ ports: StorePorts
+    ) {
         self.plan = plan
         self.worker = worker
         self.expiry = expiry
+        self.lists = lists
         self.groupCommit = groupCommit
         cache = groupCommit.cache
         self.ports = ports
@@ -65,6 +70,7 @@ final class FoldScheduler {
     func tick(_ now: Int64, wall: Int64) {
         plan.tick(now)
         expiry.tick(now, wall: wall)
+        lists.tick(now)
         advance()
     }
 
@@ -87,6 +93,8 @@ final class FoldScheduler {
                 run(step)
             } else if expiry.isDue && !isHeld {
                 removeExpired()
+            } else if lists.isDue && !isHeld {
+                list()
             }
         case .finishing(let completion):
             if !isGivenUp, let step = plan.next(isClosing: true) { return run(step) }
@@ -124,6 +132,7 @@ final class FoldScheduler {
         ports.metrics.foldedRecords.increment(by: report.changes)
         ports.metrics.foldedBytes.increment(by: report.journalBytes)
         cache.folded(through: report.through)
+        lists.folded(through: report.through)
     }
 
     private func checkpoint() {
@@ -146,11 +155,19 @@ final class FoldScheduler {
 
     private func removeExpired() {
         isBusy = true
-        expiry.removeSlice { removed in
-            self.isBusy = false
-            self.plan.expired(removed)
-            self.advance()
-        }
+        expiry.removeSlice { self.didChange($0) }
+    }
+
+    private func list() {
+        isBusy = true
+        lists.runSlice { self.didChange($0) }
+    }
+
+    /// Ends a step that changed so many records of the table, which the journal says nothing of.
+    private func didChange(_ records: Int) {
+        isBusy = false
+        plan.changed(records)
+        advance()
     }
 
     /// A full disk passes, and so do another process's lock and a lack of descriptors or memory. Anything else (a

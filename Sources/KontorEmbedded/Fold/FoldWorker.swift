@@ -82,6 +82,15 @@ final class FoldWorker: @unchecked Sendable {
         }
     }
 
+    /// Lists the next records of a store whose lists are not complete.
+    func list() -> Result<ListSlice, EmbeddedError> {
+        do throws(EmbeddedError) {
+            return .success(try table.listSlice(atMost: EmbeddedLimits.listSlice))
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// Checkpoints the table, then deletes the segments whose frames it has.
     ///
     /// - Returns: false if a reader was in the way: then nothing is deleted.
@@ -220,7 +229,7 @@ extension UnsafeRawBufferPointer {
     }
 
     /// Compares the bytes of two ranges: negative if those of the left one sort first, 0 if they are the same.
-    fileprivate func compare(_ left: Range<Int>, _ right: Range<Int>) -> Int {
+    func compare(_ left: Range<Int>, _ right: Range<Int>) -> Int {
         var index = 0
         let common = Swift.min(left.count, right.count)
         while index + 8 <= common {

@@ -77,7 +77,7 @@ enum JournalFrame {
     /// The flag of a record that is present.
     private static let isPresent: UInt8 = 1
     /// The bits of the flags that are the area of the table.
-    private static let area: UInt8 = 6
+    private static let area: UInt8 = 14
 
     /// The bytes of a frame.
     static func encoded(_ changes: [JournalChange], sequence: UInt64) -> [UInt8] {

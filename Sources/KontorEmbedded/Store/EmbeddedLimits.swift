@@ -71,8 +71,19 @@ public enum EmbeddedLimits {
     static let trailLookMilliseconds: Int64 = 3_600_000
     /// The time until a removal that failed is tried again: it can wait, and each failure is a line in the log.
     static let expireRetryMilliseconds: Int64 = 60_000
-    /// What the removal of one record adds to the table's write-ahead log, at most: a page. Usually many share one.
-    static let expiredRecordBytes = 4_096
+    /// What one record that is removed or listed adds to the table's write-ahead log, at most: a page. Usually many
+    /// share one.
+    static let changedRecordBytes = 4_096
+
+    /// Changes of the indexes in one chunk of what is not folded. A read sorts those that are new: in less than a
+    /// millisecond.
+    static let indexChunk = 1_024
+    /// Records of an older store that one transaction looks at, to list them: some ten milliseconds on the fold's lane.
+    static let listSlice = 2_000
+    /// How often the log tells how far that is.
+    static let listNoticeMilliseconds: Int64 = 10_000
+    /// The time until a slice that failed is tried again.
+    static let listRetryMilliseconds: Int64 = 10_000
 
     // MARK: Table
 

@@ -20,6 +20,7 @@ public final class EmbeddedStore {
     private let coldReads: ColdReads
     private let reservation: SpaceReservation
     private let expiry: Expiry
+    private let lists: ListCompletion
     private let fold: FoldScheduler
 
     private let ports: StorePorts
@@ -40,7 +41,9 @@ public final class EmbeddedStore {
         groupCommit = GroupCommit(cache, expiry, started.writer, lastSequence: started.lastSequence, ports)
         reservation = SpaceReservation(started.writer, failure: started.reserveFailure, ports)
         let plan = FoldPlan(options, unfoldedBytes: started.report.bytesReplayed)
-        fold = FoldScheduler(plan, started.worker, expiry, groupCommit, ports)
+        lists = ListCompletion(
+            started.worker, isComplete: started.isListed, lastOldFrame: started.lastReplayed, ports)
+        fold = FoldScheduler(plan, started.worker, expiry, lists, groupCommit, ports)
         fold.isHeld = !reservation.isWritable
         reservation.didBegin = { [fold] in fold.isHeld = false }
         fold.didCheckpoint = { [weak reservation] in reservation?.roomCameBack() }
@@ -155,17 +158,18 @@ extension EmbeddedStore: RecordStore {
         completion(.success(cache.openWorkPage(kind, partition: partition, after: cursor)))
     }
 
-    /// See ``RecordStore``. An entry is there once its frame is on its way to the disk.
-    public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
+    /// See ``RecordStore``. A record is there once its frame is on its way to the disk.
+    public func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
-        // One more, to see whether it is the end.
-        let tail = cache.trailTail(behind: id, atMost: bound + 1)
+        if range.index == .lists, let trouble = lists.trouble { return completion(.failure(trouble)) }
+        let tail = cache.indexTail
         ports.lanes.perform(on: .read) { [table] in
-            TrailRead(table, tail, behind: id, atMost: bound)
+            IndexRead(table, tail, range, atMost: bound)
         } then: { [ports] read in
             for reason in read.unreadable {
-                ports.events?.warning("An entry of the audit trail cannot be read, and is left out", ["reason": reason])
+                ports.events?.warning(
+                    "An entry of the audit trail or of the lists cannot be read, and is left out", ["reason": reason])
             }
             completion(read.part)
         }

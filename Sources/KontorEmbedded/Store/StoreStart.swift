@@ -67,6 +67,10 @@ struct StartedStore {
     /// The last frame of the journal.
     let lastSequence: UInt64
     let expiringInTable: Int
+    /// Whether the table's lists are complete.
+    let isListed: Bool
+    /// The last frame that was replayed; 0: none was.
+    let lastReplayed: UInt64
     /// Why there is no room for the journal's next segment; nil if there is.
     let reserveFailure: EmbeddedError?
     let report: StartReport
@@ -104,7 +108,8 @@ private struct StoreStart {
         report.milliseconds = Int((clock.now - began) / .milliseconds(1))
         return StartedStore(
             cache: cache, table: table, writer: writer, worker: worker, lastSequence: end.lastSequence,
-            expiringInTable: try table.expiringCount(), reserveFailure: reserveFailure, report: report)
+            expiringInTable: try table.expiringCount(), isListed: try table.isListed(),
+            lastReplayed: report.recordsReplayed == 0 ? 0 : end.lastSequence, reserveFailure: reserveFailure, report: report)
     }
 
     /// The table; nil if there is none, because the directory is new. A new directory gets its journal first and then

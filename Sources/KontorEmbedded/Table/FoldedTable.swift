@@ -12,13 +12,25 @@ public enum TableArea: UInt8, Sendable, CaseIterable {
     case expiring = 4
     /// Entries of the audit trail: their keys sort by time.
     case trail = 6
+    /// Entries of the lists, by each of the keys that they have in their index (`RecordKey.indexKeys`).
+    case lists = 8
 
     /// The area of a member's record.
     init(_ member: Member) {
-        if case .trail = member {
-            self = .trail
-        } else {
-            self = member.isOpenWork ? .openWork : member.isExpiring ? .expiring : .record
+        switch member {
+        case .head, .payment, .receipt, .refunded: self = .record
+        case .saga, .hold, .refund: self = .openWork
+        case .key: self = .expiring
+        case .trail: self = .trail
+        case .listed: self = .lists
+        }
+    }
+
+    /// The area that has the keys of an index.
+    init(_ index: IndexRange.Index) {
+        switch index {
+        case .trail: self = .trail
+        case .lists: self = .lists
         }
     }
 }
@@ -58,8 +70,9 @@ public struct FoldSlice: Sendable {
 
 /// A table of records by key, with the position in the journal up to which it contains all changes.
 ///
-/// ``apply(_:)``, ``expire(now:trail:atMost:)`` and ``checkpoint()`` are called on the fold lanes, one at a time,
-/// ``read(_:)``, ``trail(behind:atMost:)`` and ``close()`` on the read lane, and the rest before the store serves.
+/// ``apply(_:)``, ``expire(now:trail:atMost:)``, ``listSlice(atMost:)`` and ``checkpoint()`` are called on the fold
+/// lanes, one at a time, ``read(_:)``, ``scan(_:atMost:)`` and ``close()`` on the read lane, and the rest before the
+/// store serves.
 public protocol FoldedTable: AnyObject, Sendable {
     /// The store that the table belongs to.
     func storeID() throws(EmbeddedError) -> UInt64
@@ -76,9 +89,9 @@ public protocol FoldedTable: AnyObject, Sendable {
     /// - Returns: the number of records in the expiring area afterwards.
     @discardableResult
     func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int
-    /// The entries of the audit trail with the first keys behind `start`: at most `bound`. Sees all of a slice or
+    /// The first keys of a range of an index, and the values of their records: at most `bound`. Sees all of a slice or
     /// nothing of it.
-    func trail(behind start: [UInt8], atMost bound: Int) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])]
+    func scan(_ range: IndexRange, atMost bound: Int) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])]
     /// Removes records whose expiry is not after `now` (milliseconds since 1970), those that expired first before
     /// others; and as many entries of the audit trail that are not newer than `trail`.
     ///
@@ -87,6 +100,13 @@ public protocol FoldedTable: AnyObject, Sendable {
     func expire(now: Int64, trail: Int64, atMost bound: Int) throws(EmbeddedError) -> (removed: Int, left: Int)
     /// The number of records in the expiring area.
     func expiringCount() throws(EmbeddedError) -> Int
+    /// Whether the lists have all accounts and orders of the table. If not, an older release wrote some of them.
+    func isListed() throws(EmbeddedError) -> Bool
+    /// Notes that the lists may lack accounts and orders of the table.
+    func forgetLists() throws(EmbeddedError)
+    /// Looks at the next records of a table whose lists are not complete, and lists those that are not: at most
+    /// `bound`, and how far it has come, in one transaction.
+    func listSlice(atMost bound: Int) throws(EmbeddedError) -> ListSlice
     /// Moves everything that was applied from the write-ahead log to the table itself, and syncs it. Only then may the
     /// journal that it came from be deleted.
     ///
@@ -94,6 +114,35 @@ public protocol FoldedTable: AnyObject, Sendable {
     func checkpoint() throws(EmbeddedError) -> Bool
     /// Gives the table's files back. Nothing is called afterwards.
     func close()
+}
+
+/// What became of one slice of the lists of an older store.
+public struct ListSlice: Sendable {
+    /// The number of records that were looked at.
+    public var records = 0
+    /// The records that cannot be read, and why: they are not listed.
+    public var unreadable: [String] = []
+    /// Whether the lists are complete now.
+    public var isLast = false
+
+    public init() {}
+
+    /// Takes one record of the table.
+    ///
+    /// - Returns: the entry of the lists that it needs, with its keys and its value; nil: it needs none.
+    public mutating func take(_ key: [UInt8], _ value: [UInt8]) -> (keys: [[UInt8]], value: [UInt8])? {
+        records += 1
+        do throws(FormatError) {
+            let known = try RecordKey(decoding: key[...])
+            guard known.member == .head, let entry = try Record(decoding: value[...]).listEntry else { return nil }
+            var writer = ByteWriter()
+            Record.listed.encode(into: &writer)
+            return (RecordKey(known.group, .listed(entry)).indexKeys, writer.bytes)
+        } catch {
+            unreadable.append("\(key): \(error)")
+            return nil
+        }
+    }
 }
 
 /// Opens or makes the table of a store's directory.

@@ -4,8 +4,8 @@ import GRDB
 
 /// The tables in SQLite, and their format.
 enum SQLiteSchema {
-    /// The format that is written. Format 1 had no expiring records, format 2 no audit trail.
-    static let formatVersion: Int64 = 3
+    /// The format that is written. Format 1 had no expiring records, format 2 no audit trail, format 3 no lists.
+    static let formatVersion: Int64 = 4
 
     private static let first = """
         CREATE TABLE record(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -23,10 +23,19 @@ enum SQLiteSchema {
         CREATE TABLE trail(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
         """
 
+    /// The lists; and, while they are not complete, the key of the last record that was looked at.
+    private static let lists = """
+        CREATE TABLE lists(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE unlisted(behind BLOB NOT NULL);
+        """
+
+    /// Says that the lists are not complete.
+    static let forgetLists = "DELETE FROM unlisted; INSERT INTO unlisted(behind) VALUES (x'00');"
+
     /// Makes an empty table at position 0, in one transaction.
     static func create(_ database: Database, storeID: UInt64) throws {
         try database.inTransaction(.immediate) {
-            try database.execute(sql: first + expiring + trail)
+            try database.execute(sql: first + expiring + trail + lists)
             let insert = "INSERT INTO meta(name, value) VALUES (?, ?)"
             try database.execute(sql: insert, arguments: ["format", formatVersion])
             try database.execute(sql: insert, arguments: ["store", Int64(bitPattern: storeID)])
@@ -45,7 +54,8 @@ enum SQLiteSchema {
                 try database.execute(sql: expiring)
                 try database.execute(sql: "INSERT INTO meta(name, value) VALUES ('expiring', 0)")
             }
-            try database.execute(sql: trail)
+            if format < 3 { try database.execute(sql: trail) }
+            try database.execute(sql: lists + forgetLists)
             try database.execute(sql: "UPDATE meta SET value = ? WHERE name = 'format'", arguments: [formatVersion])
             return .commit
         }

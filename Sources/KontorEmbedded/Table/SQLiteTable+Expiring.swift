@@ -46,7 +46,8 @@ extension SQLiteTable {
         let delete = try database.cachedStatement(
             sql: "DELETE FROM trail WHERE key IN (SELECT key FROM trail WHERE key > ?1 ORDER BY key DESC LIMIT ?2)"
         ).sqliteStatement
-        try RecordKey.endOfTrail(at: time).withUnsafeBytes { start in
+        // Those whose time is over lie behind this.
+        try IndexRange.trail(behind: TrailID(time: time, number: .max)).start.withUnsafeBytes { start in
             defer {
                 sqlite3_reset(delete)
                 sqlite3_clear_bindings(delete)

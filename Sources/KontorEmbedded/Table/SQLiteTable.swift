@@ -3,6 +3,7 @@
 
 import GRDB
 import GRDBSQLite
+import KontorCore
 import Synchronization
 
 /// The table in DIRECTORY/table.sqlite: a table of keys and values for each area, and `meta`, which has numbers by
@@ -26,11 +27,11 @@ public final class SQLiteTable: FoldedTable {
     /// The table's file.
     let path: String
     private let pageCacheBytes: Int
-    private let connections: Mutex<Connections>
+    let connections: Mutex<Connections>
 
     /// The connection of the fold lanes, and that of the read lane, which cannot write. On a disk that has no room for
     /// the index of SQLite's log it is one and the same, which keeps the index in memory and others out.
-    private struct Connections {
+    struct Connections {
         let writer: DatabaseQueue
         let reader: DatabaseQueue
         var isShared: Bool { writer === reader }
@@ -47,7 +48,7 @@ public final class SQLiteTable: FoldedTable {
             }
         }
 
-        private init(writer: DatabaseQueue, reader: DatabaseQueue) {
+        fileprivate init(writer: DatabaseQueue, reader: DatabaseQueue) {
             self.writer = writer
             self.reader = reader
         }
@@ -125,12 +126,12 @@ public final class SQLiteTable: FoldedTable {
 
     private static func read(_ keys: [TableKey], _ database: Database) throws -> [[UInt8]?] {
         // The connection keeps its cached statements.
-        let selects = try TableArea.allCases.map { area in
+        let selects = try [TableArea.record, .openWork, .expiring].map { area in
             try database.cachedStatement(sql: "SELECT value FROM \(area.table) WHERE key = ?").sqliteStatement
         }
         defer { for select in selects { sqlite3_reset(select) } }
         return try keys.map { key in
-            let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : key.area == .expiring ? 2 : 3]
+            let select = selects[key.area == .record ? 0 : key.area == .openWork ? 1 : 2]
             sqlite3_reset(select)
             try key.bytes.withUnsafeBytes { try SQLiteCall.check(SQLiteCall.bind(select, 1, $0[...]), database) }
             let code = sqlite3_step(select)
@@ -146,33 +147,6 @@ public final class SQLiteTable: FoldedTable {
     }
 
     /// See ``FoldedTable``.
-    public func trail(
-        behind start: [UInt8], atMost bound: Int
-    ) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])] {
-        try connections.withLock { connections throws(EmbeddedError) in
-            try TableConnection.use(connections.reader, path) { database in
-                let select = try database.cachedStatement(
-                    sql: "SELECT key, value FROM trail WHERE key > ?1 ORDER BY key LIMIT ?2"
-                ).sqliteStatement
-                var found: [(key: [UInt8], value: [UInt8])] = []
-                try start.withUnsafeBytes { start in
-                    defer {
-                        sqlite3_reset(select)
-                        sqlite3_clear_bindings(select)
-                    }
-                    try SQLiteCall.check(SQLiteCall.bind(select, 1, start[...]), database)
-                    try SQLiteCall.check(sqlite3_bind_int64(select, 2, Int64(bound)), database)
-                    while sqlite3_step(select) == SQLITE_ROW {
-                        found.append((SQLiteCall.column(select, 0), SQLiteCall.column(select, 1)))
-                    }
-                    try SQLiteCall.check(sqlite3_reset(select), database)
-                }
-                return found
-            }
-        }
-    }
-
-    /// See ``FoldedTable``.
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
         try TableLog(path).watching { () throws(EmbeddedError) in try write(slice) }
     }
@@ -183,7 +157,8 @@ public final class SQLiteTable: FoldedTable {
             try database.inTransaction(.immediate) {
                 try Self.write(slice, to: .record, database)
                 try Self.write(slice, to: .openWork, database)
-                if slice.changes.contains(where: { $0.area == .trail }) { try Self.write(slice, to: .trail, database) }
+                try Self.write(slice, to: .trail, database)
+                try Self.write(slice, to: .lists, database)
                 try Self.writeExpiring(slice, database)
                 let update = try database.cachedStatement(sql: "UPDATE meta SET value = ? WHERE name = 'position'")
                 try update.execute(arguments: [Int64(bitPattern: slice.through)])
@@ -222,6 +197,7 @@ public final class SQLiteTable: FoldedTable {
     public func close() { connections.withLock { $0.close() } }
 
     private static func write(_ slice: FoldSlice, to area: TableArea, _ database: Database) throws {
+        if area.isIndex, !slice.changes.contains(where: { $0.area == area }) { return }
         let table = area.table
         let upsert = try database.cachedStatement(
             sql: "INSERT INTO \(table)(key, value) VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2"
@@ -242,6 +218,11 @@ public final class SQLiteTable: FoldedTable {
                 let code = sqlite3_step(statement)
                 if code != SQLITE_DONE { try SQLiteCall.check(code, database) }
                 sqlite3_reset(statement)
+                guard area.isIndex, let second = RecordKey.secondIndexKey(ofEncoded: slice.bytes[change.key]) else { continue }
+                try second.withUnsafeBytes { second in
+                    try SQLiteCall.check(SQLiteCall.bind(statement, 1, second[...]), database)
+                    try SQLiteCall.run(statement, database)
+                }
             }
         }
     }

@@ -73,11 +73,20 @@ struct SQLiteView {
     /// The number of this name in `meta`.
     func meta(_ name: String) throws -> UInt64 { try SQLiteCall.meta(name, database) }
 
-    /// All records, open work among them, in the order of their keys.
+    /// Whether the lists are complete. A table that an older release made has none.
+    var isListed: Bool {
+        get throws {
+            guard try database.tableExists("unlisted") else { return false }
+            return try Int.fetchOne(database, sql: "SELECT 1 FROM unlisted") == nil
+        }
+    }
+
+    /// All records, open work among them, in the order of their keys; what is listed under two keys comes once.
     func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
         // A table that an older release made lacks some areas until `serve` opens it.
         let areas = try TableArea.allCases.filter { try database.tableExists($0.table) }
-        let sql = areas.map { "SELECT key, value FROM \($0.table)" }.joined(separator: " UNION ALL ") + " ORDER BY key"
+        let selects = areas.map { "SELECT key, value FROM \($0.table)\($0 == .lists ? " WHERE key < x'82'" : "")" }
+        let sql = selects.joined(separator: " UNION ALL ") + " ORDER BY key"
         try SQLiteCall.forEach(database, sql: sql, body)
     }
 }
@@ -90,6 +99,7 @@ extension TableArea {
         case .openWork: return "open_work"
         case .expiring: return "expiring"
         case .trail: return "trail"
+        case .lists: return "lists"
         }
     }
 }

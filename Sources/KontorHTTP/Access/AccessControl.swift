@@ -18,6 +18,7 @@ public final class AccessControl: Sendable {
 
     /// - Parameters:
     ///   - hosts: the names under which the listener may be asked; nil: under any.
+    ///   - origins: whose pages may use /v1.
     ///   - secrets: of which requests must bear one where there are no credentials; nil: they need none.
     ///   - metricsSecrets: of which requests for metrics must bear one instead, and which open nothing else; nil:
     ///     `secrets` open metrics, too.
@@ -26,10 +27,11 @@ public final class AccessControl: Sendable {
     ///     shop may be asked. nil: nobody may say the first, and everybody the second unless there are credentials.
     ///   - rates: how much one caller may ask for.
     public init(
-        hosts: AllowedHosts? = nil, secrets: SharedSecrets? = nil, metricsSecrets: SharedSecrets? = nil,
+        hosts: AllowedHosts? = nil, origins: AllowedOrigins = AllowedOrigins(), secrets: SharedSecrets? = nil,
+        metricsSecrets: SharedSecrets? = nil,
         credentials: Credentials? = nil, proxies: TrustedProxies? = nil, rates: CallerRates = CallerRates()
     ) {
-        browsers = BrowserGuard(hosts: hosts)
+        browsers = BrowserGuard(hosts: hosts, origins: origins)
         self.secrets = secrets
         self.metricsSecrets = metricsSecrets
         self.credentials = credentials
@@ -55,12 +57,12 @@ final class Asker {
     let now: Int64
     /// Seconds since 1970.
     let wallSeconds: Int64
-    /// Whether a gateway asks that would ask again if it were told 429.
-    let isGateway: Bool
+    /// Who it is; nil: nobody knows, or nobody has asked yet.
+    private(set) var found: Principal?
 
     init(
         access: AccessControl, authorization: String?, address: NetworkAddress?, limits: CallerLimits, now: Int64,
-        wallSeconds: Int64, isGateway: Bool = false
+        wallSeconds: Int64
     ) {
         self.access = access
         self.authorization = authorization
@@ -68,7 +70,6 @@ final class Asker {
         self.limits = limits
         self.now = now
         self.wallSeconds = wallSeconds
-        self.isGateway = isGateway
     }
 
     /// Who it is, if he may ask for something; nil: callers are not told apart, or everybody may ask for this.
@@ -81,22 +82,17 @@ final class Asker {
             if let authorization, secrets?.isBorne(by: authorization.utf8) == true { return nil }
             throw .secretNeeded
         }
-        guard let authorization else { throw refusal(.tokenNeeded) }
+        guard let authorization else { throw .tokenNeeded }
         let bearer = credentials.bearer(of: authorization, now: wallSeconds) {
             limits.take(.verification, for: address, now: now)
         }
         switch bearer {
         case .known(let principal):
+            found = principal
             if scopes.isSubset(of: principal.scopes) { return principal }
-            throw refusal(.forbidden(scopes), of: principal)
-        case .unknown: throw refusal(.tokenNeeded)
+            throw .forbidden(scopes)
+        case .unknown: throw .tokenNeeded
         case .unverified: throw .callerLimit("\(CallerLimits.verifications) tokens a second that are to be verified")
         }
-    }
-
-    /// A refusal is an answer to a request, too. A gateway is told the first reason, which it passes on: its second
-    /// copy would be told that nobody knows what became of the first one.
-    private func refusal(_ problem: Problem, of principal: Principal? = nil) -> Problem {
-        isGateway ? problem : limits.refusal(problem, of: principal, from: address, now: now)
     }
 }

@@ -9,15 +9,28 @@ import NIOHTTP1
 struct BrowserGuard: Sendable {
     /// The names under which the listener may be asked; nil: under any.
     let hosts: AllowedHosts?
+    /// The origins whose pages may use /v1.
+    var origins = AllowedOrigins()
+
+    /// The origin of a page that may do what this request asks for, as any other client may; nil: no such page sent it.
+    func openOrigin(_ headers: RequestHeaders, _ uri: String) -> String? {
+        guard let origin = headers.origin, origins.contains(origin), uri.hasPrefix("/v1/") else { return nil }
+        return origin
+    }
 
     /// Why a request is refused; nil: it is not.
     ///
     /// What reads is refused by its `Host` alone: a page of another origin cannot see the answer.
     ///
-    /// - Parameter isHostKnown: whether the name was looked at before, or a trusted proxy sends this, which knows the
-    ///   shop's names.
-    func refusal(of method: HTTPMethod, _ headers: RequestHeaders, isHostKnown: Bool = false) -> Problem? {
+    /// - Parameters:
+    ///   - isOpen: whether the page that sends this may do what others may.
+    ///   - isHostKnown: whether the name was looked at before, or a trusted proxy sends this, which knows the shop's
+    ///     names.
+    func refusal(
+        of method: HTTPMethod, _ headers: RequestHeaders, isOpen: Bool = false, isHostKnown: Bool = false
+    ) -> Problem? {
         if !isHostKnown, let hosts, let host = headers.host, !hosts.contains(host) { return .foreignHost(host) }
+        if isOpen { return nil }
         // Nearly all clients send neither.
         guard headers.origin != nil || headers.fetchSite != nil else { return nil }
         if method == .GET || method == .HEAD { return nil }

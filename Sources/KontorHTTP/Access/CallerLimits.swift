@@ -141,26 +141,25 @@ final class CallerLimits {
         }
     }
 
-    /// Takes what a call needs, or refuses it.
-    func take(_ call: ShopCall, from address: NetworkAddress?, now: Int64) throws(Problem) {
-        let caller = Caller(call.principal, address)
-        try takeRequest(of: caller, now: now)
+    /// Takes a request of a caller, or refuses it.
+    func takeRequest(of caller: Caller, now: Int64) throws(Problem) {
+        if !take(.request, for: caller, now: now) { throw .callerLimit("\(rates.requests) requests a second") }
+    }
+
+    /// Takes what a call creates, or refuses it.
+    func takeCreation(_ call: ShopCall, of caller: Caller, now: Int64) throws(Problem) {
         if call.request.isCreation, !take(.creation, for: caller, now: now) {
             throw .callerLimit("\(rates.creations) creations a second")
         }
     }
 
-    /// What to tell somebody who may not ask for what he asked for: that was a request, too.
+    /// What to tell somebody who is refused before the shop is asked: that was a request, too.
     ///
-    /// - Parameter principal: nil: nobody knows him.
     /// - Returns: the refusal, or that he has had too many.
-    func refusal(_ refusal: Problem, of principal: Principal? = nil, from address: NetworkAddress?, now: Int64) -> Problem {
-        do throws(Problem) { try takeRequest(of: Caller(principal, address), now: now) } catch { return error }
+    func refusal(_ refusal: Problem, of caller: Caller, now: Int64) -> Problem {
+        if refusal.kind == .callerLimit { return refusal }
+        do throws(Problem) { try takeRequest(of: caller, now: now) } catch { return error }
         return refusal
-    }
-
-    private func takeRequest(of caller: Caller, now: Int64) throws(Problem) {
-        if !take(.request, for: caller, now: now) { throw .callerLimit("\(rates.requests) requests a second") }
     }
 }
 

@@ -6,12 +6,20 @@ import KontorService
 
 extension ShopCall {
     /// Whether the audit trail tells of it: what admins and operators change.
-    var isRecorded: Bool { !request.isRead && !entry.scopes.isDisjoint(with: [.admin, .operate]) }
+    var isRecorded: Bool {
+        !request.isRead && (!entry.scopes.isDisjoint(with: [.admin, .operate]) || request.makesMoney)
+    }
 }
 
 extension TrailNote {
     /// Makes the note of a call. Which record it is about is not among the arguments: the entry lies with that.
-    convenience init(_ call: ShopCall, by principal: Principal, _ uri: String, from address: NetworkAddress?) {
+    ///
+    /// - Parameters:
+    ///   - body: what the body gave it besides, and why.
+    convenience init(
+        _ call: ShopCall, by principal: Principal, _ uri: String, _ body: (arguments: [Argument], reason: String),
+        from address: NetworkAddress?
+    ) {
         let route = call.entry.route
         var arguments: [Argument] = []
         if let segments = try? PathSegments(of: uri) {
@@ -21,7 +29,8 @@ extension TrailNote {
             }
         }
         self.init(
-            principal: principal.name, address: address?.text ?? "", operation: route.name, arguments: arguments)
+            principal: principal.name, address: address?.text ?? "", operation: route.name,
+            arguments: arguments + body.arguments, reason: body.reason)
     }
 }
 

@@ -8,10 +8,16 @@ struct ExplanationJSON {
     private let explanation: Explanation
     private var order: Order { explanation.order }
 
-    init(_ explanation: Explanation) { self.explanation = explanation }
+    /// Whether money is text with two digits, and not a number.
+    private let quotesMoney: Bool
+
+    init(_ explanation: Explanation, quotesMoney: Bool = false) {
+        self.explanation = explanation
+        self.quotesMoney = quotesMoney
+    }
 
     var bytes: [UInt8] {
-        var json = JSONWriter(capacity: 1_024)
+        var json = JSONWriter(capacity: 1_024, quotesMoney: quotesMoney)
         json.raw(#"{"order_id":"#)
         json.id(explanation.id)
         json.raw(#","state":"#)
@@ -189,7 +195,7 @@ private struct ExplainedStep {
 // MARK: Words
 
 extension Order.Status {
-    fileprivate var word: String {
+    var word: String {
         switch self {
         case .open: return "open"
         case .checkingOut: return "checking_out"
@@ -278,15 +284,4 @@ extension AbortReason {
 extension GroupKey {
     /// Units of an item, or money.
     fileprivate func text(_ amount: Amount) -> String { kind == .item ? String(amount.raw) : amount.moneyText }
-}
-
-extension JSONWriter {
-    fileprivate mutating func array<Element>(_ elements: [Element], _ write: (inout JSONWriter, Element) -> Void) {
-        raw("[")
-        for (index, element) in elements.enumerated() {
-            if index > 0 { raw(",") }
-            write(&self, element)
-        }
-        raw("]")
-    }
 }

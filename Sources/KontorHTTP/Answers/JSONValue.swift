@@ -14,10 +14,11 @@ indirect enum JSONValue: Hashable, Sendable {
     /// A number with a fraction, as text so that it stays exact.
     case decimal(String)
     case bool(Bool)
+    case null
 
     /// The JSON as text, without spaces.
     var bytes: [UInt8] {
-        var json = JSONWriter(capacity: 64 * 1024)
+        var json = JSONWriter()
         write(to: &json)
         return json.bytes
     }
@@ -44,6 +45,7 @@ indirect enum JSONValue: Hashable, Sendable {
         case .integer(let number): json.number(number)
         case .decimal(let text): json.number(exactly: text)
         case .bool(let isTrue): json.raw(isTrue ? "true" : "false")
+        case .null: json.raw("null")
         }
     }
 

@@ -5,8 +5,13 @@ import KontorCore
 /// A writer that appends JSON to bytes. The caller writes the punctuation.
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []
+    /// Whether money is written as text with two digits, and not as a number.
+    private let quotesMoney: Bool
 
-    init(capacity: Int = 96) { bytes.reserveCapacity(capacity) }
+    init(capacity: Int = 96, quotesMoney: Bool = false) {
+        self.quotesMoney = quotesMoney
+        bytes.reserveCapacity(capacity)
+    }
 
     /// Appends punctuation and names as they are.
     mutating func raw(_ text: StaticString) {
@@ -18,8 +23,30 @@ struct JSONWriter {
     /// Appends a number that is text already.
     mutating func number(exactly text: String) { bytes.append(contentsOf: text.utf8) }
 
-    /// Appends money as a number: `5`, `7.2`, `7.23`.
-    mutating func money(_ amount: Amount) { bytes.append(contentsOf: amount.moneyText.utf8) }
+    /// Appends JSON.
+    mutating func raw(bytes json: [UInt8]) { bytes += json }
+
+    /// Appends money as a number: `5`, `7.2`, `7.23`. A writer that quotes money writes text.
+    mutating func money(_ amount: Amount) {
+        if quotesMoney { moneyText(amount) } else { bytes.append(contentsOf: amount.moneyText.utf8) }
+    }
+
+    /// Appends money as text: `"5.00"`, `"7.20"`, `"7.23"`.
+    mutating func moneyText(_ amount: Amount) { string(amount.twoDigits) }
+
+    /// Appends a time, milliseconds since 1970; nil: null.
+    mutating func time(_ time: Int64?) {
+        if let time { string(Timestamp(time).text) } else { raw("null") }
+    }
+
+    mutating func array<Element>(_ elements: [Element], _ write: (inout JSONWriter, Element) -> Void) {
+        raw("[")
+        for (index, element) in elements.enumerated() {
+            if index > 0 { raw(",") }
+            write(&self, element)
+        }
+        raw("]")
+    }
 
     /// Appends an identifier, which needs quotes and no escapes.
     mutating func id(_ id: Identifier) {

@@ -22,7 +22,15 @@ enum OutcomeProblems {
         case .unavailable(let error): return unavailable(error, request)
         case .overloaded(let bound): return .notTaken(bound)
         case .unknown: return unknown(request)
-        case .created, .initialized, .checkout(.paid), .explanation, .paymentStatus, .replayed: return bug(request)
+        case .missing(let account): return unknown(account, request)
+        case .creditRefused(let account, .unknownAccount): return unknown(account, request)
+        case .creditRefused(let account, _):
+            return Problem(
+                .overLimit, "\(account) cannot take what this refund would give it. Nothing was changed.",
+                request.ids + [account])
+        case .placed, .shown, .created, .initialized, .checkout(.paid), .explanation, .paymentStatus, .replayed, .refunded,
+            .refunds, .listedOrders, .listedAccounts:
+            return bug(request)
         }
     }
 
@@ -66,8 +74,16 @@ enum OutcomeProblems {
         if case .initOrders = request, case .overLimit = outcome {
             return Problem(.overLimit, "Two items of this price cost more than an order may. Use a smaller price.")
         }
+        if case .overLimit(let bound) = outcome, request.order == nil {
+            return Problem(.overLimit, "The order \(bound.words). Nothing was changed.", request.ids)
+        }
         guard let order = request.order else { return bug(request) }
         switch outcome {
+        case .changedSince:
+            return Problem(
+                .changedSince,
+                "Order \(order) has changed since it was read under this ETag. Nothing was changed; read it again.", request.ids
+            )
         case .unknownOrder:
             return Problem(.unknownOrder, "There is no order \(order). Create it first.", request.ids)
         case .unknownItem:
@@ -92,7 +108,23 @@ enum OutcomeProblems {
             return Problem(.orderEmpty, "Order \(order) has no items. Add one, then check out again.", request.ids)
         case .overLimit(let bound):
             return Problem(.overLimit, "Order \(order) \(bound.words). Nothing was changed.", request.ids)
-        case .done, .order, .inspected, .begun, .running, .decided, .stale, .orderExists: return bug(request)
+        case .isRefunded:
+            return Problem(
+                .orderRefunded, "Order \(order) was paid and refunded. It is not checked out again; create another one.",
+                request.ids)
+        case .notPaid:
+            return Problem(
+                .orderNotPaid, "Order \(order) is not paid by a checkout, so there is nothing to refund. Nothing was changed.",
+                request.ids)
+        case .nothingToRefund:
+            return Problem(.nothingToRefund, "All of order \(order) is refunded. Nothing was changed.", request.ids)
+        case .exceedsRefundable(let item, let left):
+            return Problem(
+                .refundExceeds,
+                "Of item \(item) \(left.raw) units of order \(order) can be refunded. Nothing was changed.", request.ids)
+        case .done, .order, .inspected, .begun, .running, .decided, .stale, .orderExists, .refund, .refunds, .refundOpen,
+            .refundOver:
+            return bug(request)
         }
     }
 
@@ -242,6 +274,7 @@ extension OrderBound {
         case .lines: return "has \(Limits.orderLines) lines, and that is the most"
         case .units: return "would have more than \(Limits.balance) units of one item"
         case .cost: return "would cost more than \(Limits.moneyHundredths / 100)"
+        case .refunds: return "had \(Limits.orderRefunds) refunds, and that is the most"
         case .attempts: return "had \(UInt32.max - 1) checkouts that failed, and that is the most; create another one"
         }
     }

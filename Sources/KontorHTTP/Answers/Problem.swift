@@ -33,6 +33,10 @@ struct Problem: Error, Hashable, Sendable {
         case orderPaid = "order-paid"
         case orderCheckingOut = "order-checking-out"
         case orderRemoved = "order-removed"
+        case orderNotPaid = "order-not-paid"
+        case orderRefunded = "order-refunded"
+        case nothingToRefund = "nothing-to-refund"
+        case refundExceeds = "refund-exceeds-order"
         case orderEmpty = "order-empty"
         case paidDirectly = "already-paid-directly"
         case paidByCheckout = "paid-by-checkout"
@@ -42,7 +46,9 @@ struct Problem: Error, Hashable, Sendable {
         case keyInUse = "idempotency-key-in-use"
         case keyReused = "idempotency-key-reused"
 
+        case changedSince = "changed-since"
         case bodyTooLarge = "body-too-large"
+        case notJSON = "not-json"
         case pathTooLong = "path-too-long"
         case headersTooLarge = "headers-too-large"
 
@@ -68,10 +74,13 @@ struct Problem: Error, Hashable, Sendable {
             case .forbidden, .foreignHost, .foreignOrigin: return 403
             case .wrongMethod: return 405
             case .requestTimeout: return 408
-            case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderEmpty,
+            case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderNotPaid,
+                .orderRefunded, .nothingToRefund, .refundExceeds, .orderEmpty,
                 .paidDirectly, .paidByCheckout, .orderOfAnotherUser, .openSaga, .anomaly, .keyInUse:
                 return 409
+            case .changedSince: return 412
             case .bodyTooLarge: return 413
+            case .notJSON: return 415
             case .pathTooLong: return 414
             case .keyReused: return 422
             case .unavailable, .noRoom: return 424
@@ -119,6 +128,10 @@ struct Problem: Error, Hashable, Sendable {
             case .orderPaid: return "Order is paid"
             case .orderCheckingOut: return "Order is being checked out"
             case .orderRemoved: return "Order is removed"
+            case .orderNotPaid: return "Order is not paid"
+            case .orderRefunded: return "Order is refunded"
+            case .nothingToRefund: return "Nothing to refund"
+            case .refundExceeds: return "More than can be refunded"
             case .orderEmpty: return "Order is empty"
             case .paidDirectly: return "Already paid directly"
             case .paidByCheckout: return "Paid by a checkout"
@@ -129,7 +142,9 @@ struct Problem: Error, Hashable, Sendable {
             case .keyReused: return "Idempotency key reused"
             case .keysFull: return "Too many idempotency keys"
             case .callerLimit: return "More than one caller may have"
+            case .changedSince: return "Changed since"
             case .bodyTooLarge: return "Body too large"
+            case .notJSON: return "No JSON"
             case .pathTooLong: return "Path too long"
             case .headersTooLarge: return "Headers too large"
             case .unavailable: return "Not available"
@@ -151,12 +166,15 @@ struct Problem: Error, Hashable, Sendable {
     let ids: [GroupKey]
     /// The methods of the path, for a wrong method; empty for every other problem.
     let allowed: MethodSet
+    /// A JSON pointer (RFC 6901) to what is wrong in the body; nil: it is not about the body.
+    let pointer: String?
 
-    init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = []) {
+    init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = [], pointer: String? = nil) {
         self.kind = kind
         self.detail = detail
         self.ids = ids
         self.allowed = allowed
+        self.pointer = pointer
     }
 
     static let contentType = "application/problem+json"
@@ -179,6 +197,10 @@ struct Problem: Error, Hashable, Sendable {
             case .user: json.raw(#","user_id":"#)
             }
             json.id(key.id)
+        }
+        if let pointer {
+            json.raw(#","pointer":"#)
+            json.string(pointer)
         }
         json.raw("}")
         return json.bytes
@@ -205,6 +227,12 @@ extension Problem {
         .forbidden,
         "Kontor-Request says that a gateway sent this, and this shop does not know the gateway: name its address with "
             + "--trusted-proxies. Nothing was begun.")
+    static let notJSON = Problem(
+        .notJSON, "The body is to be JSON: send Content-Type: application/json. Nothing was begun.")
+    static let noMoneyHere = Problem(
+        .forbidden,
+        "Credit or stock from nothing is for operators, and switched off here. It is served on the operators' port. Nothing was begun."
+    )
     static let secretNeeded = Problem(
         .tokenNeeded, "This listener is for operators: send Authorization: Bearer SECRET. Nothing was begun.")
 
@@ -224,6 +252,7 @@ extension Problem {
         case .requestsInFlight: return notTaken("requests are in flight")
         case .openCheckouts: return notTaken("checkouts are open")
         case .batchInits: return notTaken("batch_inits are running")
+        case .openRefunds: return notTaken("refunds are open")
         case .callerKeys: return callerLimit("a number of idempotency keys, which are kept for a while,")
         }
     }

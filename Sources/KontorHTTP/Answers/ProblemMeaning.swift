@@ -75,6 +75,13 @@ extension Problem.Kind {
                 "Send it again, all at once."
             )
         case .bodyTooLarge: return ("The body is longer than \(HTTPLimits.bodyBytes) bytes.", "Send a shorter body, or none.")
+        case .changedSince:
+            return (
+                "The order is not any more what If-Match says: somebody has changed it since it was read.",
+                "Read it again, look what has changed, and send the change with its new ETag."
+            )
+        case .notJSON:
+            return ("The request has a body that is not said to be JSON.", "Send Content-Type: application/json.")
         case .pathTooLong: return ("The path is longer than \(HTTPLimits.pathBytes) bytes.", "Send a shorter path.")
         case .headersTooLarge:
             return (
@@ -137,6 +144,19 @@ extension Problem.Kind {
                 "Wait for the end, then try again."
             )
         case .orderRemoved: return ("The order was removed, and is not used any more.", "Create another order.")
+        case .orderNotPaid:
+            return (
+                "No checkout has paid the order, so there is nothing to refund.",
+                "Check it out first. A direct payment is cancelled instead: POST /payment/cancel."
+            )
+        case .orderRefunded:
+            return ("All of the order was refunded, and it is not checked out again.", "Create another order.")
+        case .nothingToRefund: return ("All of the order is refunded.", "There is nothing left to do.")
+        case .refundExceeds:
+            return (
+                "More units of an item are to be refunded than were bought and are not refunded yet.",
+                "Look at the order: its lines say what is refunded. Refund less."
+            )
         case .orderEmpty: return ("The order has no items.", "Add one, then check out again.")
         case .paidDirectly:
             return (

@@ -5,7 +5,7 @@ import NIOCore
 
 /// An answer before it is bytes.
 struct Response: Hashable, Sendable {
-    private(set) var status: Int
+    var status: Int
     let contentType: String
     let body: [UInt8]
     /// The value of `Retry-After`; nil for none.
@@ -16,6 +16,12 @@ struct Response: Hashable, Sendable {
     var isReplay = false
     /// The value of `Location`; nil for none.
     var location: String?
+    /// The origin of the page that may read it; nil: no other site's.
+    var origin: String?
+    /// Whether it tells a browser what a page of another site may send.
+    var isPreflight = false
+    /// The value of `ETag`; nil for none.
+    var tag: String?
 
     init(status: Int, contentType: String, body: [UInt8]) {
         self.status = status
@@ -43,9 +49,9 @@ struct Response: Hashable, Sendable {
         retryAfterSeconds = page.retryAfterSeconds
     }
 
-    /// A 200.
-    static func json(_ body: [UInt8]) -> Response {
-        Response(status: 200, contentType: "application/json", body: body)
+    /// A 200, unless another status is given.
+    static func json(_ body: [UInt8], status: Int = 200) -> Response {
+        Response(status: status, contentType: "application/json", body: body)
     }
 
     static func json(_ body: String) -> Response { json(Array(body.utf8)) }
@@ -113,16 +119,31 @@ struct Response: Hashable, Sendable {
         if isReplay { buffer.writeStaticString("\r\nidempotent-replayed: true") }
         if !allowed.isEmpty { buffer.writeString("\r\nallow: \(allowed.allowText)") }
         if let location { buffer.writeString("\r\nlocation: \(location)") }
+        if let origin { writeOrigin(origin, into: &buffer) }
+        if let tag { buffer.writeString("\r\netag: \(tag)") }
         // Each 401 has one (RFC 9110, 15.5.2).
         if status == 401 { buffer.writeStaticString("\r\nwww-authenticate: Bearer realm=\"kontor\"") }
         buffer.writeStaticString("\r\n\r\n")
         if !isHead { buffer.writeBytes(body) }
     }
 
+    private func writeOrigin(_ origin: String, into buffer: inout ByteBuffer) {
+        buffer.writeString("\r\nvary: Origin\r\naccess-control-allow-origin: \(origin)\r\naccess-control-expose-headers: ")
+        buffer.writeStaticString(Self.crossOriginResponseHeaders)
+        guard isPreflight else { return }
+        buffer.writeStaticString("\r\naccess-control-allow-methods: ")
+        buffer.writeStaticString(Self.crossOriginMethods)
+        buffer.writeStaticString("\r\naccess-control-allow-headers: ")
+        buffer.writeStaticString(Self.crossOriginRequestHeaders)
+        buffer.writeString("\r\naccess-control-max-age: \(HTTPLimits.preflightSeconds)")
+    }
+
     /// The first line of an answer; nil for a status that only operators' pages have.
     private static func statusLine(_ status: Int) -> StaticString? {
         switch status {
         case 200: return "HTTP/1.1 200 OK\r\n"
+        case 201: return "HTTP/1.1 201 Created\r\n"
+        case 204: return "HTTP/1.1 204 No Content\r\n"
         case 302: return "HTTP/1.1 302 Found\r\n"
         case 400: return "HTTP/1.1 400 Bad Request\r\n"
         case 401: return "HTTP/1.1 401 Unauthorized\r\n"
@@ -131,8 +152,10 @@ struct Response: Hashable, Sendable {
         case 405: return "HTTP/1.1 405 Method Not Allowed\r\n"
         case 408: return "HTTP/1.1 408 Request Timeout\r\n"
         case 409: return "HTTP/1.1 409 Conflict\r\n"
+        case 412: return "HTTP/1.1 412 Precondition Failed\r\n"
         case 413: return "HTTP/1.1 413 Content Too Large\r\n"
         case 414: return "HTTP/1.1 414 URI Too Long\r\n"
+        case 415: return "HTTP/1.1 415 Unsupported Media Type\r\n"
         case 422: return "HTTP/1.1 422 Unprocessable Content\r\n"
         case 424: return "HTTP/1.1 424 Failed Dependency\r\n"
         case 429: return "HTTP/1.1 429 Too Many Requests\r\n"

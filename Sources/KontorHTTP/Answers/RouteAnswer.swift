@@ -13,8 +13,11 @@ struct RouteAnswer: Sendable {
     /// An answer as the document and the page show it; nil where an example says nothing.
     let example: JSONValue?
     var contentType = "application/json"
+    var status = 200
     /// For a creation: the path parameter that its id can be used for, and the member of the answer that has the id.
     var createdID: (parameter: PathParameter, member: String)?
+    /// For a creation that is a resource: what its `Location` begins with.
+    var location: String?
     /// The response to a request with this outcome; nil if the outcome is no success of the route.
     var success: @Sendable (ShopRequest, ShopAnswer) -> Response? = { _, _ in nil }
 }
@@ -209,6 +212,7 @@ extension RouteAnswer {
     /// themselves.
     static let documentedFirst: [RouteAnswer] = [
         itemCreated, item, userCreated, user, orderCreated, order, accountChanged, checkedOut, paymentStatus, explanation,
+        itemShown, userShown, orderShown, orderMade, timeline,
     ]
 
     private static let id = OpenAPISchemas.reference("Id")

@@ -15,10 +15,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// Where the table keeps this connection; nil while it does not.
     var place: Int?
     private let table: ConnectionTable
+    private var reader: RequestReader
     /// Who connected; nil: not known.
-    private(set) var peer: NetworkAddress?
+    var peer: NetworkAddress? { reader.peer }
     /// Whether that is a trusted proxy.
-    private(set) var isProxy = false
+    var isProxy: Bool { reader.isProxy }
     /// nil once the connection is gone.
     private var context: ChannelHandlerContext?
     private var machine = ConnectionStateMachine<Exchange>()
@@ -35,7 +36,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
         didSet { if isUnread != oldValue { table.isUnread(self, isUnread) } }
     }
 
-    init(_ table: ConnectionTable) { self.table = table }
+    /// The request whose body says what it asks for, while that arrives; nil: there is none.
+    private var arriving: ArrivingBody?
+
+    init(_ table: ConnectionTable) {
+        self.table = table
+        reader = RequestReader(table, peer: nil)
+    }
 
     private var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: table.eventLoop) }
 
@@ -57,8 +64,7 @@ extension ConnectionHandler {
 
     private func enter() {
         if table.isDraining { return close() }
-        peer = NetworkAddress(context?.remoteAddress)
-        isProxy = peer.map { table.service.access.proxies?.contains($0) == true } ?? false
+        reader = RequestReader(table, peer: NetworkAddress(context?.remoteAddress))
         if table.add(self) { reservedUntil = table.now + HTTPLimits.reservedMilliseconds }
         machine.opened(at: table.now)
     }
@@ -144,8 +150,10 @@ extension ConnectionHandler {
         switch Self.unwrapInboundIn(data) {
         case .head(let head): receive(head)
         case .body(let bytes):
-            if let problem = machine.bodyArrived(bytes.readableBytes) { refuse(problem) }
+            if let problem = machine.bodyArrived(bytes.readableBytes) { return refuse(problem) }
+            arriving?.bytes.append(contentsOf: bytes.readableBytesView)
         case .end:
+            if let arriving { resolve(arriving) }
             if let problem = machine.endArrived() { refuse(problem) } else { proceed() }
         }
     }
@@ -172,14 +180,15 @@ extension ConnectionHandler {
             let isKept =
                 head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT
                 && reservedUntil == nil
-            let target = target(of: head, headers)
-            let keyHolder = keyHolder(of: target, headers)
-            let mayKeepKey = keyHolder.map { table.limits.hasRoomForKey(of: $0.caller, now: table.now) } ?? true
-            let name = headers.name(of: target, note: note(of: target, head.uri, headers), mayKeepKey: mayKeepKey)
+            let target = reader.target(of: head, headers)
+            var marks: (name: WriteName?, keyHolder: CallerLimits.KeyHolder?) = (nil, nil)
+            if case .shop(let call) = target { marks = reader.marks(of: call, head.uri, headers) }
             let exchange = Exchange(
-                target, name: name, keyHolder: keyHolder, timeoutMilliseconds: headers.timeoutMilliseconds,
+                target, name: marks.name, keyHolder: marks.keyHolder, timeoutMilliseconds: headers.timeoutMilliseconds,
                 persistence: !isKept ? .closed : head.version.minor == 0 ? .keptExplicitly : .kept,
                 isHead: isHead, connection: bound)
+            if headers.origin != nil { exchange.origin = reader.openOrigin(head, headers) }
+            if case .body(let call) = target { arriving = ArrivingBody(exchange, call, head, headers) }
             let wantsContinue = headers.expectsContinue && headers.hasBody && head.version.minor > 0
             machine.headArrived(exchange, wantsContinue: wantsContinue, at: table.now)
             if wantsContinue { proceed() }
@@ -188,59 +197,17 @@ extension ConnectionHandler {
         }
     }
 
-    /// What is to be done for a request. If a gateway sends it again, the first copy may be on its way to a process
-    /// that lets it in, so nobody knows what becomes of a copy that is refused here.
-    private func target(of head: HTTPRequestHead, _ headers: RequestHeaders) -> HTTPService.Target {
-        let isRepeated = headers.stamp?.isRepeated == true
-        do throws(Problem) {
-            if let problem = headers.problem { throw problem }
-            let access = table.service.access
-            if headers.stamp != nil, !access.mayStamp(isProxy: isProxy) { throw .unknownGateway }
-            let isHostKnown = isProxy || headers.host == table.knownHost
-            if let refusal = access.browsers.refusal(of: head.method, headers, isHostKnown: isHostKnown) { throw refusal }
-            if !isHostKnown { table.knownHost = headers.host }
-            let target = try table.service.target(of: head.method, head.uri, by: access.isOpen ? nil : asker(headers))
-            if !table.limits.isEmpty, !isRepeated, case .shop(let call) = target {
-                try table.limits.take(call, from: client(headers), now: table.now)
-            }
-            return target
-        } catch {
-            let isOfAccess = [401, 403, 429].contains(error.kind.status)
-            if isRepeated && isOfAccess { return .ready(Response(.unknownCopy)) }
-            return .ready(headers.stamp == nil ? Response(error) : Response(toGateway: error))
-        }
-    }
-
-    private func asker(_ headers: RequestHeaders) -> Asker {
-        Asker(
-            access: table.service.access, authorization: headers.authorization, address: client(headers),
-            limits: table.limits, now: table.now, wallSeconds: table.wallSeconds, isGateway: headers.stamp != nil)
-    }
-
-    /// What the audit trail says of a request; nil: nothing.
-    private func note(of target: HTTPService.Target, _ uri: String, _ headers: RequestHeaders) -> TrailNote? {
-        guard case .shop(let call) = target, let principal = call.principal, call.isRecorded else { return nil }
-        return TrailNote(call, by: principal, uri, from: address(headers))
-    }
-
-    /// Whose key a write bears, where callers may have a number of them; nil: nobody's.
-    private func keyHolder(of target: HTTPService.Target, _ headers: RequestHeaders) -> CallerLimits.KeyHolder? {
-        guard headers.key != nil, table.limits.areKeysLimited, case .shop(let call) = target else { return nil }
-        return CallerLimits.KeyHolder(CallerLimits.Caller(call.principal, client(headers)))
-    }
-
-    /// The client's part of the limits: its address, or its network.
-    private func client(_ headers: RequestHeaders) -> NetworkAddress? { address(headers)?.caller }
-
-    /// The address of the client: what a trusted proxy says, else who connected.
-    private func address(_ headers: RequestHeaders) -> NetworkAddress? {
-        guard isProxy, let peer, let forwardedFor = headers.forwardedFor else { return peer }
-        return table.service.access.proxies?.client(forwardedFor, peer: peer)
+    /// The body has arrived that says what its request asks for.
+    private func resolve(_ arriving: ArrivingBody) {
+        self.arriving = nil
+        let (target, name, keyHolder) = reader.target(of: arriving.call, arriving.bytes, arriving.head, arriving.headers)
+        arriving.exchange.resolve(target, name: name, keyHolder: keyHolder)
     }
 
     /// Answers what came before, then this, and takes nothing any more.
     private func refuse(_ problem: Problem, isHead: Bool = false) {
         guard machine.isOpen else { return }
+        arriving = nil
         machine.refused(
             with: Exchange(.ready(Response(problem)), persistence: .closed, isHead: isHead, connection: bound))
         isHalfSent = false
@@ -300,6 +267,8 @@ extension ConnectionHandler {
         currentBegan = RequestTimers.now
         switch exchange.target {
         case .ready(let response): answer(exchange, with: response)
+        // It is resolved before its turn comes.
+        case .body: answer(exchange, with: Response(.pageFailed))
         case .page(let compute):
             let connection = exchange.connection
             compute { page in
@@ -310,7 +279,9 @@ extension ConnectionHandler {
         case .shop(let call):
             let now = table.service.monotonicMilliseconds()
             let deadline = call.request.isBatchInit ? .max : now + exchange.timeoutMilliseconds
-            machine.awaitsAnswer(until: deadline)
+            // Who creates an order is told by the shop which one it may be, also when nobody knows what became of it.
+            let grace = call.request.isPlacement ? HTTPLimits.placementGraceMilliseconds : 0
+            machine.awaitsAnswer(until: call.request.isBatchInit ? .max : deadline + grace)
             table.submit(exchange, call, deadline: deadline)
         }
     }
@@ -319,7 +290,8 @@ extension ConnectionHandler {
         table.timers.answered(exchange.target, response.status, since: currentBegan)
         let isLast = machine.answered(at: table.now)
         let bytes = table.bytes(
-            of: response, persistence: isLast ? .closed : exchange.persistence, isHead: exchange.isHead)
+            of: exchange.origin.map { response.readable(by: $0) } ?? response,
+            persistence: isLast ? .closed : exchange.persistence, isHead: exchange.isHead)
         if isLast {
             writeLast(bytes)
         } else {

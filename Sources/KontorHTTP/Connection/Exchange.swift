@@ -3,18 +3,23 @@
 import KontorCore
 import KontorService
 import NIOCore
+import NIOHTTP1
 
 /// One request from its head to its answer. It is the shop's caller: a new object for each request, so that an answer
 /// which comes late, or twice, is never taken for that of the connection's next request.
-final class Exchange: Caller, HeldRequest {
-    let target: HTTPService.Target
+///
+/// `@unchecked Sendable`: all of it is used on the connection's event loop.
+final class Exchange: Caller, HeldRequest, @unchecked Sendable {
+    private(set) var target: HTTPService.Target
     /// What a write is known by; nil: nothing.
-    let name: WriteName?
+    private(set) var name: WriteName?
     /// Whose key it is that may be kept, where callers may have a number of them; nil: nobody's.
-    let keyHolder: CallerLimits.KeyHolder?
+    private(set) var keyHolder: CallerLimits.KeyHolder?
     /// How long the shop may take; of no meaning for other targets.
     let timeoutMilliseconds: Int64
     let persistence: Response.Persistence
+    /// The origin of a page of another site that may read the answer; nil: there is none.
+    var origin: String?
     /// The request is a HEAD: its answer has no body.
     let isHead: Bool
     let connection: NIOLoopBound<ConnectionHandler>
@@ -33,6 +38,13 @@ final class Exchange: Caller, HeldRequest {
         self.connection = connection
     }
 
+    /// Says what is to be done, now that the body is there.
+    func resolve(_ target: HTTPService.Target, name: WriteName?, keyHolder: CallerLimits.KeyHolder?) {
+        self.target = target
+        self.name = name
+        self.keyHolder = keyHolder
+    }
+
     var isLast: Bool { persistence == .closed }
 
     /// Answers the request if its connection still awaits that. To be called on the connection's event loop.
@@ -43,6 +55,23 @@ final class Exchange: Caller, HeldRequest {
         if let keyHolder, answer.keepsKey { connection.didKeepKey(of: keyHolder.caller) }
         guard connection.awaits(self) else { return }
         connection.complete(self, with: OutcomeResponse.response(to: call, answer, isStamped: name?.stamp != nil))
+    }
+}
+
+/// A request whose head was let in, while its body arrives.
+final class ArrivingBody {
+    let exchange: Exchange
+    let call: BodyCall
+    let head: HTTPRequestHead
+    let headers: RequestHeaders
+    /// What has arrived. The state machine bounds it.
+    var bytes: [UInt8] = []
+
+    init(_ exchange: Exchange, _ call: BodyCall, _ head: HTTPRequestHead, _ headers: RequestHeaders) {
+        self.exchange = exchange
+        self.call = call
+        self.head = head
+        self.headers = headers
     }
 }
 

@@ -22,6 +22,10 @@ struct RequestHeaders {
     private(set) var fetchSite: String?
     /// For whom a proxy says that it asks; several such headers are one list.
     private(set) var forwardedFor: String?
+    /// The value of `If-Match`; several such headers are one list.
+    private(set) var ifMatch: String?
+    /// Whether the body is said to be JSON.
+    private(set) var isJSON = false
     /// The body's declared length; 0 if none is declared.
     private(set) var contentLength = 0
     private(set) var hasBody = false
@@ -58,6 +62,9 @@ struct RequestHeaders {
             case 6 where Self.equal(name, "expect"):
                 expectsContinue = Self.equal(FieldValue.trimmed(value), "100-continue")
             case 7 where Self.equal(name, "upgrade"): wantsUpgrade = true
+            case 8 where Self.equal(name, "if-match"):
+                ifMatch = ifMatch.map { $0 + "," + value } ?? FieldValue.trimmed(value)
+            case 12 where Self.equal(name, "content-type"): isJSON = Self.isJSON(value)
             case 10 where Self.equal(name, "connection"): wantsClose = wantsClose || Self.hasClose(value)
             case 13 where Self.equal(name, "authorization"):
                 if authorization != nil { problem = .malformed("There is more than one Authorization", echoing: nil) }
@@ -96,9 +103,9 @@ struct RequestHeaders {
     /// - Parameters:
     ///   - note: what the audit trail says of it; nil: nothing.
     ///   - mayKeepKey: whether another key of its caller's may be kept.
-    func name(of target: HTTPService.Target, note: TrailNote?, mayKeepKey: Bool) -> WriteName? {
+    func name(of call: ShopCall, note: TrailNote?, mayKeepKey: Bool) -> WriteName? {
         if key == nil && stamp == nil && note == nil { return nil }
-        guard let key, case .shop(let call) = target, let principal = call.principal else {
+        guard let key, let principal = call.principal else {
             return WriteName(key: key, stamp: stamp, note: note, mayKeepKey: mayKeepKey)
         }
         return WriteName(key: principal.scoped(key), stamp: stamp, note: note, mayKeepKey: mayKeepKey)
@@ -106,7 +113,7 @@ struct RequestHeaders {
 
     /// Reads a gateway's stamp: all three headers, or none.
     private mutating func readStamp(_ method: HTTPMethod) {
-        guard method == .POST || method == .DELETE else { return }
+        guard method == .POST || method == .DELETE || method == .PUT else { return }
         let attempts = ["1": false, "2": true]
         if let request = stampRequest, let sent = stampSent.flatMap(Self.milliseconds),
             let isRepeated = stampAttempt.flatMap({ attempts[$0] }),
@@ -142,7 +149,7 @@ struct RequestHeaders {
 
     /// Reads a key: a string in quotes (RFC 8941), or the same characters without them. Reads (GET and HEAD) have none.
     private mutating func readKey(_ value: String, _ method: HTTPMethod) {
-        guard method == .POST || method == .DELETE else { return }
+        guard method == .POST || method == .DELETE || method == .PUT else { return }
         keyCount += 1
         key = IdempotencyKey(headerValue: value)
         if keyCount > 1 {
@@ -162,6 +169,12 @@ struct RequestHeaders {
         return value.utf8.split(separator: UInt8(ascii: ",")).contains { option in
             equal(FieldValue.trimmed(String(Substring(option))), "close")
         }
+    }
+
+    /// Whether a `Content-Type` is JSON's, whatever its parameters.
+    private static func isJSON(_ value: String) -> Bool {
+        let type = value.utf8.prefix { $0 != UInt8(ascii: ";") }
+        return equal(FieldValue.trimmed(String(Substring(type))), "application/json")
     }
 
     /// Compares with a lowercase text, ignoring the case of ASCII letters.

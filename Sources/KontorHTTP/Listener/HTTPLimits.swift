@@ -13,8 +13,15 @@ public enum HTTPLimits {
     public static let headerBytes = 16 * 1024
     /// Header fields of one request: far more than a proxy chain adds. Past it: 431.
     public static let headerFields = 100
-    /// Longest body. Bodies are read and ignored, so this is room for clients that send one by habit. Past it: 413.
+    /// Longest body: an order of 256 lines with the longest ids needs half of it. Those of the course's API are read
+    /// and ignored. Past it: 413.
     public static let bodyBytes = 64 * 1024
+    /// Tags of one `If-Match`: a client has one.
+    public static let entityTags = 8
+    /// Fields of a query: more than any path knows.
+    public static let queryFields = 8
+    /// Entries of a page unless a client asks for another number.
+    public static let usualPage = 50
     /// How much of a malformed value an answer repeats: enough to recognise it.
     public static let echoedCharacters = 80
 
@@ -52,7 +59,7 @@ public enum HTTPLimits {
     /// Connections of one event loop whose clients do not read, about 100 KiB each at worst. Past it the one that has
     /// not read for the longest is closed.
     public static let unreadConnections = 512
-    /// Requests of one event loop that have arrived in part, up to 40 KiB each. Past it the one that has been arriving
+    /// Requests of one event loop that have arrived in part, up to 100 KiB each. Past it the one that has been arriving
     /// for the longest is refused: 408.
     public static let halfSentRequests = 1_000
     /// How long a shutdown waits for a client that has sent half of a request, or does not read its answers. A network
@@ -70,7 +77,7 @@ public enum HTTPLimits {
     public static let connectionBytes = 5 * 1024
     /// Bytes that the connections take besides which are half sent or unread, at worst.
     public static var busyConnectionsBytes: Int {
-        halfSentRequests * (undecodedBytes + receiveBytes) + unreadConnections * (unsentHighBytes + 80 * 1024)
+        halfSentRequests * (undecodedBytes + receiveBytes + bodyBytes) + unreadConnections * (unsentHighBytes + 80 * 1024)
     }
     /// How long a connection has been idle at least when it is closed for a new one: who has just connected, or been
     /// answered, is about to ask.
@@ -82,6 +89,11 @@ public enum HTTPLimits {
     public static let reservedConnections = 128
     /// How long such a connection may take to ask: a health check asks at once.
     public static let reservedMilliseconds: Int64 = 2_000
+    /// How much longer the answer to a request is waited for that creates an order and checks it out: the shop's own
+    /// answer at the deadline names the order.
+    public static let placementGraceMilliseconds: Int64 = 500
+    /// How long a browser remembers that a page may use /v1, seconds.
+    public static let preflightSeconds = 600
     /// How often an event loop looks for deadlines and slow clients: often enough for a deadline, and of no cost.
     public static let sweepMilliseconds: Int64 = 50
 }

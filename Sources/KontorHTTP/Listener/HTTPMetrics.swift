@@ -46,7 +46,7 @@ public final class HTTPMetrics: Sendable {
 struct RequestTimers {
     /// The statuses with timers of their own; the others share one, `other`.
     private static let statuses = [
-        200, 400, 401, 403, 404, 405, 408, 409, 413, 414, 422, 424, 429, 431, 500, 503, 504,
+        200, 201, 400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 415, 422, 424, 429, 431, 500, 503, 504,
     ]
 
     private let metrics: HTTPMetrics
@@ -82,6 +82,7 @@ struct RequestTimers {
     private static func number(_ target: HTTPService.Target) -> Int {
         switch target {
         case .shop(let call): return call.entry.number
+        case .body(let call): return call.entry.number
         case .page: return RouteTable.all.entries.count
         case .ready: return RouteTable.all.entries.count + 1
         }
@@ -90,6 +91,7 @@ struct RequestTimers {
     private static func label(_ target: HTTPService.Target) -> String {
         switch target {
         case .shop(let call): return call.entry.route.label
+        case .body(let call): return call.entry.route.label
         case .page: return "page"
         // Health checks, documentation, unknown routes, malformed requests.
         case .ready: return "none"

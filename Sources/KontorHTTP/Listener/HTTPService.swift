@@ -80,6 +80,8 @@ public struct HTTPService: Sendable {
     let monotonicMilliseconds: @Sendable () -> Int64
     /// Milliseconds since 1970: the clock by which tokens expire.
     let wallMilliseconds: @Sendable () -> Int64
+    /// Told of each who asked for more than he may. Called on event loops, so it must be quick.
+    let forbade: @Sendable (Forbidden) -> Void
     let metrics: HTTPMetrics
 
     /// Makes a service; the meaning of the parameters is that of the properties.
@@ -89,7 +91,8 @@ public struct HTTPService: Sendable {
         maximumConnections: Int = HTTPLimits.connections, isReady: @escaping @Sendable () -> Bool,
         troubles: @escaping @Sendable () -> [String] = { [] },
         monotonicMilliseconds: @escaping @Sendable () -> Int64,
-        wallMilliseconds: @escaping @Sendable () -> Int64 = { 0 }, metrics: HTTPMetrics = HTTPMetrics()
+        wallMilliseconds: @escaping @Sendable () -> Int64 = { 0 }, forbade: @escaping @Sendable (Forbidden) -> Void = { _ in },
+        metrics: HTTPMetrics = HTTPMetrics()
     ) {
         self.shop = shop
         self.isAdminOpen = isAdminOpen
@@ -101,6 +104,7 @@ public struct HTTPService: Sendable {
         self.troubles = troubles
         self.monotonicMilliseconds = monotonicMilliseconds
         self.wallMilliseconds = wallMilliseconds
+        self.forbade = forbade
         self.metrics = metrics
     }
 
@@ -108,6 +112,8 @@ public struct HTTPService: Sendable {
     enum Target: Sendable {
         /// To ask the shop.
         case shop(ShopCall)
+        /// To wait for the body, which says what to ask the shop.
+        case body(BodyCall)
         /// To compute a page. The query is in the closure: a target is copied for each request, and this is seldom one.
         case page(@Sendable (_ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void)
         case ready(Response)
@@ -127,6 +133,7 @@ public struct HTTPService: Sendable {
         }
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen, asker: asker) {
         case .shop(let call): return serves(call.entry.route.tag) ? .shop(call) : .ready(Response(.unknownRoute))
+        case .body(let call): return serves(call.entry.route.tag) ? .body(call) : .ready(Response(.unknownRoute))
         case .listener(let respond): return .ready(respond(self))
         case .problem(let problem): throw shop == nil ? .unknownRoute : problem
         }

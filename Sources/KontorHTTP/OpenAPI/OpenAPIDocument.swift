@@ -13,7 +13,7 @@ enum OpenAPIDocument {
         "description": """
         What was answered with a 2xx is on disk. What was answered with a 4xx had no effect, now or later. A 504 says that \
         the outcome is not known: repeat the request to learn it. Errors are problem details (RFC 9457) with a stable \
-        `type`. A body is read and ignored. A 500 would be a bug: please report it.
+        `type`. Bodies are JSON for the paths below /v1; for all others a body is read and ignored. A 500 would be a bug: please report it.
         """,
         "license": ["name": "Apache License 2.0", "identifier": "Apache-2.0"],
     ]
@@ -33,13 +33,19 @@ enum OpenAPIDocument {
     }
 
     private static var paths: JSONValue {
-        .object(
-            RouteTable.all.routes.map { route in
-                let operations = route.methods.names.map { method in
+        var paths: [JSONValue.Member] = []
+        for route in RouteTable.all.routes {
+            let operations = JSONValue.object(
+                route.methods.names.map { method in
                     JSONValue.Member(name: method.lowercased(), value: operation(route, method))
-                }
-                return .init(name: route.template, value: .object(operations))
-            })
+                })
+            if let index = paths.firstIndex(where: { $0.name == route.template }) {
+                paths[index].value = paths[index].value.with(operations)
+            } else {
+                paths.append(.init(name: route.template, value: operations))
+            }
+        }
+        return .object(paths)
     }
 
     private static func operation(_ route: Route, _ method: String) -> JSONValue {
@@ -51,6 +57,23 @@ enum OpenAPIDocument {
         var parameters = route.parameters.map { reference("parameters", $0.rawValue) }
         parameters.append(reference("parameters", "Request-Timeout-Ms"))
         if method != "GET" { parameters.append(reference("parameters", "Idempotency-Key")) }
+        parameters += route.query.map { parameter in
+            [
+                "name": .string(parameter.rawValue), "in": "query", "required": false,
+                "description": .string(parameter.summary), "schema": parameter.schema,
+            ]
+        }
+        if route.body?.takesTags == true { parameters.append(reference("parameters", "If-Match")) }
+        if let body = route.body, let schema = body.schema {
+            operation = operation.with([
+                "requestBody": [
+                    "required": .bool(!body.isOptional),
+                    "content": [
+                        "application/json": ["schema": OpenAPISchemas.reference(schema.name), "example": schema.example]
+                    ],
+                ]
+            ])
+        }
         return operation.with([
             "security": security(route), "parameters": .array(parameters), "responses": responses(route),
         ])
@@ -97,6 +120,11 @@ extension OpenAPIDocument {
                 "name": "Idempotency-Key", "in": "header", "required": false, "description": .string(keySummary),
                 "schema": ["type": "string", "pattern": .string(keyPattern)], "example": "order-1-first-try",
             ],
+            "If-Match": [
+                "name": "If-Match", "in": "header", "required": false,
+                "description": "The ETag that the order must still have; otherwise 412, and nothing is changed.",
+                "schema": ["type": "string"], "example": "\"0123456789abcdef\"",
+            ],
         ])
     }
 
@@ -120,6 +148,8 @@ extension OpenAPIDocument {
                 "description": "The answer is that of an earlier request with the same Idempotency-Key.",
                 "schema": ["type": "string", "const": "true"],
             ],
+            "Location": ["description": "Where the resource is.", "schema": ["type": "string"]],
+            "ETag": ["description": "Stays the same as long as nobody changes the order.", "schema": ["type": "string"]],
         ]
     }
 
@@ -130,7 +160,7 @@ extension OpenAPIDocument {
 
 extension OpenAPIDocument {
     private static func responses(_ route: Route) -> JSONValue {
-        var responses: JSONValue = ["200": success(route)]
+        var responses: JSONValue = .object([.init(name: String(route.answer.status), value: success(route))])
         let common = groups(Route.commonProblems(of: route.effect))
         for (status, kinds) in groups(route.allProblems) {
             let isCommon = common.contains { $0.status == status && $0.kinds == kinds }
@@ -148,11 +178,17 @@ extension OpenAPIDocument {
             "description": .string(answer.summary),
             "content": .object([.init(name: answer.contentType, value: content)]),
         ]
-        if route.effect == .write {
-            response = response.with(["headers": ["Idempotent-Replayed": reference("headers", "Idempotent-Replayed")]])
-        }
+        var headers: [JSONValue.Member] = []
+        if route.effect == .write { headers.append(header("Idempotent-Replayed")) }
+        if answer.location != nil { headers.append(header("Location")) }
+        if ["OrderResource", "PlacedOrder"].contains(answer.schemaName) { headers.append(header("ETag")) }
+        if !headers.isEmpty { response = response.with(["headers": .object(headers)]) }
         if let created = answer.createdID { response = response.with(["links": links(created)]) }
         return response
+    }
+
+    private static func header(_ name: String) -> JSONValue.Member {
+        .init(name: name, value: reference("headers", name))
     }
 
     /// What can be asked about something once it is created.

@@ -34,8 +34,11 @@ enum OpenAPISchemas {
 
     /// All component schemas, by name.
     static var all: JSONValue {
-        var schemas = values.with(["Problem": problem])
+        var schemas = values.with(resourceValues).with(["Problem": problem])
         var seen: Set<String> = []
+        for body in RouteTable.all.routes.compactMap(\.body?.schema) where seen.insert(body.name).inserted {
+            schemas = schemas.with(.object([.init(name: body.name, value: body.schema)]))
+        }
         for answer in RouteAnswer.documentedFirst + RouteTable.all.routes.map(\.answer)
         where seen.insert(answer.schemaName).inserted {
             schemas = schemas.with(.object([.init(name: answer.schemaName, value: answer.schema)]))
@@ -76,7 +79,8 @@ enum OpenAPISchemas {
                 "status": ["type": "integer", "minimum": 400, "maximum": 599],
                 "detail": ["type": "string", "description": "What happened, to whom, and what to do: for people."],
                 "order_id": reference("Id"), "item_id": reference("Id"), "user_id": reference("Id"),
-            ], optional: ["order_id", "item_id", "user_id"]
+                "pointer": ["type": "string", "description": "A JSON pointer to what is wrong in the body."],
+            ], optional: ["order_id", "item_id", "user_id", "pointer"]
         ).with([
             "example": [
                 "type": "/problems/out-of-stock", "title": "Out of stock", "status": 409,
@@ -92,13 +96,20 @@ enum OpenAPISchemas {
 extension OpenAPISchemas {
     /// The shape of the answer of `/orders/explain`.
     static var explanation: JSONValue {
+        explanation(money: reference("Money"), amount: ["type": "number", "minimum": 0])
+    }
+
+    /// - Parameters:
+    ///   - money: the shape of money.
+    ///   - amount: that of money or units.
+    static func explanation(money: JSONValue, amount: JSONValue) -> JSONValue {
         let text: JSONValue = ["type": "string"]
         let time: JSONValue = ["type": "string", "format": "date-time"]
         let step = object(
             [
                 "step": ["type": "string", "enum": ["begin", "hold", "decide", "capture", "release", "finish"]],
                 "account": ["type": "string", "description": "Whose account it is about, such as \"item 3\"."],
-                "amount": ["type": "number", "minimum": 0], "at": time, "outcome": text, "reason": text,
+                "amount": amount, "at": time, "outcome": text, "reason": text,
                 "next_retry": time,
             ], optional: ["account", "amount", "at", "reason", "next_retry"])
         let attempt = object(
@@ -113,11 +124,11 @@ extension OpenAPISchemas {
                     "type": "string", "enum": ["none", "standing", "cancelled", "unknown"],
                     "description": "Whether it stands: then no checkout charges for the order, and it can be cancelled.",
                 ],
-                "amount": reference("Money"),
+                "amount": money,
             ], optional: ["amount"])
         return object([
             "order_id": reference("Id"), "state": ["type": "string", "enum": ["open", "checking_out", "paid", "removed"]],
-            "user_id": reference("Id"), "total_cost": reference("Money"), "summary": text,
+            "user_id": reference("Id"), "total_cost": money, "summary": text,
             "direct_payment": payment,
             "to_succeed": ["type": "array", "items": text, "description": "What would make a checkout succeed."],
             "forgotten_attempts": [

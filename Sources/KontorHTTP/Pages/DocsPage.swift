@@ -136,7 +136,7 @@ extension DocsPage {
 
     private static func answers(_ route: Route) -> String {
         let example = route.answer.example.map { "<pre>\(escaped(String(decoding: $0.bytes, as: UTF8.self)))</pre>" } ?? ""
-        var rows = [row(200, "\(escaped(route.answer.summary))\(example)")]
+        var rows = [row(route.answer.status, "\(escaped(route.answer.summary))\(example)")]
         let own = route.problems + Route.commonProblems(of: route.effect).filter { isWorthAWord($0) }
         for (status, kinds) in OpenAPIDocument.groups(own) {
             rows.append(row(status, kinds.map { "\(escaped($0.title)) <code>\($0.rawValue)</code>" }.joined(separator: "<br>")))
@@ -166,8 +166,9 @@ extension DocsPage {
 
     private static func curl(_ route: Route, _ method: String) -> String {
         let verb = method == "GET" ? "" : "-X \(method) "
+        let body = route.exampleBody.map { "-H 'Content-Type: application/json' -d '\(escaped($0))' " } ?? ""
         return """
-            <div class="curl"><pre><code>curl \(verb)http://127.0.0.1:8000\(escaped(route.examplePath))</code></pre>\
+            <div class="curl"><pre><code>curl \(verb)\(body)http://127.0.0.1:8000\(escaped(route.examplePath))</code></pre>\
             <button type="button" class="copy" hidden>Copy</button></div>
             """
     }
@@ -175,6 +176,13 @@ extension DocsPage {
     private static func form(_ route: Route, _ method: String, _ name: String) -> String {
         var fields = route.parameters.map { field($0.rawValue, $0.exampleText, in: name, placeholder: "") }
         if method != "GET" { fields.append(field("Idempotency-Key", "", in: name, placeholder: "optional")) }
+        if let body = route.exampleBody {
+            fields.append(
+                """
+                <div><label for="\(name)-JSON">JSON</label>\
+                <textarea id="\(name)-JSON" name="JSON" spellcheck="false">\(escaped(body))</textarea></div>
+                """)
+        }
         return """
             <form hidden data-method="\(method)" data-path="\(route.template)"><h3>Try it</h3>
             <div class="fields">\(fields.joined())</div><button type="submit">Send \(method)</button>
@@ -201,7 +209,7 @@ extension DocsPage {
         return """
             <section id="rules"><h2>For every request</h2>
             <p>\(text("description").replacingBackticks)</p>
-            <dl><dt><code>Idempotency-Key</code> (POST and DELETE)</dt><dd>\(escaped(OpenAPIDocument.keySummary))</dd>
+            <dl><dt><code>Idempotency-Key</code> (POST, PUT and DELETE)</dt><dd>\(escaped(OpenAPIDocument.keySummary))</dd>
             <dt><code>Request-Timeout-Ms</code></dt><dd>\(escaped(OpenAPIDocument.timeoutSummary)) \
             Without it: \(Limits.deadlineMilliseconds).</dd></dl>
             <details class="route" id="problems"><summary><span>All problems and their types</span></summary>
@@ -222,12 +230,17 @@ extension DocsPage {
     }
 }
 
+extension Route {
+    /// The example of its body, as text.
+    fileprivate var exampleBody: String? { body?.schema.map { String(decoding: $0.example.bytes, as: UTF8.self) } }
+}
+
 extension JSONValue {
     fileprivate var shortText: String {
         switch self {
         case .integer(let number): return DocsPage.grouped(number)
         case .string(let text), .decimal(let text): return text
-        case .bool, .array, .object: return ""
+        case .bool, .array, .object, .null: return ""
         }
     }
 }

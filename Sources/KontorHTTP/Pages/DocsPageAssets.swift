@@ -38,7 +38,7 @@ extension DocsPage {
         .body{padding:.25rem .9rem 1rem;border-top:1px solid var(--line)}.body p{max-width:46rem}
         .method{font-size:.7rem;letter-spacing:.04em;min-width:4rem;flex:none;text-align:center;border:1px solid;
         border-radius:5px;padding:.05rem .3rem;font-weight:700;line-height:1.5}
-        .get{color:var(--get)}.post{color:var(--post)}.delete{color:var(--delete)}
+        .get{color:var(--get)}.post,.put{color:var(--post)}.delete{color:var(--delete)}
         .scroll{overflow-x:auto}
         table{border-collapse:collapse;width:100%;margin:.75rem 0;font-size:.9rem}
         caption{text-align:left;font-weight:600;padding-bottom:.25rem}
@@ -53,7 +53,7 @@ extension DocsPage {
         form{border-top:1px solid var(--line);padding-top:.75rem}
         .fields{display:flex;flex-wrap:wrap;gap:.5rem .75rem;margin-bottom:.75rem}.fields div{flex:1 1 10rem;max-width:22rem}
         label{display:block;font-size:.8rem;color:var(--soft)}
-        input{width:100%;font:inherit;padding:.4rem .55rem;border:1px solid var(--soft);border-radius:6px;background:var(--ground);
+        textarea{min-height:5rem}input,textarea{width:100%;font:inherit;padding:.4rem .55rem;border:1px solid var(--soft);border-radius:6px;background:var(--ground);
         color:inherit}
         button{font:inherit;padding:.4rem .9rem;border-radius:6px;border:1px solid var(--accent);background:var(--accent);
         color:var(--card);cursor:pointer;font-weight:600}
@@ -92,11 +92,14 @@ extension DocsPage {
           const code = form.parentNode.querySelector(".curl code"), copy = form.parentNode.querySelector(".copy");
           const output = form.querySelector("output"), button = form.querySelector("[type=submit]");
           const target = () => path.replace(/{(\\w+)}/g, (_, name) => encodeURIComponent(form.elements.namedItem(name).value.trim()));
-          const header = () => key && key.value.trim();
+          const header = () => key && key.value.trim(), sent = form.elements.namedItem("JSON");
+          const headers = () => ({...(header() ? {"Idempotency-Key": header()} : {}),
+            ...(sent && sent.value.trim() ? {"Content-Type": "application/json"} : {})});
           const quoted = text => "'" + text.replaceAll("'", "'\\\\''") + "'";
           const plain = text => /^[\\w.~:\\/%-]+$/.test(text) ? text : quoted(text);
           const write = () => { code.textContent = "curl " + (method === "GET" ? "" : "-X " + method + " ")
-            + (header() ? "-H " + quoted("Idempotency-Key: " + header()) + " " : "") + plain(location.origin + target()); };
+            + Object.entries(headers()).map(([name, value]) => "-H " + quoted(name + ": " + value) + " ").join("")
+            + (sent && sent.value.trim() ? "-d " + quoted(sent.value.trim()) + " " : "") + plain(location.origin + target()); };
           form.hidden = copy.hidden = false;
           form.addEventListener("input", write);
           write();
@@ -110,7 +113,7 @@ extension DocsPage {
             button.disabled = true;
             const begun = performance.now();
             try {
-              const answer = await fetch(target(), {method, headers: header() ? {"Idempotency-Key": header()} : {}});
+              const answer = await fetch(target(), {method, headers: headers(), body: sent ? sent.value.trim() : undefined});
               const body = await answer.text(), took = (performance.now() - begun).toFixed(1);
               const pre = document.createElement("pre");
               pre.textContent = pretty(body, answer.headers.get("content-type") || "");

@@ -9,6 +9,7 @@ struct MethodSet: OptionSet, Hashable, Sendable {
     static let get = MethodSet(rawValue: 1)
     static let post = MethodSet(rawValue: 2)
     static let delete = MethodSet(rawValue: 4)
+    static let put = MethodSet(rawValue: 8)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -18,13 +19,14 @@ struct MethodSet: OptionSet, Hashable, Sendable {
         case .GET, .HEAD: self = .get
         case .POST: self = .post
         case .DELETE: self = .delete
+        case .PUT: self = .put
         default: self = []
         }
     }
 
     /// The names as documents show them: HEAD is left out.
     var names: [String] {
-        [(MethodSet.get, "GET"), (.post, "POST"), (.delete, "DELETE")].filter { contains($0.0) }.map(\.1)
+        [(MethodSet.get, "GET"), (.post, "POST"), (.put, "PUT"), (.delete, "DELETE")].filter { contains($0.0) }.map(\.1)
     }
 
     /// The value of an `Allow` header: HEAD follows GET.

@@ -62,7 +62,7 @@ enum OrderRoutes {
             answer: .checkedOut,
             problems: [
                 .overLimit, .unknownOrder, .unknownItem, .unknownUser, .outOfStock, .outOfCredit, .contended, .orderEmpty,
-                .orderRemoved, .paidDirectly, .anomaly,
+                .orderRemoved, .orderRefunded, .paidDirectly, .anomaly,
             ]
         ) { path throws(Problem) in
             try .checkout(order: path.order)

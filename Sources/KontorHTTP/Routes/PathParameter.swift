@@ -81,7 +81,7 @@ enum PathParameter: String, CaseIterable, Sendable {
         switch example {
         case .string(let text), .decimal(let text): return text
         case .integer(let number): return String(number)
-        case .object, .array, .bool: return ""
+        case .object, .array, .bool, .null: return ""
         }
     }
 }

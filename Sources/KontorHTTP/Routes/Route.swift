@@ -26,6 +26,10 @@ struct Route: Sendable {
     enum Handler: Sendable {
         /// By the shop. The closure makes its request of the path's arguments.
         case shop(@Sendable (PathSegments) throws(Problem) -> ShopRequest)
+        /// The same, with the query that stands behind the path.
+        case query(@Sendable (PathSegments, inout QueryFields) throws(Problem) -> ShopRequest)
+        /// The same, once the body is there.
+        case body(RouteBody)
         /// By the listener itself.
         case listener(@Sendable (HTTPService) -> Response)
     }
@@ -45,6 +49,8 @@ struct Route: Sendable {
     let answer: RouteAnswer
     /// The problems that a call can meet besides the common ones of its effect.
     let problems: [Problem.Kind]
+    /// What may stand behind the `?`.
+    let query: [QueryParameter]
     let handler: Handler
 
     /// A route that asks the shop.
@@ -52,6 +58,16 @@ struct Route: Sendable {
         _ name: String, _ methods: MethodSet, _ path: [PathPart], tag: RouteTag, effect: Effect,
         access: Access = .everyone, summary: String, notes: String = "", answer: RouteAnswer,
         problems: [Problem.Kind] = [], request: @escaping @Sendable (PathSegments) throws(Problem) -> ShopRequest
+    ) {
+        self.init(
+            name, methods, path, tag: tag, effect: effect, access: access, summary: summary, notes: notes, answer: answer,
+            problems: problems, handler: .shop(request))
+    }
+
+    private init(
+        _ name: String, _ methods: MethodSet, _ path: [PathPart], tag: RouteTag, effect: Effect, access: Access,
+        summary: String, notes: String, answer: RouteAnswer, problems: [Problem.Kind], query: [QueryParameter] = [],
+        handler: Handler
     ) {
         let isAdmin = access == .admin
         self.name = name
@@ -64,7 +80,30 @@ struct Route: Sendable {
         self.notes = ([notes] + (isAdmin ? [Self.adminNote] : [])).filter { !$0.isEmpty }.joined(separator: " ")
         self.answer = answer
         self.problems = problems + (isAdmin ? [.unknownRoute] : [])
-        handler = .shop(request)
+        self.query = query
+        self.handler = handler
+    }
+
+    /// A route that reads what its query says.
+    init(
+        _ name: String, _ path: [PathPart], tag: RouteTag, access: Access = .everyone, summary: String, notes: String = "",
+        answer: RouteAnswer, problems: [Problem.Kind] = [], query: [QueryParameter],
+        request: @escaping @Sendable (PathSegments, inout QueryFields) throws(Problem) -> ShopRequest
+    ) {
+        self.init(
+            name, .get, path, tag: tag, effect: .read, access: access, summary: summary, notes: notes, answer: answer,
+            problems: problems, query: query, handler: .query(request))
+    }
+
+    /// A route that asks the shop for what its body says.
+    init(
+        _ name: String, _ methods: MethodSet, _ path: [PathPart], tag: RouteTag, effect: Effect = .write,
+        access: Access = .everyone, summary: String, notes: String = "", answer: RouteAnswer, problems: [Problem.Kind] = [],
+        body: RouteBody
+    ) {
+        self.init(
+            name, methods, path, tag: tag, effect: effect, access: access, summary: summary, notes: notes, answer: answer,
+            problems: problems, handler: .body(body))
     }
 
     /// A route that the listener answers itself: a GET for everyone, about operations.
@@ -82,6 +121,7 @@ struct Route: Sendable {
         notes = ""
         self.answer = answer
         self.problems = problems
+        query = []
         handler = .listener(respond)
     }
 
@@ -117,8 +157,15 @@ extension Route {
         }
     }
 
+    /// What is read of a request's body; nil: nothing.
+    var body: RouteBody? { if case .body(let body) = handler { body } else { nil } }
+
     /// All problems that a call can meet, the common ones first.
-    var allProblems: [Problem.Kind] { Self.commonProblems(of: effect) + problems }
+    var allProblems: [Problem.Kind] {
+        Self.commonProblems(of: effect) + (body?.schema == nil ? [] : [.notJSON])
+            + (body?.takesTags == true ? [.changedSince] : [])
+            + problems
+    }
 
     /// The problems that a call of any route with this effect can meet.
     static func commonProblems(of effect: Effect) -> [Problem.Kind] {

@@ -12,11 +12,14 @@ struct RouteTable: Sendable {
         let scopes: Scopes
         /// The position in the table, from 0.
         let number: Int
+        /// Another route with the same path, and other methods; nil: there is none.
+        let next: Entry?
 
-        init(_ route: Route, number: Int) {
+        init(_ route: Route, number: Int, next: Entry?) {
             self.route = route
             scopes = route.scopes
             self.number = number
+            self.next = next
         }
     }
 
@@ -27,7 +30,7 @@ struct RouteTable: Sendable {
         var fixed: [(length: Int, text: String, next: Int)] = []
         /// The number of the node behind an argument; nil if no argument may follow.
         var argument: Int?
-        /// The route whose path ends here.
+        /// The route whose path ends here: the first of them, if there are several.
         var entry: Entry?
 
         func next(_ segment: String) -> Int? {
@@ -39,21 +42,21 @@ struct RouteTable: Sendable {
         }
     }
 
-    static let all = RouteTable(StockRoutes.all + PaymentRoutes.all + OrderRoutes.all + OperationsRoutes.all)
+    static let all = RouteTable(
+        StockRoutes.all + PaymentRoutes.all + OrderRoutes.all + ItemResources.all + UserResources.all + OrderResources.all
+            + OperationsRoutes.all)
 
-    let entries: [Entry]
+    private(set) var entries: [Entry] = []
     /// The first one is the place before the first segment.
     private var nodes = [Node()]
 
-    /// - Precondition: the routes have different paths. Paths that differ only in the names of parameters are the same.
-    init(_ routes: [Route]) {
-        entries = routes.enumerated().map { Entry($1, number: $0) }
-        for entry in entries { insert(entry) }
-    }
+    /// - Precondition: routes with one path have different methods. Paths that differ only in the names of parameters
+    ///   are the same.
+    init(_ routes: [Route]) { for route in routes { insert(route) } }
 
     var routes: [Route] { entries.map(\.route) }
 
-    /// The route that a path leads to, whatever the method; nil if there is none.
+    /// The first route that a path leads to, whatever the method; nil if there is none.
     func entry(at path: borrowing PathSegments) -> Entry? {
         var place = 0
         for index in 0..<path.length {
@@ -63,12 +66,18 @@ struct RouteTable: Sendable {
         return nodes[place].entry
     }
 
-    private mutating func insert(_ entry: Entry) {
+    private mutating func insert(_ route: Route) {
         var place = 0
-        for part in entry.route.path {
+        for part in route.path {
             place = part.parameter == nil ? placeBehind(fixed: part.text, at: place) : placeBehindArgument(at: place)
         }
-        precondition(nodes[place].entry == nil, "Two routes have the path \(entry.route.template).")
+        var other = nodes[place].entry
+        while let present = other {
+            precondition(present.route.methods.isDisjoint(with: route.methods), "Two routes are at \(route.template).")
+            other = present.next
+        }
+        let entry = Entry(route, number: entries.count, next: nodes[place].entry)
+        entries.append(entry)
         nodes[place].entry = entry
     }
 

@@ -8,6 +8,8 @@ import NIOHTTP1
 /// What a request line asks for.
 enum RouteResult: Sendable {
     case shop(ShopCall)
+    /// A question to the shop that the body completes.
+    case body(BodyCall)
     /// A question that the listener answers itself: health, documentation.
     case listener(@Sendable (HTTPService) -> Response)
     case problem(Problem)
@@ -42,25 +44,47 @@ enum Router {
         method: HTTPMethod, uri: String, isAdminOpen: Bool = true, asker: Asker? = nil
     ) -> RouteResult {
         do throws(Problem) {
-            guard var path = try PathSegments(of: uri), let entry = RouteTable.all.entry(at: path) else {
+            guard var path = try PathSegments(of: uri), let first = RouteTable.all.entry(at: path) else {
                 return try page(method, uri)
             }
-            if entry.route.access == .admin && !isAdminOpen { throw .adminRoute }
-            let asked = MethodSet(method)
-            guard !asked.isEmpty, entry.route.methods.contains(asked) else {
-                throw .wrongMethod(allowed: entry.route.methods)
-            }
+            let entry = try entry(of: method, from: first, isAdminOpen: isAdminOpen)
             let principal = try asker?.principal(for: entry.scopes)
             switch entry.route.handler {
             case .shop(let request):
                 path.parts = entry.route.path
                 guard let user = principal?.user else { return .shop(ShopCall(try request(path), at: entry, by: principal)) }
                 return .shop(ShopCall(try request(path).restricted(to: user), at: entry, by: principal))
+            case .query(let request):
+                path.parts = entry.route.path
+                var fields = try QueryFields(query(of: uri))
+                let asked = try request(path, &fields)
+                try fields.end()
+                guard let user = principal?.user else { return .shop(ShopCall(asked, at: entry, by: principal)) }
+                return .shop(ShopCall(try asked.restricted(to: user), at: entry, by: principal))
+            case .body(let body):
+                path.parts = entry.route.path
+                return .body(BodyCall(path, at: entry, body, by: principal, isAdminOpen: isAdminOpen))
             case .listener(let respond): return .listener(respond)
             }
         } catch {
             return .problem(error)
         }
+    }
+
+    /// The route of a method, of those that have one path.
+    private static func entry(
+        of method: HTTPMethod, from first: RouteTable.Entry, isAdminOpen: Bool
+    ) throws(Problem) -> RouteTable.Entry {
+        let asked = MethodSet(method)
+        var known: MethodSet = []
+        var next: RouteTable.Entry? = first
+        while let entry = next {
+            next = entry.next
+            if entry.route.access == .admin && !isAdminOpen { continue }
+            if !asked.isEmpty, entry.route.methods.contains(asked) { return entry }
+            known.formUnion(entry.route.methods)
+        }
+        throw known.isEmpty ? .adminRoute : .wrongMethod(allowed: known)
     }
 
     /// The page that a target without a route leads to.

@@ -35,6 +35,8 @@ struct CommitCall {
         var news: [(key: String, member: Member, record: Record?)] = []
         change.draft.forEachChange { member, record in
             if member == .head { return changedHead = .some(record) }
+            // Older processes would list nothing: the lists are made when the format is raised.
+            if case .listed = member, format < .four { return }
             let key = RedisKeys.member(member, ofHead: head)
             if change.absent.contains(member) {
                 news.append((key, member, record))
@@ -67,8 +69,14 @@ struct CommitCall {
 
     private mutating func append(_ member: Member, _ record: Record?, of group: GroupKey, now: Int64) {
         if case .trail = member, let record {
-            arguments.append(Array("t.".utf8) + RecordKey.endOfTrail(at: now - trailMilliseconds))
+            let oldest = TrailID(time: now - trailMilliseconds, number: .max)
+            arguments.append(Array("t.".utf8) + IndexRange.trail(behind: oldest).start)
             return arguments.append(RecordBytes.trailEntry(RecordKey(group, member), record, format))
+        }
+        if case .listed = member {
+            let keys = RecordKey(group, member).indexKeys
+            arguments.append(Array((record == nil ? "r." : "l.").utf8) + keys.dropFirst().joined())
+            return arguments.append(keys[0])
         }
         arguments.append(how(member, record, now: now))
         arguments.append(record.map { RecordBytes.bytes($0, format) } ?? [])

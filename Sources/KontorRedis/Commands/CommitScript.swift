@@ -20,7 +20,8 @@ import Crypto
 /// - how: `s` sets the record, `d` deletes it, `n` does neither: the member must only be new; then `+` adds it to the
 ///   index, `-` takes it out, `.` does neither; then the milliseconds after which Redis deletes it, or nothing. `t`
 ///   adds the value to the sorted set that the key names, the partition's audit trail; behind `t.` stand the bytes
-///   behind which its entries are too old, and some of those go.
+///   behind which its entries are too old, and some of those go. `l` adds the value to the sorted set that the key
+///   names, the partition's lists, and `r` takes it out; what stands behind `l.` or `r.`, too.
 ///
 /// Numbers are passed as strings: Lua's are doubles, and printing one costs Redis more than the command. Lists are
 /// unpacked in parts because Lua's stack has room for 8,000 values. If a call has several changes of one group, one of
@@ -73,14 +74,19 @@ enum CommitScript {
             end
             for m = 0, members - 1 do
               local key, how, value = KEYS[m < news and new + m or k + m - news], ARGV[a + 2 * m], ARGV[a + 2 * m + 1]
-              if byte(how) == 100 then
+              local kind = byte(how)
+              if kind == 100 then
                 rest[#rest + 1] = {'DEL', key}
-              elseif byte(how) == 110 then
+              elseif kind == 110 then
                 -- Only compared.
-              elseif byte(how) == 116 then
+              elseif kind == 116 then
                 rest[#rest + 1] = {'ZADD', key, '0', value}
                 local old = call('ZRANGEBYLEX', key, '(' .. sub(how, 3), '+', 'LIMIT', '0', '100')
                 if #old > 0 then rest[#rest + 1] = {'ZREM', key, unpack(old)} end
+              elseif kind == 108 then
+                rest[#rest + 1] = #how > 2 and {'ZADD', key, '0', value, '0', sub(how, 3)} or {'ZADD', key, '0', value}
+              elseif kind == 114 then
+                rest[#rest + 1] = #how > 2 and {'ZREM', key, value, sub(how, 3)} or {'ZREM', key, value}
               elseif #how > 2 then
                 rest[#rest + 1] = {'SET', key, value, 'PX', sub(how, 3)}
               else

@@ -11,7 +11,7 @@ extension RESPValue {
 
 /// Encodes and decodes what is stored. A group's head has its version in front of its record.
 enum RecordBytes {
-    private static let versionBytes = 16
+    static let versionBytes = 16
 
     static func bytes(_ record: Record, _ format: RecordFormat) -> [UInt8] {
         var writer = ByteWriter()
@@ -25,6 +25,16 @@ enum RecordBytes {
         key.encode(into: &writer)
         record.encode(into: &writer, in: format)
         return writer.bytes
+    }
+
+    /// Reads an element of an index: an entry of the trail as ``trailEntry(_:_:_:)`` wrote it, or a key of the lists.
+    static func indexEntry(_ bytes: [UInt8], of index: IndexRange.Index) throws(FormatError) -> IndexEntry {
+        switch index {
+        case .trail:
+            let (key, end) = try RecordKey.prefix(of: bytes)
+            return IndexEntry(key, try Record(decoding: bytes[end...]))
+        case .lists: return IndexEntry(try RecordKey(decoding: bytes[...]), .listed)
+        }
     }
 
     /// The bytes of a version; none for a group that is absent.

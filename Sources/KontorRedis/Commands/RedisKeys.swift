@@ -9,8 +9,12 @@ import RedisClient
 ///     {tag}item:42                        version and account
 ///     {tag}item:42/hold/77/INCARNATION/2  the hold of order 77's second attempt
 ///     {tag}order:77/saga                  its running checkout
+///     {tag}order:77/refund/77/INCARNATION/1   its first refund, while it is open; then under /refunded/
+///     {tag}user:5/refund/77/INCARNATION/1     the marker of that refund's credit
 ///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
 ///     {tag}trail                          sorted set: the partition's entries of the audit trail
+///     {tag}lists                          sorted set: the partition's entries of the lists, by each of their keys
+///     {tag}listed                         says that the lists are complete; in partition 0 alone
 ///     {tag}epoch                          which shop this is
 ///     {tag}service                        which service's store this is; in partition 0 alone
 ///     {tag}secret                         from which ids are derived; in partition 0 alone
@@ -35,8 +39,18 @@ enum RedisKeys {
     static func epoch(_ partition: Int) -> String { tags[partition] + "epoch" }
     /// The key of the index of a partition's open work.
     static func open(_ kind: GroupKey.Kind, _ partition: Int) -> String { tags[partition] + "open:" + kind.name }
-    /// The key of a partition's part of the audit trail.
-    static func trail(_ partition: Int) -> String { tags[partition] + "trail" }
+    /// The key of a partition's part of an index.
+    static func index(_ index: IndexRange.Index, _ partition: Int) -> String { tags[partition] + name(index) }
+
+    private static func name(_ index: IndexRange.Index) -> String {
+        switch index {
+        case .trail: "trail"
+        case .lists: "lists"
+        }
+    }
+
+    /// The key that says that the lists are complete.
+    static let listed = tags[0] + "listed"
     /// The key of the name of the service that the store belongs to.
     static let service = tags[0] + "service"
     /// The key of the secret from which ids are derived.
@@ -59,9 +73,29 @@ enum RedisKeys {
         case .payment(let order): return head + "/payment/" + order.text
         case .receipt(let incarnation): return "\(head)/receipt/\(String(incarnation, radix: 16))"
         case .key(let key): return head + "/key/" + key.text
+        case .refund(let refund): return head + "/refund/" + path(refund)
+        case .refunded(let refund): return head + "/refunded/" + path(refund)
         // All entries of a partition lie in one set.
-        case .trail: return head.prefix { $0 != "}" } + "}trail"
+        case .trail: return head.prefix { $0 != "}" } + "}" + name(.trail)
+        case .listed: return head.prefix { $0 != "}" } + "}" + name(.lists)
         }
+    }
+
+    private static func path(_ refund: RefundID) -> String {
+        "\(refund.order.text)/\(String(refund.incarnation, radix: 16))/\(refund.number)"
+    }
+
+    private static func refund(_ path: String) -> RefundID? {
+        named(path).map { RefundID(order: $0.order, incarnation: $0.incarnation, number: $0.number) }
+    }
+
+    /// What names a saga or a refund.
+    private static func named(_ path: String) -> (order: Identifier, incarnation: UInt64, number: UInt32)? {
+        let parts = path.split(separator: "/")
+        guard parts.count == 3, let order = Identifier(String(parts[0])), let incarnation = UInt64(parts[1], radix: 16),
+            let number = UInt32(parts[2])
+        else { return nil }
+        return (order, incarnation, number)
     }
 
     /// The record that a key is for; nil if it is no record's key.
@@ -82,11 +116,11 @@ enum RedisKeys {
         switch kind {
         case "saga": return .saga
         case "hold":
-            let parts = rest.split(separator: "/")
-            guard parts.count == 3, let order = Identifier(String(parts[0])), let incarnation = UInt64(parts[1], radix: 16),
-                let attempt = UInt32(parts[2])
-            else { return nil }
-            return .hold(SagaID(order: order, incarnation: incarnation, attempt: attempt))
+            return named(rest).map {
+                .hold(SagaID(order: $0.order, incarnation: $0.incarnation, attempt: $0.number))
+            }
+        case "refund": return refund(rest).map { .refund($0) }
+        case "refunded": return refund(rest).map { .refunded($0) }
         case "payment": return Identifier(rest).map { .payment(order: $0) }
         case "receipt": return UInt64(rest, radix: 16).map { .receipt(incarnation: $0) }
         case "key": return IdempotencyKey(rest).map { .key($0) }

@@ -108,8 +108,12 @@ public enum RedisEpoch {
                 }
                 // An older release may have begun it.
                 let isOld = stores.contains { $0.formats.contains(RecordFormat.three.rawValue) }
-                raise(clients, StoreEpoch(shop: shop, format: isOld ? .three : .newest), secrets) {
-                    completion($0.map { true })
+                // Empty lists are complete.
+                RedisLists.confirm(isOld ? [] : clients[...]) { result in
+                    if case .failure(let error) = result { return completion(.failure(error)) }
+                    raise(clients, StoreEpoch(shop: shop, format: isOld ? .three : .newest), secrets) {
+                        completion($0.map { true })
+                    }
                 }
             }
         }

@@ -44,6 +44,8 @@ public final class RedisStore: RecordStore {
     /// What this process has read and written.
     private let remembered = GroupCache()
     private var unreadable = UnreadableRecords()
+    /// Whether the lists were found to be complete: they stay so.
+    private var isListed = false
     public let writer: UInt64
     private var commits: UInt64 = 0
     /// Why the store must not be used any more; nil while it may.
@@ -239,6 +241,20 @@ public final class RedisStore: RecordStore {
             } catch { note(error) }
         }
         return found
+    }
+
+    /// Tells why the lists cannot be read; nil: they can.
+    func checkLists(completion: @escaping (StoreError?) -> Void) {
+        if isListed { return completion(nil) }
+        if format < .four { return completion(.unreachable("there are no lists before kontor upgrade --finish")) }
+        read(RedisCommand("GET", RedisKeys.listed), from: 0, isConfirmed: true) { [self] result in
+            switch result {
+            case .failure(let error): completion(error)
+            case .success(let replies):
+                isListed = replies.first?.octets != nil
+                completion(isListed ? nil : .unreachable("the lists are not complete: kontor upgrade --finish makes them"))
+            }
+        }
     }
 
     func note(_ error: StoreError) {

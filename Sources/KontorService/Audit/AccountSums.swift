@@ -1,8 +1,9 @@
-// What is known of all accounts in a memory that does not grow with their number: sums that are zero if all is well.
+// What is known of all accounts, and of all orders with refunds, in a memory that does not grow with their number: sums
+// that are zero if all is well.
 
 import KontorCore
 
-/// What one record says about an account.
+/// What one record says about an account, or about an order's refunds.
 enum AccountEntry {
     case account(Account)
     /// A hold that is not decided.
@@ -12,15 +13,28 @@ enum AccountEntry {
     case paidDirectly(Amount)
     /// What an open saga has not captured yet of what its order owes.
     case uncaptured(Amount)
+    /// What a refund gives the account. If it is open, its credit may still be on its way.
+    case refunded(Amount)
+    /// What an open refund has not credited yet.
+    case uncredited(Amount)
+    /// Of an order: what its lines say is refunded.
+    case refundedByLines(money: Int64, units: Int64)
+    /// Of an order: what one of its refunds gives back.
+    case refundedByRefund(money: Int64, units: Int64)
 
-    /// What it adds to `captured` less what orders and direct payments say, and to `held` less what the holds say: both
-    /// are zero over all entries of a sound account. They wrap around, because a damaged record may have any amount.
+    /// What it adds to `captured` less `refunded` less what orders, refunds and direct payments say, and to `held` less
+    /// what the holds say; of an order, to what its lines say less what its refunds say, in money and in units. Both
+    /// are zero over all entries of a sound account or order. They wrap around, because a damaged record may have any
+    /// amount.
     var excess: (captured: Int64, held: Int64) {
         switch self {
-        case .account(let account): return (account.captured.raw, account.held.raw)
+        case .account(let account): return (account.captured.raw &- account.refunded.raw, account.held.raw)
         case .held(let amount): return (0, 0 &- amount.raw)
         case .owed(let amount), .paidDirectly(let amount): return (0 &- amount.raw, 0)
-        case .uncaptured(let amount): return (amount.raw, 0)
+        case .uncaptured(let amount), .refunded(let amount): return (amount.raw, 0)
+        case .uncredited(let amount): return (0 &- amount.raw, 0)
+        case .refundedByLines(let money, let units): return (money, units)
+        case .refundedByRefund(let money, let units): return (0 &- money, 0 &- units)
         }
     }
 }
@@ -50,13 +64,17 @@ struct AccountSums {
     }
 }
 
-/// The entries of one account, added up.
+/// The entries of one account or order, added up.
 struct AccountTally {
     private(set) var account: Account?
     private(set) var held: Int64 = 0
     private(set) var owed: Int64 = 0
     private(set) var paidDirectly: Int64 = 0
     private(set) var uncaptured: Int64 = 0
+    /// What refunds have credited.
+    private(set) var refunded: Int64 = 0
+    /// What an order's lines say is refunded, less what its refunds give back.
+    private(set) var refundDifference: (money: Int64, units: Int64) = (0, 0)
 
     mutating func add(_ entry: AccountEntry) {
         switch entry {
@@ -65,9 +83,14 @@ struct AccountTally {
         case .owed(let amount): owed &+= amount.raw
         case .paidDirectly(let amount): paidDirectly &+= amount.raw
         case .uncaptured(let amount): uncaptured &+= amount.raw
+        case .refunded(let amount): refunded &+= amount.raw
+        case .uncredited(let amount): refunded &-= amount.raw
+        case .refundedByLines, .refundedByRefund:
+            let (money, units) = entry.excess
+            refundDifference = (refundDifference.money &+ money, refundDifference.units &+ units)
         }
     }
 
-    /// What must have been captured.
-    var expected: Int64 { owed &+ paidDirectly &- uncaptured }
+    /// What must have been captured, and not refunded.
+    var expected: Int64 { owed &+ paidDirectly &- uncaptured &- refunded }
 }

@@ -9,23 +9,30 @@ import KontorCore
 /// of accounts. The first walk finds out whether an account is wrong, each further one which.
 public struct Audit {
     private var sums = AccountSums()
+    /// nil: the lists are not complete, or not among the records.
+    private var lists: ListSums?
     /// nil in the first walk.
     private var search: Search?
     private var sagas: [SagaID: SagaRecord] = [:]
     private var checkingOut: [SagaID] = []
     /// By account and saga.
     private var holds: [RecordKey: Hold] = [:]
+    private var refunds = RefundAudit()
     /// What was found so far.
     public private(set) var report = AuditReport()
 
-    public init() {}
+    /// - Parameter hasLists: whether the records have complete lists.
+    public init(hasLists: Bool = false) { lists = hasLists ? ListSums() : nil }
 
     /// Takes one record of the cut. Each must come once in each walk.
     public mutating func add(_ key: RecordKey, _ record: Record) {
         if search == nil { look(key, record) }
         switch (key.member, record) {
         case (.head, .account(let account)): put(.account(account), of: key.group)
-        case (.head, .order(let order)) where order.status == .paid, (.receipt, .order(let order)): putPaid(order)
+        case (.head, .order(let order)) where order.status == .paid, (.receipt, .order(let order)):
+            putPaid(order)
+            putRefunds(order, key.group)
+        case (.refund, .refund(let refund)), (.refunded, .refund(let refund)): putRefund(refund)
         case (.payment, .payment(let payment)):
             put(.paidDirectly(Amount(payment.amount.raw &+ payment.earlier.raw)), of: key.group)
         default: break
@@ -56,9 +63,13 @@ public struct Audit {
 
     /// Audits a cut that can be walked over again.
     ///
-    /// - Parameter walk: calls its argument for each record of the cut, each time that it is called.
-    public static func report(_ walk: (_ body: (RecordKey, Record) -> Void) throws -> Void) rethrows -> AuditReport {
-        var audit = Audit()
+    /// - Parameters:
+    ///   - hasLists: whether the records have complete lists.
+    ///   - walk: calls its argument for each record of the cut, each time that it is called.
+    public static func report(
+        hasLists: Bool = false, _ walk: (_ body: (RecordKey, Record) -> Void) throws -> Void
+    ) rethrows -> AuditReport {
+        var audit = Audit(hasLists: hasLists)
         repeat { try walk { audit.add($0, $1) } } while audit.endWalk()
         return audit.report
     }
@@ -99,6 +110,18 @@ extension Audit {
         if order.total > .zero { put(.owed(order.total), of: GroupKey(.user, order.user)) }
     }
 
+    private mutating func putRefunds(_ order: Order, _ group: GroupKey) {
+        guard order.refunds > 0 else { return }
+        let refunded = RefundAudit.refunded(order)
+        put(.refundedByLines(money: refunded.money, units: refunded.units), of: group)
+    }
+
+    private mutating func putRefund(_ refund: Refund) {
+        for leg in refund.legs { put(.refunded(leg.amount), of: leg.account) }
+        let given = RefundAudit.given(refund)
+        put(.refundedByRefund(money: given.money, units: given.units), of: GroupKey(.order, refund.id.order))
+    }
+
     private mutating func putOpenWork() {
         for (key, hold) in holds where hold.state == .held { put(.held(hold.amount), of: key.group) }
         // A committed saga that is still open may not have captured all of its legs yet.
@@ -107,6 +130,7 @@ extension Audit {
                 put(.uncaptured(leg.amount), of: leg.account)
             }
         }
+        for leg in refunds.uncredited { put(.uncredited(leg.amount), of: leg.account) }
     }
 
     /// Names what is wrong among the examined accounts.
@@ -121,16 +145,23 @@ extension Audit {
     }
 
     private mutating func compare(_ group: GroupKey, _ tally: AccountTally) {
+        if group.kind == .order {
+            if tally.refundDifference != (0, 0) {
+                report.add(.wrongRefunded, "\(group)", "its lines say that more or less is refunded than its refunds")
+            }
+            return
+        }
         guard let account = tally.account else {
-            return report.add(.missingAccount, "\(group)", "orders, payments or holds need it, but it does not exist")
+            return report.add(.missingAccount, "\(group)", "orders, refunds, payments or holds need it, but it does not exist")
         }
         if account.held.raw != tally.held {
             report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held)")
         }
-        if account.captured.raw != tally.expected {
+        if account.captured.raw &- account.refunded.raw != tally.expected {
             report.add(
                 .wrongCaptured, "\(group)",
-                "\(account.captured.raw) was captured, but paid orders and direct payments add up to \(tally.expected)")
+                "\(account.captured.raw) was captured and \(account.refunded.raw) refunded, but paid orders and direct "
+                    + "payments, less what is refunded of them, add up to \(tally.expected)")
         }
     }
 }
@@ -140,6 +171,7 @@ extension Audit {
 extension Audit {
     /// Counts a record, and looks at what must be true of it alone.
     private mutating func look(_ key: RecordKey, _ record: Record) {
+        lists?.add(key, record)
         switch (key.member, record) {
         case (.head, .account(let account)): check(account, key.group)
         case (.head, .order(let order)):
@@ -149,12 +181,20 @@ extension Audit {
                 checkingOut.append(SagaID(order: key.group.id, incarnation: order.incarnation, attempt: order.attempt))
             }
             checkTotal(order, key.group)
-        case (.receipt, .order):
+            checkRefunded(order, key.group)
+        case (.receipt, .order(let order)):
+            checkRefunded(order, key.group)
             report.receipts += 1
             report.paidOrders += 1
         case (.saga, .saga(let saga)): sagas[saga.id] = saga
         case (.hold, .hold(let hold)): holds[key] = hold
-        case (.payment, .payment), (.key, .key), (.trail, .trail): break
+        case (.refund, .refund(let refund)):
+            report.refunds += 1
+            report.openRefunds += 1
+            refunds.add(refund)
+        case (.refunded, .refund): report.refunds += 1
+        case (.refund, .marker(let marker)): refunds.add(key, marker)
+        case (.payment, .payment), (.key, .key), (.trail, .trail), (.listed, .listed): break
         default:
             report.add(.misplacedRecord, "\(key.group)", "a record of the wrong kind lies at \(key.member)")
         }
@@ -162,13 +202,16 @@ extension Audit {
 
     private mutating func check(_ account: Account, _ group: GroupKey) {
         report.accounts += 1
+        refunds.add(account, group)
         let (added, overflows) = account.deposited.raw.subtractingReportingOverflow(account.withdrawn.raw)
-        let (expected, overflowsToo) = added.subtractingReportingOverflow(account.captured.raw)
-        if overflows || overflowsToo || account.balance.raw != expected {
+        let (kept, overflowsToo) = account.refunded.raw.subtractingReportingOverflow(account.captured.raw)
+        let (expected, overflowsInAll) = added.addingReportingOverflow(kept)
+        let isBeyond = overflows || overflowsToo || overflowsInAll
+        if isBeyond || account.balance.raw != expected {
             report.add(
                 .wrongBalance, "\(group)",
-                "its balance is \(account.balance.raw), but put in - withdrawn - captured is "
-                    + (overflows || overflowsToo ? "beyond all bounds" : "\(expected)"))
+                "its balance is \(account.balance.raw), but put in - withdrawn - captured + refunded is "
+                    + (isBeyond ? "beyond all bounds" : "\(expected)"))
         }
         if account.held < .zero || account.held > account.balance {
             report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held of a balance of \(account.balance.raw)")
@@ -188,8 +231,20 @@ extension Audit {
         }
     }
 
+    private mutating func checkRefunded(_ order: Order, _ group: GroupKey) {
+        for line in order.lines where line.refunded < .zero || line.refunded > line.units {
+            report.add(
+                .wrongRefunded, "\(group)", "\(line.refunded.raw) units of \(line.item) are refunded, of \(line.units.raw)")
+        }
+        if order.refunds > 0, order.status != .paid {
+            report.add(.wrongRefunded, "\(group)", "it has refunds, and is not paid")
+        }
+    }
+
     private mutating func lookAtOpenWork() {
         report.openSagas = sagas.count
+        refunds.check(&report)
+        if let finding = lists?.finding { report.add(.wrongLists, "lists", finding) }
         for (key, hold) in holds {
             if case .hold(let saga) = key.member { check(hold, of: saga, on: key.group) }
         }

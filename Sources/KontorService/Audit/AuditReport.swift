@@ -7,7 +7,8 @@ public struct AuditReport: Hashable, Sendable {
     /// What can be wrong with an account or an order.
     public enum Finding: String, Sendable {
         case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
-        case committedWithoutHold, missingAccount, misplacedRecord, unreadableRecord, wrongSum
+        case committedWithoutHold, missingAccount, misplacedRecord, unreadableRecord, wrongSum, wrongRefunded
+        case wrongLists
     }
 
     /// One thing that is wrong, and where.
@@ -29,6 +30,10 @@ public struct AuditReport: Hashable, Sendable {
     public internal(set) var receipts = 0
     /// Checkouts that had not ended.
     public internal(set) var openSagas = 0
+    /// Refunds of all orders, receipts included.
+    public internal(set) var refunds = 0
+    /// The refunds of these that had not ended.
+    public internal(set) var openRefunds = 0
     /// What is wrong, at most `Limits.auditCulprits`.
     public private(set) var culprits: [Culprit] = []
     /// How much more is wrong, at least.

@@ -17,6 +17,8 @@ public struct Explanation: Hashable, Sendable {
     /// The reasons why a checkout would fail now. Other checkouts may change them at any moment.
     public let obstacles: [AbortReason]
     public let payment: Payment
+    /// The refunds of the order, oldest first, those that are open among them.
+    public let refunds: [Refund]
 
     /// What the order's user paid for it directly.
     public enum Payment: Hashable, Sendable {
@@ -34,7 +36,7 @@ public struct Explanation: Hashable, Sendable {
 
     public init(
         id: Identifier, order: Order, attempts: [Attempt], saga: SagaRecord?, retries: [Int64?], obstacles: [AbortReason],
-        payment: Payment = .none
+        payment: Payment = .none, refunds: [Refund] = []
     ) {
         self.id = id
         self.order = order
@@ -43,6 +45,7 @@ public struct Explanation: Hashable, Sendable {
         self.retries = retries
         self.obstacles = obstacles
         self.payment = payment
+        self.refunds = refunds
     }
 }
 
@@ -55,14 +58,25 @@ extension OrderService {
             let attempts = order.attempts(saga, progress?.trace)
             let retries = progress?.retries ?? []
             findPayment(for: id, of: order.user, deadline: deadline) { [self] payment in
-                findObstacles(of: order, id, payment, deadline: deadline) { obstacles in
-                    answer(
-                        .explanation(
-                            Explanation(
-                                id: id, order: order, attempts: attempts, saga: saga, retries: retries, obstacles: obstacles,
-                                payment: payment)))
+                findObstacles(of: order, id, payment, deadline: deadline) { [self] obstacles in
+                    findRefunds(of: order, id) { refunds in
+                        answer(
+                            .explanation(
+                                Explanation(
+                                    id: id, order: order, attempts: attempts, saga: saga, retries: retries,
+                                    obstacles: obstacles, payment: payment, refunds: refunds)))
+                    }
                 }
             }
+        }
+    }
+
+    /// Finds the refunds of an order; none if they cannot be read, or `batch_init` has replaced it since.
+    private func findRefunds(of order: Order, _ id: Identifier, completion: @escaping ([Refund]) -> Void) {
+        if order.refunds == 0 { return completion([]) }
+        submit(OrderCommand(id, .readRefunds)) { reply in
+            guard case .decided(.refunds(let refunds)) = reply else { return completion([]) }
+            completion(refunds.filter { $0.id.incarnation == order.incarnation })
         }
     }
 

@@ -1,4 +1,4 @@
-// The Order service: orders and their items, and the checkouts that its coordinator drives.
+// The Order service: orders and their items, and the checkouts and refunds that its coordinators drive.
 
 import KontorCore
 
@@ -11,8 +11,13 @@ final class OrderService {
     let clock: any ShopClock
     let reads: Reads
     let coordinator: CheckoutCoordinator
+    let refunds: RefundCoordinator
+    /// The writer of the versions that this process makes.
+    let writer: UInt64
     /// Whether the payment service understands a question for a direct payment: processes up to release 0.1 do not.
     let canAskForPayments: Bool
+    /// Whether the store has a place for refunds, and the other services understand what they are told of them.
+    let canRefund: Bool
 
     /// - Parameters:
     ///   - router: carries the messages of sagas.
@@ -27,6 +32,9 @@ final class OrderService {
         random = environment.random
         clock = environment.clock
         canAskForPayments = isAlone || environment.store.format >= .four
+        canRefund = environment.store.format >= .four
+        writer = environment.store.writer
+        refunds = RefundCoordinator(orders: engine, environment, router: router)
         coordinator = CheckoutCoordinator(orders: engine, environment, router: router, isAlone: isAlone)
     }
 
@@ -34,6 +42,7 @@ final class OrderService {
     func publish() {
         metrics.publish()
         coordinator.publish()
+        refunds.publish()
     }
 
     /// Commands that are not decided.
@@ -65,7 +74,7 @@ final class OrderService {
         answer: @escaping (ShopAnswer) -> Void
     ) {
         read(GroupKey(.user, user), deadline: deadline, answer: answer) { [self] _ in
-            let order = Order(user: user, incarnation: random.next())
+            let order = Order(user: user, incarnation: random.next(), created: clock.wallMilliseconds)
             engine.submit(OrderCommand(id, .create(order)), keyed: keyed) { reply in
                 if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
             }
@@ -87,7 +96,8 @@ final class OrderService {
     func replaceByRandomOrder(
         _ number: Int, items: Int, users: Int, price: Amount, keyed: KeyedWrite?, reply: @escaping (Reply<OrderOutcome>) -> Void
     ) {
-        var order = Order(user: Identifier(number: draw(below: users)), incarnation: random.next())
+        var order = Order(
+            user: Identifier(number: draw(below: users)), incarnation: random.next(), created: clock.wallMilliseconds)
         let first = OrderLine(item: Identifier(number: draw(below: items)), units: Amount(1), price: price)
         let second = OrderLine(item: Identifier(number: draw(below: items)), units: Amount(1), price: price)
         if first.item == second.item {

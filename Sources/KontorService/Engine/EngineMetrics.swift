@@ -14,7 +14,7 @@ final class EngineMetrics {
     /// A ledger's running sums, and the gauges that show them.
     private struct Books {
         var sums = LedgerSums()
-        let deposited, withdrawn, captured, balance, held, error: Gauge
+        let deposited, withdrawn, captured, refunded, balance, held, error: Gauge
     }
 
     /// - Parameters:
@@ -28,8 +28,9 @@ final class EngineMetrics {
         func gauge(_ name: String) -> Gauge { Gauge(label: name, dimensions: [("ledger", engine)], factory: factory) }
         books = Books(
             deposited: gauge("kontor_ledger_deposited"), withdrawn: gauge("kontor_ledger_withdrawn"),
-            captured: gauge("kontor_ledger_captured"), balance: gauge("kontor_ledger_balance"),
-            held: gauge("kontor_ledger_held"), error: gauge("kontor_conservation_error"))
+            captured: gauge("kontor_ledger_captured"), refunded: gauge("kontor_ledger_refunded"),
+            balance: gauge("kontor_ledger_balance"), held: gauge("kontor_ledger_held"),
+            error: gauge("kontor_conservation_error"))
     }
 
     /// Whether ``committed(from:to:)`` must be called.
@@ -51,6 +52,7 @@ final class EngineMetrics {
         books.deposited.record(books.sums.deposited)
         books.withdrawn.record(books.sums.withdrawn)
         books.captured.record(books.sums.captured)
+        books.refunded.record(books.sums.refunded)
         books.balance.record(books.sums.balance)
         books.held.record(books.sums.held)
         books.error.record(books.sums.error)
@@ -68,6 +70,8 @@ public struct LedgerSums: Hashable, Sendable {
     public private(set) var withdrawn: Int64 = 0
     /// By how much all captures have risen.
     public private(set) var captured: Int64 = 0
+    /// By how much all refunds have risen.
+    public private(set) var refunded: Int64 = 0
     /// By how much all balances have risen.
     public private(set) var balance: Int64 = 0
     /// By how much all that is held has risen.
@@ -76,7 +80,7 @@ public struct LedgerSums: Hashable, Sendable {
     public init() {}
 
     /// The amount that was created or, if negative, lost. Anything but 0 is a bug.
-    public var error: Int64 { deposited &- withdrawn &- captured &- balance }
+    public var error: Int64 { deposited &- withdrawn &- captured &+ refunded &- balance }
 
     /// Adds one commit: an account's record before and after it; nil: there was none, or it was removed.
     public mutating func add(from before: Record?, to after: Record?) {
@@ -88,6 +92,7 @@ public struct LedgerSums: Hashable, Sendable {
         deposited &+= sign &* account.deposited.raw
         withdrawn &+= sign &* account.withdrawn.raw
         captured &+= sign &* account.captured.raw
+        refunded &+= sign &* account.refunded.raw
         balance &+= sign &* account.balance.raw
         held &+= sign &* account.held.raw
     }

@@ -41,7 +41,7 @@ public final class GroupCache {
     }
 
     /// What the cache has of a read set; nil: not enough. An uncached hold is taken for absent: nearly always its saga
-    /// is new. So is what a request of the gateway has left: nearly always the request is new.
+    /// is new, and so is a refund. So is what a request of the gateway has left: nearly always the request is new.
     func group(_ readSet: ReadSet) -> LoadedGroup? {
         guard let entry = entry(readSet.group), case .some(let head) = entry.members[.head] else { return nil }
         var group = LoadedGroup(version: entry.version, head: head, member: nil, certainty: .remembered)
@@ -92,7 +92,7 @@ public final class GroupCache {
         change.draft.forEachChange { member, record in
             if member == .head {
                 entry.members[.head] = .some(record)
-            } else if case .trail = member {
+            } else if member.isIndexed {
                 // Nobody reads it.
             } else if let record, record.removableFrom == nil {
                 entry.members[member] = .some(record)
@@ -122,9 +122,9 @@ extension Member {
     /// Whether a member that this process has not read is nearly always absent.
     fileprivate var isRarelyThere: Bool {
         switch self {
-        case .hold: true
+        case .hold, .refund: true
         case .key(let key): key.isReserved
-        case .head, .saga, .payment, .receipt, .trail: false
+        case .head, .saga, .payment, .receipt, .trail, .refunded, .listed: false
         }
     }
 }

@@ -133,7 +133,8 @@ extension ShopRequest {
     /// Whether it makes a record that gets an id: under a key, one that is derived from it.
     public var isCreation: Bool {
         switch self {
-        case .createItem, .createUser, .createOrder: true
+        case .createItem, .createUser, .newAccount, .createOrder, .newOrder: true
+        case .shown(let request): request.isCreation
         default: false
         }
     }

@@ -16,7 +16,7 @@ final class IdempotencyGate {
     private struct Running {
         let request: [UInt8]
         let stamp: RequestStamp?
-        /// Callers that wait; a checkout can be joined, so there may be several.
+        /// Callers that wait; a checkout or a refund can be joined, so there may be several.
         var callers = 0
         /// The callers of other copies of the same request of a gateway.
         var copies: [(ShopAnswer) -> Void] = []
@@ -83,11 +83,11 @@ final class IdempotencyGate {
         }
     }
 
-    /// The verdict on a request while another one runs under its key; nil: it is a checkout, which joins.
+    /// The verdict on a request while another one runs under its key; nil: it is a checkout or a refund, which joins.
     private func verdict(on request: ShopRequest, while present: Running) -> KeyVerdict? {
         if present.request != request.canonicalBytes { return .usedForAnother }
-        if case .checkout = request { return nil }
-        return .running
+        if case .refund = request { return nil }
+        return request.isCheckout ? nil : .running
     }
 
     /// The end of a request that has begun: what becomes of its result before the caller is told.
@@ -114,13 +114,16 @@ final class IdempotencyGate {
             }
             // A request that joins ends as any other one does, since its key may be kept by then. It joins only once.
             copies.settle($0, of: keyed, stamp, deadline: deadline, answer) { [self] in
+                answerReplay(keyed, deadline: deadline, answer: $0)
+            } join: { [self] in
                 if hasJoined { return answer(.unknown) }
                 parts.orders.checkout($0, owner: $1, keyed: keyed.write, deadline: deadline) { [self] in
-                    conclude($0, keyed, scope, hasJoined: true, deadline: deadline, answer)
+                    conclude(
+                        keyed.answer(toCheckout: $0), keyed, scope, hasJoined: true, deadline: deadline, answer)
                 }
             }
         }
-        switch result {
+        switch result.ofCheckout {
         case .keyed(.noRoom) where keyed.isCallerFull && !keyed.isFull: settle(.overloaded(.callerKeys))
         case .keyed(.noRoom):
             refusals.count(.keptKeys)
@@ -141,15 +144,31 @@ final class IdempotencyGate {
     }
 
     /// Answers a replay. The key of a checkout is kept with the decision, but a caller that is told "paid" relies on
-    /// the captures, so the replay waits for them.
+    /// the captures, so the replay waits for them; that of a refund is kept when it begins, and the replay waits for
+    /// its end.
     private func answerReplay(_ keyed: KeyedRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void) {
-        guard case .checkout(let order, let owner) = keyed.request else { return answer(.replayed(keyed.success)) }
+        if case .refund(let order, _, _, _, _) = keyed.request {
+            return answerReplay(ofRefundOf: order, keyed, deadline: deadline, answer: answer)
+        }
+        guard let (order, owner) = keyed.checkedOut else { return answer(.replayed(keyed.success)) }
         parts.orders.submit(OrderCommand(order, .inspect)) { [parts] reply in
             guard case .decided(.inspected(_, let saga?)) = reply, saga.phase == .committed else {
                 return answer(.replayed(keyed.success))
             }
             parts.orders.checkout(order, owner: owner, deadline: deadline) { result in
-                answer(result == .checkout(.paid) ? .replayed(keyed.success) : result)
+                answer(result == .checkout(.paid) ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
+            }
+        }
+    }
+
+    private func answerReplay(
+        ofRefundOf order: Identifier, _ keyed: KeyedRequest, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        guard let key = keyed.write.kept?.key else { return answer(.unknown) }
+        parts.reference(of: key, in: keyed.group) { [parts] found in
+            guard case .success(let reference?) = found else { return answer(.unknown) }
+            parts.orders.repeatRefund(reference, of: order, deadline: deadline) { result in
+                if case .refunded = result { answer(.replayed(result)) } else { answer(result) }
             }
         }
     }

@@ -83,7 +83,7 @@ struct KeyedRequest {
         self.isFull = isFull
         isCallerFull = !name.mayKeepKey
         stamp = name.stamp
-        let isCheckout = if case .checkout = request { true } else { false }
+        let isCheckout = request.isCheckout
         runningKey = name.key ?? (isCheckout ? nil : name.stamp?.id)
         group = request.keyGroup(name, ids)
         let bytes = request.canonicalBytes
@@ -104,6 +104,20 @@ struct KeyedRequest {
             hasRoom: (!isFull || !keepsAny) && (name.mayKeepKey || claim == nil), trail: trail)
     }
 
+    /// The order that the request checks out, and whose it must be; nil: none.
+    var checkedOut: (order: Identifier, owner: Identifier?)? {
+        switch request {
+        case .checkout(let order, let owner): (order, owner)
+        case .newOrder(let new) where new.checksOut: (group.id, nil)
+        default: nil
+        }
+    }
+
+    /// The answer to this request when its checkout ends so.
+    func answer(toCheckout result: ShopAnswer) -> ShopAnswer {
+        if case .newOrder = request { .placed(group.id, result) } else { result }
+    }
+
     /// The answer to this request when it has its effect.
     var success: ShopAnswer { request.success(of: group) }
 
@@ -111,6 +125,7 @@ struct KeyedRequest {
     func makes(_ account: Account) -> Bool {
         switch request {
         case .createItem(let price): return account.price == price
+        case .newAccount(_, let price, _): return account.price == price
         default: return true
         }
     }

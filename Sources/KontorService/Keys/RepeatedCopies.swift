@@ -16,10 +16,13 @@ final class RepeatedCopies {
     /// conflict, and the copy, decided again, meets the tombstone. If the tombstone cannot be written, nobody knows
     /// what the first copy does.
     ///
-    /// - Parameter join: joins the checkout of an order, because it cannot be refused.
+    /// - Parameters:
+    ///   - replay: gives the answer of the copy that had the effect.
+    ///   - join: joins the checkout of an order, because it cannot be refused.
     func settle(
         _ result: ShopAnswer, of keyed: KeyedRequest, _ stamp: RequestStamp, deadline: Int64,
-        _ answer: @escaping (ShopAnswer) -> Void, join: @escaping (_ order: Identifier, _ owner: Identifier?) -> Void
+        _ answer: @escaping (ShopAnswer) -> Void, replay: @escaping (@escaping (ShopAnswer) -> Void) -> Void,
+        join: @escaping (_ order: Identifier, _ owner: Identifier?) -> Void
     ) {
         guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
@@ -27,10 +30,10 @@ final class RepeatedCopies {
         if result.isOverloaded && result != .overloaded(.callerKeys) || (isRefusal && parts.store.admission != nil) {
             return answer(.unknown)
         }
-        if case .checkout(let order, let owner) = keyed.request {
+        if let (order, owner) = keyed.checkedOut, !result.isBeforeCheckout(of: keyed.request) {
             settleCheckout(result, isRefusal, of: order, owner: owner, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {
-            refuse(result, keyed, stamp, answer)
+            refuse(result, keyed, stamp, answer, replay)
         } else {
             answer(result)
         }
@@ -42,17 +45,18 @@ final class RepeatedCopies {
     }
 
     private func refuse(
-        _ result: ShopAnswer, _ keyed: KeyedRequest, _ stamp: RequestStamp, _ answer: @escaping (ShopAnswer) -> Void
+        _ result: ShopAnswer, _ keyed: KeyedRequest, _ stamp: RequestStamp, _ answer: @escaping (ShopAnswer) -> Void,
+        _ replay: @escaping (@escaping (ShopAnswer) -> Void) -> Void
     ) {
         parts.keep(tombstone(stamp, of: keyed), in: keyed.group) { [self] in
-            let settled = Self.answer(to: $0, result, keyed)
+            guard let settled = Self.answer(to: $0, result) else { return replay(answer) }
             guard settled == result, let claim = keyed.write.claim else { return answer(settled) }
             // The first copy may have had its effect before the tombstone was there. Under a client's key it left only
             // that key, and this copy may have been refused before it could look there.
             parts.lookUp(claim, in: keyed.group) { found in
                 switch found {
                 case .failure: answer(.unknown)
-                case .success(.replayed?): answer(.replayed(keyed.success))
+                case .success(.replayed?): replay(answer)
                 case .success: answer(result)
                 }
             }
@@ -60,11 +64,11 @@ final class RepeatedCopies {
     }
 
     /// - Parameter reply: what became of the tombstone.
-    private static func answer(to reply: ShopAnswer, _ result: ShopAnswer, _ keyed: KeyedRequest) -> ShopAnswer {
+    /// - Returns: nil: the first copy had its effect meanwhile.
+    private static func answer(to reply: ShopAnswer, _ result: ShopAnswer) -> ShopAnswer? {
         switch reply {
         case .ledger(.done), .order(.done), .keyed(.replayed): return result
-        // The first copy had its effect meanwhile.
-        case .keyed(.usedForAnother): return .replayed(keyed.success)
+        case .keyed(.usedForAnother): return nil
         default: return .unknown
         }
     }
@@ -83,10 +87,10 @@ final class RepeatedCopies {
             case _ where !isRefusal: answer(result)
             case .decided(.running), .decided(.alreadyPaid):
                 // The first copy, or another client, was faster.
-                if case .keyed = result { return refuseForKey(result, keyed, answer) }
+                if case .keyed = result.ofCheckout { return refuseForKey(result, keyed, answer) }
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
                 join(order, owner)
-            default: answer(Self.answer(to: reply.answer, result, keyed))
+            default: answer(Self.answer(to: reply.answer, result) ?? .replayed(keyed.success))
             }
         }
     }
@@ -108,19 +112,36 @@ final class RepeatedCopies {
 extension ShopAnswer {
     fileprivate var isPaid: Bool {
         switch self {
-        case .checkout(.paid), .replayed(.checkout(.paid)): true
+        case .checkout(.paid): true
+        case .replayed(let first): first.isPaid
+        case .placed(_, let result): result.isPaid
         default: false
         }
     }
 
+    /// Whether a request that checks an order out was refused before its order was there.
+    fileprivate func isBeforeCheckout(of request: ShopRequest) -> Bool {
+        guard case .newOrder = request else { return false }
+        if case .placed = self { return false }
+        return isRefusal
+    }
+
+    /// What became of a checkout, also of one that came with its order.
+    var ofCheckout: ShopAnswer { if case .placed(_, let result) = self { result } else { self } }
+
     /// Whether the answer says that the write had no effect and will have none.
     public var isRefusal: Bool {
         switch self {
-        case .created, .initialized, .replayed, .explanation, .paymentStatus, .unknown, .keyed(.late), .keyed(.replayed): false
+        case .created, .initialized, .replayed, .explanation, .paymentStatus, .unknown, .keyed(.late), .keyed(.replayed),
+            .refunded, .refunds, .listedOrders, .listedAccounts:
+            false
         case .ledger(let outcome): outcome != .done
         case .order(let outcome): outcome != .done
         case .checkout(let result): result != .paid
-        case .paidByCheckout, .orderOfAnotherUser, .keyed, .hasOpenSaga, .unavailable, .overloaded: true
+        case .placed(_, let result): result.isRefusal
+        case .shown(_, _, let answer): answer.isRefusal
+        case .missing, .paidByCheckout, .orderOfAnotherUser, .keyed, .hasOpenSaga, .unavailable, .overloaded, .creditRefused:
+            true
         }
     }
 }

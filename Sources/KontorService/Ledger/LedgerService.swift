@@ -12,6 +12,8 @@ final class LedgerService {
     private let waiting: Gauge
     private let clock: any ShopClock
     private let router: MessageRouter
+    /// Why refunds are not taken; nil: they are.
+    private let refusalOfRefunds: StoreError?
     private var waiters = Waiters()
     private var lastRetry: Int64 = 0
 
@@ -35,6 +37,9 @@ final class LedgerService {
         contended = Counter(label: "kontor_contended_commands", dimensions: [("ledger", name)], factory: factory)
         waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: factory)
         clock = environment.clock
+        refusalOfRefunds =
+            environment.store.format >= .four
+            ? nil : .unreachable("the store of \(name) is in a format without refunds: run kontor upgrade --finish")
         engine = ShardedEngine(
             store: environment.store, agenda: agenda, metrics: metrics, clock: environment.clock, canBeLate: canBeLate)
         self.router = router
@@ -44,6 +49,10 @@ final class LedgerService {
     /// whatever came over a link. A hold that may wait can get two replies.
     func receive(_ command: LedgerCommand, from origin: Message.Origin) {
         guard engine.waiting < Limits.mailboxCommands || !(command.isResent || origin.isLink) else { return }
+        // The store of orders may have its new format before this one: its refunds wait.
+        if let refusalOfRefunds, case .refund = command.operation {
+            return router.reply(origin, .ledgerReply(.refused(refusalOfRefunds)))
+        }
         submit(command, waitsUntil: .saga) { [router] in router.reply(origin, .ledgerReply($0)) }
     }
 
@@ -56,20 +65,44 @@ final class LedgerService {
         // The saga's waiting hold must not be granted any more: a hold that is taken after the saga's end would stay
         // for ever. (If another process took the release, its marker refuses the waiting hold.)
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
-        let decided: (LedgerReply) -> Void = { [self] decision in
-            if case .decided(.contended) = decision { contended.increment() }
-            if case .decided(.contended) = decision, command.waitsWhenContended, !waiters.isFull {
-                waiters.add(Waiters.Waiter(command: command, keyed: keyed, deadline: deadline(limit), reply: reply))
-                if command.saga != nil { reply(decision) }
-            } else {
-                reply(decision)
-            }
-            if waiters.count > 0, command.canEndWaiting { retryFirstWaiter(of: command.account) }
-        }
+        let decided = command.waitsWhenContended ? waitingOrReplying(to: command, keyed, limit, reply) : replying(to: command, reply)
         if command.isResent {
             engine.submitRepeated(command, reply: decided)
         } else {
             engine.submit(command, keyed: keyed, reply: decided)
+        }
+    }
+
+    /// What happens once a command is decided that does not wait. The command is not kept for it: it is large, and a
+    /// checkout has many.
+    private func replying(
+        to command: LedgerCommand, _ reply: @escaping (LedgerReply) -> Void
+    ) -> (LedgerReply) -> Void {
+        guard command.canEndWaiting else {
+            return { [self] decision in
+                if case .decided(.contended) = decision { contended.increment() }
+                reply(decision)
+            }
+        }
+        let account = command.account
+        return { [self] decision in
+            if case .decided(.contended) = decision { contended.increment() }
+            reply(decision)
+            if waiters.count > 0 { retryFirstWaiter(of: account) }
+        }
+    }
+
+    /// What happens once a command is decided that waits while it is contended.
+    private func waitingOrReplying(
+        to command: LedgerCommand, _ keyed: KeyedWrite?, _ limit: WaitLimit,
+        _ reply: @escaping (LedgerReply) -> Void
+    ) -> (LedgerReply) -> Void {
+        let replying = replying(to: command, reply)
+        return { [self] decision in
+            guard case .decided(.contended) = decision, !waiters.isFull else { return replying(decision) }
+            contended.increment()
+            waiters.add(Waiters.Waiter(command: command, keyed: keyed, deadline: deadline(limit), reply: reply))
+            if command.saga != nil { reply(decision) }
         }
     }
 

@@ -110,7 +110,7 @@ extension LedgerCommand {
     /// Whether a saga repeats the command until it is answered.
     var isResent: Bool {
         switch operation {
-        case .hold, .capture, .release: return true
+        case .hold, .capture, .release, .refund: return true
         default: return false
         }
     }
@@ -135,9 +135,9 @@ extension LedgerCommand {
     /// Whether the command can free an amount that others wait for, or make their refusal final.
     var canEndWaiting: Bool {
         switch operation {
-        case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .unlockPayment, .cancelPayment, .replace:
+        case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .unlockPayment, .cancelPayment, .replace, .refund:
             return true
-        case .read, .open, .findPayment, .hold, .lockPayment, .forget, .keepKey: return false
+        case .read, .open, .findPayment, .hold, .lockPayment, .forget, .keepKey, .forgetRefund: return false
         }
     }
 }

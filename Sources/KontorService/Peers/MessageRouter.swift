@@ -63,10 +63,12 @@ final class MessageRouter {
         switch (origin, body) {
         case (.leg(let leg, let step, let saga), .ledgerReply(let reply)):
             services?.orders.coordinator.receive(reply, leg: leg, step, of: saga)
+        case (.credit(let leg, let refund), .ledgerReply(let reply)):
+            services?.orders.refunds.receive(reply, leg: leg, of: refund)
         case (.read(let number), _): services?.reads.receive(body, number)
         case (.link, _): leave(Message(origin, body))
         // Nobody waits, or the reply is of the wrong kind.
-        case (.nobody, _), (.leg, _): break
+        case (.nobody, _), (.leg, _), (.credit, _): break
         }
     }
 

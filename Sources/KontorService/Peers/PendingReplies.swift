@@ -5,9 +5,9 @@ import KontorCore
 
 /// Keeps the origins of requests that went over one link; the link itself carries numbers.
 ///
-/// There is at most one request for each leg of a saga: asked again it keeps its number, so that the reply to any copy
-/// of it is taken, and another step of the leg takes its place. Who still wants a reply asks again, so a request that
-/// was not repeated for long is forgotten. Nothing else makes room: at the bound a request is refused.
+/// There is at most one request for each leg of a saga or refund: asked again it keeps its number, so that the reply to
+/// any copy of it is taken, and another step of the leg takes its place. Who still wants a reply asks again, so a
+/// request that was not repeated for long is forgotten. Nothing else makes room: at the bound a request is refused.
 public struct PendingReplies {
     /// A ledger's reply to a question, or the reverse: the other side does not speak the protocol.
     public struct WrongKind: Error, Hashable {
@@ -37,6 +37,10 @@ public struct PendingReplies {
             case .leg(let leg, _, let saga):
                 first = saga.incarnation
                 second = UInt64(saga.attempt) << 32 | UInt64(UInt32(truncatingIfNeeded: leg))
+            case .credit(let leg, let refund):
+                // The numbers of a saga's legs have no such bit.
+                first = refund.incarnation
+                second = UInt64(refund.number) << 32 | UInt64(UInt32(truncatingIfNeeded: leg) | 1 << 31)
             case .read(let number):
                 first = number
                 second = .max

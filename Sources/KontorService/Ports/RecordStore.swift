@@ -53,8 +53,9 @@ public struct LoadedGroup: Sendable {
 /// What became of the read of one ``ReadSet``: its records, or why they cannot be read.
 public typealias LoadOutcome = Result<LoadedGroup, StoreError>
 
-/// The changed records of one group, to be written if the group still has the version that was read.
-public struct GroupChange: Sendable {
+/// The changed records of one group, to be written if the group still has the version that was read. It is an object,
+/// because a draft is large and goes through many hands.
+public final class GroupChange: Sendable {
     public let expected: Version
     public let draft: GroupDraft
     /// Members that the decision assumed to be absent, changed or not. If one of them is there, that is a conflict.
@@ -100,10 +101,10 @@ public enum ReadSource: Sendable {
 ///
 /// A store must implement four members: ``load(_:from:completion:)``, ``commit(_:completion:)``,
 /// ``scanOpenWork(_:partition:after:completion:)`` and ``barrier(_:)``. The others are for stores that have turns,
-/// bounds, a trail or an end.
+/// bounds, indexes or an end.
 public protocol RecordStore: AnyObject {
-    /// Reads the records of each read set. It changes nothing. An engine never gets an older state of a group than it
-    /// got before.
+    /// Reads the records of each read set, which are of no index (``Member/isIndexed``). It changes nothing. An engine
+    /// never gets an older state of a group than it got before.
     ///
     /// - Parameter completion: gets one outcome for each read set, in order. What cannot be read fails its own read
     ///   sets, and no others.
@@ -128,11 +129,15 @@ public protocol RecordStore: AnyObject {
         _ kind: GroupKey.Kind, partition: Int, after cursor: RecordKey?,
         completion: @escaping (Result<[(key: RecordKey, record: Record)], StoreError>) -> Void)
 
-    /// Gives the newest entries of the audit trail that are older than `id` (nil: of all), the newest first: at most
-    /// `bound`. Entries that cannot be read are left out, and told to operators. Entries whose time is over may be
-    /// gone.
-    func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void)
+    /// Gives the first records of a range of an index (``Member/isIndexed``), in its order: at most `bound`. There may
+    /// be fewer, and more behind them (``IndexPart/next``). Of a record that is there during the whole scan of a range,
+    /// page by page, it is given exactly once.
+    ///
+    /// Records that cannot be read are left out, and told to operators. Entries of the trail whose time is over may be
+    /// gone. The lists are refused until they are complete: those of a store that an older release wrote are made in
+    /// the background.
+    func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void)
 
     /// Calls back once everything committed so far is durable. Whatever leaves the process (answers, refusals, reads,
     /// messages) waits for this: a crash could still take back what it tells.
@@ -185,10 +190,10 @@ public protocol RecordStore: AnyObject {
 }
 
 extension RecordStore {
-    public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
+    public func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
-        completion(.success(TrailPart(entries: [], next: nil)))
+        completion(.success(IndexPart(entries: [], next: nil)))
     }
     public func flush() {}
     public func tick(now: Int64, wall: Int64) {}
@@ -206,6 +211,14 @@ extension RecordStore {
     /// Reads the newest records.
     public func load(_ readSets: [ReadSet], completion: @escaping ([LoadOutcome]) -> Void) {
         load(readSets, from: .store, completion: completion)
+    }
+
+    /// Gives the newest entries of the audit trail that are older than `id` (nil: of all), the newest first: at most
+    /// `bound`.
+    public func scanTrail(
+        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
+    ) {
+        scan(.trail(behind: id), atMost: bound) { found in completion(found.map(TrailPart.init)) }
     }
 }
 

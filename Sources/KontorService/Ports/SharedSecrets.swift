@@ -50,6 +50,9 @@ public final class SharedSecrets: Sendable, CustomStringConvertible {
         return rest.lastIndex { !$0.isWhitespace }.map { Array(rest[...$0].utf8) } ?? []
     }
 
+    /// How many are valid.
+    public var count: Int { secrets.withLock { $0.count } }
+
     /// The secret that this process presents.
     public var presented: [UInt8] { secrets.withLock { $0[0] } }
 

@@ -55,7 +55,22 @@ final class OrphanScan {
                 endOne()
             }
         }
+        for credit in page.compactMap(dueCredit) {
+            pending += 1
+            settlement.settle(credit) { [self] result in
+                if result == .settled { shop.metrics.settledOrphans.increment() }
+                endOne()
+            }
+        }
         endOne()
+    }
+
+    /// The marker of a credit whose refund may be over; nil: it is too early to ask, or the marker goes by itself.
+    private func dueCredit(_ key: RecordKey, _ record: Record) -> OrphanedCredit? {
+        guard case .refund(let refund) = key.member, case .marker(let marker) = record, !marker.isForgotten,
+            clock.wallMilliseconds > marker.expiry
+        else { return nil }
+        return OrphanedCredit(account: key.group, refund: refund)
     }
 
     /// The orphan of a record whose saga may be over; nil: it is too early to ask. If the order says that the saga is

@@ -10,6 +10,12 @@ struct Orphan {
     let hold: Hold
 }
 
+/// A marker of a refund's credit that nobody has let go.
+struct OrphanedCredit {
+    let account: GroupKey
+    let refund: RefundID
+}
+
 /// Settles orphans: after a restart, and, where several processes share a store, in the background.
 final class OrphanSettlement {
     enum Result {
@@ -86,6 +92,23 @@ final class OrphanSettlement {
         let end: LedgerCommand.Operation = orphan.hold.state == .held ? .undo(orphan.saga) : .forget(orphan.saga)
         shop.ledger(orphan.account.kind).submit(LedgerCommand(orphan.account, end)) { reply in
             if case .decided = reply { completion(.settled) } else { completion(.notEnded) }
+        }
+    }
+
+    /// Lets a marker go whose refund is over. That a refund is not known means that it is over: its record is written
+    /// before anything is credited, and stays.
+    func settle(_ credit: OrphanedCredit, completion: @escaping (Result) -> Void) {
+        shop.reads.ask(OrderCommand(credit.refund.order, .findRefund(credit.refund))) { [self] reply in
+            switch reply {
+            case .decided(.refundOpen): return completion(.sagaIsOpen)
+            case .decided: break
+            case .refused, .unknown, .keyed: return completion(.unreadable)
+            }
+            let expiry = CreditMarker.latestExpiry(now: shop.clock.wallMilliseconds)
+            let command = LedgerCommand(credit.account, .forgetRefund(credit.refund, expiry: expiry))
+            shop.ledger(credit.account.kind).submit(command) { reply in
+                if case .decided = reply { completion(.settled) } else { completion(.notEnded) }
+            }
         }
     }
 }

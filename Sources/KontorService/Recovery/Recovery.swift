@@ -1,5 +1,5 @@
-// Recovery after the restart of a shop that is alone: every open saga goes on, and every hold or marker of a finished
-// saga is settled by asking its order. Nothing is repaired by hand, and nothing is guessed.
+// Recovery after the restart of a shop that is alone: every open saga and refund goes on, and every hold or marker of a
+// finished one is settled by asking its order. Nothing is repaired by hand, and nothing is guessed.
 
 import KontorCore
 
@@ -10,6 +10,8 @@ final class Recovery {
     private let settlement: OrphanSettlement
     private var report = RecoveryReport()
     private var orphans: [Orphan] = []
+    /// Markers of credits whose refund does not run here.
+    private var credits: [OrphanedCredit] = []
     /// Orphans that could not be ended so far. Nothing waits for them but their amounts.
     private var notEnded: [Orphan] = []
     private var hasAlarmed = false
@@ -44,6 +46,11 @@ final class Recovery {
             shop.orders.coordinator.drive(saga)
         case (.hold(let saga), .hold(let hold)) where !shop.orders.coordinator.isRunning(saga):
             orphans.append(Orphan(account: key.group, saga: saga, hold: hold))
+        case (.refund, .refund(let refund)):
+            report.sagasResumed += 1
+            shop.orders.refunds.drive(refund)
+        case (.refund(let refund), .marker) where !shop.orders.refunds.isRunning(refund):
+            credits.append(OrphanedCredit(account: key.group, refund: refund))
         default:
             break
         }
@@ -55,7 +62,34 @@ final class Recovery {
             pending += 1
             settle(orphan)
         }
+        for credit in credits {
+            pending += 1
+            settle(credit)
+        }
+        credits = []
         finishOne()
+    }
+
+    /// A marker is in nobody's way but a `batch_init`'s, so the start does not wait for one that cannot be settled now.
+    private func settle(_ credit: OrphanedCredit) {
+        settlement.settle(credit) { [self] result in
+            switch result {
+            case .settled: report.orphansSettled += 1
+            case .sagaIsOpen: break
+            case .unreadable, .notEnded: shop.agenda.addAtTick { self.settleLater(credit) }
+            }
+            finishOne()
+        }
+    }
+
+    private func settleLater(_ credit: OrphanedCredit) {
+        settlement.settle(credit) { [self] result in
+            switch result {
+            case .settled: shop.metrics.settledOrphans.increment()
+            case .sagaIsOpen: break
+            case .unreadable, .notEnded: shop.agenda.addAtTick { self.settleLater(credit) }
+            }
+        }
     }
 
     private func settle(_ orphan: Orphan) {
@@ -116,8 +150,8 @@ final class Recovery {
 
 /// The outcome of a recovery.
 public struct RecoveryReport: Hashable, Sendable {
-    /// Open checkouts that were resumed.
+    /// Open checkouts and refunds that were resumed.
     public var sagasResumed = 0
-    /// Holds and markers of finished checkouts that were settled.
+    /// Holds and markers of finished checkouts and refunds that were settled.
     public var orphansSettled = 0
 }

@@ -20,11 +20,15 @@ final class Admission {
             refusals.count(RefusalReason(error))
             return .unavailable(error)
         }
-        if case .checkout = request {
-            if parts.orders.coordinator.isFull {
-                refusals.count(.openSagas)
-                return .overloaded(.openCheckouts)
-            }
+        if request.isCheckout, parts.orders.coordinator.isFull {
+            refusals.count(.openSagas)
+            return .overloaded(.openCheckouts)
+        }
+        if case .refund = request, parts.orders.refunds.isFull {
+            refusals.count(.openRefunds)
+            return .overloaded(.openRefunds)
+        }
+        if request.beginsSaga {
             // Whoever begins must find room everywhere: a participant's last room is for what has begun.
             if let error = parts.router.admissionOfPeers {
                 refusals.count(RefusalReason(error))
@@ -43,10 +47,17 @@ final class Admission {
     /// - Parameter keyed: the request's keys, which were free. A success would have to be kept under the client's, and
     ///   there is no room for that.
     func refuse(
-        _ request: ShopRequest, _ keyed: KeyedWrite?, _ refusal: ShopAnswer, deadline: Int64,
+        _ request: ShopRequest, _ keyed: KeyedRequest?, _ refusal: ShopAnswer, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
+        if case .newOrder = request, let keyed, let (order, owner) = keyed.checkedOut, parts.orders.coordinator.isRunning(order)
+        {
+            return parts.orders.checkout(order, owner: owner, keyed: keyed.write, deadline: deadline) {
+                answer(keyed.answer(toCheckout: $0))
+            }
+        }
         guard case .checkout(let order, let owner) = request else { return answer(refusal) }
+        let keyed = keyed?.write
         if parts.orders.coordinator.isRunning(order) {
             return parts.orders.checkout(order, owner: owner, keyed: keyed, deadline: deadline, answer: answer)
         }
@@ -55,12 +66,19 @@ final class Admission {
             return answer(refusal)
         }
         parts.orders.submit(OrderCommand(order, .read, owner: owner)) { [parts] reply in
-            if case .decided(.order(let order)) = reply, order.status == .paid {
+            if case .decided(.order(let order)) = reply, order.status == .paid, !order.isRefunded {
                 answer(.checkout(.paid))
             } else {
                 parts.metrics.didNotBegin(because: refusal.isOverloaded ? .overloaded : .unavailable)
                 answer(refusal)
             }
         }
+    }
+}
+
+extension ShopRequest {
+    /// Whether it begins what other services take part in.
+    fileprivate var beginsSaga: Bool {
+        if case .refund = self { true } else { isCheckout }
     }
 }

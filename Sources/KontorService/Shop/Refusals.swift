@@ -8,6 +8,7 @@ import Synchronization
 /// Why work is refused that could be done later.
 public enum RefusalReason: Int, CaseIterable, Sendable {
     case diskFull, memoryFull, storeUnavailable, openSagas, requestsInFlight, connections, batchInits, keptKeys
+    case openRefunds
 
     var label: String {
         switch self {
@@ -19,6 +20,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         case .connections: return "connections"
         case .batchInits: return "batch_inits"
         case .keptKeys: return "kept_keys"
+        case .openRefunds: return "open_refunds"
         }
     }
 
@@ -34,6 +36,8 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         case .batchInits: return "another batch_init is running"
         case .keptKeys:
             return "no more idempotency keys can be kept; writes that bear no key, and no stamp of a gateway, are taken"
+        case .openRefunds:
+            return "\(Limits.openRefunds) refunds are open, or fewer with \(Limits.openRefundLegs) items and users"
         }
     }
 
@@ -50,6 +54,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
 public final class Refusals: Sendable {
     private let diskFull = Atomic(0), memoryFull = Atomic(0), storeUnavailable = Atomic(0), openSagas = Atomic(0)
     private let requestsInFlight = Atomic(0), connections = Atomic(0), batchInits = Atomic(0), keptKeys = Atomic(0)
+    private let openRefunds = Atomic(0)
 
     public init() {}
 
@@ -64,6 +69,7 @@ public final class Refusals: Sendable {
         case .connections: connections.wrappingAdd(1, ordering: .relaxed)
         case .batchInits: batchInits.wrappingAdd(1, ordering: .relaxed)
         case .keptKeys: keptKeys.wrappingAdd(1, ordering: .relaxed)
+        case .openRefunds: openRefunds.wrappingAdd(1, ordering: .relaxed)
         }
     }
 
@@ -78,6 +84,7 @@ public final class Refusals: Sendable {
         case .connections: return connections.load(ordering: .relaxed)
         case .batchInits: return batchInits.load(ordering: .relaxed)
         case .keptKeys: return keptKeys.load(ordering: .relaxed)
+        case .openRefunds: return openRefunds.load(ordering: .relaxed)
         }
     }
 }

@@ -7,11 +7,15 @@ final class RequestHandler {
     private let parts: ShopParts
     private let payments: DirectPayments
     private let batchInits: BatchInits
+    private let newOrders: NewOrders
+    private let lists: Lists
 
     init(_ parts: ShopParts) {
         self.parts = parts
         payments = DirectPayments(parts)
         batchInits = BatchInits(parts)
+        newOrders = NewOrders(parts)
+        lists = Lists(parts)
     }
 
     /// `batch_init`s that run.
@@ -27,6 +31,13 @@ final class RequestHandler {
         switch request {
         case .createItem(let price): open(.item, price: price, keyed, answer: answer)
         case .createUser: open(.user, price: .zero, keyed, answer: answer)
+        case .newAccount(let kind, let price, let balance):
+            open(kind, price: price, balance: balance, keyed, answer: answer)
+        case .newOrder(let new): newOrders.create(newID(keyed), new, keyed, deadline: deadline, answer: answer)
+        case .setLines(let order, let lines, let tags, let owner):
+            newOrders.setLines(
+                of: order, to: lines, tags: tags, owner: owner, write, deadline: deadline, answer: answer)
+        case .shown: preconditionFailure("Who takes requests unwraps this one.")
         case .ledger(let command):
             parts.ledger(command.account.kind).submit(command, keyed: write, waitsUntil: .client(deadline)) {
                 answer($0.answer)
@@ -50,14 +61,26 @@ final class RequestHandler {
         case .checkout(let order, let owner):
             parts.orders.checkout(order, owner: owner, keyed: write, deadline: deadline, answer: answer)
         case .explain(let order, let owner): parts.orders.explain(order, owner: owner, deadline: deadline, answer: answer)
+        case .refund(let order, let owner, let lines, let restock, let reason):
+            let request = RefundRequest(order: order, owner: owner, lines: lines, restock: restock, reason: reason)
+            parts.orders.refund(request, write, deadline: deadline, answer: answer)
+        case .refunds(let order, let owner): parts.orders.listRefunds(of: order, owner: owner, answer: answer)
+        case .listOrders(let user, let state, let cursor, let bound):
+            lists.list(ListPage(.orders(of: user, in: state), behind: cursor, atMost: bound), deadline, answer: answer)
+        case .listItems(let cursor, let bound):
+            lists.list(ListPage(.accounts(.item), behind: cursor, atMost: bound), deadline, answer: answer)
+        case .listUsers(let cursor, let bound):
+            lists.list(ListPage(.accounts(.user), behind: cursor, atMost: bound), deadline, answer: answer)
         }
     }
 
     private func open(
-        _ kind: GroupKey.Kind, price: Amount, _ keyed: KeyedRequest?, answer: @escaping (ShopAnswer) -> Void
+        _ kind: GroupKey.Kind, price: Amount, balance: Amount = .zero, _ keyed: KeyedRequest?,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
         let id = newID(keyed)
-        parts.ledger(kind).submit(LedgerCommand(GroupKey(kind, id), .open(price: price)), keyed: keyed?.write) { reply in
+        let command = LedgerCommand(GroupKey(kind, id), .open(price: price, balance: balance))
+        parts.ledger(kind).submit(command, keyed: keyed?.write) { reply in
             if case .decided(.done) = reply { answer(.created(id)) } else { answer(reply.answer) }
         }
     }

@@ -64,12 +64,13 @@ public final class Shop {
         recovery.run()
     }
 
-    /// Checkouts that have begun and not ended.
-    public var openSagas: Int { parts.orders.coordinator.openCount }
+    /// Checkouts and refunds that have begun and not ended.
+    public var openSagas: Int { parts.orders.coordinator.openCount + parts.orders.refunds.openCount }
 
-    /// All that waits in its queues: commands, waiters, messages that leave, reads, and the legs of its checkouts.
+    /// All that waits in its queues: commands, waiters, messages that leave, reads, and the legs of its checkouts and
+    /// refunds.
     public var queued: Int {
-        parts.orders.coordinator.openLegs + parts.orders.waiting + parts.stock.waitingCommands
+        parts.orders.coordinator.openLegs + parts.orders.refunds.openLegs + parts.orders.waiting + parts.stock.waitingCommands
             + parts.payment.waitingCommands + parts.router.waiting + parts.reads.waiting
     }
 
@@ -79,11 +80,22 @@ public final class Shop {
     ///   - name: what a write is known by, and whose it is, if anything; ignored for a read.
     ///   - deadline: monotonic milliseconds.
     public func handle(_ request: ShopRequest, name: WriteName? = nil, deadline: Int64, caller: any Caller) {
-        var answer: (ShopAnswer) -> Void = { [self] in outbox.append((caller, $0)) }
+        if case .shown(let write) = request {
+            return handle(write, name, deadline: deadline) { [self] result in
+                parts.orders.show(result, of: write) { [self] in outbox.append((caller, $0)) }
+            }
+        }
+        handle(request, name, deadline: deadline) { [self] in outbox.append((caller, $0)) }
+    }
+
+    private func handle(
+        _ request: ShopRequest, _ name: WriteName?, deadline: Int64, answer tell: @escaping (ShopAnswer) -> Void
+    ) {
+        var answer = tell
         if let note = name?.note {
             answer = { [self] in
                 log(note, of: request, $0)
-                outbox.append((caller, $0))
+                tell($0)
             }
         }
         guard let name, !request.isRead else { return admit(request, nil, deadline: deadline, answer: answer) }
@@ -125,7 +137,7 @@ public final class Shop {
         _ request: ShopRequest, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
     ) {
         if let refusal = admission.refusal(of: request) {
-            admission.refuse(request, keyed?.write, refusal, deadline: deadline, answer: answer)
+            admission.refuse(request, keyed, refusal, deadline: deadline, answer: answer)
         } else {
             handler.begin(request, keyed, deadline: deadline, answer: answer)
         }
@@ -144,6 +156,7 @@ public final class Shop {
         parts.router.tick(now: parts.clock.monotonicMilliseconds)
         parts.agenda.tick()
         parts.orders.coordinator.tick()
+        parts.orders.refunds.tick()
         parts.stock.tick()
         parts.payment.tick()
         let now = parts.clock.monotonicMilliseconds
@@ -186,7 +199,7 @@ extension ShopAnswer {
     fileprivate var trailText: String {
         switch self {
         case .created(let id): "made \(id)"
-        case .ledger(.done), .order(.done), .initialized: "done"
+        case .ledger(.done), .order(.done), .initialized, .refunded: "done"
         case .replayed: "done before"
         case .unknown: "unknown"
         default: "refused"

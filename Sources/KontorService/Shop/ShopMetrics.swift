@@ -14,8 +14,8 @@ public final class ShopMetrics: Sendable {
     private let doneInits, failedInits: [GroupKey.Kind: Counter]
     let contradictingLocks: Counter
     let resumedSagas, settledOrphans: Counter
-    let retries, resentMessages: Counter
-    let openSagas, oldestSagaSeconds, requestsInFlight: Gauge
+    let retries, resentMessages, refunds: Counter
+    let openSagas, oldestSagaSeconds, openRefunds, oldestRefundSeconds, requestsInFlight: Gauge
 
     /// Why a checkout did not begin.
     enum NotBegun: String, CaseIterable {
@@ -63,8 +63,11 @@ public final class ShopMetrics: Sendable {
         settledOrphans = counter("kontor_recovered_orphans")
         retries = counter("kontor_checkout_retries")
         resentMessages = counter("kontor_saga_messages_resent")
+        refunds = counter("kontor_refunds")
         openSagas = Gauge(label: "kontor_open_sagas", factory: factory)
         oldestSagaSeconds = Gauge(label: "kontor_oldest_saga_seconds", factory: factory)
+        openRefunds = Gauge(label: "kontor_open_refunds", factory: factory)
+        oldestRefundSeconds = Gauge(label: "kontor_oldest_refund_seconds", factory: factory)
         requestsInFlight = Gauge(label: "kontor_requests_in_flight", factory: factory)
     }
 
@@ -90,6 +93,7 @@ public final class ShopMetrics: Sendable {
         case .unknownOrder: didNotBegin(because: .unknownOrder)
         case .isRemoved: didNotBegin(because: .removedOrder)
         case .isEmpty: didNotBegin(because: .emptyOrder)
+        case .isRefunded: didNotBegin(because: .alreadyPaid)
         case .overLimit: didNotBegin(because: .overLimit)
         default: didNotBegin(because: .other)
         }
@@ -119,6 +123,7 @@ extension Anomaly {
         case .releaseAfterCapture: return "release_after_capture"
         case .captureWithoutHold: return "capture_without_hold"
         case .differentAmount: return "different_amount"
+        case .untimelyRefund: return "untimely_refund"
         }
     }
 }

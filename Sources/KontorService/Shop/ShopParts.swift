@@ -53,6 +53,17 @@ struct ShopParts {
         }
     }
 
+    /// Finds what a kept key refers to; nil: the key is gone.
+    func reference(
+        of key: IdempotencyKey, in group: GroupKey, completion: @escaping (Result<[UInt8]?, StoreError>) -> Void
+    ) {
+        store.load([ReadSet(group, .key(key))]) { [agenda] outcomes in
+            agenda.add {
+                completion(outcomes[0].map { if case .key(let kept)? = $0.member { kept.reference } else { nil } })
+            }
+        }
+    }
+
     /// The ledger of items or users.
     func ledger(_ kind: GroupKey.Kind) -> LedgerService { kind == .item ? stock : payment }
 }

@@ -74,7 +74,7 @@ final class Clients {
         let exchange = Exchange(world, swarm, shop, chance) { [weak action] answer in
             if answer == .initialized { action?.attempts[place].isDoneLate = true }
         }
-        exchange.run(action.wish.request, key: action.key, milliseconds: patience) { [self] answer in
+        exchange.run(action.request, key: action.key, milliseconds: patience) { [self] answer in
             if case .checkout(let order) = action.wish { checkouts[order, default: 0] -= 1 }
             let isReplay = if case .replayed? = answer { true } else { false }
             let told = answer.map { action.wish.told(by: $0) } ?? .nothing
@@ -115,10 +115,15 @@ final class Clients {
         case (_, .refused(.contended)): count(.contendedRefusal)
         case (.cancelPayment, .done): count(.paymentCancelled)
         case (.initItems, .done), (.initUsers, .done), (.initOrders, .done): count(.batchInitRepeated)
+        case (.refund(_, let units, _), .refunded):
+            count(.refundFinished)
+            if units != nil { count(.refundOfPart) }
         default: break
         }
         switch answer {
         case .checkout(.refused(.paidDirectly))?: count(.refusedAsPaidDirectly)
+        case .checkout(.notBegun(.isRefunded))?: count(.refusedAsRefunded)
+        case .order(.nothingToRefund)?, .order(.exceedsRefundable)?: count(.refundRefused)
         case .paidByCheckout?: count(.refusedAsPaid)
         case .orderOfAnotherUser?: count(.orderOfAnotherUser)
         case .replayed?: count(.keyReplayed)
@@ -149,7 +154,7 @@ protocol ShopFront: AnyObject {
 }
 
 /// One request on its way to the shop and back.
-private final class Exchange {
+final class Exchange {
     private let world: Surroundings
     private let swarm: Swarm
     private let shop: any ShopFront

@@ -5,6 +5,8 @@ final class Market {
     struct KnownOrder {
         let id: String
         let user: String
+        /// The items that were put in.
+        var items: [String] = []
     }
 
     private(set) var items: [String] = []
@@ -19,6 +21,10 @@ final class Market {
         case (.createUser, .created(let id)): if !users.contains(id) { users.append(id) }
         case (.createOrder(let user), .created(let id)):
             if !orders.contains(where: { $0.id == id }) { orders.append(KnownOrder(id: id, user: user)) }
+        case (.addItem(let order, let item, _), .done):
+            if let place = orders.firstIndex(where: { $0.id == order }), orders[place].items.count < 10 {
+                orders[place].items.append(item)
+            }
         case (.initItems(let count, _, _), .done): for number in 0..<count { learn(item: String(number)) }
         case (.initUsers(let count, _), .done): for number in 0..<count { learn(user: String(number)) }
         case (.initOrders(let count, _, _, _), .done): batchOrders = max(batchOrders, count)
@@ -89,8 +95,22 @@ struct Workload {
         case .removeOrder: return .removeOrder(order.id)
         case .checkout: return .checkout(order.id)
         case .readOrder: return .readOrder(order.id)
+        case .refund: return refund(order, random)
+        case .listRefunds: return .listRefunds(order.id)
         default: return .explain(order.id)
         }
+    }
+
+    /// Draws a refund of all that is left, or of some units, which may be more than that.
+    private func refund(_ order: Market.KnownOrder, _ random: SeededRandom) -> Wish {
+        let restock = random.happens(80)
+        guard random.happens(60) else { return .refund(order: order.id, units: nil, restock: restock) }
+        var basket = Basket()
+        for _ in 0...random.below(2) {
+            let item = order.items.isEmpty || random.happens(10) ? item(random) : random.pick(order.items)
+            basket.units[item] = random.within(1...2)
+        }
+        return .refund(order: order.id, units: basket, restock: restock)
     }
 
     /// Draws an item, the first one most often.

@@ -26,6 +26,12 @@ extension Wish {
         case .readUser(let user): return ledger(.user, user, .read)
         case .readOrder(let order): return .order(OrderCommand(id(order), .read))
         case .explain(let order): return .explain(order: id(order))
+        case .refund(let order, let units, let restock):
+            let lines = units.map { basket in
+                basket.units.sorted { $0.key < $1.key }.map { ItemUnits(item: id($0.key), units: Amount($0.value)) }
+            }
+            return .refund(order: id(order), lines: lines, restock: restock)
+        case .listRefunds(let order): return .refunds(order: id(order))
         case .initItems(let count, let stock, let price):
             return .initItems(count: count, stock: Amount(stock), price: Amount(price))
         case .initUsers(let count, let credit): return .initUsers(count: count, credit: Amount(credit))
@@ -62,7 +68,12 @@ extension Wish {
         case .checkout(.refused(let reason)): return .refused(Refusal(reason))
         case .checkout(.notBegun(let outcome)): return told(by: outcome)
         case .explanation: return .explained
-        case .replayed(let answer): return told(by: answer)
+        case .refunded(let refund): return .refunded(Refunded(refund))
+        case .refunds(let refunds): return .listed(refunds.map(\.reason))
+        case .creditRefused(_, let outcome): return .refused(.state("\(outcome)"))
+        case .replayed(let answer), .placed(_, let answer), .shown(_, _, let answer): return told(by: answer)
+        case .missing: return .refused(.unknownAccount)
+        case .listedOrders, .listedAccounts: return .refused(.state("a page of a list"))
         case .keyed(.late): return .nothing
         case .keyed(.leased): return .refused(.unavailable)
         case .keyed(let verdict): return .refused(.key("\(verdict)"))
@@ -113,6 +124,22 @@ extension Refusal {
         case .paidDirectly: self = .state("paid directly")
         case .anomaly(_, let anomaly): self = .state("\(anomaly)")
         }
+    }
+}
+
+extension Action {
+    /// The request. A refund's reason is the action's title, by which the judge knows it again.
+    var request: ShopRequest {
+        guard case .refund(let order, let owner, let lines, let restock, _) = wish.request else { return wish.request }
+        return .refund(order: order, owner: owner, lines: lines, restock: restock, reason: title)
+    }
+}
+
+extension Refunded {
+    init(_ refund: Refund) {
+        self.init(
+            order: refund.id.order.text, incarnation: refund.id.incarnation, number: refund.id.number, reason: refund.reason,
+            user: refund.user.text, basket: Basket(refund.lines), money: refund.amount.raw, isRestocked: refund.restock)
     }
 }
 

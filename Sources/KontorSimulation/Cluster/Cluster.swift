@@ -144,11 +144,11 @@ extension Cluster: Site {
         }
     }
 
-    /// The time until what finished checkouts left is gone: the longest deadline of a client, the error of its clock,
-    /// the skew, and two passes of the scan for orphans.
+    /// The time until what finished checkouts and refunds left is gone: the longest deadline of a client, or the time
+    /// that a credit may be on its way; the error of its clock, the skew, and two passes of the scan for orphans.
     var untilClean: Int64? {
-        swarm.isLong && !swarm.hasWildClocks
-            ? .seconds(5 + 25) + .milliseconds(swarm.clockJumpMost + Limits.markerMilliseconds) : nil
+        let marked = CreditMarker.latestExpiry(now: swarm.clockJumpMost) + Limits.markerMilliseconds
+        return swarm.isLong && !swarm.hasWildClocks ? .seconds(5 + 25) + .milliseconds(marked) : nil
     }
 
     /// A lock whose time comes from a clock that was wrong beyond the promise lasts as long as that clock is believed.
@@ -157,18 +157,21 @@ extension Cluster: Site {
     var isAtRest: Bool {
         guard replicas.allSatisfy({ $0.process?.openSagas == 0 }), world.scheduler.now >= nextLook else { return false }
         nextLook = world.scheduler.now + .milliseconds(100)
-        return openWork(isPayment: false).isEmpty
+        return openWork(isLeftOver: false).isEmpty
     }
 
-    var unrest: String { openWork(isPayment: false).joined(separator: "; ") }
-    var paymentLocks: [String] { openWork(isPayment: true) }
+    var unrest: String { openWork(isLeftOver: false).joined(separator: "; ") }
+    var leftovers: [String] { openWork(isLeftOver: true) }
 
-    private func openWork(isPayment: Bool) -> [String] {
+    private func openWork(isLeftOver: Bool) -> [String] {
         var found: [String] = []
         store.records.forEach { key, record in
             switch (key.member, record) {
-            case (_, .saga) where !isPayment: found.append("saga of \(key.group)")
-            case (.hold(let saga), .hold(let hold)) where hold.state == .held && saga.isPayment == isPayment:
+            case (_, .saga) where !isLeftOver: found.append("saga of \(key.group)")
+            case (.hold(let saga), .hold(let hold)) where hold.state == .held && saga.isPayment == isLeftOver:
+                found.append("\(key.member.text) on \(key.group)")
+            case (.refund, .refund) where !isLeftOver: found.append("\(key.member.text)")
+            case (.refund, .marker(let marker)) where isLeftOver && !marker.isForgotten:
                 found.append("\(key.member.text) on \(key.group)")
             default: break
             }
@@ -177,6 +180,7 @@ extension Cluster: Site {
     }
 
     var amounts: [GroupKey: Amounts] { store.amounts }
+    var hasLists: Bool { store.format >= .four }
     var sagas: SagaWatch { store.sagas }
 
     func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {

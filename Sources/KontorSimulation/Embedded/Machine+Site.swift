@@ -7,13 +7,14 @@ extension Machine: Site {
     var isAccepting: Bool { process?.isAccepting ?? false }
     /// Once there is room again, new work is taken again, and the table is brought up to date.
     var isAtRest: Bool { process?.openSagas == 0 && instance?.isRefusing == false }
-    var paymentLocks: [String] { [] }
+    var leftovers: [String] { [] }
     var unrest: String {
         process.map { "\($0.openSagas) checkouts do not end, or new work is refused" } ?? "the shop does not run"
     }
     var longestRecovery: Int64 { .seconds(12) }
     var untilClean: Int64? { 0 }
     var amounts: [GroupKey: Amounts] { watch.amounts }
+    var hasLists: Bool { true }
 
     func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         process?.submit(request, name: name, milliseconds: milliseconds, caller: caller) ?? false

@@ -42,6 +42,10 @@ final class Machine {
     func start() {
         guard process == nil else { return }
         if world.isFaulty, random.happens(swarm.midstPercent / 4) { disk.deathStep = disk.steps + random.below(12) }
+        if world.isFaulty, random.happens(swarm.listLossPercent) {
+            world.coverage[.listsLost] += 1
+            table.loseLists()
+        }
         do throws(EmbeddedError) {
             let instance = try EmbeddedInstance(self)
             if disk.hasDied { return die(.killedInTheMidstOfAStart, instance) }

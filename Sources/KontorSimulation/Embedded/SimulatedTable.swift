@@ -13,6 +13,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         var openWork: [[UInt8]: [UInt8]] = [:]
         var expiring: [[UInt8]: [UInt8]] = [:]
         var trail: [[UInt8]: [UInt8]] = [:]
+        /// By each of their keys.
+        var lists: [[UInt8]: [UInt8]] = [:]
+        /// The key of the last record that was looked at while the lists are made; nil: they are complete.
+        var unlisted: [UInt8]?
         var position: UInt64 = 0
     }
 
@@ -50,12 +54,18 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     }
 
     /// The number of records in all areas.
-    public var count: Int { current.records.count + current.openWork.count + current.expiring.count + current.trail.count }
+    public var count: Int {
+        [current.records, current.openWork, current.expiring, current.trail, current.lists].reduce(0) { $0 + $1.count }
+    }
 
     /// Every record, in no order.
     func forEach(_ body: (RecordKey, Record) throws -> Void) throws {
         for area in [current.records, current.openWork, current.expiring, current.trail] {
             for (key, value) in area { try body(RecordKey(decoding: key[...]), Record(decoding: value[...])) }
+        }
+        for (key, value) in current.lists {
+            let known = try RecordKey(decoding: key[...])
+            if known.indexKeys.first == key { try body(known, Record(decoding: value[...])) }
         }
     }
 
@@ -76,11 +86,11 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         }
     }
 
-    public func trail(
-        behind start: [UInt8], atMost bound: Int
+    public func scan(
+        _ range: IndexRange, atMost bound: Int
     ) throws(EmbeddedError) -> [(key: [UInt8], value: [UInt8])] {
         if failsReads { throw .table("the simulated table does not read") }
-        return current.trail.filter { start.lexicographicallyPrecedes($0.key) }
+        return (range.index == .trail ? current.trail : current.lists).filter { range.contains($0.key) }
             .sorted { $0.key.lexicographicallyPrecedes($1.key) }.prefix(bound).map { ($0.key, $0.value) }
     }
 
@@ -97,6 +107,9 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
             case .openWork: current.openWork[key] = value
             case .expiring: current.expiring[key] = value
             case .trail: current.trail[key] = value
+            case .lists:
+                current.lists[key] = value
+                if let second = RecordKey.secondIndexKey(ofEncoded: key[...]) { current.lists[second] = value }
             }
         }
         current.position = slice.through
@@ -115,12 +128,40 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         try checkWritable()
         let expired = current.expiring.filter { (Record.expiry(inEncoded: $0.value[...]) ?? .max) <= now }
         for key in expired.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }).prefix(bound) { current.expiring[key] = nil }
-        let over = RecordKey.endOfTrail(at: trail)
+        let over = IndexRange.trail(behind: TrailID(time: trail, number: .max)).start
         current.trail = current.trail.filter { !over.lexicographicallyPrecedes($0.key) }
         return (min(expired.count, bound), current.expiring.count)
     }
 
     public func expiringCount() throws(EmbeddedError) -> Int { current.expiring.count }
+
+    public func isListed() throws(EmbeddedError) -> Bool { current.unlisted == nil }
+
+    public func forgetLists() throws(EmbeddedError) { current.unlisted = [0] }
+
+    /// Makes it the table of an older release, which has no lists.
+    public func loseLists() {
+        (current.lists, current.unlisted) = ([:], [0])
+        (checkpointed.lists, checkpointed.unlisted) = ([:], [0])
+    }
+
+    public func listSlice(atMost bound: Int) throws(EmbeddedError) -> ListSlice {
+        try checkWritable()
+        var slice = ListSlice()
+        guard let behind = current.unlisted else {
+            slice.isLast = true
+            return slice
+        }
+        let found = current.records.filter { behind.lexicographicallyPrecedes($0.key) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }.prefix(bound)
+        for (key, value) in found {
+            guard let entry = slice.take(key, value) else { continue }
+            for key in entry.keys { current.lists[key] = entry.value }
+        }
+        slice.isLast = found.count < bound
+        current.unlisted = slice.isLast ? nil : found.last?.key
+        return slice
+    }
 
     public func checkpoint() throws(EmbeddedError) -> Bool {
         if isBusy || isLocked { return false }

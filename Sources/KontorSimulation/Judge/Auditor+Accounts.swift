@@ -52,16 +52,21 @@ extension Auditor {
             }
         }
         addCancellations(to: &deposits)
+        let refunded = refundedByAccount
         for (name, account) in final.accounts.sorted(by: { $0.key < $1.key }) {
             compare(name, "was put in", account.deposited, deposits[name] ?? Bookings())
             if withdrawals[name]?.isReplaced != true {
                 compare(name, "was taken out", account.withdrawn, withdrawals[name] ?? Bookings())
             }
             compare(name, "was sold or charged", account.captured, sold[name] ?? Bookings())
-            if account.balance != account.deposited - account.withdrawn - account.captured || account.balance < 0 {
+            if account.refunded != refunded[name] ?? 0 {
+                violation("\(name): \(account.refunded) was refunded, but its refunds say \(refunded[name] ?? 0)")
+            }
+            let left = account.deposited - account.withdrawn - account.captured + account.refunded
+            if account.balance != left || account.balance < 0 {
                 violation(
                     "\(name): \(account.balance) is left of \(account.deposited) in, \(account.withdrawn) out, "
-                        + "\(account.captured) sold")
+                        + "\(account.captured) sold, \(account.refunded) refunded")
             }
             if account.held != 0 { violation("\(name): \(account.held) is still held") }
         }

@@ -26,6 +26,7 @@ struct Auditor {
         judgeBaskets()
         judgeBatchInits()
         judgePayments()
+        judgeRefunds()
         let bookings = bookingsByAccount
         for action in history.actions {
             judgeAnswers(of: action, bookings)
@@ -157,6 +158,10 @@ extension Auditor {
                 for order in [final.orders[id]].compactMap({ $0 }).filter(\.isPaid) + (final.replaced[id] ?? []) {
                     add("user \(order.user)", -order.total)
                     for (item, units) in order.basket.units { add("item \(item)", -units) }
+                }
+            case .refund:
+                for refund in final.refunds where refund.reason == action.title {
+                    for (account, amount) in refund.credits { add(account, amount) }
                 }
             default: break
             }

@@ -10,6 +10,7 @@ struct FinalState {
         var deposited: Int64
         var withdrawn: Int64
         var captured: Int64
+        var refunded: Int64
         var price: Int64
         var generation: UInt32 = 0
     }
@@ -42,18 +43,27 @@ struct FinalState {
     private(set) var unfinished: [String] = []
     /// Markers: holds that are captured or released.
     private(set) var markers: [String] = []
+    /// Markers of credits whose refund is over.
+    private(set) var creditMarkers: [String] = []
+    private(set) var refunds: [Refunded] = []
 
     /// What was put in and taken out as the audit trail tells it, by account.
     private(set) var putInByTrail: [String: Int64] = [:]
     private(set) var takenByTrail: [String: Int64] = [:]
 
+    /// Where accounts and orders should be listed, and where they are, by names like those of the accounts.
+    private(set) var places: [String: ListEntry] = [:]
+    private(set) var entries: [String: [ListEntry]] = [:]
+
     mutating func add(_ key: RecordKey, _ record: Record) {
+        if key.member == .head { places[key.group.description] = record.listEntry }
+        if case .listed(let entry) = key.member { entries[key.group.description, default: []].append(entry) }
         switch (key.member, record) {
         case (.head, .account(let account)):
             accounts[key.group.description] = Account(
                 balance: account.balance.raw, held: account.held.raw, deposited: account.deposited.raw,
-                withdrawn: account.withdrawn.raw, captured: account.captured.raw, price: account.price.raw,
-                generation: account.generation)
+                withdrawn: account.withdrawn.raw, captured: account.captured.raw, refunded: account.refunded.raw,
+                price: account.price.raw, generation: account.generation)
         case (.head, .order(let order)): orders[key.group.id.text] = Order(order)
         case (.receipt, .order(let order)): replaced[key.group.id.text, default: []].append(Order(order))
         case (.payment(let order), .payment(let payment)) where !payment.isCancelled:
@@ -71,6 +81,13 @@ struct FinalState {
                 putInByTrail[account, default: 0] += note.amount
             }
         case (.saga, .saga): unfinished.append("saga of \(key.group)")
+        case (.refund, .refund(let refund)):
+            unfinished.append("\(key.member.text) of \(key.group)")
+            refunds.append(Refunded(refund))
+        case (.refunded, .refund(let refund)): refunds.append(Refunded(refund))
+        case (.refund, .marker(let marker)):
+            let text = "\(key.member.text) on \(key.group)"
+            if marker.isForgotten { creditMarkers.append(text) } else { unfinished.append(text) }
         default: break
         }
     }

@@ -20,6 +20,9 @@ enum Wish: Hashable {
     case readUser(String)
     case readOrder(String)
     case explain(String)
+    /// `units`: nil: all that is not refunded yet.
+    case refund(order: String, units: Basket?, restock: Bool)
+    case listRefunds(String)
     case initItems(count: Int, stock: Int64, price: Int64)
     case initUsers(count: Int, credit: Int64)
     case initOrders(count: Int, items: Int, users: Int, price: Int64)
@@ -27,7 +30,7 @@ enum Wish: Hashable {
     /// Whether the wish can change anything.
     var isWrite: Bool {
         switch self {
-        case .paymentStatus, .readItem, .readUser, .readOrder, .explain: return false
+        case .paymentStatus, .readItem, .readUser, .readOrder, .explain, .listRefunds: return false
         default: return true
         }
     }
@@ -43,7 +46,7 @@ enum Wish: Hashable {
     var order: String? {
         switch self {
         case .addItem(let order, _, _), .removeItem(let order, _), .removeOrder(let order), .checkout(let order),
-            .readOrder(let order), .explain(let order):
+            .readOrder(let order), .explain(let order), .refund(let order, _, _), .listRefunds(let order):
             return order
         default: return nil
         }
@@ -72,6 +75,9 @@ enum Told: Hashable {
     case order(isPaid: Bool, Basket, total: Int64)
     case payment(isPaid: Bool)
     case explained
+    case refunded(Refunded)
+    /// The reasons of an order's refunds: the titles of the actions that asked for them.
+    case listed([String])
     /// The request had no effect and will have none.
     case refused(Refusal)
     /// The outcome is unknown: the client was told so, or not answered in time.
@@ -82,6 +88,19 @@ enum Told: Hashable {
 struct Basket: Hashable, CustomStringConvertible {
     var units: [String: Int64] = [:]
     var description: String { units.sorted { $0.key < $1.key }.map { "\($0.value) of \($0.key)" }.joined(separator: ", ") }
+}
+
+/// A refund, as a client is told of it, or as its record is in the end.
+struct Refunded: Hashable {
+    let order: String
+    let incarnation: UInt64
+    let number: UInt32
+    /// The title of the action that asked for it.
+    let reason: String
+    let user: String
+    let basket: Basket
+    let money: Int64
+    let isRestocked: Bool
 }
 
 enum Refusal: Hashable {
@@ -150,7 +169,7 @@ final class Action {
 extension Told {
     var isEffect: Bool {
         switch self {
-        case .done, .created: return true
+        case .done, .created, .refunded: return true
         default: return false
         }
     }

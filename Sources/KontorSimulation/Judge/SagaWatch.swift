@@ -31,6 +31,8 @@ final class SagaWatch {
     private var held: [SagaID: Set<GroupKey>] = [:]
     private var open: [Identifier: SagaID] = [:]
     private var drives: [SagaID: Drive] = [:]
+    /// The open refunds of each order, with the processes that drive them.
+    private var refunds: [Identifier: [UInt32: UInt64]] = [:]
     /// The pauses that are long enough for others to take over.
     private var sleeps: [UInt64: [(from: Int64, until: Int64)]] = [:]
 
@@ -57,10 +59,21 @@ final class SagaWatch {
             if case .saga(let saga)? = record, saga.phase == .committed, saga.legs.count > 200 {
                 world.coverage[.largeBasketPaid] += 1
             }
+            if case .refund(let refund) = member, change.group.kind == .order { noteRefund(refund, record) }
             if case .saga(let saga)? = record, saga.phase.isDecided, drives[saga.id]?.decision == nil {
                 drives[saga.id, default: Drive()].decision = (writer, world.scheduler.now)
             }
         }
+    }
+
+    private func noteRefund(_ id: RefundID, _ record: Record?) {
+        guard case .refund(let refund)? = record else {
+            refunds[id.order]?[id.number] = nil
+            return
+        }
+        if let before = refunds[id.order]?[id.number], before != refund.driver { world.coverage[.refundTakenOver] += 1 }
+        refunds[id.order, default: [:]][id.number] = refund.driver
+        if refunds[id.order]?.count ?? 0 > 1 { world.coverage[.refundsRaced] += 1 }
     }
 
     /// Takes a record as it is read: after a crash it may be older than what was committed.
@@ -80,6 +93,7 @@ final class SagaWatch {
         for (saga, accounts) in held { for account in accounts { unlock(account, saga) } }
         open = [:]
         drives = [:]
+        refunds = [:]
         payments.crash()
     }
 

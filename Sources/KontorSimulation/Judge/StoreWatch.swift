@@ -164,13 +164,16 @@ final class StoreWatch {
         case nil: return "nothing"
         case .account(let account)?:
             return "balance \(account.balance.raw), held \(account.held.raw), in \(account.deposited.raw), "
-                + "out \(account.withdrawn.raw), sold \(account.captured.raw)"
+                + "out \(account.withdrawn.raw), sold \(account.captured.raw), refunded \(account.refunded.raw)"
         case .hold(let hold)?: return "\(hold.state.text) \(hold.amount.raw)"
         case .payment(let payment)?: return "paid \(payment.amount.raw)\(payment.isCancelled ? ", cancelled" : "")"
         case .order(let order)?: return "\(order.status.text), attempt \(order.attempt), total \(order.total.raw)"
         case .saga(let saga)?: return "attempt \(saga.id.attempt) \(saga.phase.text)"
         case .key?: return "a key"
         case .trail?: return "an entry of the trail"
+        case .refund(let refund)?: return "refund of \(refund.amount.raw)\(refund.finished == nil ? "" : ", finished")"
+        case .marker(let marker)?: return "credited \(marker.amount.raw)\(marker.isForgotten ? ", over" : "")"
+        case .listed?: return "an entry of the lists"
         }
     }
 }
@@ -221,6 +224,9 @@ extension Member {
         case .key: "key"
         case .receipt: "receipt"
         case .trail: "trail"
+        case .refund(let id): "refund \(id.number) of \(id.order)"
+        case .refunded(let id): "finished refund \(id.number) of \(id.order)"
+        case .listed(let entry): "listed at \(entry.created)"
         }
     }
 }

@@ -11,6 +11,8 @@ public final class MemoryStore: RecordStore {
     private var records: [RecordKey: Record] = [:]
     /// Keys of open work by kind and partition, so that a scan looks at nothing else.
     private var openWork: [Bucket: Set<RecordKey>] = [:]
+    /// Records of the indexes, by each of their keys.
+    private var indexes: [[UInt8]: RecordKey] = [:]
     private var versions: [GroupKey: Version] = [:]
     public private(set) var expiringRecords = 0
     public let writer: UInt64
@@ -63,6 +65,12 @@ public final class MemoryStore: RecordStore {
         versions[change.group] = version
     }
 
+    /// Adds an entry of the lists, if its group is still what the entry says.
+    func list(_ key: RecordKey) {
+        guard case .listed(let entry) = key.member, records[RecordKey(key.group, .head)]?.listEntry == entry else { return }
+        set(key, .listed)
+    }
+
     /// Removes the records that a store may remove, as a store with expiring records does in its own time.
     /// - Returns: the number of removed records.
     @discardableResult
@@ -76,6 +84,7 @@ public final class MemoryStore: RecordStore {
         let before: Record?
         if let record { before = records.updateValue(record, forKey: key) } else { before = records.removeValue(forKey: key) }
         if key.member.isExpiring { expiringRecords += (record == nil ? 0 : 1) - (before == nil ? 0 : 1) }
+        if key.member.isIndexed { for bytes in key.indexKeys { indexes[bytes] = record == nil ? nil : key } }
         guard key.member.isOpenWork else { return }
         let bucket = Bucket(kind: key.group.kind, partition: Partition.of(key.group.id))
         if record == nil { openWork[bucket]?.remove(key) } else { openWork[bucket, default: []].insert(key) }
@@ -97,14 +106,21 @@ public final class MemoryStore: RecordStore {
         completion(.success(page.map { ($0.key, $0.record) }))
     }
 
-    public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
+    public func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
-        let found = records.compactMap { key, record -> FoundTrailEntry? in
-            guard case .trail(let entry) = key.member, case .trail(let note) = record else { return nil }
-            return FoundTrailEntry(key.group, TrailEntry(id: entry, note: note))
-        }
-        completion(.success(TrailPart(of: found.filter { id?.isShownBefore($0.entry.id) != false }, atMost: bound)))
+        completion(.success(IndexPart(of: entries(of: range).map(\.entry), atMost: bound)))
+    }
+
+    /// The records of a range of an index, in its order, with their keys.
+    ///
+    /// - Parameter isWanted: the groups whose records are given.
+    func entries(
+        of range: IndexRange, isWanted: (GroupKey) -> Bool = { _ in true }
+    ) -> [(bytes: [UInt8], entry: IndexEntry)] {
+        indexes.filter { range.contains($0.key) && isWanted($0.value.group) }
+            .compactMap { bytes, key in records[key].map { (bytes: bytes, entry: IndexEntry(key, $0)) } }
+            .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
     }
 
     public func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { completion(.success(())) }

@@ -25,6 +25,10 @@ final class SharedStore {
     private(set) var unreadable: Set<RecordKey> = []
     /// The format that records are written in.
     private(set) var format: RecordFormat
+    /// Whether the lists are complete.
+    private(set) var isListed: Bool
+    /// What was listed when the format was raised.
+    private var listedLater: [RecordKey] = []
     private(set) var amounts: [GroupKey: Amounts] = [:]
     let sagas: SagaWatch
     /// The number of processes that have begun; it is the last one's writer number.
@@ -49,6 +53,7 @@ final class SharedStore {
         self.random = random
         shards = (0..<swarm.storeShards).map { _ in SimulatedShard() }
         format = swarm.upgradeAfter == nil ? .newest : .three
+        isListed = swarm.upgradeAfter == nil
         sagas = SagaWatch(world, takesLateCopies: swarm.hasWildClocks)
     }
 
@@ -109,6 +114,11 @@ final class SharedStore {
         return isEmpty
     }
 
+    /// The first records of a range of an index that a shard has, with their keys.
+    func first(of range: IndexRange, in shard: Int, _ bound: Int) -> [(bytes: [UInt8], entry: IndexEntry)] {
+        Array(records.entries(of: range) { self.shard(of: $0) == shard }.prefix(bound))
+    }
+
     func expire(now: Int64) { world.coverage[.markerExpired] += records.removeRemovable(now: now) }
 
     // MARK: Confirmation
@@ -143,6 +153,7 @@ final class SharedStore {
         // Versions are not compared: what the store removed by itself is not in the log, and would conflict with later
         // entries.
         for entry in log { records.apply(entry.change, as: entry.version) }
+        for key in listedLater { records.list(key) }
         for group in amounts.keys where self.shard(of: group) == shard {
             amounts[group]?.remove(commitsFrom: replicated + 1)
         }
@@ -178,6 +189,18 @@ final class SharedStore {
         world.coverage[.storeUpgraded] += 1
         world.trace.note("store", "is upgraded")
         format = .newest
+        world.scheduler.after(random.within(.milliseconds(1)...(.seconds(2)))) { [weak self] in self?.completeLists() }
+    }
+
+    /// Lists what was written before the format was raised.
+    private func completeLists() {
+        records.forEach { key, record in
+            guard key.member == .head, let entry = record.listEntry else { return }
+            listedLater.append(RecordKey(key.group, .listed(entry)))
+        }
+        for key in listedLater { records.list(key) }
+        isListed = true
+        world.coverage[.listsCompleted] += 1
     }
 }
 
@@ -186,6 +209,7 @@ extension GroupChange {
     fileprivate func stored(in format: RecordFormat) -> GroupChange {
         var stored = GroupDraft(draft.key, now: draft.now)
         draft.forEachChange { member, record in
+            if case .listed = member, format < .four { return }
             guard let record else { return stored[member] = nil }
             var writer = ByteWriter()
             record.encode(into: &writer, in: format)

@@ -139,6 +139,35 @@ final class StoreConnection: RecordStore {
         }
     }
 
+    /// Asks all shards; if one of them does not answer, there is no part.
+    func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
+    ) {
+        if range.index == .lists, !store.isListed {
+            return world.scheduler.after(latency()) { [self] in
+                post { completion(.failure(.unreachable("the lists are not complete"))) }
+            }
+        }
+        var found: [(bytes: [UInt8], entry: IndexEntry)] = []
+        var failure: StoreError?
+        var pending = store.shards.count
+        for shard in store.shards.indices {
+            ask(shard) { [self] in
+                isAnyMoving(shard) ? .failure(.unreachable("TRYAGAIN")) : .success(store.first(of: range, in: shard, bound + 1))
+            } done: { (result: Result<Result<[(bytes: [UInt8], entry: IndexEntry)], StoreError>, StoreError>) in
+                switch result.flatMap({ $0 }) {
+                case .success(let part): found += part
+                case .failure(let error): failure = error
+                }
+                pending -= 1
+                if pending > 0 { return }
+                if let failure { return completion(.failure(failure)) }
+                found.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+                completion(.success(IndexPart(of: found.map(\.entry), atMost: bound)))
+            }
+        }
+    }
+
     /// What was read or committed is on the replica, or was not told.
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) {
         completion(failure.map { .failure($0) } ?? .success(()))
@@ -210,6 +239,12 @@ final class StoreConnection: RecordStore {
         guard store.shards[shard].trouble == .moving else { return false }
         let slot = Partition.of(group.id) / store.shards.count % 8
         return slot == Int(world.scheduler.now / .milliseconds(300)) % 8
+    }
+
+    private func isAnyMoving(_ shard: Int) -> Bool {
+        guard store.shards[shard].trouble == .moving else { return false }
+        world.coverage[.shardRefused] += 1
+        return true
     }
 
     private func isHit(_ percent: Double, _ branch: Branch) -> Bool {

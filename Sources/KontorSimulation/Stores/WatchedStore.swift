@@ -48,6 +48,12 @@ final class WatchedStore: RecordStore {
         }
     }
 
+    func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
+    ) {
+        inner?.scan(range, atMost: bound, completion: completion)
+    }
+
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void) { inner?.barrier(completion) }
 
     func flush() {

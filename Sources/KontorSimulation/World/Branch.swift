@@ -54,6 +54,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case recordsUnreadable = "records unreadable"
     case unreadableMet = "unreadable record met"
     case storeUpgraded = "store's format raised"
+    case listsLost = "table of an older release, without lists"
 
     // What clients met.
     case checkoutPaid = "checkout paid"
@@ -78,6 +79,13 @@ public enum Branch: String, CaseIterable, Sendable {
     case refusedAsPaid = "direct payment or its cancellation refused: paid by a checkout"
     case orderOfAnotherUser = "direct payment refused: another user's order"
     case userUnknown = "checkout refused: no such user"
+    case refundFinished = "refund finished"
+    case refundOfPart = "part of an order refunded"
+    case refundRefused = "refund refused: more than is left"
+    case refusedAsRefunded = "checkout refused: refunded"
+    case listedWhileChanging = "list read to its end while orders came and went"
+    case listGoneOn = "list went on behind its first page"
+    case listRefused = "page of a list refused"
 
     // Rare paths through the services.
     case sagaResumed = "saga resumed after a crash, or taken over"
@@ -89,9 +97,13 @@ public enum Branch: String, CaseIterable, Sendable {
     case zombieRefused = "decision of a zombie refused"
     case unknownLanded = "unknown commit landed"
     case unknownFenced = "unknown commit came too late"
+    case listsCompleted = "lists completed after an upgrade"
     case instanceFollowed = "another instance followed when the store was upgraded"
     case paymentMetCheckout = "direct payment met a checkout of its order"
     case paymentUndone = "lock of a direct payment undone"
+    case refundsRaced = "several refunds of one order were open"
+    case refundTakenOver = "refund taken over by another process"
+    case untimelyRefund = "credit of a refund refused as untimely"
     case emptyRollback = "released before it was held"
     case lateHoldRefused = "hold refused because it came late"
     case contendedCommand = "contended hold or withdrawal"

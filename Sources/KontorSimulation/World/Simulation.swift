@@ -30,6 +30,7 @@ public final class Simulation {
     private let swarm: Swarm
     private let site: any Site
     private let clients: Clients
+    private let browsers: Browsers
     private let chaos: Chaos
     private let random: SeededRandom
     /// Whether the world was left in peace until nothing of finished checkouts should be left.
@@ -45,6 +46,7 @@ public final class Simulation {
         site = swarm.shops == 1 ? Machine(world, swarm, random.fork()) : Cluster(world, swarm, random.fork())
         clients = Clients(world, swarm, site, random.fork())
         chaos = Chaos(world, random.fork())
+        browsers = Browsers(world, swarm, clients.market, site, random.fork())
     }
 
     /// Runs one seed.
@@ -69,6 +71,7 @@ public final class Simulation {
         guard found() else { return world.violation("the world could not be founded") }
         // Safety: whatever breaks, no promise is broken.
         clients.start()
+        browsers.start()
         world.isFaulty = true
         site.startFaults(chaos)
         world.scheduler.run(until: world.scheduler.now + swarm.safety)
@@ -76,16 +79,19 @@ public final class Simulation {
         world.isFaulty = false
         site.stopFaults()
         clients.stop()
+        browsers.stop()
         recover()
-        guard wait(.seconds(60), { self.clients.busy == 0 }) else { return world.violation("clients wait for ever") }
+        guard wait(.seconds(60), { self.clients.busy + self.browsers.busy == 0 }) else {
+            return world.violation("clients wait for ever")
+        }
         settle()
         guard wait(site.longestRecovery, { self.site.isAtRest }) else {
             return world.violation("it does not come to rest: \(site.unrest)")
         }
         // Their expiry, by a clock that was wrong, and two passes of the scan for orphans.
         let longestLock: Int64 = swarm.hasWildClocks ? .seconds(300) : .seconds(40) + .milliseconds(swarm.clockJumpMost)
-        guard site.paymentLocks.isEmpty || wait(longestLock, { self.site.paymentLocks.isEmpty }) else {
-            return world.violation("locks of direct payments stay: \(site.paymentLocks.joined(separator: "; "))")
+        guard site.leftovers.isEmpty || wait(longestLock, { self.site.leftovers.isEmpty }) else {
+            return world.violation("these do not end: \(site.leftovers.joined(separator: "; "))")
         }
         if let clean = site.untilClean {
             isClean = true
@@ -157,6 +163,14 @@ public final class Simulation {
         for item in clients.market.items.prefix(50) { ask(.readItem(item)) }
         for user in clients.market.users { ask(.readUser(user)) }
         for order in clients.market.orders { ask(.readOrder(order.id)) }
+        guard site.hasLists else { return }
+        for subject in [Listing.Subject.items, .users, .orders(of: nil), .orders(of: clients.market.users.first), .paidOrders] {
+            var isDone = false
+            var isOver = false
+            browsers.read(subject, "inspector", random, atMost: random.pick([50, 200]), canEnd: { isOver }) { isDone = $0 }
+            if !wait(.seconds(60), { isDone }) { world.violation("\(subject) are not listed to their end") }
+            isOver = true
+        }
     }
 
     private func close() {
@@ -170,21 +184,26 @@ public final class Simulation {
         let audit: AuditReport
         do {
             try site.forEachRecord { key, record in final.add(key, record) }
-            audit = try Audit.report { body in try site.forEachRecord { body($0, $1) } }
+            audit = try Audit.report(hasLists: site.hasLists) { body in try site.forEachRecord { body($0, $1) } }
         } catch {
             return world.violation("the final records cannot be read: \(error)")
         }
         if !final.putInByTrail.isEmpty { world.coverage[.trailKept] += 1 }
         for culprit in audit.culprits { world.violation("kontor audit: \(culprit)") }
-        Auditor(
+        let auditor = Auditor(
             history: clients.history, final: final, amounts: site.amounts, sagas: site.sagas,
             takesLateCopies: swarm.hasWildClocks, hasTrail: swarm.hasTrail,
             wasCalm: { [world, swarm] in
                 (swarm.shops == 1 ? swarm.clockJumpEvery == nil : !swarm.hasWildClocks) && world.wasCalm(from: $0, to: $1)
             },
             violation: world.violation
-        ).judge()
-        if isClean { for marker in final.markers.sorted() { world.violation("left for ever: \(marker)") } }
+        )
+        auditor.judge()
+        auditor.judgeLists(browsers.listings, isListed: site.hasLists)
+        guard isClean else { return }
+        // The markers of refunds that are over are the store's to remove.
+        let markers = swarm.shops == 1 || swarm.storeExpires ? final.markers + final.creditMarkers : final.markers
+        for marker in markers.sorted() { world.violation("left for ever: \(marker)") }
     }
 
     private func wait(_ most: Int64, _ isDone: @escaping () -> Bool) -> Bool {

@@ -7,10 +7,11 @@ protocol Site: ShopFront {
     func start()
     /// Whether requests are taken.
     var isAccepting: Bool { get }
-    /// Whether everything that was begun has ended, but for the locks of direct payments.
+    /// Whether everything that was begun has ended, but for ``leftovers``.
     var isAtRest: Bool { get }
-    /// The locks that direct payments have left: their process died, and they are undone when they expire.
-    var paymentLocks: [String] { get }
+    /// What ends only when it expires: the locks that direct payments have left whose process died, and the markers of
+    /// credits that nobody has let go, because the message was lost.
+    var leftovers: [String] { get }
     /// What has not ended, in words.
     var unrest: String { get }
     /// How soon after the faults everything that was begun must have ended, sagas that may still wait included;
@@ -18,6 +19,8 @@ protocol Site: ShopFront {
     var longestRecovery: Int64 { get }
     /// How much later what finished checkouts left must be gone, microseconds; nil: that is not waited for.
     var untilClean: Int64? { get }
+    /// Whether the lists are complete, or will be soon.
+    var hasLists: Bool { get }
     /// Starts the faults of the world's swarm.
     func startFaults(_ chaos: Chaos)
     /// Ends the faults: what was broken works again.

@@ -87,6 +87,10 @@ struct Swarm {
     var gatewayPauseMost: Int64 = 0
     /// Whether the audit trail tells of what clients put in and take out.
     var hasTrail = false
+    /// Clients that read lists to their end.
+    var browsers = 0
+    /// How often the table is that of an older release, without lists, when the shop starts.
+    var listLossPercent: Double = 0
     /// The price of items and of the lines of `batch_init`'s orders; 0: everything is free.
     var price: Int64
     /// The users that `batch_init`'s orders are for and that do not exist.
@@ -184,6 +188,14 @@ struct Swarm {
         if random.happens(10) { price = 0 }
         if random.happens(20) { strangers = 1 + random.below(3) }
         if random.happens(15) { makePayers(random) }
+        if hasGateway, !isLong, random.happens(15) { makeRefusalsCommon(random) }
+        if shops > 1, !isLong, random.happens(3) { makeBatchesMeet(random) }
+        if random.happens(15) { makeRefunders(random) }
+        // There a marker may go too early: the simulated store removes it at a moment that a wrong clock has named, and
+        // Redis after a time.
+        if hasWildClocks, storeExpires { weights = weights.map { ($0.kind, $0.kind == .refund ? 0 : $0.weight) } }
+        if random.happens(60) { browsers = 1 + random.below(2) }
+        listLossPercent = rate(20, upTo: 50)
     }
 
     /// Cuts a service off for so long that everything that can wait for it does.
@@ -227,6 +239,35 @@ struct Swarm {
         }
     }
 
+    /// Makes goods and credit scarce, so that second copies are refused; what was missing comes while first copies
+    /// still lie in the sockets of processes that stand still.
+    private mutating func makeRefusalsCommon(_ random: SeededRandom) {
+        (items, users) = (1 + random.below(2), 1 + random.below(2))
+        stock = random.pick([0, 3])
+        credit = random.pick([200, 1_000])
+        clients = 4 + random.below(6)
+        thinking = random.pick([.milliseconds(20), .milliseconds(100)])
+        keyedPercent = random.pick([0, 30])
+        (killEvery, failoverEvery, cutOffEvery) = (nil, nil, nil)
+        pauseEvery = random.within(.milliseconds(300)...(.milliseconds(1_500)))
+        safety = .seconds(15)
+        basketLines = 0
+        let usual: [WishKind: Int] = [
+            .checkout: 100, .createOrder: 20, .addItem: 40, .addStock: 20, .addCredit: 20, .takeStock: 20,
+        ]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 1)) }
+    }
+
+    /// Makes several processes replace the same records at once, each for a client who wants something else.
+    private mutating func makeBatchesMeet(_ random: SeededRandom) {
+        items = Limits.batchInitSlice + 1 + random.below(100)
+        clients = 3 + random.below(3)
+        thinking = .milliseconds(1)
+        safety = min(safety, .seconds(6))
+        basketLines = 0
+        weights = weights.map { ($0.kind, $0.kind == .initItems ? 40 : min($0.weight, 5)) }
+    }
+
     /// Makes everybody pay directly for what others check out.
     private mutating func makePayers(_ random: SeededRandom) {
         users = 1 + random.below(2)
@@ -236,6 +277,18 @@ struct Swarm {
         let usual: [WishKind: Int] = [
             .checkout: 60, .createOrder: 30, .addItem: 40, .payDirectly: 60, .cancelPayment: 40, .paymentStatus: 10,
             .explain: 10, .removeOrder: 5,
+        ]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 5)) }
+    }
+
+    /// Makes everybody want to give back the same few things, in parts and at once.
+    private mutating func makeRefunders(_ random: SeededRandom) {
+        users = 1 + random.below(2)
+        clients = 6 + random.below(8)
+        (stock, credit) = (100_000, 10_000_000)
+        thinking = random.pick([.milliseconds(1), .milliseconds(10)])
+        let usual: [WishKind: Int] = [
+            .checkout: 60, .createOrder: 15, .addItem: 90, .refund: 120, .listRefunds: 15, .explain: 5, .readOrder: 5,
         ]
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 5)) }
     }
@@ -321,7 +374,7 @@ struct Swarm {
 /// The kinds of wishes.
 enum WishKind: CaseIterable {
     case createItem, createUser, createOrder, addStock, takeStock, addCredit, payDirectly, cancelPayment, paymentStatus
-    case addItem, removeItem, removeOrder, checkout, readItem, readUser, readOrder, explain
+    case addItem, removeItem, removeOrder, checkout, readItem, readUser, readOrder, explain, refund, listRefunds
     case initItems, initUsers, initOrders
 
     /// How often clients want it in this world, relative to the others; sometimes never.
@@ -334,6 +387,8 @@ enum WishKind: CaseIterable {
         case .addStock, .addCredit: usual = 15
         case .takeStock, .payDirectly, .cancelPayment: usual = 10
         case .paymentStatus, .explain, .removeItem: usual = 5
+        case .refund: usual = 25
+        case .listRefunds: usual = 4
         case .removeOrder: usual = 2
         case .createItem, .createUser: usual = 2
         case .initItems, .initUsers, .initOrders: return random.happens(30) ? 1 : 0

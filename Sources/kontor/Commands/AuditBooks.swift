@@ -34,7 +34,7 @@ struct AuditBooks: ParsableCommand {
         print(
             """
             \(report.accounts) accounts, \(report.orders) orders (\(report.paidOrders) paid), \
-            \(report.openSagas) open checkouts
+            \(report.openSagas) open checkouts, \(report.refunds) refunds (\(report.openRefunds) open)
             """)
         for culprit in report.culprits { print("\(culprit.finding.rawValue): \(culprit.subject): \(culprit.detail)") }
         if report.unnamedCulprits > 0 { print("... and at least \(report.unnamedCulprits) more.") }
@@ -102,7 +102,7 @@ private final class RunningAudit {
 /// Audits one consistent cut of a store.
 private func audit(_ directory: String) throws -> AuditReport {
     try EmbeddedSnapshot(directory: directory).read { cut in
-        var audit = Audit()
+        var audit = Audit(hasLists: try cut.isListed)
         repeat {
             try cut.forEach {
                 audit.add($0, $1)
@@ -119,6 +119,8 @@ struct AuditPage: Codable {
     struct Culprit: Codable { let finding, subject, detail: String }
     let clean: Bool
     let accounts, orders, paidOrders, receipts, openSagas: Int
+    /// nil: the page is of a release without refunds.
+    let refunds, openRefunds: Int?
     let culprits: [Culprit]
     /// How much more is wrong than is named.
     let unnamedCulprits: Int?
@@ -130,6 +132,8 @@ struct AuditPage: Codable {
         paidOrders = report.paidOrders
         receipts = report.receipts
         openSagas = report.openSagas
+        refunds = report.refunds
+        openRefunds = report.openRefunds
         culprits = report.culprits.map { Culprit(finding: $0.finding.rawValue, subject: $0.subject, detail: $0.detail) }
         unnamedCulprits = report.unnamedCulprits > 0 ? report.unnamedCulprits : nil
     }

@@ -14,6 +14,7 @@ struct Bench: ParsableCommand {
             them, and checks out what can be paid, what is not in stock and what is too dear
             find           reads items
             journey        creates an order, adds an item, checks it out: the store grows
+            order          the same in one request of /v1, with two items: creates an order and checks it out
 
             Without --rate it is a closed loop: --connections clients, each waits for its answer. With --rate it is an open \
             loop, and latency counts from the moment at which a request should have been sent, so that a stall is not hidden. \
@@ -26,13 +27,13 @@ struct Bench: ParsableCommand {
             """)
 
     enum Load: String, ExpressibleByArgument, CaseIterable {
-        case checkout, mix, find, journey
+        case checkout, mix, find, journey, order
         case checkoutHot = "checkout-hot"
 
         var checksOut: Bool { self == .checkout || self == .checkoutHot }
     }
 
-    @Argument(help: "What to ask for: checkout, checkout-hot, mix, find or journey.")
+    @Argument(help: "What to ask for: checkout, checkout-hot, mix, find, journey or order.")
     var scenario: Load
 
     @Option(help: "The shop's port on 127.0.0.1. (default: 8000; environment: KONTOR_PORT)")
@@ -221,6 +222,7 @@ extension Bench {
         case .mix: source = mix
         case .find: source = FindScenario(items: items)
         case .journey: source = JourneyScenario(items: items, users: users)
+        case .order: source = OrderScenario(items: items, users: users, run: Int.random(in: 0..<1_000_000_000))
         }
         var outcome = Outcome(report: try offer(shop, source))
         if scenario.checksOut { outcome.report.firstUnused = checkouts.firstUnused }

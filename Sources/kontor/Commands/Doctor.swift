@@ -44,7 +44,8 @@ struct Doctor: ParsableCommand {
             lines.append(
                 """
                 Records    \(census.items) items, \(census.users) users, \(census.orders) orders (\(census.paidOrders) paid), \
-                \(census.openSagas) open checkouts, \(census.holds) holds, \(census.keys) idempotency keys, \(census.others) others
+                \(census.openSagas) open checkouts, \(census.refunds) refunds, \(census.holds) holds, \(census.keys) idempotency keys, \
+                \(census.listed) entries of lists, \(census.others) others
                 """)
             for saga in census.oldestSagas {
                 lines.append(

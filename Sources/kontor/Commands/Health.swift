@@ -26,17 +26,14 @@ struct Health: ParsableCommand {
     static let patienceSeconds = 3
 
     func run() throws {
-        var host = Setting.text(host, "host", default: "127.0.0.1")
-        // A server that listens on all addresses listens on this one, too.
-        if host == "0.0.0.0" || host == "::" { host = "127.0.0.1" }
-        let port = try Setting.port(port, "port", default: 8000)
         let path = live ? "/health/live" : "/health/ready"
-        let endpoint = Endpoint(host: host, port: port, tls: try asking.client())
+        let endpoint = try asking.endpoint(
+            Setting.text(host, "host", default: "127.0.0.1"), try Setting.port(port, "port", default: 8000))
         let status: Int
         do {
             status = try SimpleClient.ask("GET", path, at: endpoint, patienceSeconds: Self.patienceSeconds).status
         } catch {
-            print("No answer from \(host):\(port): \(error)")
+            print("No answer from \(endpoint.host):\(endpoint.port): \(error)")
             throw ExitCode(1)
         }
         guard status == 200 else {

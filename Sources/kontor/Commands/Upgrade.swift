@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import KontorRedis
+import RedisClient
 
 struct Upgrade: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,13 +30,32 @@ struct Upgrade: ParsableCommand {
             let hasWritten = try StoreReader.with(stores) { reader, promise in
                 RedisEpoch.upgrade(reader.clients, secrets: Init.newSecret) { promise.completeWith($0.mapError { $0 }) }
             }
-            print(
-                hasWritten
-                    ? "\(stores.count) stores are upgraded. Running processes begin anew, which takes them a second."
-                    : "Nothing to do: the stores are in the newest format already.")
+            if hasWritten {
+                print("\(stores.count) stores are upgraded. Running processes begin anew, which takes them a second.")
+            }
+            let listed = try completeLists(of: stores)
+            if listed > 0 {
+                print("\(listed) accounts and orders are listed.")
+            } else if !hasWritten {
+                print("Nothing to do: the stores are in the newest format already, and their lists are complete.")
+            }
         } catch {
             FileHandle.standardError.write(Data("kontor: \(error)\n".utf8))
             throw ExitCode(1)
+        }
+    }
+
+    /// Makes the lists that the older release did not write, and says how far that is.
+    private func completeLists(of stores: [RedisOptions]) throws -> Int {
+        try StoreReader.with(stores) { reader, promise in
+            var told = ContinuousClock.now
+            RedisLists.complete(reader.clients) { count in
+                if told.duration(to: .now) < .seconds(5) { return }
+                told = .now
+                print("Lists are being made: \(count) accounts and orders so far ...")
+            } completion: {
+                promise.completeWith($0.mapError { $0 })
+            }
         }
     }
 }

@@ -31,11 +31,12 @@ final class FileWatch: @unchecked Sendable {
     /// - Parameters:
     ///   - done: what the log says when they were read.
     ///   - failed: what it says, with the reason, when they cannot be used.
-    ///   - read: reads the files, and uses them from then on. Like `looked` it is called on a queue of its own, and
-    ///     must not keep the owner of the watch.
+    ///   - read: reads the files, uses them from then on, and gives what the log shall say of them. Like `looked` it is
+    ///     called on a queue of its own, and must not keep the owner of the watch.
     ///   - looked: called after each look.
     func start(
-        _ logger: Logger, done: Logger.Message, failed: Logger.Message, reading read: @escaping @Sendable () throws -> Void,
+        _ logger: Logger, done: Logger.Message, failed: Logger.Message,
+        reading read: @escaping @Sendable () throws -> Logger.Metadata,
         looked: @escaping @Sendable () -> Void = {}
     ) {
         let facts: Logger.Metadata = ["files": "\(paths.joined(separator: " "))"]
@@ -44,8 +45,8 @@ final class FileWatch: @unchecked Sendable {
             defer { looked() }
             guard let self, hasChanged() else { return }
             do {
-                try read()
-                logger.notice(done, metadata: facts)
+                let found = try read()
+                logger.notice(done, metadata: facts.merging(found) { $1 })
             } catch {
                 logger.error(failed, metadata: facts.merging(["reason": "\(error)"]) { $1 })
             }

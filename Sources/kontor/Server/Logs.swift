@@ -1,6 +1,7 @@
 // The form of log lines: text for people, or one JSON object a line for machines.
 
 import Foundation
+import KontorHTTP
 import KontorService
 import Logging
 import Synchronization
@@ -131,5 +132,44 @@ final class LoggedEvents: EventLog {
 
     private func write(_ level: Logger.Level, _ event: StaticString, _ details: [String: String]) {
         logger.log(level: level, "\(event)", metadata: details.mapValues { .string($0) })
+    }
+}
+
+/// Tells the log of callers that asked for more than they may. One of them may ask 10,000 times a second, so there is a
+/// line a second at most, which says how many were left out before it.
+final class ForbiddenLog: Sendable {
+    private struct State {
+        /// The monotonic second of the last line.
+        var second = Int64.min
+        var left = 0
+    }
+
+    private let state = Mutex(State())
+    private let logger: Logger
+    private let clock: SystemClock
+
+    init(_ logger: Logger, _ clock: SystemClock) {
+        self.logger = logger
+        self.clock = clock
+    }
+
+    /// Takes note of a refusal. From any thread.
+    func note(_ forbidden: Forbidden) {
+        let second = clock.monotonicMilliseconds / 1_000
+        let left: Int? = state.withLock { state in
+            if state.second == second {
+                state.left += 1
+                return nil
+            }
+            defer { state = State(second: second) }
+            return state.left
+        }
+        guard let left else { return }
+        logger.warning(
+            "A caller asked for more than he may",
+            metadata: [
+                "principal": "\(forbidden.principal)", "address": "\(forbidden.address)", "request": "\(forbidden.request)",
+                "reason": "\(forbidden.reason)", "others": "\(left)",
+            ])
     }
 }

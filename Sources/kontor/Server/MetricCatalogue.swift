@@ -16,6 +16,9 @@ enum MetricCatalogue {
         MetricFamily("kontor_anomalies", "What must not happen, by kind; anything but 0 is a bug or lost data."),
         MetricFamily("kontor_requests_in_flight", "Requests that the shop has taken and not answered."),
         MetricFamily("kontor_refusals", "Requests and connections that were refused for want of room, by reason."),
+        MetricFamily("kontor_refunds", "Refunds that this process has finished, or has seen finished."),
+        MetricFamily("kontor_open_refunds", "Refunds that have begun and not ended."),
+        MetricFamily("kontor_oldest_refund_seconds", "How long ago the oldest open refund began."),
         MetricFamily("kontor_batch_inits", "Runs of batch_init that ended, by what they made and how."),
     ]
 
@@ -43,9 +46,11 @@ enum MetricCatalogue {
         MetricFamily("kontor_ledger_deposited", "Put in since the start (units of stock, hundredths of money)."),
         MetricFamily("kontor_ledger_withdrawn", "Taken out since the start, other than by checkouts and payments."),
         MetricFamily("kontor_ledger_captured", "Sold or paid since the start."),
+        MetricFamily("kontor_ledger_refunded", "Given back by refunds since the start."),
         MetricFamily("kontor_ledger_balance", "Change of the sum of all balances since the start."),
         MetricFamily("kontor_ledger_held", "Change of what open checkouts hold, since the start."),
-        MetricFamily("kontor_conservation_error", "Put in - withdrawn - captured - balance; anything but 0 is a bug."),
+        MetricFamily(
+            "kontor_conservation_error", "Put in - withdrawn - captured + refunded - balance; anything but 0 is a bug."),
         MetricFamily("kontor_contended_commands", "Commands that met an amount held by undecided checkouts."),
         MetricFamily("kontor_waiters", "Commands that wait for a contended amount."),
     ]
@@ -66,7 +71,7 @@ enum MetricCatalogue {
         MetricFamily("kontor_store_shard_unused", "1 while a shard of the store is not used, by its address, else 0."),
         MetricFamily("kontor_unreadable_records", "Records that were met in the last minute and cannot be read."),
         MetricFamily("kontor_kept_keys", "Idempotency keys that are kept, until they expire."),
-        MetricFamily("kontor_open_work_records", "Records of open checkouts: sagas of orders, holds on items and users."),
+        MetricFamily("kontor_open_work_records", "Records of open checkouts and refunds: of orders, and on items and users."),
     ]
 
     private static let recovery = [

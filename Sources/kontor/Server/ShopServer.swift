@@ -221,6 +221,7 @@ final class ShopServer: @unchecked Sendable {
     private func listen() throws {
         let runner = runner
         let clock = clock
+        let forbidden = ForbiddenLog(logger, clock)
         func service(
             _ listener: String, isAdminOpen: Bool, connections: Int, pages: [String: OperatorEndpoint], _ access: AccessControl
         ) -> HTTPService {
@@ -229,6 +230,7 @@ final class ShopServer: @unchecked Sendable {
                 maximumConnections: connections, isReady: { runner.isReady },
                 troubles: { runner.troubles.map { listener == "internal" ? "\($0.part): \($0.reason)" : $0.publicText } },
                 monotonicMilliseconds: { clock.monotonicMilliseconds }, wallMilliseconds: { clock.wallMilliseconds },
+                forbade: { forbidden.note($0) },
                 metrics: HTTPMetrics(factory: registry, listener: listener, refusals: refusals))
         }
         var rates = settings.access.rates
@@ -236,7 +238,8 @@ final class ShopServer: @unchecked Sendable {
         let shop = service(
             "public", isAdminOpen: settings.isAdminOpen, connections: memory.connections, pages: [:],
             AccessControl(
-                hosts: settings.access.hosts(at: settings.host), credentials: credentials?.credentials,
+                hosts: settings.access.hosts(at: settings.host), origins: settings.access.origins,
+                credentials: credentials?.credentials,
                 proxies: settings.access.proxies, rates: rates))
         let operators = service(
             "internal", isAdminOpen: true, connections: OpenFiles.operatorConnections, pages: operatorPages(),

@@ -13,11 +13,21 @@ final class WatchedCredentials {
     /// Reads the files; throws an error in words for operators.
     init(_ files: AccessSettings.Files, _ logger: Logger) throws {
         watch = FileWatch([files.tokens, files.jwtKeys].compactMap { $0 })
-        credentials = Credentials(try files.rules())
+        let rules = try files.rules()
+        credentials = Credentials(rules)
+        logger.notice("Callers are told apart by their tokens", metadata: Self.facts(rules))
         watch.start(
             logger, done: "The tokens have changed, and were read again",
             failed: "The tokens have changed and cannot be read; those of before stay"
-        ) { [credentials] in credentials.replace(by: try files.rules()) }
+        ) { [credentials] in
+            let rules = try files.rules()
+            credentials.replace(by: rules)
+            return Self.facts(rules)
+        }
+    }
+
+    private static func facts(_ rules: Credentials.Rules) -> Logger.Metadata {
+        ["tokens": "\(rules.tokenCount)", "jwt-keys": "\(rules.jwtKeyCount)"]
     }
 }
 
@@ -39,7 +49,10 @@ final class WatchedSecrets {
             watch.start(
                 logger, done: "The secrets have changed, and were read again",
                 failed: "The secrets have changed and cannot be read; those of before stay"
-            ) { try TextFile.parsed(path, Self.file) { try secrets.replace(by: $0) } }
+            ) {
+                try TextFile.parsed(path, Self.file) { try secrets.replace(by: $0) }
+                return ["secrets": "\(secrets.count)"]
+            }
             self.secrets = secrets
             self.watch = watch
         }

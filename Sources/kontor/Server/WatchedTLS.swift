@@ -31,7 +31,10 @@ final class WatchedTLS: Sendable {
         watch.start(
             logger, done: "The certificates have changed, and were read again: new connections get them",
             failed: "The certificates have changed and cannot be used; those of before stay",
-            reading: { [credentials] in try credentials.reread(now: Self.now) }, looked: look)
+            reading: { [credentials] in
+                try credentials.reread(now: Self.now)
+                return [:]
+            }, looked: look)
     }
 
     /// Seconds since 1970.

@@ -37,6 +37,13 @@ struct AccessOptions: ParsableArguments {
 
     @Option(
         help: """
+            Origins, with commas between them, such as https://shop.example, whose web pages may use /v1. Pages of all other sites may \
+            not. (environment: KONTOR_CORS_ORIGINS)
+            """)
+    var corsOrigins: String?
+
+    @Option(
+        help: """
             Addresses and networks of proxies, with commas between them, such as 10.0.0.0/8: they alone may say for which client they \
             ask (X-Forwarded-For) and that they ask again (Kontor-Attempt), and they look after the names under which the shop is \
             asked. (environment: KONTOR_TRUSTED_PROXIES)
@@ -89,6 +96,7 @@ struct AccessSettings {
     /// nil: callers are not told apart.
     let files: Files?
     private let names: [String]
+    let origins: AllowedOrigins
     /// nil: there are none.
     let proxies: TrustedProxies?
     let rates: CallerRates
@@ -101,6 +109,13 @@ struct AccessSettings {
         {
             throw ValidationError("--\(name) (\(Setting.key(name))) is empty: leave it out, or say what it is.")
         }
+        let origins = Setting.list(options.corsOrigins, "cors-origins")
+        guard let allowed = AllowedOrigins(origins) else {
+            throw ValidationError(
+                "--cors-origins (\(Setting.key("cors-origins"))) is \"\(origins.joined(separator: ","))\": it must be origins, with "
+                    + "commas between them, such as https://shop.example.")
+        }
+        self.origins = allowed
         let proxies = Setting.list(options.trustedProxies, "trusted-proxies")
         self.proxies = proxies.isEmpty ? nil : TrustedProxies(proxies)
         if self.proxies == nil, !proxies.isEmpty {

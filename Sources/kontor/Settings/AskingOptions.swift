@@ -1,4 +1,4 @@
-// How commands that ask a shop speak to it: `kontor health` and `kontor bench`.
+// How commands that ask a shop speak to it: `kontor health`, `kontor trail` and `kontor bench`.
 
 import ArgumentParser
 import KontorBench
@@ -15,6 +15,12 @@ struct AskingOptions: ParsableArguments {
 
     @Option(help: "Ask over TLS. The certificate must be signed by one of those in this file (PEM), and be for the host.")
     var ca: String?
+
+    /// Where a server is that listens on an address of this machine.
+    func endpoint(_ host: String, _ port: Int) throws -> Endpoint {
+        // Who listens on all addresses listens on this one, too.
+        Endpoint(host: host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host, port: port, tls: try client())
+    }
 
     /// nil: without TLS.
     func client() throws -> ClientTLS? {

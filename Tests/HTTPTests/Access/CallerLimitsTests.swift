@@ -25,7 +25,9 @@ import Testing
         _ limits: CallerLimits, _ call: ShopCall, from address: String = "10.0.0.1", at now: Int64
     ) -> Bool {
         do throws(Problem) {
-            try limits.take(call, from: NetworkAddress(address)?.caller, now: now)
+            let caller = CallerLimits.Caller(call.principal, NetworkAddress(address)?.caller)
+            try limits.takeRequest(of: caller, now: now)
+            try limits.takeCreation(call, of: caller, now: now)
             return true
         } catch {
             return error.kind.status != 429
@@ -151,10 +153,14 @@ import Testing
                         return try client.exchange("POST", "/stock/add/x/1", headers: headers + [from]).status
                     }
                 }
-                #expect(try statuses(stamp) == Array(repeating: isTrusted ? 200 : 403, count: 6))
+                #expect(try statuses(stamp) == (isTrusted ? Array(repeating: 200, count: 6) : [403, 403, 430, 430, 430, 430]))
+                if !isTrusted { server.clock.advance(milliseconds: 4_000) }
+                sleepMilliseconds(UInt32(2 * HTTPLimits.sweepMilliseconds))
                 #expect(server.shop.submissions.count == (isTrusted ? 6 : 0))
                 #expect(server.shop.submissions.allSatisfy { $0.name?.stamp != nil })
                 #expect(try statuses([]).filter { $0 == 200 }.count == (isTrusted ? 6 : 2))
+                if !isTrusted { server.clock.advance(milliseconds: 4_000) }
+                sleepMilliseconds(UInt32(2 * HTTPLimits.sweepMilliseconds))
                 let named = try server.exchange(
                     "POST", "/stock/add/x/1", headers: ["X-Forwarded-For: 203.0.113.77"], host: "shop.example")
                 #expect(named.status == (isTrusted ? 200 : 403), "a proxy knows the shop's names")
@@ -187,12 +193,42 @@ import Testing
             #expect(try client.exchange("GET", "/stock/find/x", headers: ["Authorization: Bearer \(token.text)"]).status == 429)
             #expect(try client.exchange("GET", "/stock/find/x", headers: ["Authorization: Bearer \(other.text)"]).status != 429)
             #expect(try client.exchange("GET", "/health/live").status == 200)
-            // A gateway would send it again, and be told that nobody knows what became of the first copy.
             let stamp = [
                 "Kontor-Request: \(String(repeating: "0123456789abcdef", count: 2))", "Kontor-Sent: 1700000000.125",
-                "Kontor-Attempt: 1",
             ]
-            #expect(try client.exchange("POST", "/stock/add/x/1", headers: stamp).status == 401)
+            func status(attempt: Int) throws -> Int {
+                try client.exchange("POST", "/stock/add/x/1", headers: stamp + ["Kontor-Attempt: \(attempt)"]).status
+            }
+            #expect(try status(attempt: 1) == 430, "of a 429 the gateway would ask another replica")
+            #expect(try status(attempt: 2) == 504, "a copy is not counted, and nobody knows what became of the first one")
+        }
+    }
+
+    @Test(arguments: [
+        ("GET", "/nowhere", 404, ""), ("GET", "/stock/add/x/1", 405, ""), ("GET", "/stock/find/%20", 400, ""),
+        ("POST", "/stock/add/x/1", 403, "Origin: http://elsewhere.example"),
+        ("POST", "/stock/add/x/1", 400, "Request-Timeout-Ms: soon"),
+    ])
+    func `whoever is refused has made a request, whatever the reason`(
+        method: String, path: String, status: Int, header: String
+    ) throws {
+        var rates = CallerRates()
+        rates.requests = 1
+        try withServer(access: AccessControl(rates: rates)) { (server) throws in
+            let client = try server.client()
+            let statuses = try (0..<4).map { _ in
+                try client.exchange(method, path, headers: header.isEmpty ? [] : [header]).status
+            }
+            #expect(statuses == [status, status, 429, 429])
+            #expect(try client.exchange("GET", "/stock/find/x").status == 429)
+            #expect(try client.exchange("GET", "/health/live").status == 200)
+            // Nobody has said that he is a trusted proxy.
+            let copy = [
+                "Kontor-Request: \(String(repeating: "0123456789abcdef", count: 2))", "Kontor-Sent: 1700000000.125",
+                "Kontor-Attempt: 2",
+            ]
+            #expect(try client.exchange("POST", "/stock/add/x/1", headers: copy).status == 504)
+            #expect(server.shop.submissions.isEmpty)
         }
     }
 

@@ -140,14 +140,17 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
 
     @Test func `who is over a bound is told which one`() {
         let order = OrderBound.allCases.map { detail(addItem, .order(.overLimit($0))) }
-        let expected = ["256 lines", "units of one item", "cost more than 100000000000", "checkouts that failed"]
+        let expected = ["256 lines", "units of one item", "cost more than 100000000000", "checkouts that failed", "refunds"]
         for (told, words) in zip(order, expected) { #expect(told.contains(words), "\(told)") }
         let work = WorkBound.allCases.map { detail(checkout, .overloaded($0)) }
-        let ofWork = ["requests are in flight", "checkouts are open", "batch_inits are running", "number of idempotency keys"]
+        let ofWork = [
+            "requests are in flight", "checkouts are open", "batch_inits are running", "number of idempotency keys",
+            "refunds are open",
+        ]
         for (told, words) in zip(work, ofWork) {
             #expect(told.contains(words), "\(told)")
         }
-        #expect(Set(order + work).count == 8)
+        #expect(Set(order + work).count == 10)
         #expect(Set([Problem.slowRequest, .tooManyHalfSent, .tooManyPipelined, .tooManyConnections]).count == 4)
     }
 

@@ -84,6 +84,9 @@ import Testing
                 "/payment/create_user", "/payment/find_user", "/payment/add_funds", "/payment/pay", "/payment/cancel",
                 "/payment/status", "/payment/batch_init", "/orders/create", "/orders/addItem", "/orders/removeItem",
                 "/orders/remove", "/orders/find", "/orders/checkout", "/orders/explain", "/orders/batch_init",
+                "/v1/items", "/v1/items/adjustments", "/v1/users", "/v1/users/adjustments", "/v1/orders",
+                "/v1/orders/lines", "/v1/orders/checkout", "/v1/orders/timeline",
+                "/v1/orders/refunds",
             ])
     }
 }

@@ -102,7 +102,8 @@ import Testing
         let entry = try #require(RouteTable.all.entry(named: name))
         let path = entry.route.examplePath
         let segments = try #require(try PathSegments(of: path))
-        #expect(RouteTable.all.entry(at: segments) === entry)
+        let atPath = sequence(first: RouteTable.all.entry(at: segments)) { $0?.next }.prefix { $0 != nil }
+        #expect(atPath.contains { $0 === entry })
         for method in entry.route.methods.names {
             if case .problem(let problem) = Lead(HTTPMethod(rawValue: method), path) {
                 Issue.record("\(method) \(path): \(problem.detail)")
@@ -156,10 +157,11 @@ import Testing
         return true
     }
 
-    @Test func `each documented status is 200 or that of the problems beside it`() throws {
+    @Test func `each documented status is a success or that of the problems beside it`() throws {
         let statuses = Dictionary(uniqueKeysWithValues: Problem.Kind.allCases.map { ($0.type, $0) })
         for (path, _, operation) in try operations() {
-            for (status, response) in try #require(operation["responses"] as? [String: [String: Any]]) where status != "200" {
+            for (status, response) in try #require(operation["responses"] as? [String: [String: Any]])
+            where !status.hasPrefix("2") {
                 let response = try resolved(response)
                 let content = try #require(response["content"] as? [String: [String: Any]])
                 let schema = try #require(content["application/problem+json"]?["schema"] as? [String: Any])
@@ -191,6 +193,8 @@ import Testing
             OrderLine(item: id("8"), units: Amount(1), price: Amount(500)),
         ]
         order.total = Amount(1000)
+        var resource = Order(user: id("7"), incarnation: 1, created: 1_769_860_800_000)
+        _ = resource.add(OrderLine(item: id("3"), units: Amount(2), price: Amount(725)))
         var account = Account()
         account.price = Amount(500)
         // An explanation has times and words of its own; schemathesis compares it with its schema.
@@ -199,10 +203,10 @@ import Testing
             guard case .shop(let request) = Lead(HTTPMethod(rawValue: route.methods.names[0]), route.examplePath),
                 let example = route.answer.example
             else { continue }
-            account.balance = route.name == "findUser" ? Amount(9250) : Amount(100)
+            account.balance = ["findUser", "getUser"].contains(route.name) ? Amount(9250) : Amount(100)
             let answers: [ShopAnswer] = [
                 .created(id(uuid)), .initialized, .ledger(.account(account)), .paymentStatus(isPaid: true),
-                .order(.order(order)), .checkout(.paid), .ledger(.done), .order(.done),
+                .order(.order(order)), .order(.inspected(resource, nil)), .checkout(.paid), .ledger(.done), .order(.done),
             ]
             let responses = answers.map { OutcomeResponse.response(to: ShopCall(request, at: entry), $0) }
             let bodies = responses.filter { $0.status == 200 }.map(\.body)

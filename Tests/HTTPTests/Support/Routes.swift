@@ -33,12 +33,15 @@ extension RouteTable {
 /// What a request line leads to, to be compared.
 enum Lead: Equatable {
     case shop(ShopRequest)
+    /// To the shop, once the body is there.
+    case body
     case listener
     case problem(Problem)
 
     init(_ method: HTTPMethod, _ uri: String, isAdminOpen: Bool = true) {
         switch Router.route(method: method, uri: uri, isAdminOpen: isAdminOpen) {
         case .shop(let call): self = .shop(call.request)
+        case .body: self = .body
         case .listener: self = .listener
         case .problem(let problem): self = .problem(problem)
         }

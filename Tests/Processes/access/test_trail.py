@@ -1,6 +1,7 @@
 """The audit trail with the real binary: an entry is there if and only if its effect is, after kill -9 and over two replicas."""
 
 import asyncio
+import json
 
 from Tests.kontor_testing.case import ServerCase
 from Tests.kontor_testing.http_client import Client, get_once
@@ -98,6 +99,63 @@ class EmbeddedTrailTests(_Trails, ServerCase):
         code, output = await run_program(_SECONDS, BINARY, "audit", "--data", server.directory)
         self.assertEqual(code, 0, output)
 
+    async def test_the_command_shows_the_trail_and_says_when_it_is_not_complete(self):
+        token = await self.new_token("back-office")
+        server = self.new_server()
+        server.environment = {"KONTOR_AUTH": str(self.scratch("tokens"))}
+        await self._serve(server)
+        client = Client(server.port)
+        self.addCleanup(client.close)
+        authorization = {"Authorization": f"Bearer {token}"}
+        item = (await client.request("POST", "/stock/item/create/5", authorization)).json()["item_id"]
+        # More than a page has.
+        for number in range(450):
+            answer = await client.request("POST", f"/stock/add/{item}/{number + 1}", authorization)
+            self.assertEqual(answer.status, 200, str(answer))
+        (self.scratch("token")).write_text(token + "\n")
+        (self.scratch("wrong")).write_text("kontor_wrong\n")
+
+        async def trail(*options):
+            return await run_program(_SECONDS, BINARY, "trail", "--internal-port", str(server.internal_port), *options)
+
+        token_file = ("--token-file", str(self.scratch("token")))
+        code, output = await trail(*token_file, "--json")
+        self.assertEqual(code, 0, output)
+        entries = [json.loads(line) for line in output.splitlines()]
+        # Those of one millisecond come in any order.
+        self.assertEqual(sorted(int(entry["arguments"].get("units", 0)) for entry in entries), list(range(451)))
+        times = [entry["time"] for entry in entries]
+        self.assertEqual(times, sorted(times, reverse=True))
+        code, output = await trail(*token_file, "--days", "1")
+        self.assertEqual((code, len(output.splitlines())), (0, 451), output[-500:])
+        self.assertRegex(output, rf"(?m)^\S+Z  back-office  127.0.0.1  addStock  item={item}  units=450$")
+        for options in ((), ("--token-file", str(self.scratch("wrong")))):
+            code, output = await trail(*options)
+            self.assertEqual(code, 1, output)
+            self.assertIn("The trail is not complete", output)
+            self.assertIn("401", output)
+
+    async def test_who_asks_for_more_than_he_may_is_named_in_the_log(self):
+        await self.new_token("back-office")
+        code, output = await run_program(
+            _SECONDS, BINARY, "token", "new", "--name", "viewer", "--scopes", "read", "--auth", self.scratch("tokens"))
+        self.assertEqual(code, 0, output)
+        server = self.new_server()
+        server.environment = {"KONTOR_AUTH": str(self.scratch("tokens"))}
+        await self._serve(server)
+        self.assertRegex(server.log(), r"Callers are told apart by their tokens jwt-keys=0 tokens=2\n")
+        client = Client(server.port)
+        self.addCleanup(client.close)
+        authorization = {"Authorization": f"Bearer {output.strip()}"}
+        for _ in range(500):
+            answer = await client.request("POST", "/payment/add_funds/somebody/5?x=1", authorization)
+            self.assertEqual(answer.status, 403, str(answer))
+        lines = [line for line in server.log().splitlines() if "A caller asked for more than he may" in line]
+        self.assertIn('principal=viewer', lines[0])
+        self.assertIn('request="POST /payment/add_funds/somebody/5"', lines[0])
+        self.assertIn("scope admin", lines[0])
+        self.assertLess(len(lines), 10, "a line a second")
+        self.assertNotIn(output.strip(), server.log())
 
     async def test_a_log_that_nobody_reads_does_not_stop_the_shop(self):
         token = await self.new_token("back-office")

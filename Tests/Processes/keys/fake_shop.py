@@ -27,7 +27,7 @@ class FakeShop(LoopbackServer):
     def _strikes(self, fault: str, chance: float = 0.1) -> bool:
         return self._fault == fault and self._random.random() < chance
 
-    async def answer(self, method: str, path: str, headers: dict) -> Answer | None:
+    async def answer(self, method: str, path: str, headers: dict, body: bytes) -> Answer | None:
         try:
             status, content, replayed = self._answer(method, path, headers.get("idempotency-key", "").strip('"'))
         except KeyError:

@@ -32,7 +32,7 @@ class FakeService(LoopbackServer):
     def lines(self) -> list:
         return [line for line, _ in self.requests if "/health/" not in line]
 
-    async def answer(self, method: str, path: str, headers: dict) -> Answer | None:
+    async def answer(self, method: str, path: str, headers: dict, body: bytes) -> Answer | None:
         self.requests.append((f"{method} {path}", headers))
         if self.behaviour == "die":
             return None

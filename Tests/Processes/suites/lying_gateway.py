@@ -12,6 +12,9 @@ _REFUSED = Answer(
 # Headers that concern one connection only.
 _OF_ONE_HOP = {"connection", "keep-alive"}
 
+# What a client says of its request, besides its body.
+_PASSED = {"idempotency-key", "if-match", "content-type"}
+
 # Each lie, and what the consistency test has to find inconsistent.
 LIES = {
     "a refusal is told as a sale": "orders",
@@ -39,12 +42,12 @@ class LyingGateway(LoopbackServer):
         super().kill()
         self._shop.close()
 
-    async def answer(self, method: str, path: str, headers: dict) -> Answer:
+    async def answer(self, method: str, path: str, headers: dict, body: bytes) -> Answer:
         is_checkout, lie = path.startswith("/orders/checkout/"), self._lie
         if is_checkout and lie in ("a checkout is answered and not done", "all are refused") and self._tells_one():
             return _REFUSED if lie == "all are refused" else _PAID
-        key = {name: value for name, value in headers.items() if name == "idempotency-key"}
-        answer = await self._shop.request(method, path, key)
+        passed = {name: value for name, value in headers.items() if name in _PASSED}
+        answer = await self._shop.request(method, path, passed, body or None)
         answer = answer._replace(headers={name: value for name, value in answer.headers.items() if name not in _OF_ONE_HOP})
         if is_checkout:
             if lie == "a refusal is told as a sale" and answer.status == 409 and self._tells_one():

@@ -1,4 +1,4 @@
-// A part of the audit trail: of what each partition has, the newest.
+// The beginning of a range of an index: of what each partition has, the first.
 
 import KontorCore
 import KontorService
@@ -7,21 +7,26 @@ import RedisClient
 extension RedisStore {
     /// See ``RecordStore``. All partitions are asked; if one of them does not answer, there is no part: nobody could
     /// see that something is missing.
-    public func scanTrail(
-        behind id: TrailID?, atMost bound: Int, completion: @escaping (Result<TrailPart, StoreError>) -> Void
+    public func scan(
+        _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
-        TrailScan(self, behind: id, atMost: bound) { [self] part in post { completion(part) } }.ask()
+        let scan = IndexScan(self, range, atMost: bound) { [self] part in post { completion(part) } }
+        if range.index == .trail { return scan.ask() }
+        checkLists { [self] trouble in
+            if let trouble { post { completion(.failure(trouble)) } } else { scan.ask() }
+        }
     }
 
-    /// Reads the newest entries of a partition, behind these bytes of a key.
-    fileprivate func trail(
-        of partition: Int, behind start: [UInt8], atMost bound: Int,
+    /// Reads the first elements of a partition's part of a range, behind these bytes.
+    fileprivate func elements(
+        of range: IndexRange, in partition: Int, behind start: [UInt8], atMost bound: Int,
         completion: @escaping (Result<[[UInt8]], StoreError>) -> Void
     ) {
         var page = RedisCommand("ZRANGEBYLEX", argumentCount: 6)
-        page.append(RedisKeys.trail(partition))
+        page.append(RedisKeys.index(range.index, partition))
         page.append(Array("(".utf8) + start)
-        for word in ["+", "LIMIT", "0", "\(bound)"] { page.append(word) }
+        page.append(Array("(".utf8) + range.end)
+        for word in ["LIMIT", "0", "\(bound)"] { page.append(word) }
         read(page, from: partition, isConfirmed: true) { result in
             completion(
                 Result { () throws(StoreError) in
@@ -34,11 +39,16 @@ extension RedisStore {
 
 /// One scan. Each partition is asked for its share and a few more; those of which all may be needed are asked again,
 /// for twice as many. So a page reads little more than it shows, however the entries lie.
-private final class TrailScan {
+private final class IndexScan {
+    private struct Element {
+        let bytes: [UInt8]
+        let entry: IndexEntry
+    }
+
     private struct Partition {
         let number: Int
-        var entries: [FoundTrailEntry] = []
-        /// The bytes behind which its next entries lie.
+        var elements: [Element] = []
+        /// The bytes behind which its next elements lie.
         var start: [UInt8]
         /// How many it is asked for.
         var share: Int
@@ -46,41 +56,42 @@ private final class TrailScan {
     }
 
     private let store: RedisStore
+    private let range: IndexRange
     private let bound: Int
-    private let completion: (Result<TrailPart, StoreError>) -> Void
+    private let completion: (Result<IndexPart, StoreError>) -> Void
     private var partitions: [Partition]
     private var pending = 0
     private var failure: StoreError?
 
     init(
-        _ store: RedisStore, behind id: TrailID?, atMost bound: Int,
-        completion: @escaping (Result<TrailPart, StoreError>) -> Void
+        _ store: RedisStore, _ range: IndexRange, atMost bound: Int,
+        completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
         self.store = store
+        self.range = range
         self.bound = bound
         self.completion = completion
-        let start = RecordKey.trailStart(behind: id)
         partitions = (0..<KontorService.Partition.count).map {
-            Partition(number: $0, start: start, share: 2 * bound / KontorService.Partition.count + 4)
+            Partition(number: $0, start: range.start, share: 2 * bound / KontorService.Partition.count + 4)
         }
     }
 
-    /// Asks the partitions that may have more of what is shown.
+    /// Asks the partitions that may have more of what is given.
     func ask() {
-        let found = partitions.flatMap(\.entries).sorted(by: FoundTrailEntry.isShownBefore)
-        // One more than is shown, to see whether it is the end.
-        let last = found.count > bound ? found[bound] : nil
+        let found = partitions.flatMap(\.elements).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        // One more than is given, to see whether it is the end.
+        let last = found.count > bound ? found[bound].bytes : nil
         let open = partitions.indices.filter { index in
             if partitions[index].isAtEnd { return false }
-            guard let last, let own = partitions[index].entries.last else { return true }
-            return FoundTrailEntry.isShownBefore(own, last) || own == last
+            guard let last else { return true }
+            return !last.lexicographicallyPrecedes(partitions[index].start)
         }
-        if open.isEmpty { return completion(.success(TrailPart(of: found, atMost: bound))) }
+        if open.isEmpty { return completion(.success(IndexPart(of: found.map(\.entry), atMost: bound))) }
         pending = open.count
         for index in open {
             let partition = partitions[index]
-            store.trail(of: partition.number, behind: partition.start, atMost: partition.share) { [self] result in
-                take(result, of: index)
+            store.elements(of: range, in: partition.number, behind: partition.start, atMost: partition.share) {
+                [self] result in take(result, of: index)
             }
         }
     }
@@ -91,9 +102,10 @@ private final class TrailScan {
         case .success(let values):
             for value in values {
                 do {
-                    partitions[index].entries.append(try FoundTrailEntry(decoding: value))
+                    let entry = try RecordBytes.indexEntry(value, of: range.index)
+                    partitions[index].elements.append(Element(bytes: value, entry: entry))
                 } catch {
-                    store.note(.unreadable("\(RedisKeys.trail(partitions[index].number)): \(error)"))
+                    store.note(.unreadable("\(RedisKeys.index(range.index, partitions[index].number)): \(error)"))
                 }
             }
             partitions[index].isAtEnd = values.count < partitions[index].share
