@@ -65,7 +65,9 @@ final class LedgerService {
         // The saga's waiting hold must not be granted any more: a hold that is taken after the saga's end would stay
         // for ever. (If another process took the release, its marker refuses the waiting hold.)
         if waiters.count > 0, command.endsHold, let saga = command.saga { waiters.remove(saga, from: command.account) }
-        let decided = command.waitsWhenContended ? waitingOrReplying(to: command, keyed, limit, reply) : replying(to: command, reply)
+        let decided =
+            command.waitsWhenContended
+            ? waitingOrReplying(to: command, keyed, limit, reply) : replying(to: command, reply)
         if command.isResent {
             engine.submitRepeated(command, reply: decided)
         } else {
