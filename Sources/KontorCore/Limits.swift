@@ -110,6 +110,19 @@ public enum Limits {
     /// How often waiters are decided again: another process can free an amount without waking them.
     public static let waiterRetryMilliseconds: Int64 = 100
 
+    /// The longest time for which an order is reserved at a time, seconds: what the HTTP contract promises.
+    public static let reservationSeconds: Int64 = 86_400
+    /// How often a shop that is alone looks for reservations that are over: they are given back within a second.
+    public static let reservationScanMilliseconds: Int64 = 250
+    /// How often one of several processes looks for them: they are given back within five seconds. A look asks all
+    /// partitions.
+    public static let sharedReservationScanMilliseconds: Int64 = 2_000
+    /// Reservations that are over and are read at a time, and given back at a time.
+    public static let reservationsAtOnce = 200
+    /// What is said at most to who wants what is reserved: after so many seconds it is worth another try, since others
+    /// may have given back theirs.
+    public static let reservationRetrySeconds: Int64 = 60
+
     // MARK: What processes say to each other
 
     /// Messages in one frame: as many as one engine decides in a batch, several times over.

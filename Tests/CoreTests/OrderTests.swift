@@ -141,6 +141,7 @@ extension SagaRecord.Phase {
         case .commit: self = .committed
         case .abort(let reason): self = .aborted(reason)
         case .retryInOrder: self = .retrying
+        case .reserve: self = .reserved
         }
     }
 }

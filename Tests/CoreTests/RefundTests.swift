@@ -103,10 +103,10 @@ struct OrderRefundTests {
         var book = OrderBook(paid: ["a", "b"])
         _ = try book.refunded([("a", 1)])
         #expect(book.do(.begin(deadline: 10)) == .alreadyPaid)
-        #expect(book.do(.refuseCheckout) == .alreadyPaid)
+        #expect(book.do(.refuseSaga(isCheckout: true)) == .alreadyPaid)
         _ = try book.refunded()
         #expect(book.do(.begin(deadline: 10)) == .isRefunded)
-        #expect(book.do(.refuseCheckout) == .done)
+        #expect(book.do(.refuseSaga(isCheckout: true)) == .done)
     }
 
     @Test("finish ends a refund once, and its record stays")

@@ -50,13 +50,15 @@ struct Ledger {
         if case .marker(let marker)? = records[.refund(refund)] { marker } else { nil }
     }
 
-    /// `balance == deposited - withdrawn - captured + refunded`, and the held amount is that of the holds.
+    /// `balance == deposited - withdrawn - captured + refunded`, and what is held or reserved is that of the holds.
     var isBalanced: Bool {
         guard let state else { return true }
-        var held = Amount.zero
-        for case .hold(let hold) in records.values where hold.state == .held { held += hold.amount }
+        var (held, reserved) = (Amount.zero, Amount.zero)
+        for case .hold(let hold) in records.values where hold.state == .held {
+            if hold.reservedUntil == 0 { held += hold.amount } else { reserved += hold.amount }
+        }
         return state.balance == state.deposited - state.withdrawn - state.captured + state.refunded && state.held == held
-            && state.held <= state.balance && state.balance >= .zero
+            && state.reserved == reserved && state.locked <= state.balance && state.balance >= .zero
     }
 }
 

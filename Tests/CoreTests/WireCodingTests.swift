@@ -28,6 +28,7 @@ extension SeededRandom {
             LedgerCommand(account(), .hold(saga(), amount(), mayWait: flag(), expiry: time())),
             LedgerCommand(account(), .capture(saga(), amount(), grant: uint32())),
             LedgerCommand(account(), .release(saga(), amount(), expiry: time())),
+            LedgerCommand(account(), .reserve(saga(), amount(), grant: uint32(), until: time())),
             LedgerCommand(account(), .refund(refund(), Amount(amount().raw % Limits.moneyHundredths), expiry: time())),
             LedgerCommand(account(), .forgetRefund(refund(), expiry: time())),
         ]
@@ -41,6 +42,12 @@ extension SeededRandom {
         return account
     }
 
+    fileprivate func reservedState() -> Account {
+        var account = ledgerState()
+        (account.reserved, account.reservedUntil) = (Amount(1 + amount().raw / 2), abs(time()) / 1_000)
+        return account
+    }
+
     fileprivate func payment() -> DirectPayment {
         DirectPayment(
             amount: amount(), isCancelled: flag(), generation: uint32(), earlier: amount(), incarnation: flag() ? next() : nil)
@@ -51,7 +58,7 @@ extension SeededRandom {
             .done, .held(grant: uint32()), .account(ledgerState()), .payment(nil), .payment(payment()), .unknownAccount,
             .accountExists,
             .noDirectPayment, .alreadyPaidDirectly, .hasHolds, .overLimit, .insufficient(balance: amount()),
-            .contended(balance: amount()),
+            .contended(balance: amount()), .reserved(until: time()), .account(reservedState()),
         ] + Anomaly.allCases.map { .anomaly($0) }
     }
 

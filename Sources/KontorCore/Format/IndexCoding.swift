@@ -8,6 +8,8 @@ enum IndexTag {
     static let list: UInt8 = 0x81
     /// Orders by user: user, time, id.
     static let listByUser: UInt8 = 0x82
+    /// Reservations: the moment at which they are over, id.
+    static let due: UInt8 = 0x83
 
     /// Stands behind the bytes of a place and before all that lies behind it: no length and no kind is so large.
     fileprivate static let behind: UInt8 = 0xFF
@@ -60,6 +62,10 @@ extension RecordKey {
             writer.newestFirst(entry.created)
             writer.text(group.id.text)
             if let user = entry.user { writer.text(user.text) }
+        case .due(let time):
+            writer.byte(IndexTag.due)
+            writer.soonestFirst(time)
+            writer.text(group.id.text)
         default: return false
         }
         return true
@@ -84,6 +90,10 @@ extension RecordKey {
             let user = try reader.identifier()
             let created = try reader.newestFirst()
             return RecordKey(GroupKey(.order, try reader.identifier()), .listed(ListEntry(created: created, user: user)))
+        case IndexTag.due:
+            _ = try reader.byte()
+            let time = try reader.soonestFirst()
+            return RecordKey(GroupKey(.order, try reader.identifier()), .due(time))
         default: return nil
         }
     }
@@ -111,6 +121,13 @@ extension IndexRange {
         return IndexRange(
             .lists, start: writer.bytes + (cursor?.bytes ?? []), end: writer.bytes + [IndexTag.behind])
     }
+
+    /// The reservations of orders, the first to end first, behind an entry; nil: from the first one on.
+    public static func dues(behind entry: RecordKey?) -> IndexRange {
+        var writer = ByteWriter()
+        if let entry { entry.encode(into: &writer) } else { writer.byte(IndexTag.due) }
+        return IndexRange(.lists, start: writer.bytes, end: [IndexTag.due + 1])
+    }
 }
 
 extension ListCursor {
@@ -129,6 +146,9 @@ extension ByteWriter {
 
     /// Appends a time so that later ones sort before earlier ones.
     mutating func newestFirst(_ time: Int64) { fixed((UInt64(bitPattern: time) ^ Self.inversion).byteSwapped) }
+
+    /// Appends a time so that earlier ones sort before later ones.
+    mutating func soonestFirst(_ time: Int64) { newestFirst(-time) }
 }
 
 extension ByteReader {
@@ -138,4 +158,7 @@ extension ByteReader {
         guard (-Limits.latestTime...Limits.latestTime).contains(time) else { throw .invalid("the time \(time)") }
         return time
     }
+
+    /// Reads what ``ByteWriter/soonestFirst(_:)`` wrote.
+    mutating func soonestFirst() throws(FormatError) -> Int64 { -(try newestFirst()) }
 }

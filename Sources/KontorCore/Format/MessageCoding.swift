@@ -109,9 +109,10 @@ extension LedgerCommand {
         static let release: UInt8 = 4
         /// Releases up to 0.1 do not know it, so it is sent only where none is left (the store's format says so).
         static let findPayment: UInt8 = 5
-        /// As above, these two.
+        /// As above, these three.
         static let refund: UInt8 = 6
         static let forgetRefund: UInt8 = 7
+        static let reserve: UInt8 = 8
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
@@ -137,6 +138,12 @@ extension LedgerCommand {
             writer.sagaID(saga)
             writer.amount(amount)
             writer.fixed(expiry)
+        case .reserve(let saga, let amount, let grant, let until):
+            writer.byte(Tag.reserve)
+            writer.sagaID(saga)
+            writer.amount(amount)
+            writer.varint(UInt64(grant))
+            writer.fixed(until)
         case .refund(let id, let amount, let expiry):
             writer.byte(Tag.refund)
             writer.refundID(id)
@@ -167,6 +174,11 @@ extension LedgerCommand {
         case Tag.release:
             self.init(
                 account, .release(try reader.sagaID(), try reader.amount(), expiry: try reader.time()))
+        case Tag.reserve:
+            self.init(
+                account,
+                .reserve(
+                    try reader.sagaID(), try reader.amount(), grant: try reader.uint32(), until: try reader.time()))
         case Tag.refund:
             self.init(
                 account,
@@ -227,8 +239,16 @@ extension LedgerOutcome: WireOutcome {
             writer.byte(2)
             writer.varint(UInt64(grant))
         case .account(let account):
-            writer.byte(3)
-            account.encode(into: &writer, in: .three)
+            // What is reserved has no place in format 3. Where something may be reserved, no process reads only that.
+            let format = account.reserved > .zero ? RecordFormat.four : .three
+            writer.byte(format >= .four ? 15 : 3)
+            if format >= .four {
+                var bytes = ByteWriter()
+                account.encode(into: &bytes, in: format)
+                writer.blob(bytes.bytes)
+            } else {
+                account.encode(into: &writer, in: format)
+            }
         case .payment(let payment):
             writer.byte(4)
             writer.byte(payment == nil ? 0 : 1)
@@ -248,6 +268,9 @@ extension LedgerOutcome: WireOutcome {
         case .anomaly(let anomaly):
             writer.byte(13)
             writer.byte(anomaly.rawValue)
+        case .reserved(let until):
+            writer.byte(14)
+            writer.fixed(until)
         case .paymentNotLocked: preconditionFailure("No such answer is sent to another process.")
         }
     }
@@ -271,6 +294,10 @@ extension LedgerOutcome: WireOutcome {
         case 11: self = .insufficient(balance: try reader.amount())
         case 12: self = .contended(balance: try reader.amount())
         case 13: self = .anomaly(try reader.raw(Anomaly.self))
+        case 14: self = .reserved(until: try reader.time())
+        case 15:
+            var account = ByteReader(try reader.blob())
+            self = .account(try Account(from: &account, RecordFormat.four.recordVersion))
         default: throw .invalid("a ledger outcome's tag")
         }
     }
@@ -285,14 +312,24 @@ extension OrderOutcome: WireOutcome {
         case .order(let order):
             writer.byte(2)
             order.encode(into: &writer, in: .three)
+        // What they have to do with a reservation has no place in format 3.
+        case .inspected(let order, let saga) where order.reservation != nil || saga?.reservesUntil != nil:
+            writer.byte(saga == nil ? 7 : 8)
+            var bytes = ByteWriter()
+            order.encode(into: &bytes, in: .four)
+            writer.blob(bytes.bytes)
+            guard let saga else { return }
+            bytes = ByteWriter()
+            saga.encode(into: &bytes, in: .four)
+            writer.blob(bytes.bytes)
         case .inspected(let order, let saga):
             writer.byte(saga == nil ? 3 : 4)
             order.encode(into: &writer, in: .three)
-            saga?.encode(into: &writer)
+            saga?.encode(into: &writer, in: .three)
         case .refundOpen: writer.byte(5)
         case .refundOver: writer.byte(6)
         case .done, .begun, .running, .decided, .stale, .orderExists, .changedSince, .unknownItem, .alreadyPaid,
-            .isCheckingOut, .isEmpty, .overLimit, .isRefunded, .refund, .refunds, .notPaid, .nothingToRefund,
+            .isCheckingOut, .isReserved, .isEmpty, .overLimit, .isRefunded, .refund, .refunds, .notPaid, .nothingToRefund,
             .exceedsRefundable:
             preconditionFailure("A question about an order has no such answer.")
         }
@@ -308,6 +345,15 @@ extension OrderOutcome: WireOutcome {
             self = .inspected(order, try SagaRecord(from: &reader, Wire.recordVersion))
         case 5: self = .refundOpen
         case 6: self = .refundOver
+        case let tag where tag == 7 || tag == 8:
+            var order = ByteReader(try reader.blob())
+            let found = try Order(from: &order, RecordFormat.four.recordVersion)
+            if tag == 7 {
+                self = .inspected(found, nil)
+            } else {
+                var saga = ByteReader(try reader.blob())
+                self = .inspected(found, try SagaRecord(from: &saga, RecordFormat.four.recordVersion))
+            }
         default: throw .invalid("an order outcome's tag")
         }
     }

@@ -29,6 +29,7 @@ extension Record {
             writer.byte(hold.state.rawValue)
             writer.varint(UInt64(hold.grant))
             writer.fixed(hold.expiry)
+            if format >= .four, hold.reservedUntil != 0 { writer.fixed(hold.reservedUntil) }
         case .payment(let payment):
             writer.byte(Tag.payment)
             payment.encode(into: &writer, in: format)
@@ -37,7 +38,7 @@ extension Record {
             order.encode(into: &writer, in: format)
         case .saga(let saga):
             writer.byte(Tag.saga)
-            saga.encode(into: &writer)
+            saga.encode(into: &writer, in: format)
         case .key(let kept):
             writer.byte(Tag.key)
             writer.fixed(kept.expires)
@@ -131,7 +132,7 @@ extension RecordKey {
         case .refunded(let id):
             writer.byte(Tag.refunded)
             writer.refundID(id)
-        case .trail, .listed: break
+        case .trail, .listed, .due: break
         }
     }
 
@@ -169,10 +170,13 @@ extension Account {
         writer.varint(UInt64(grants))
         guard format >= .four else { return }
         writer.byte(mayHavePayments ? 1 : 0)
-        // Few accounts have refunds.
-        guard refunded != .zero || openRefunds != 0 else { return }
+        // Few accounts have refunds, or reservations.
+        guard refunded != .zero || openRefunds != 0 || reserved != .zero else { return }
         writer.amount(refunded)
         writer.varint(UInt64(openRefunds))
+        guard reserved != .zero else { return }
+        writer.amount(reserved)
+        writer.fixed(reservedUntil)
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -189,6 +193,11 @@ extension Account {
         guard version >= 4, !reader.isAtEnd else { return }
         refunded = try reader.amount(in: 0...Limits.refundedTotal)
         openRefunds = try reader.uint32()
+        if reader.isAtEnd { return }
+        reserved = try reader.amount()
+        let seconds = try reader.fixed(Int64.self)
+        guard (0...Limits.latestTime / 1_000).contains(seconds) else { throw .invalid("the time \(seconds)") }
+        reservedUntil = seconds
     }
 }
 
@@ -217,6 +226,7 @@ extension Hold {
         guard version >= 3 else { return }
         grant = try reader.uint32()
         expiry = try reader.time()
+        if version >= 4, !reader.isAtEnd { reservedUntil = try reader.time() }
     }
 }
 
@@ -254,11 +264,12 @@ extension Order {
         guard version >= 5 else { return }
         created = try reader.time()
         while !reader.isAtEnd { try readExtra(from: &reader) }
+        if status == .reserved, reservation == nil { throw .invalid("a reserved order without its reservation") }
     }
 }
 
 extension SagaRecord {
-    func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter, in format: RecordFormat) {
         writer.sagaID(id)
         writer.fixed(deadline)
         writer.fixed(begun)
@@ -273,9 +284,11 @@ extension SagaRecord {
         case .aborted(let reason):
             writer.byte(5)
             reason.encode(into: &writer)
+        case .reserved: writer.byte(6)
         }
         writer.varint(UInt64(grants.count))
         for grant in grants { writer.varint(UInt64(grant)) }
+        if format >= .four { encodeReservation(into: &writer) }
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -293,11 +306,18 @@ extension SagaRecord {
         case 3: phase = .retrying
         case 4: phase = .committed
         case 5: phase = .aborted(try AbortReason(from: &reader))
+        case 6: phase = .reserved
         default: throw .invalid("saga phase")
         }
-        self.init(id: id, legs: legs, phase: phase, begun: begun, deadline: deadline, claim: claim)
-        guard version >= 3 else { return }
-        for _ in 0..<(try reader.count(atMost: legs.count)) { grants.append(try reader.uint32()) }
+        var grants: [UInt32] = []
+        if version >= 3 {
+            for _ in 0..<(try reader.count(atMost: legs.count)) { grants.append(try reader.uint32()) }
+        }
+        let (found, until) = version >= 5 ? try Self.reservation(from: &reader) : (nil, nil)
+        self.init(
+            id: id, legs: legs, phase: phase, begun: begun, deadline: deadline, claim: claim, found: found,
+            reservesUntil: until)
+        self.grants = grants
     }
 }
 
@@ -339,11 +359,22 @@ extension AbortReason {
         case .paidDirectly(let order):
             writer.byte(3)
             writer.groupKey(GroupKey(.order, order))
+        case .reserved(let account, let until):
+            writer.byte(6)
+            writer.groupKey(account)
+            writer.fixed(until)
+        case .reservationEnded(let isExpired):
+            writer.byte(7)
+            writer.byte(isExpired ? 1 : 0)
         }
     }
 
     init(from reader: inout ByteReader) throws(FormatError) {
         let tag = try reader.byte()
+        if tag == 7 {
+            self = .reservationEnded(isExpired: try reader.flag())
+            return
+        }
         let account = try reader.groupKey()
         switch tag {
         case 1: self = .insufficient(account: account, wanted: try reader.amount(), left: try reader.amount())
@@ -352,6 +383,7 @@ extension AbortReason {
         case 3: self = .contended(account: account)
         case 4: self = .unreachable(account: account)
         case 5: self = .anomaly(account: account, try reader.raw(Anomaly.self))
+        case 6: self = .reserved(account: account, until: try reader.time())
         default: throw .invalid("abort reason \(tag)")
         }
     }

@@ -7,7 +7,8 @@ extension Record {
         case .account, .hold, .payment, .marker: Size.fixed
         case .order(let order):
             Size.fixed + order.lines.count * (Size.line + (order.refunds > 0 ? Size.integer : 0)) + order.history.bytes.count
-        case .saga(let saga): Size.fixed + saga.legs.count * Size.line + (saga.claim.map(Size.of) ?? 0)
+                + Size.of(order.reservation)
+        case .saga(let saga): Size.fixed + saga.legs.count * Size.line + (saga.claim.map(Size.of) ?? 0) + Size.of(saga.found)
         case .key(let kept): Size.fixed + kept.request.count + kept.reference.count
         case .trail(let note): Size.fixed + Size.of(note)
         case .refund(let refund): Size.fixed + refund.lines.count * Size.line + refund.reason.utf8.count
@@ -38,6 +39,10 @@ private enum Size {
         let texts =
             [note.principal, note.address, note.operation, note.reason] + note.arguments.flatMap { [$0.name, $0.value] }
         return texts.reduce(integer) { $0 + integer + $1.utf8.count }
+    }
+
+    static func of(_ reservation: Reservation?) -> Int {
+        reservation.map { (4 + $0.grants.count) * integer } ?? integer
     }
 
     static func of(_ claim: KeyClaim) -> Int { 3 * integer + claim.key.text.utf8.count + claim.request.count }

@@ -36,30 +36,6 @@ extension Refund {
     }
 }
 
-/// What may stand behind the fields that all orders have: in front of each a byte that says what it is.
-extension Order {
-    private enum Extra {
-        static let refunds: UInt8 = 1
-    }
-
-    func encodeExtras(into writer: inout ByteWriter) {
-        // Few orders have refunds.
-        guard refunds > 0 else { return }
-        writer.byte(Extra.refunds)
-        writer.varint(UInt64(refunds))
-        for line in lines { writer.amount(line.refunded) }
-    }
-
-    mutating func readExtra(from reader: inout ByteReader) throws(FormatError) {
-        switch try reader.byte() {
-        case Extra.refunds:
-            refunds = UInt16(try reader.count(atMost: Limits.orderRefunds))
-            for index in lines.indices { lines[index].refunded = try reader.amount(in: 0...lines[index].units.raw) }
-        default: throw .invalid("what stands behind an order")
-        }
-    }
-}
-
 extension CreditMarker {
     func encode(into writer: inout ByteWriter) {
         writer.amount(amount)

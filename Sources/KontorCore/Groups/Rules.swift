@@ -43,12 +43,14 @@ public enum Member: Hashable, Sendable {
     indirect case refunded(RefundID)
     /// An entry of the lists: the group has one as long as it has a head.
     indirect case listed(ListEntry)
+    /// When an order's reservation is over: milliseconds since 1970. By it those are found that are due.
+    case due(Int64)
 
     /// Whether the record is work in progress. Such records are few; a scan finds them after a crash.
     public var isOpenWork: Bool {
         switch self {
         case .saga, .hold, .refund: return true
-        case .head, .payment, .receipt, .key, .trail, .refunded, .listed: return false
+        case .head, .payment, .receipt, .key, .trail, .refunded, .listed, .due: return false
         }
     }
 
@@ -60,7 +62,7 @@ public enum Member: Hashable, Sendable {
     /// Whether the member is there only to be found in an index (``IndexRange``). No rule reads it.
     public var isIndexed: Bool {
         switch self {
-        case .trail, .listed: return true
+        case .trail, .listed, .due: return true
         case .head, .saga, .hold, .payment, .receipt, .key, .refund, .refunded: return false
         }
     }
@@ -89,7 +91,7 @@ public enum Record: Hashable, Sendable {
     case trail(TrailNote)
     indirect case refund(Refund)
     case marker(CreditMarker)
-    /// An entry of the lists: its key says all.
+    /// An entry of the lists, or of what is due: its key says all.
     case listed
 }
 

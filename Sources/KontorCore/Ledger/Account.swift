@@ -2,12 +2,18 @@
 
 /// An item's stock or a user's credit, with its lifetime totals.
 ///
-/// `balance == deposited - withdrawn - captured + refunded` and `0 <= held <= balance` hold in every committed record.
+/// `balance == deposited - withdrawn - captured + refunded` and `0 <= held + reserved <= balance` hold in every
+/// committed record.
 public struct Account: Hashable, Sendable {
     /// The balance, with what is held: what a read returns.
     public var balance = Amount.zero
     /// The part of the balance that open sagas have locked.
     public var held = Amount.zero
+    /// The part of the balance that is reserved.
+    public var reserved = Amount.zero
+    /// The earliest moment at which some of that may be free, seconds since 1970; 0: nothing is reserved. The earliest
+    /// one may be over: then others are left.
+    public var reservedUntil: Int64 = 0
     public var deposited = Amount.zero
     public var withdrawn = Amount.zero
     /// What checkouts sold or charged, and what was paid directly, in total.
@@ -29,13 +35,17 @@ public struct Account: Hashable, Sendable {
 
     public init() {}
 
-    /// What a new hold or a withdrawal may take: the balance without what is held.
-    public var available: Amount { balance - held }
+    /// What a new hold or a withdrawal may take: the balance without what is held or reserved.
+    public var available: Amount { balance - held - reserved }
+
+    /// What is locked: held or reserved.
+    public var locked: Amount { held + reserved }
 
     /// The reason why an amount cannot be taken: `insufficient` is final; `contended` ends when undecided sagas free
-    /// what they hold. nil: it can be taken.
+    /// what they hold; `reserved` when the time of others is over, or they buy. nil: it can be taken.
     public func refusal(of amount: Amount) -> LedgerOutcome? {
         if amount > balance { return .insufficient(balance: balance) }
+        if reserved > .zero, amount > balance - reserved { return .reserved(until: reservedUntil * 1_000) }
         if amount > available { return .contended(balance: balance) }
         return nil
     }
@@ -59,6 +69,8 @@ public struct Hold: Hashable, Sendable {
     public var grant: UInt32
     /// The moment at which its saga stops asking for holds: wall clock, milliseconds since 1970; 0: not known.
     public var expiry: Int64
+    /// Until when its amount is reserved, as far as the account knows: milliseconds since 1970; 0: it is not.
+    public var reservedUntil: Int64 = 0
 
     public init(amount: Amount, state: State, grant: UInt32 = 0, expiry: Int64 = 0) {
         self.amount = amount

@@ -28,6 +28,9 @@ public struct LedgerCommand: Hashable, Sendable {
         /// Ends the hold and keeps its amount. `grant`: the grant of the hold that the decision counted on; no other
         /// hold is captured.
         case capture(SagaID, Amount, grant: UInt32)
+        /// Counts the amount of the hold as reserved until a moment, milliseconds since 1970. `grant`: the grant of the
+        /// hold that the decision counted on.
+        indirect case reserve(SagaID, Amount, grant: UInt32, until: Int64)
         /// Undoes the hold, or leaves a marker. `expiry`: the expiry of the hold, which may still be on its way.
         case release(SagaID, Amount, expiry: Int64 = 0)
         /// Removes the marker of a finished saga: at once if no message of the saga can still arrive, else once all of
@@ -81,6 +84,9 @@ public enum LedgerOutcome: Hashable, Sendable {
     case insufficient(balance: Amount)
     /// The committed balance suffices, but undecided sagas hold part of it: wait.
     case contended(balance: Amount)
+    /// The committed balance suffices, but others have reserved part of it: refused at once. `until`: the earliest
+    /// moment at which some of it may be free, milliseconds since 1970.
+    case reserved(until: Int64)
     /// The protocol cannot produce this message, or produces it only late. The account is unchanged.
     case anomaly(Anomaly)
 }

@@ -15,7 +15,7 @@ public enum LedgerRules: Rules {
         case .payDirectly(let order, _, _, _), .cancelPayment(let order), .findPayment(let order):
             return ReadSet(group, .payment(order: order))
         case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
-            .undo(let saga):
+            .undo(let saga), .reserve(let saga, _, _, _):
             return ReadSet(group, .hold(saga))
         case .refund(let id, _, _), .forgetRefund(let id, _): return ReadSet(group, .refund(id))
         }
@@ -47,6 +47,8 @@ public enum LedgerRules: Rules {
         case .hold(let saga, let amount, _, let expiry): return hold(saga, amount, expiry, on: &draft)
         case .capture(let saga, let amount, let grant): return capture(saga, amount, grant, on: &draft)
         case .release(let saga, let amount, let expiry): return release(saga, amount, expiry, on: &draft)
+        case .reserve(let saga, let amount, let grant, let until):
+            return reserve(saga, amount, grant: grant, until: until, on: &draft)
         case .forget(let saga): return forget(saga, on: &draft)
         case .undo(let saga): return undo(saga, on: &draft)
         case .read: return read(draft)
@@ -86,7 +88,8 @@ public enum LedgerRules: Rules {
     /// twice.
     public static func isIdempotent(_ command: LedgerCommand) -> Bool {
         switch command.operation {
-        case .read, .findPayment, .hold, .capture, .release, .forget, .undo, .unlockPayment, .keepKey, .refund, .forgetRefund:
+        case .read, .findPayment, .hold, .capture, .release, .reserve, .forget, .undo, .unlockPayment, .keepKey, .refund,
+            .forgetRefund:
             return true
         case .open, .replace, .deposit, .withdraw, .lockPayment, .payDirectly, .cancelPayment: return false
         }
@@ -122,7 +125,7 @@ extension LedgerRules {
     /// settled is never removed, and a committed saga releases nothing, so a grant that the account gave was captured.
     /// A grant that it never gave means that data was lost. Always false where messages cannot be late: there markers
     /// are removed at the end of their saga.
-    private static func hasGone(_ grant: UInt32, of account: Account, now: Int64?) -> Bool {
+    static func hasGone(_ grant: UInt32, of account: Account, now: Int64?) -> Bool {
         // Grants wrap around.
         now != nil && grant != 0 && Int32(bitPattern: account.grants &- grant) >= 0
     }
@@ -148,7 +151,7 @@ extension LedgerRules {
         if hold.state == .captured { return .done }
 
         // From here on it succeeds.
-        account.held -= amount
+        account.unlock(hold)
         account.balance -= amount
         account.captured += amount
         hold.state = .captured
@@ -174,7 +177,7 @@ extension LedgerRules {
 
         // From here on it succeeds.
         if var account = draft.account {
-            account.held -= amount
+            account.unlock(hold)
             draft.account = account
         }
         hold.state = .released
@@ -196,7 +199,7 @@ extension LedgerRules {
         guard var hold = draft.hold(saga), hold.state == .held, var account = draft.account else { return .done }
 
         // From here on it succeeds.
-        account.held -= hold.amount
+        account.unlock(hold)
         draft.account = account
         hold.state = .released
         hold.grant = 0
@@ -230,6 +233,7 @@ extension LedgerRules {
 
     private static func replace(balance: Amount, price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         var account = draft.account ?? Account()
+        if account.reserved > .zero { return .reserved(until: account.reservedUntil * 1_000) }
         if account.held > .zero || account.openRefunds > 0 { return .hasHolds }
         guard let deposited = account.deposited.sum(balance, atMost: Limits.lifetimeTotal),
             let withdrawn = account.withdrawn.sum(account.balance, atMost: Limits.lifetimeTotal),

@@ -6,6 +6,7 @@ public struct IndexRange: Hashable, Sendable {
     /// The indexes. A store keeps each apart from all else, and apart from each other.
     public enum Index: Hashable, Sendable, CaseIterable {
         case trail
+        /// The lists of accounts and orders, and when reservations are over.
         case lists
     }
 
@@ -14,6 +15,8 @@ public struct IndexRange: Hashable, Sendable {
     public let start: [UInt8]
     /// The bytes before which its keys lie.
     public let end: [UInt8]
+    /// Whether it is of the lists, which an older store may not have completely.
+    public var isOfLists: Bool { index == .lists && start.first != IndexTag.due }
 
     init(_ index: Index, start: [UInt8], end: [UInt8]) {
         self.index = index

@@ -12,6 +12,7 @@ public struct History: Hashable, Sendable {
         static let commit: UInt8 = 1
         static let abort: UInt8 = 2
         static let retryInOrder: UInt8 = 3
+        static let reserve: UInt8 = 4
     }
 
     /// Entries, each behind its length.
@@ -35,6 +36,9 @@ public struct History: Hashable, Sendable {
         case .abort(let reason):
             entry.byte(DecisionTag.abort)
             reason.encode(into: &entry)
+        case .reserve(let until):
+            entry.byte(DecisionTag.reserve)
+            entry.fixed(until)
         }
         // A paid order keeps its lines, so its legs follow from it; any other order may be changed later.
         if decision != .commit { entry.legs(saga.legs) }
@@ -114,6 +118,7 @@ extension Attempt {
         case History.DecisionTag.commit: decision = .commit
         case History.DecisionTag.abort: decision = .abort(try AbortReason(from: &entry))
         case History.DecisionTag.retryInOrder: decision = .retryInOrder
+        case History.DecisionTag.reserve: decision = .reserve(until: try entry.time())
         default: throw .invalid("a decision in a history")
         }
         let legs = decision == .commit ? nil : try entry.legs()

@@ -25,6 +25,8 @@ public struct Order: Hashable, Sendable {
         /// Paid: this status is the durable decision to commit, and final.
         case paid = 3
         case removed = 4
+        /// Its stock is held until its reservation is over; nothing runs.
+        case reserved = 5
     }
 
     public var user: Identifier
@@ -35,6 +37,8 @@ public struct Order: Hashable, Sendable {
     /// The number of the latest attempt to check the order out; 0: there was none.
     public var attempt: UInt32 = 0
     public var status = Status.open
+    /// The stock that is held for the order, or was when it was paid; nil: none.
+    public var reservation: Reservation?
     /// How many refunds of the order have begun; each has its number.
     public var refunds: UInt16 = 0
     public var lines: [OrderLine] = []
@@ -115,6 +119,8 @@ public struct SagaRecord: Hashable, Sendable {
         case retrying
         case committed
         case aborted(AbortReason)
+        /// What is locked stays locked until the reservation is over.
+        case reserved
     }
 
     public let id: SagaID
@@ -131,14 +137,23 @@ public struct SagaRecord: Hashable, Sendable {
     /// The idempotency key of the request that began the checkout; it is kept with the decision to commit. nil: it had
     /// none.
     public let claim: KeyClaim?
+    /// The reservation of the order when the saga began, with its locks on the stock; nil: it was not reserved.
+    public let found: Reservation?
+    /// Until when the saga reserves the stock, milliseconds since 1970; nil: it buys, or gives back.
+    public let reservesUntil: Int64?
 
-    public init(id: SagaID, legs: [Leg], phase: Phase, begun: Int64, deadline: Int64, claim: KeyClaim? = nil) {
+    public init(
+        id: SagaID, legs: [Leg], phase: Phase, begun: Int64, deadline: Int64, claim: KeyClaim? = nil,
+        found: Reservation? = nil, reservesUntil: Int64? = nil
+    ) {
         self.id = id
         self.legs = legs
         self.phase = phase
         self.begun = begun
         self.deadline = deadline
         self.claim = claim
+        self.found = found
+        self.reservesUntil = reservesUntil
     }
 
     /// The grant of a leg's lock; 0: the release that stored this record counted no grants.
@@ -157,6 +172,11 @@ public enum AbortReason: Hashable, Sendable {
     case anomaly(account: GroupKey, Anomaly)
     /// A direct payment of the user stands for the order.
     case paidDirectly(order: Identifier)
+    /// Others have reserved part of the account. `until`: the earliest moment at which some of it may be free,
+    /// milliseconds since 1970.
+    case reserved(account: GroupKey, until: Int64)
+    /// The reservation of the order was given back: because somebody asked for it, or because its time was over.
+    case reservationEnded(isExpired: Bool)
 }
 
 /// The decision on a saga. A compare-and-set on its order makes it durable.
@@ -165,6 +185,8 @@ public enum Decision: Hashable, Sendable {
     case abort(AbortReason)
     /// Releases everything and begins again, this time in lock order.
     case retryInOrder
+    /// Lets the locks stand until this moment, milliseconds since 1970.
+    case reserve(until: Int64)
 }
 
 /// One command to one order.
@@ -185,6 +207,12 @@ public struct OrderCommand: Hashable, Sendable {
         case remove
         /// Locks the order and stores its saga. `now` and `deadline`: wall clock, milliseconds since 1970.
         case begin(now: Int64, deadline: Int64, KeyClaim?)
+        /// The same for a saga that reserves the stock, or extends a reservation. `until`: by the clock of the order's
+        /// store, milliseconds since 1970.
+        indirect case reserve(now: Int64, deadline: Int64, until: Int64, KeyClaim?)
+        /// The same for a saga that gives a reservation back. `storesTime`: only if it is over by this time of the
+        /// order's store, milliseconds since 1970; nil: in any case.
+        indirect case giveBack(now: Int64, deadline: Int64, storesTime: Int64? = nil, KeyClaim?)
         case decide(SagaID, Decision, SagaTrace)
         /// Begins the next attempt, after `retryInOrder` and once all holds are released.
         case beginAgain(SagaID, SagaTrace)
@@ -192,9 +220,9 @@ public struct OrderCommand: Hashable, Sendable {
         case finish(SagaID, SagaTrace)
         /// Changes nothing but the keys that come with it.
         case keepKey
-        /// Keeps the key that comes with it, the tombstone of a checkout that was refused, unless a checkout of the
-        /// order runs or has paid it.
-        case refuseCheckout
+        /// Keeps the key that comes with it, the tombstone of a request for a saga that was refused, unless a saga of
+        /// the order runs, or, for a checkout, has paid it.
+        case refuseSaga(isCheckout: Bool)
         /// Takes the units off what can still be refunded, and stores the refund.
         indirect case beginRefund(RefundTerms)
         /// Asks whether a refund is open.
@@ -257,6 +285,8 @@ public enum OrderOutcome: Hashable, Sendable {
     case unknownItem
     case alreadyPaid
     case isCheckingOut
+    /// The order is locked by its reservation.
+    case isReserved(until: Int64)
     case isRemoved
     case isEmpty
     case overLimit(OrderBound)

@@ -14,7 +14,8 @@ public enum OrderRules: Rules {
     public static func decide(_ command: OrderCommand, on draft: inout GroupDraft) -> OrderOutcome {
         if let owner = command.owner, draft.order?.user != owner {
             // Its tombstone is kept as that of an order that is not there.
-            return command.operation == .refuseCheckout ? .done : .unknownOrder
+            if case .refuseSaga = command.operation { return .done }
+            return .unknownOrder
         }
         if let tags = command.tags, let order = draft.order, !tags.contains(order.tag) { return .changedSince }
         switch command.operation {
@@ -28,13 +29,17 @@ public enum OrderRules: Rules {
         case .remove: return remove(on: &draft)
         case .begin(let now, let deadline, let claim):
             return begin(now: now, deadline: deadline, claim, on: &draft)
+        case .reserve(let now, let deadline, let until, let claim):
+            return reserve(now: now, deadline: deadline, until: until, claim, on: &draft)
+        case .giveBack(let now, let deadline, let storesTime, let claim):
+            return giveBack(now: now, deadline: deadline, storesTime: storesTime, claim, on: &draft)
         case .decide(let saga, let decision, let trace): return decide(decision, saga, trace, on: &draft)
         case .beginAgain(let saga, let trace): return beginAgain(saga, trace, on: &draft)
         case .finish(let saga, let trace): return finish(saga, trace, on: &draft)
         case .keepKey: return .done
-        case .refuseCheckout:
+        case .refuseSaga(let isCheckout):
             if let saga = draft.saga { return .running(saga) }
-            return draft.order?.status == .paid && draft.order?.isRefunded == false ? .alreadyPaid : .done
+            return isCheckout && draft.order?.status == .paid && draft.order?.isRefunded == false ? .alreadyPaid : .done
         case .beginRefund(let terms): return beginRefund(terms, on: &draft)
         case .findRefund(let id): return findRefund(id, on: draft)
         case .readRefund(let id): return readRefund(id, on: draft)
@@ -43,8 +48,8 @@ public enum OrderRules: Rules {
         }
     }
 
-    /// A begin is only the first step of a write: its saga keeps the key when it commits. If the order is paid already,
-    /// the checkout succeeds at once. A refund that has begun succeeds for sure.
+    /// A begin is only the first step of a write: its saga keeps the key when it commits, or has decided. If the order
+    /// is paid already, the checkout succeeds at once. A refund that has begun succeeds for sure.
     public static func isComplete(_ outcome: OrderOutcome, of command: OrderCommand) -> Bool {
         switch (outcome, command.operation) {
         case (.done, _), (.alreadyPaid, .begin), (.refund, .beginRefund): true
@@ -61,7 +66,8 @@ public enum OrderRules: Rules {
     /// client's repetition would.
     public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
-        case .read, .inspect, .begin, .decide, .beginAgain, .finish, .keepKey, .refuseCheckout, .findRefund, .readRefund,
+        case .read, .inspect, .begin, .reserve, .giveBack, .decide, .beginAgain, .finish, .keepKey, .refuseSaga, .findRefund,
+            .readRefund,
             .readRefunds, .finishRefund:
             return true
         case .create, .replace, .addItem, .setLines, .removeItem, .remove, .beginRefund: return false
@@ -89,6 +95,7 @@ extension OrderRules {
         if let old {
             if old.status == .checkingOut || draft.saga != nil { return .isCheckingOut }
             if hasOpenRefund(old, draft) { return .isCheckingOut }
+            if old.status == .reserved, let reservation = old.reservation { return .isReserved(until: reservation.until) }
             if old.status == .paid { draft[.receipt(incarnation: old.incarnation)] = .order(old) }
         }
         draft.order = order
@@ -148,6 +155,7 @@ extension OrderRules {
         case .checkingOut: return .isCheckingOut
         case .paid: return .alreadyPaid
         case .removed: return .isRemoved
+        case .reserved: return .isReserved(until: order.reservation?.until ?? 0)
         }
     }
 }
@@ -169,11 +177,9 @@ extension OrderRules {
         if order.attempt >= UInt32.max - 1 { return .overLimit(.attempts) }
 
         // From here on it succeeds.
-        order.attempt += 1
-        order.status = .checkingOut
-        let saga = SagaRecord(
-            id: SagaID(order: draft.key.id, incarnation: order.incarnation, attempt: order.attempt),
-            legs: order.legs, phase: .holdingTogether, begun: now, deadline: deadline, claim: claim)
+        let found = order.status == .reserved ? order.reservation : nil
+        let saga = order.beginSaga(
+            of: draft.key.id, order.legs, .holdingTogether, begun: now, deadline: deadline, claim, found: found)
         draft.order = order
         draft.saga = saga
         return .begun(saga)
@@ -187,7 +193,7 @@ extension OrderRules {
         guard var order = draft.order else { return .unknownOrder }
         guard var saga = draft.saga, saga.id == id else { return .stale(order.status) }
         switch saga.phase {
-        case .committed, .aborted, .retrying: return .decided(saga)
+        case .committed, .aborted, .retrying, .reserved: return .decided(saga)
         case .holdingTogether, .holdingInOrder: break
         }
 
@@ -197,6 +203,15 @@ extension OrderRules {
             order.status = .paid
             saga.phase = .committed
             saga.grants = trace.legs.map(\.grant)
+            if let found = saga.found {
+                saga.grants.replaceSubrange(found.grants.indices, with: found.grants)
+                draft[.due(found.until)] = nil
+            }
+            if let claim = saga.claim { draft.keep(claim) }
+        case .reserve(let until):
+            saga.phase = .reserved
+            saga.grants = trace.legs.map(\.grant)
+            draft.reserve(Reservation(attempt: id.attempt, until: until, grants: saga.grants), in: &order)
             if let claim = saga.claim { draft.keep(claim) }
         case .abort(let reason): saga.phase = .aborted(reason)
         case .retryInOrder: saga.phase = .retrying
@@ -222,7 +237,8 @@ extension OrderRules {
         let now = saga.begun + Int64(trace.after)
         let next = SagaRecord(
             id: SagaID(order: id.order, incarnation: id.incarnation, attempt: order.attempt),
-            legs: saga.legs, phase: .holdingInOrder, begun: now, deadline: saga.deadline, claim: saga.claim)
+            legs: saga.legs, phase: .holdingInOrder, begun: now, deadline: saga.deadline, claim: saga.claim,
+            found: saga.found, reservesUntil: saga.reservesUntil)
         draft.order = order
         draft.saga = next
         return .begun(next)
@@ -233,7 +249,11 @@ extension OrderRules {
         guard let saga = draft.saga, saga.id == id else { return .stale(order.status) }
         switch saga.phase {
         case .committed: break
-        case .aborted: order.status = .open
+        case .reserved: order.status = .reserved
+        case .aborted(.reservationEnded):
+            order.status = .open
+            order.reservation = nil
+        case .aborted: order.status = saga.found == nil ? .open : .reserved
         // Its decision was lost with the store's last commits. Whoever takes the saga over decides it again.
         case .holdingTogether, .holdingInOrder, .retrying: return .running(saga)
         }

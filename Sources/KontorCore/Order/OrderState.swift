@@ -3,6 +3,7 @@
 /// What clients see of an order's status and refunds.
 public enum OrderState: String, CaseIterable, Sendable {
     case open
+    case reserved
     case checkingOut = "checking_out"
     case paid
     case partlyRefunded = "partly_refunded"
@@ -15,6 +16,7 @@ extension Order {
     public var state: OrderState {
         switch status {
         case .open: .open
+        case .reserved: .reserved
         case .checkingOut: .checkingOut
         case .removed: .removed
         case .paid where refunds == 0: .paid
@@ -41,7 +43,16 @@ extension Order {
             writer.amount(line.price)
             writer.amount(line.refunded)
         }
+        if let reservedUntil { writer.fixed(reservedUntil) }
         return writer.bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
+    /// Until when its stock is held for it, milliseconds since 1970; nil: it is not reserved.
+    public var reservedUntil: Int64? {
+        switch status {
+        case .reserved, .checkingOut: reservation?.until
+        case .open, .paid, .removed: nil
+        }
     }
 
     /// When its checkout was decided to commit: wall clock, milliseconds since 1970; nil: it is not paid, or the time

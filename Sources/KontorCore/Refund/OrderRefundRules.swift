@@ -22,7 +22,7 @@ extension Order {
         case .removed: return .refused(.isRemoved)
         case .checkingOut: return .refused(.isCheckingOut)
         case .paid where isSettling: return .refused(.isCheckingOut)
-        case .open: return .refused(.notPaid)
+        case .open, .reserved: return .refused(.notPaid)
         case .paid: break
         }
         var order = self

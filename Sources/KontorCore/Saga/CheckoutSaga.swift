@@ -3,12 +3,16 @@
 //
 //     begin -> hold all -> decide -> capture all -> answer, finish -> forget
 //                            |-----> release all -> finish, answer -> forget
-//                            '-----> release all -> begin again, in lock order
+//                            |-----> release all -> begin again, in lock order
+//                            '-----> reserve all -> answer, finish
+//
+// A saga of a reserved order finds the locks on its stock: it takes the rest, and releases only what it took.
 
 /// One running attempt of a checkout, from its durable begin to its end.
 ///
 /// It waits for events only, repeats what is not answered, and tolerates every event twice, late or never. After a
-/// commit decision it only captures; after an abort it only releases; it never gives up on either.
+/// commit decision it only captures; after an abort it only releases; it never gives up on either. A reservation takes
+/// the locks on the stock only, and lets them stand.
 public struct CheckoutSaga: Sendable {
     private enum Stage: Hashable, Sendable {
         case holding
@@ -62,7 +66,7 @@ public struct CheckoutSaga: Sendable {
         self.record = record
         self.deadline = deadline
         legs = Array(repeating: .idle, count: record.legs.count)
-        notes = TraceNotes(legs: record.legs.count, begun: begun)
+        notes = TraceNotes(record, begun: begun)
     }
 
     /// How the legs went so far. What happened before a crash is not in it.
@@ -80,7 +84,7 @@ public struct CheckoutSaga: Sendable {
 
     /// Begins or resumes the saga: gives the first actions of its phase.
     public mutating func start(now: Int64) -> [Action] {
-        legs = Array(repeating: .idle, count: record.legs.count)
+        legs = record.legs.indices.map { record.isFound($0) ? .held : .idle }
         switch record.phase {
         case .holdingTogether where now >= deadline:
             // Recovery found it after its deadline: no caller waits for it.
@@ -91,11 +95,11 @@ public struct CheckoutSaga: Sendable {
             return ask(.decide(.abort(met ?? .unreachable(account: record.legs[0].account))), now: now)
         case .holdingTogether:
             stage = .holding
-            return legs.indices.map { send($0, .hold(mayWait: false), now: now) }
+            return legs.indices.filter { legs[$0] != .held }.map { send($0, .hold(mayWait: false), now: now) }
         case .holdingInOrder:
             stage = .holding
             return holdNext(now: now)
-        case .retrying, .committed, .aborted:
+        case .retrying, .committed, .aborted, .reserved:
             return settle(now: now)
         }
     }
@@ -143,6 +147,9 @@ extension CheckoutSaga {
             notes.note(.refused, ofLeg: leg, now: now)
             let wanted = record.legs[leg].amount
             return ask(.decide(.abort(.insufficient(account: account, wanted: wanted, left: balance))), now: now)
+        case .reserved(let until):
+            notes.note(.refused, ofLeg: leg, now: now)
+            return ask(.decide(.abort(.reserved(account: account, until: until))), now: now)
         case .unknownAccount:
             notes.note(.refused, ofLeg: leg, now: now)
             return ask(.decide(.abort(.unknownAccount(account))), now: now)
@@ -165,7 +172,9 @@ extension CheckoutSaga {
     }
 
     private mutating func holdNext(now: Int64) -> [Action] {
-        if legs.allSatisfy({ $0 == .held }) { return ask(.decide(.commit), now: now) }
+        if legs.allSatisfy({ $0 == .held }) {
+            return ask(.decide(record.reservesUntil.map { .reserve(until: $0) } ?? .commit), now: now)
+        }
         if record.phase == .holdingInOrder {
             // All legs before this one are held, so waiting for it cannot close a circle.
             guard let next = legs.firstIndex(where: { $0 != .held }), legs[next] == .idle else { return [] }
@@ -227,7 +236,7 @@ extension CheckoutSaga {
             let old = record.id
             metOthersAt = notes.firstContended.map { record.legs[$0].account }
             record = next
-            notes = TraceNotes(legs: next.legs.count, begun: now)
+            notes = TraceNotes(next, begun: now)
             return [.forget(old)] + start(now: now)
         case (.finish, .done):
             return end(result: record.phase.result)
@@ -259,11 +268,18 @@ extension CheckoutSaga {
 // MARK: Shrinking phase: captures or releases
 
 extension CheckoutSaga {
-    private var settlingStep: Step { record.phase == .committed ? .capture : .release }
+    private var settlingStep: Step {
+        switch record.phase {
+        case .committed: .capture
+        case .reserved: .reserve(until: record.reservesUntil ?? 0)
+        case .holdingTogether, .holdingInOrder, .retrying, .aborted: .release
+        }
+    }
 
     private var decision: Decision {
         switch record.phase {
         case .committed: return .commit
+        case .reserved: return .reserve(until: record.reservesUntil ?? 0)
         case .aborted(let reason): return .abort(reason)
         case .holdingTogether, .holdingInOrder, .retrying: return .retryInOrder
         }
@@ -274,10 +290,10 @@ extension CheckoutSaga {
         // A question that was asked while an earlier attempt settled is none about this one.
         question = nil
         (suspicions, newSuspicions) = ([], [])
-        for leg in legs.indices { legs[leg] = .idle }
+        for leg in legs.indices { legs[leg] = record.settles(leg) ? .idle : .settled }
         let step = settlingStep
         // A release goes to every leg, asked or not: after a recovery nobody knows which holds are on their way.
-        return legs.indices.map { send($0, step, now: now) }
+        return legs.indices.filter { legs[$0] == .idle }.map { send($0, step, now: now) }
     }
 
     /// Asks whether the saga is still open, before its messages are sent again or an alarm is raised. This process may
@@ -319,7 +335,7 @@ extension CheckoutSaga {
         notes.settled(leg, now: now)
         guard legs.allSatisfy({ $0 == .settled }) else { return [] }
         switch record.phase {
-        case .committed: return answer(.paid) + ask(.finish, now: now)
+        case .committed, .reserved: return answer(record.phase.result) + ask(.finish, now: now)
         case .retrying: return ask(.beginAgain, now: now)
         default: return ask(.finish, now: now)
         }
@@ -333,8 +349,8 @@ extension CheckoutSaga {
         var actions: [Action] = []
         if now >= deadline {
             if stage == .holding { return ask(.decide(.abort(reasonForGivingUp)), now: now) }
-            // The abort is durable, so the caller need not wait for the releases.
-            if case .aborted = record.phase { actions += answer(record.phase.result) }
+            // The abort is durable, so the caller need not wait for the releases. Who gives back wants to see them.
+            if case .aborted = record.phase, record.phase.result != .givenBack { actions += answer(record.phase.result) }
         }
         switch stage {
         case .asking(let step, let failed?) where now - failed >= Limits.resendMilliseconds:

@@ -72,7 +72,7 @@ extension Message.Body {
         switch self {
         case .command(let command, _):
             switch command.operation {
-            case .read, .findPayment, .hold, .capture, .release, .refund, .forgetRefund: true
+            case .read, .findPayment, .hold, .capture, .release, .reserve, .refund, .forgetRefund: true
             case .open, .replace, .deposit, .withdraw, .lockPayment, .payDirectly, .unlockPayment, .cancelPayment, .forget,
                 .undo, .keepKey:
                 false

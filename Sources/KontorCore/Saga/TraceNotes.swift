@@ -6,9 +6,10 @@ struct TraceNotes: Sendable {
     private let begun: Int64
     private var legs: [LegTrace]
 
-    init(legs: Int, begun: Int64) {
+    init(_ saga: SagaRecord, begun: Int64) {
         self.begun = begun
-        self.legs = Array(repeating: LegTrace(), count: legs)
+        legs = saga.legs.map { _ in LegTrace() }
+        if saga.found != nil { for leg in legs.indices where saga.isFound(leg) { legs[leg].hold = .held } }
     }
 
     func trace(now: Int64) -> SagaTrace { SagaTrace(after: elapsed(now), legs: legs) }

@@ -184,6 +184,7 @@ final class SlotTable {
             hash.mix(refund.order)
             hash.mix(refund.incarnation &+ UInt64(refund.number))
         case .listed(let entry): hash.mix(UInt64(bitPattern: entry.created))
+        case .due(let time): hash.mix(UInt64(bitPattern: time))
         }
         return hash.value
     }

@@ -162,7 +162,7 @@ extension EmbeddedStore: RecordStore {
     public func scan(
         _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
-        if range.index == .lists, let trouble = lists.trouble { return completion(.failure(trouble)) }
+        if range.isOfLists, let trouble = lists.trouble { return completion(.failure(trouble)) }
         let tail = cache.indexTail
         ports.lanes.perform(on: .read) { [table] in
             IndexRead(table, tail, range, atMost: bound)

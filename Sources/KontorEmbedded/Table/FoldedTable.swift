@@ -12,7 +12,8 @@ public enum TableArea: UInt8, Sendable, CaseIterable {
     case expiring = 4
     /// Entries of the audit trail: their keys sort by time.
     case trail = 6
-    /// Entries of the lists, by each of the keys that they have in their index (`RecordKey.indexKeys`).
+    /// Entries of the lists, by each of the keys that they have in their index (`RecordKey.indexKeys`), and when
+    /// reservations are over.
     case lists = 8
 
     /// The area of a member's record.
@@ -22,7 +23,7 @@ public enum TableArea: UInt8, Sendable, CaseIterable {
         case .saga, .hold, .refund: self = .openWork
         case .key: self = .expiring
         case .trail: self = .trail
-        case .listed: self = .lists
+        case .listed, .due: self = .lists
         }
     }
 

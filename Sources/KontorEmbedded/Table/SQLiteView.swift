@@ -85,7 +85,9 @@ struct SQLiteView {
     func forEach(_ body: (_ key: [UInt8], _ value: [UInt8]) throws -> Void) throws {
         // A table that an older release made lacks some areas until `serve` opens it.
         let areas = try TableArea.allCases.filter { try database.tableExists($0.table) }
-        let selects = areas.map { "SELECT key, value FROM \($0.table)\($0 == .lists ? " WHERE key < x'82'" : "")" }
+        let selects = areas.map {
+            "SELECT key, value FROM \($0.table)\($0 == .lists ? " WHERE key < x'82' OR key >= x'83'" : "")"
+        }
         let sql = selects.joined(separator: " UNION ALL ") + " ORDER BY key"
         try SQLiteCall.forEach(database, sql: sql, body)
     }

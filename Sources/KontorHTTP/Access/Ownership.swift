@@ -18,6 +18,8 @@ extension ShopRequest {
         case .order(let command): return .order(OrderCommand(command.order, command.operation, owner: user, tags: command.tags))
         case .addItem(let order, let item, let units, _): return .addItem(order: order, item: item, units: units, owner: user)
         case .checkout(let order, _): return .checkout(order: order, owner: user)
+        case .reserve(let order, let seconds, _): return .reserve(order: order, seconds: seconds, owner: user)
+        case .giveBack(let order, _): return .giveBack(order: order, owner: user)
         case .explain(let order, _): return .explain(order: order, owner: user)
         case .createUser, .newAccount(.user, _, _):
             throw Problem(.forbidden, "Your token is that of one user, and makes no others. Nothing was begun.")

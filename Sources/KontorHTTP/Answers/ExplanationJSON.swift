@@ -53,7 +53,7 @@ struct ExplanationJSON {
         let made = "A direct payment of \(standing.amount.moneyText) stands for it"
         switch order.status {
         case .removed, .paid: return made + ": cancel that to give it back."
-        case .open, .checkingOut:
+        case .open, .checkingOut, .reserved:
             return order.isCovered(by: standing)
                 ? made + ", so it is paid, without a checkout."
                 : made + ", less than its total of \(order.total.moneyText)."
@@ -83,9 +83,14 @@ struct ExplanationJSON {
             return "The order was paid at \(last.time(last.decidedAfter)), in attempt \(last.number)."
         case .checkingOut:
             guard let saga = explanation.saga else { return "A checkout of the order ends just now." }
-            return "A checkout runs since \(Timestamp(saga.begun).text): it \(saga.phase.words)."
+            return "\(saga.words) runs since \(Timestamp(saga.begun).text): it \(saga.phase.words)."
+        case .reserved:
+            return "What it needs is reserved until \(Timestamp(order.reservedUntil ?? 0).text)."
         case .open:
             if order.lines.isEmpty { return "The order has no items." }
+            if case .abort(.reservationEnded(let isExpired))? = explanation.attempts.last?.decision {
+                return isExpired ? "Its reservation is over." : "Its reservation was given back."
+            }
             guard case .abort(let reason)? = explanation.attempts.last?.decision else {
                 return forgotten == 0
                     ? "The order was not checked out yet." : "The last checkout failed, and its reason is not remembered."
@@ -131,7 +136,7 @@ struct ExplanationJSON {
         var decided = ExplainedStep("decide", at: attempt.begun + Int64(attempt.decidedAfter), decision.words)
         if case .abort(let reason) = decision { decided.reason = reason.words }
         steps.append(decided)
-        let settling = decision == .commit ? "capture" : "release"
+        let settling = decision.settling
         for (index, (leg, trace)) in legs.enumerated() {
             if let after = trace.settledAfter {
                 steps.append(ExplainedStep(settling, leg, at: attempt.begun + Int64(after), "Done."))
@@ -142,7 +147,7 @@ struct ExplanationJSON {
             }
         }
         if let after = attempt.finishedAfter {
-            let outcome = decision == .retryInOrder ? "The next attempt begins." : "The order is unlocked."
+            let outcome = decision.end
             steps.append(ExplainedStep("finish", at: attempt.begun + Int64(after), outcome))
         }
         return steps
@@ -201,6 +206,7 @@ extension Order.Status {
         case .checkingOut: return "checking_out"
         case .paid: return "paid"
         case .removed: return "removed"
+        case .reserved: return "reserved"
         }
     }
 }
@@ -212,9 +218,19 @@ extension Attempt {
         switch decision {
         case nil: return "running"
         case .commit: return "paid"
+        case .abort(.reservationEnded): return "given_back"
         case .abort: return "refused"
         case .retryInOrder: return "retried"
+        case .reserve: return "reserved"
         }
+    }
+}
+
+extension SagaRecord {
+    fileprivate var words: String {
+        if reservesUntil != nil { return "A reservation of the order" }
+        if case .aborted(.reservationEnded) = phase { return "The end of its reservation" }
+        return "A checkout of the order"
     }
 }
 
@@ -225,16 +241,39 @@ extension SagaRecord.Phase {
         case .holdingInOrder: return "waits for its locks, one after the other"
         case .retrying: return "gives its locks back, to take them one after the other"
         case .committed: return "is decided, and books what it sold"
+        case .reserved: return "is decided, and books what it reserved"
+        case .aborted(.reservationEnded): return "gives back what was reserved"
         case .aborted: return "has failed, and gives its locks back"
         }
     }
 }
 
 extension Decision {
+    /// The step by which each lock ends, or stands.
+    fileprivate var settling: String {
+        switch self {
+        case .commit: "capture"
+        case .abort, .retryInOrder: "release"
+        case .reserve: "reserve"
+        }
+    }
+
+    /// What comes behind that.
+    fileprivate var end: String {
+        switch self {
+        case .commit, .abort: "The order is unlocked."
+        case .retryInOrder: "The next attempt begins."
+        case .reserve: "The order is reserved."
+        }
+    }
+
     fileprivate var words: String {
         switch self {
         case .commit: return "The order is paid."
+        case .abort(.reservationEnded(let isExpired)):
+            return isExpired ? "The reservation is over." : "The reservation is given back."
         case .abort: return "The checkout is refused."
+        case .reserve(let until): return "What it needs is reserved until \(Timestamp(until).text)."
         case .retryInOrder: return "Other checkouts hold a part: all is given back, and asked for in lock order."
         }
     }
@@ -260,6 +299,8 @@ extension AbortReason {
         case .unknownAccount(let account): return "\(account) does not exist"
         case .paidDirectly: return "a direct payment stands for the order"
         case .contended(let account): return "other checkouts held a part of \(account) until the deadline"
+        case .reserved(let account, _): return "others have reserved a part of \(account)"
+        case .reservationEnded(let isExpired): return isExpired ? "its time was over" : "it was given back"
         case .unreachable(let account): return "the ledger of \(account) did not answer before the deadline"
         case .anomaly(let account, let anomaly): return "the ledger of \(account) refused a step (\(anomaly))"
         }
@@ -276,7 +317,9 @@ extension AbortReason {
         case .contended(let account): return "Other checkouts hold a part of \(account) just now: check out again in a moment."
         case .unreachable(let account): return "The ledger of \(account) cannot be read now: try again in a moment."
         case .paidDirectly: return "A direct payment stands for the order: cancel it, or leave it at that."
-        case .anomaly: return "Check out again."
+        case .reserved(let account, let until):
+            return "Others have reserved a part of \(account), some of it until \(Timestamp(until).text): wait, or add stock."
+        case .anomaly, .reservationEnded: return "Check out again."
         }
     }
 }

@@ -1,6 +1,7 @@
 // From a failed outcome to its problem: the status tells programs what has happened, the detail tells people what to
 // do. "Nothing was changed" is a promise, and stands only where the status is a 4xx.
 
+import Glibc
 import KontorCore
 import KontorService
 
@@ -28,7 +29,8 @@ enum OutcomeProblems {
             return Problem(
                 .overLimit, "\(account) cannot take what this refund would give it. Nothing was changed.",
                 request.ids + [account])
-        case .placed, .shown, .created, .initialized, .checkout(.paid), .explanation, .paymentStatus, .replayed, .refunded,
+        case .placed, .shown, .created, .initialized, .checkout(.paid), .checkout(.reserved),
+            .checkout(.givenBack), .explanation, .paymentStatus, .replayed, .refunded,
             .refunds, .listedOrders, .listedAccounts:
             return bug(request)
         }
@@ -40,6 +42,7 @@ enum OutcomeProblems {
         case .unknownAccount: return unknown(account, request)
         case .insufficient(let balance): return insufficient(account, wanted: request.amount, left: balance, request)
         case .contended: return contended(account, request)
+        case .reserved(let until): return reserved(account, until: until, request)
         case .overLimit:
             return Problem(
                 .overLimit, "The balance or lifetime total of \(account) would pass its bound. Nothing was changed.",
@@ -95,6 +98,11 @@ enum OutcomeProblems {
                 .orderCheckingOut,
                 "Order \(order) is being checked out. Nothing was changed; wait for the checkout, then try again.",
                 request.ids)
+        case .isReserved(let until):
+            return Problem(
+                .orderReserved,
+                "Order \(order) is reserved until \(Timestamp(until).text). Nothing was changed; check it out, or give the "
+                    + "reservation back first.", request.ids)
         // Reads and payments are told 404: for them the order is not there any more.
         case .isRemoved where request.isPayment:
             return Problem(
@@ -134,6 +142,8 @@ enum OutcomeProblems {
             return insufficient(account, wanted: wanted, left: left, request)
         case .unknownAccount(let account): return unknown(account, request)
         case .contended(let account): return contended(account, request)
+        case .reserved(let account, let until): return reserved(account, until: until, request)
+        case .reservationEnded: return bug(request)
         case .unreachable(let account):
             return Problem(
                 .unavailable, "The ledger of \(account) could not be reached in time. All is undone; check out again.",
@@ -187,7 +197,10 @@ enum OutcomeProblems {
     }
 
     private static func openSaga(_ key: GroupKey) -> Problem {
-        Problem(.openSaga, "A checkout that concerns \(key) is running. Wait for its end, then try again.", [key])
+        Problem(
+            .openSaga,
+            "A checkout or refund that concerns \(key) is running, or it is reserved. Wait for the end, then try again.", [key]
+        )
     }
 
     private static func unreadable(_ error: StoreError, _ request: ShopRequest) -> Problem {
@@ -249,6 +262,15 @@ enum OutcomeProblems {
             .contended,
             "Checkouts that are not decided yet hold a part of \(account), and did not end in time. "
                 + "Nothing was changed; try again.", request.ids + [account])
+    }
+
+    /// - Parameter until: when some of it may be free at the earliest, milliseconds since 1970.
+    private static func reserved(_ account: GroupKey, until: Int64, _ request: ShopRequest) -> Problem {
+        let left = until / 1_000 - Int64(time(nil))
+        return Problem(
+            .contended,
+            "Others have reserved a part of \(account), and may buy it or give it back. Nothing was changed; try again later.",
+            request.ids + [account], retryAfterSeconds: Int(min(max(1, left), Limits.reservationRetrySeconds)))
     }
 
     private static func insufficient(

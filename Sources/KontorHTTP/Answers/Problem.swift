@@ -32,6 +32,7 @@ struct Problem: Error, Hashable, Sendable {
         case contended
         case orderPaid = "order-paid"
         case orderCheckingOut = "order-checking-out"
+        case orderReserved = "order-reserved"
         case orderRemoved = "order-removed"
         case orderNotPaid = "order-not-paid"
         case orderRefunded = "order-refunded"
@@ -74,7 +75,8 @@ struct Problem: Error, Hashable, Sendable {
             case .forbidden, .foreignHost, .foreignOrigin: return 403
             case .wrongMethod: return 405
             case .requestTimeout: return 408
-            case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderRemoved, .orderNotPaid,
+            case .outOfStock, .outOfCredit, .contended, .orderPaid, .orderCheckingOut, .orderReserved, .orderRemoved,
+                .orderNotPaid,
                 .orderRefunded, .nothingToRefund, .refundExceeds, .orderEmpty,
                 .paidDirectly, .paidByCheckout, .orderOfAnotherUser, .openSaga, .anomaly, .keyInUse:
                 return 409
@@ -92,7 +94,7 @@ struct Problem: Error, Hashable, Sendable {
             }
         }
 
-        /// Seconds after which to come back; nil if waiting does not help.
+        /// Seconds after which to come back, at least; nil if waiting does not help.
         var retryAfterSeconds: Int? {
             switch self {
             case .contended, .openSaga, .keyInUse, .unavailable, .overloaded, .notServing, .callerLimit, .readUnavailable,
@@ -127,6 +129,7 @@ struct Problem: Error, Hashable, Sendable {
             case .contended: return "Contended"
             case .orderPaid: return "Order is paid"
             case .orderCheckingOut: return "Order is being checked out"
+            case .orderReserved: return "Order is reserved"
             case .orderRemoved: return "Order is removed"
             case .orderNotPaid: return "Order is not paid"
             case .orderRefunded: return "Order is refunded"
@@ -136,7 +139,7 @@ struct Problem: Error, Hashable, Sendable {
             case .paidDirectly: return "Already paid directly"
             case .paidByCheckout: return "Paid by a checkout"
             case .orderOfAnotherUser: return "Order of another user"
-            case .openSaga: return "Checkout is running"
+            case .openSaga: return "Checkout is running, or reserved"
             case .anomaly: return "Refused by a ledger"
             case .keyInUse: return "Idempotency key in use"
             case .keyReused: return "Idempotency key reused"
@@ -168,13 +171,19 @@ struct Problem: Error, Hashable, Sendable {
     let allowed: MethodSet
     /// A JSON pointer (RFC 6901) to what is wrong in the body; nil: it is not about the body.
     let pointer: String?
+    /// Seconds after which to come back; nil if waiting does not help.
+    let retryAfterSeconds: Int?
 
-    init(_ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = [], pointer: String? = nil) {
+    init(
+        _ kind: Kind, _ detail: String, _ ids: [GroupKey] = [], allowed: MethodSet = [], pointer: String? = nil,
+        retryAfterSeconds: Int? = nil
+    ) {
         self.kind = kind
         self.detail = detail
         self.ids = ids
         self.allowed = allowed
         self.pointer = pointer
+        self.retryAfterSeconds = retryAfterSeconds ?? kind.retryAfterSeconds
     }
 
     static let contentType = "application/problem+json"

@@ -143,6 +143,11 @@ extension Problem.Kind {
                 "A checkout of the order is running, and until its end the order is not changed.",
                 "Wait for the end, then try again."
             )
+        case .orderReserved:
+            return (
+                "What the order needs is reserved for it, and it is not changed or paid otherwise meanwhile.",
+                "Check it out, or give the reservation back first: DELETE /v1/orders/{order}/reservation."
+            )
         case .orderRemoved: return ("The order was removed, and is not used any more.", "Create another order.")
         case .orderNotPaid:
             return (
@@ -172,7 +177,7 @@ extension Problem.Kind {
             return ("The order is another user's, who alone can pay for it.", "Use the id of the order's user.")
         case .openSaga:
             return (
-                "A checkout that concerns the account or order is running, and what it holds is not replaced.",
+                "A checkout or refund that concerns the account or order is running, or it is reserved: then it is not replaced.",
                 "Wait for its end, then try again."
             )
         case .anomaly:

@@ -55,7 +55,7 @@ extension RouteAnswer {
         json.raw(#","stock":"#)
         json.number(account.balance.raw)
         json.raw(#","held":"#)
-        json.number(account.held.raw)
+        json.number(account.locked.raw)
         json.raw(#","available":"#)
         json.number(account.available.raw)
         json.raw("}")
@@ -67,7 +67,7 @@ extension RouteAnswer {
         json.raw(#","credit":"#)
         json.moneyText(account.balance)
         json.raw(#","held":"#)
-        json.moneyText(account.held)
+        json.moneyText(account.locked)
         json.raw(#","available":"#)
         json.moneyText(account.available)
         json.raw("}")
@@ -256,7 +256,8 @@ extension ShopAnswer {
     /// Whether a write of an order is done, or was before.
     fileprivate var isDone: Bool {
         switch first {
-        case .order(.done), .checkout(.paid), .checkout(.notBegun(.alreadyPaid)), .created: true
+        case .order(.done), .checkout(.notBegun(.alreadyPaid)), .created: true
+        case .checkout(let result): result.isSuccess
         default: false
         }
     }
@@ -313,6 +314,8 @@ struct OrderJSON {
         json.time(order.created == 0 ? nil : order.created)
         json.raw(#","paid_at":"#)
         json.time(order.paidAt)
+        json.raw(#","reserved_until":"#)
+        json.time(order.reservedUntil)
         if let checkoutProblem {
             json.raw(#","checkout_problem":"#)
             json.raw(bytes: checkoutProblem.json)

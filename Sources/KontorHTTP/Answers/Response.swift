@@ -33,7 +33,7 @@ struct Response: Hashable, Sendable {
         status = problem.kind.status
         contentType = Problem.contentType
         body = problem.json
-        retryAfterSeconds = problem.kind.retryAfterSeconds
+        retryAfterSeconds = problem.retryAfterSeconds
         allowed = problem.allowed
     }
 

@@ -39,7 +39,7 @@ public struct OperatorPage: Hashable, Sendable {
     private init(_ problem: Problem) {
         self.init(
             status: problem.kind.status, contentType: Problem.contentType,
-            body: String(decoding: problem.json, as: UTF8.self), retryAfterSeconds: problem.kind.retryAfterSeconds)
+            body: String(decoding: problem.json, as: UTF8.self), retryAfterSeconds: problem.retryAfterSeconds)
     }
 }
 

@@ -107,7 +107,7 @@ extension OpenAPISchemas {
         let time: JSONValue = ["type": "string", "format": "date-time"]
         let step = object(
             [
-                "step": ["type": "string", "enum": ["begin", "hold", "decide", "capture", "release", "finish"]],
+                "step": ["type": "string", "enum": ["begin", "hold", "decide", "capture", "release", "reserve", "finish"]],
                 "account": ["type": "string", "description": "Whose account it is about, such as \"item 3\"."],
                 "amount": amount, "at": time, "outcome": text, "reason": text,
                 "next_retry": time,
@@ -115,7 +115,8 @@ extension OpenAPISchemas {
         let attempt = object(
             [
                 "attempt": ["type": "integer", "minimum": 1], "began": time,
-                "outcome": ["type": "string", "enum": ["paid", "refused", "retried", "running"]], "reason": text,
+                "outcome": ["type": "string", "enum": ["paid", "refused", "retried", "running", "reserved", "given_back"]],
+                "reason": text,
                 "steps": ["type": "array", "items": step],
             ], optional: ["reason"])
         let payment = object(
@@ -127,7 +128,8 @@ extension OpenAPISchemas {
                 "amount": money,
             ], optional: ["amount"])
         return object([
-            "order_id": reference("Id"), "state": ["type": "string", "enum": ["open", "checking_out", "paid", "removed"]],
+            "order_id": reference("Id"),
+            "state": ["type": "string", "enum": ["open", "reserved", "checking_out", "paid", "removed"]],
             "user_id": reference("Id"), "total_cost": money, "summary": text,
             "direct_payment": payment,
             "to_succeed": ["type": "array", "items": text, "description": "What would make a checkout succeed."],

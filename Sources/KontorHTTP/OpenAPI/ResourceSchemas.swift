@@ -9,7 +9,7 @@ extension OpenAPISchemas {
         "id": reference("Id"), "user_id": reference("Id"),
         "state": ["type": "string", "enum": .array(OrderState.allCases.map { .string($0.rawValue) })],
         "lines": ["type": "array", "items": reference("OrderLine")], "total": reference("MoneyText"),
-        "refunded": reference("MoneyText"), "created_at": time, "paid_at": time,
+        "refunded": reference("MoneyText"), "created_at": time, "paid_at": time, "reserved_until": time,
     ]
 
     /// An order.
@@ -24,7 +24,7 @@ extension OpenAPISchemas {
         "id": "1", "user_id": "7", "state": "open",
         "lines": [["item_id": "3", "units": 2, "unit_price": "7.25", "refunded_units": 0]], "total": "14.50",
         "refunded": "0.00",
-        "created_at": "2026-01-31T12:00:00.000Z", "paid_at": .null,
+        "created_at": "2026-01-31T12:00:00.000Z", "paid_at": .null, "reserved_until": .null,
     ]
 
     /// A refund.

@@ -32,7 +32,7 @@ enum OrderResources {
         Route(
             "removeOpenOrder", .delete, ["v1", "orders", .order], tag: .order, summary: "Removes an open order",
             notes: "Removing it again: 200, no further effect.", answer: .orderShown,
-            problems: [.unknownOrder, .orderPaid, .orderCheckingOut],
+            problems: [.unknownOrder, .orderPaid, .orderCheckingOut, .orderReserved],
             body: RouteBody(takesTags: true) { path, _, context throws(Problem) in
                 BodyRequest(request: .shown(.order(OrderCommand(try path.order, .remove, tags: context.tags))))
             }),
@@ -41,7 +41,7 @@ enum OrderResources {
             "replaceLines", .put, ["v1", "orders", .order, "lines"], tag: .order,
             summary: "Replaces the lines of an open order",
             notes: "At the prices of now. With If-Match only if nobody has changed the order since.", answer: .orderShown,
-            problems: [.unknownOrder, .unknownItem, .orderPaid, .orderCheckingOut, .orderRemoved, .overLimit],
+            problems: [.unknownOrder, .unknownItem, .orderPaid, .orderCheckingOut, .orderReserved, .orderRemoved, .overLimit],
             body: replaceLines),
 
         Route(
@@ -54,6 +54,24 @@ enum OrderResources {
             ],
             body: RouteBody { path, _, _ throws(Problem) in
                 BodyRequest(request: .shown(.checkout(order: try path.order)))
+            }),
+
+        Route(
+            "reserveOrder", .post, ["v1", "orders", .order, "reservation"], tag: .order,
+            summary: "Holds what an order needs for some time",
+            notes: "Nobody else gets it meanwhile, and a checkout takes it over. Again: holds it for longer, if the new time "
+                + "ends later. The credit is not looked at before the checkout.", answer: .orderShown,
+            problems: [
+                .overLimit, .unknownOrder, .unknownItem, .outOfStock, .contended, .orderEmpty, .orderPaid, .orderRemoved,
+                .orderRefunded, .anomaly,
+            ], body: reserve),
+
+        Route(
+            "giveReservationBack", .delete, ["v1", "orders", .order, "reservation"], tag: .order,
+            summary: "Gives back what is held for an order", notes: "Where nothing is held: 200, no effect.",
+            answer: .orderShown, problems: [.unknownOrder, .orderPaid, .orderRemoved, .overLimit],
+            body: RouteBody { path, _, _ throws(Problem) in
+                BodyRequest(request: .shown(.giveBack(order: try path.order)))
             }),
 
         Route(
@@ -102,6 +120,18 @@ enum OrderResources {
                 "A checkout with the order needs an Idempotency-Key, so that it can be repeated safely", at: "/checkout")
         }
         return BodyRequest(request: .shown(.newOrder(NewOrder(user: user, lines: lines, checksOut: checksOut))))
+    }
+
+    private static let reserve = RouteBody(
+        schema: (
+            "NewReservation",
+            OpenAPISchemas.strict([
+                "seconds": ["type": "integer", "minimum": 1, "maximum": .integer(Limits.reservationSeconds)]
+            ]), ["seconds": 600]
+        )
+    ) { path, fields, _ throws(Problem) in
+        let seconds = try fields.integer("seconds", in: 1...Limits.reservationSeconds)
+        return BodyRequest(request: .shown(.reserve(order: try path.order, seconds: seconds)))
     }
 
     private static let refund = RouteBody(

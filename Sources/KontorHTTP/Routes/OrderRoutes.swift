@@ -41,7 +41,7 @@ enum OrderRoutes {
         Route(
             "removeOrder", .delete, ["orders", "remove", .order], tag: .order, effect: .write,
             summary: "Deletes an order that is not paid", notes: "Deleting it again: 200, no further effect.",
-            answer: .orderChanged, problems: [.unknownOrder, .orderPaid, .orderCheckingOut]
+            answer: .orderChanged, problems: [.unknownOrder, .orderPaid, .orderCheckingOut, .orderReserved]
         ) { path throws(Problem) in
             try .order(OrderCommand(path.order, .remove))
         },
@@ -88,5 +88,7 @@ enum OrderRoutes {
     ]
 
     /// The problems of every change to an order's items.
-    private static let itemChange: [Problem.Kind] = [.unknownOrder, .orderPaid, .orderCheckingOut, .orderRemoved]
+    private static let itemChange: [Problem.Kind] = [
+        .unknownOrder, .orderPaid, .orderCheckingOut, .orderReserved, .orderRemoved,
+    ]
 }

@@ -41,6 +41,7 @@ enum PaymentRoutes {
             answer: .accountChanged,
             problems: [
                 .unknownUser, .unknownOrder, .outOfCredit, .contended, .paidDirectly, .paidByCheckout, .orderCheckingOut,
+                .orderReserved,
                 .orderOfAnotherUser,
             ]
         ) { path throws(Problem) in

@@ -73,7 +73,7 @@ struct CommitCall {
             arguments.append(Array("t.".utf8) + IndexRange.trail(behind: oldest).start)
             return arguments.append(RecordBytes.trailEntry(RecordKey(group, member), record, format))
         }
-        if case .listed = member {
+        if member.isIndexed {
             let keys = RecordKey(group, member).indexKeys
             arguments.append(Array((record == nil ? "r." : "l.").utf8) + keys.dropFirst().joined())
             return arguments.append(keys[0])

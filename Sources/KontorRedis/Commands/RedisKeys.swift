@@ -13,7 +13,8 @@ import RedisClient
 ///     {tag}user:5/refund/77/INCARNATION/1     the marker of that refund's credit
 ///     {tag}open:order                     sorted set: the keys of the partition's open work of one kind
 ///     {tag}trail                          sorted set: the partition's entries of the audit trail
-///     {tag}lists                          sorted set: the partition's entries of the lists, by each of their keys
+///     {tag}lists                          sorted set: the partition's entries of the lists, by each of their keys, and
+///                                         when its reservations are over
 ///     {tag}listed                         says that the lists are complete; in partition 0 alone
 ///     {tag}epoch                          which shop this is
 ///     {tag}service                        which service's store this is; in partition 0 alone
@@ -77,7 +78,7 @@ enum RedisKeys {
         case .refunded(let refund): return head + "/refunded/" + path(refund)
         // All entries of a partition lie in one set.
         case .trail: return head.prefix { $0 != "}" } + "}" + name(.trail)
-        case .listed: return head.prefix { $0 != "}" } + "}" + name(.lists)
+        case .listed, .due: return head.prefix { $0 != "}" } + "}" + name(.lists)
         }
     }
 

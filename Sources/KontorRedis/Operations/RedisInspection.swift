@@ -83,6 +83,7 @@ enum ProbeScript {
         return [
             RedisCommand("EVAL", source, "1", key), RedisCommand("MGET", key),
             RedisCommand("ZRANGEBYLEX", key, "-", "+", "LIMIT", "0", "1"), RedisCommand("WAIT", "0", "1"),
+            RedisCommand("TIME"),
         ]
     }
 

@@ -11,9 +11,24 @@ extension RedisStore {
         _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
         let scan = IndexScan(self, range, atMost: bound) { [self] part in post { completion(part) } }
-        if range.index == .trail { return scan.ask() }
+        if !range.isOfLists { return scan.ask() }
         checkLists { [self] trouble in
             if let trouble { post { completion(.failure(trouble)) } } else { scan.ask() }
+        }
+    }
+
+    /// See ``RecordStore``: the clock of the master that has the group.
+    public func time(of group: GroupKey, completion: @escaping (Result<Int64?, StoreError>) -> Void) {
+        read(RedisCommand("TIME"), from: Partition.of(group.id)) { [self] result in
+            let time = Result { () throws(StoreError) -> Int64? in
+                // Seconds since 1970, and microseconds.
+                let parts = try result.get().first?.elements?.compactMap { $0.string.flatMap { Int64($0) } } ?? []
+                guard parts.count == 2, (0...Limits.latestTime / 1_000).contains(parts[0]) else {
+                    throw Self.unreadable("TIME")
+                }
+                return parts[0] * 1_000 + parts[1] / 1_000
+            }
+            post { completion(time) }
         }
     }
 

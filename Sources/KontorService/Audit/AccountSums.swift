@@ -8,6 +8,8 @@ enum AccountEntry {
     case account(Account)
     /// A hold that is not decided.
     case held(Amount)
+    /// A hold of a reservation.
+    case reserved(Amount)
     /// What a paid order owes. If the order's saga is open, its captures may still be on their way.
     case owed(Amount)
     case paidDirectly(Amount)
@@ -22,14 +24,17 @@ enum AccountEntry {
     /// Of an order: what one of its refunds gives back.
     case refundedByRefund(money: Int64, units: Int64)
 
-    /// What it adds to `captured` less `refunded` less what orders, refunds and direct payments say, and to `held` less
-    /// what the holds say; of an order, to what its lines say less what its refunds say, in money and in units. Both
-    /// are zero over all entries of a sound account or order. They wrap around, because a damaged record may have any
-    /// amount.
+    /// What it adds to `captured` less `refunded` less what orders, refunds and direct payments say, and to `held` and
+    /// a multiple of `reserved` less what the holds say; of an order, to what its lines say less what its refunds say,
+    /// in money and in units. Both are zero over all entries of a sound account or order. They wrap around, because a
+    /// damaged record may have any amount.
     var excess: (captured: Int64, held: Int64) {
         switch self {
-        case .account(let account): return (account.captured.raw &- account.refunded.raw, account.held.raw)
+        case .account(let account):
+            let locked = account.held.raw &+ account.reserved.raw &* Self.reservedFactor
+            return (account.captured.raw &- account.refunded.raw, locked)
         case .held(let amount): return (0, 0 &- amount.raw)
+        case .reserved(let amount): return (0, 0 &- amount.raw &* Self.reservedFactor)
         case .owed(let amount), .paidDirectly(let amount): return (0 &- amount.raw, 0)
         case .uncaptured(let amount), .refunded(let amount): return (amount.raw, 0)
         case .uncredited(let amount): return (0 &- amount.raw, 0)
@@ -37,6 +42,11 @@ enum AccountEntry {
         case .refundedByRefund(let money, let units): return (0 &- money, 0 &- units)
         }
     }
+}
+
+extension AccountEntry {
+    /// So large that no error in what is held makes up for one in what is reserved.
+    private static let reservedFactor: Int64 = 0x5851_F42D_4C95_7F2D
 }
 
 /// For each bucket of accounts one sum of all excesses, each multiplied by a random odd number of its account. If one
@@ -68,6 +78,7 @@ struct AccountSums {
 struct AccountTally {
     private(set) var account: Account?
     private(set) var held: Int64 = 0
+    private(set) var reserved: Int64 = 0
     private(set) var owed: Int64 = 0
     private(set) var paidDirectly: Int64 = 0
     private(set) var uncaptured: Int64 = 0
@@ -80,6 +91,7 @@ struct AccountTally {
         switch entry {
         case .account(let account): self.account = account
         case .held(let amount): held &+= amount.raw
+        case .reserved(let amount): reserved &+= amount.raw
         case .owed(let amount): owed &+= amount.raw
         case .paidDirectly(let amount): paidDirectly &+= amount.raw
         case .uncaptured(let amount): uncaptured &+= amount.raw

@@ -18,6 +18,7 @@ public struct Audit {
     /// By account and saga.
     private var holds: [RecordKey: Hold] = [:]
     private var refunds = RefundAudit()
+    private var reservations = ReservationAudit()
     /// What was found so far.
     public private(set) var report = AuditReport()
 
@@ -123,10 +124,12 @@ extension Audit {
     }
 
     private mutating func putOpenWork() {
-        for (key, hold) in holds where hold.state == .held { put(.held(hold.amount), of: key.group) }
+        for (key, hold) in holds where hold.state == .held {
+            put(hold.reservedUntil == 0 ? .held(hold.amount) : .reserved(hold.amount), of: key.group)
+        }
         // A committed saga that is still open may not have captured all of its legs yet.
         for saga in sagas.values where saga.phase == .committed {
-            for leg in saga.legs where holds[RecordKey(leg.account, .hold(saga.id))]?.state == .held {
+            for (leg, lock) in saga.locks where holds[lock]?.state == .held {
                 put(.uncaptured(leg.amount), of: leg.account)
             }
         }
@@ -157,6 +160,11 @@ extension Audit {
         if account.held.raw != tally.held {
             report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held, but its holds add up to \(tally.held)")
         }
+        if account.reserved.raw != tally.reserved {
+            report.add(
+                .wrongHeld, "\(group)",
+                "\(account.reserved.raw) is reserved, but its holds add up to \(tally.reserved)")
+        }
         if account.captured.raw &- account.refunded.raw != tally.expected {
             report.add(
                 .wrongCaptured, "\(group)",
@@ -180,13 +188,17 @@ extension Audit {
             if order.status == .checkingOut {
                 checkingOut.append(SagaID(order: key.group.id, incarnation: order.incarnation, attempt: order.attempt))
             }
+            reservations.add(order, key.group)
             checkTotal(order, key.group)
             checkRefunded(order, key.group)
         case (.receipt, .order(let order)):
             checkRefunded(order, key.group)
             report.receipts += 1
             report.paidOrders += 1
-        case (.saga, .saga(let saga)): sagas[saga.id] = saga
+        case (.saga, .saga(let saga)):
+            sagas[saga.id] = saga
+            reservations.add(saga)
+        case (.due(let time), .listed): reservations.add(due: time, of: key.group)
         case (.hold, .hold(let hold)): holds[key] = hold
         case (.refund, .refund(let refund)):
             report.refunds += 1
@@ -213,8 +225,11 @@ extension Audit {
                 "its balance is \(account.balance.raw), but put in - withdrawn - captured + refunded is "
                     + (isBeyond ? "beyond all bounds" : "\(expected)"))
         }
-        if account.held < .zero || account.held > account.balance {
-            report.add(.wrongHeld, "\(group)", "\(account.held.raw) is held of a balance of \(account.balance.raw)")
+        let locked = account.held.raw.addingReportingOverflow(account.reserved.raw)
+        if account.held < .zero || account.reserved < .zero || locked.overflow || locked.partialValue > account.balance.raw {
+            report.add(
+                .wrongHeld, "\(group)",
+                "\(account.held.raw) is held and \(account.reserved.raw) reserved of a balance of \(account.balance.raw)")
         }
     }
 
@@ -244,26 +259,28 @@ extension Audit {
     private mutating func lookAtOpenWork() {
         report.openSagas = sagas.count
         refunds.check(&report)
+        reservations.check(holds, &report)
         if let finding = lists?.finding { report.add(.wrongLists, "lists", finding) }
         for (key, hold) in holds {
-            if case .hold(let saga) = key.member { check(hold, of: saga, on: key.group) }
+            guard case .hold(let saga) = key.member else { continue }
+            check(hold, of: saga, on: key.group, endedBy: sagas[saga] ?? reservations.saga(of: saga))
         }
         for saga in checkingOut where sagas[saga] == nil {
             report.add(.lockWithoutSaga, "order \(saga.order)", "it is locked for checkout, but no saga is open")
         }
         for saga in sagas.values where saga.phase == .committed {
-            for leg in saga.legs where holds[RecordKey(leg.account, .hold(saga.id))] == nil {
+            for (leg, lock) in saga.locks where holds[lock] == nil {
                 report.add(.committedWithoutHold, "\(leg.account)", "saga \(saga.id) is committed, but its hold is gone")
             }
         }
     }
 
-    private mutating func check(_ hold: Hold, of id: SagaID, on account: GroupKey) {
-        let saga = sagas[id]
+    /// - Parameter saga: the open saga that ends it; nil: none does.
+    private mutating func check(_ hold: Hold, of id: SagaID, on account: GroupKey, endedBy saga: SagaRecord?) {
         switch hold.state {
         case .held:
             // A direct payment that is being made locks its amount, too, and has no saga.
-            if saga == nil, !id.isPayment {
+            if saga == nil, !id.isPayment, !reservations.stands(id) {
                 report.add(.lockWithoutSaga, "\(account)", "saga \(id) holds a part of it, but is not open")
             }
         case .captured:

@@ -8,7 +8,7 @@ public struct AuditReport: Hashable, Sendable {
     public enum Finding: String, Sendable {
         case wrongBalance, wrongHeld, wrongCaptured, wrongTotal, lockWithoutSaga, capturedUndecided, releasedCommitted
         case committedWithoutHold, missingAccount, misplacedRecord, unreadableRecord, wrongSum, wrongRefunded
-        case wrongLists
+        case wrongLists, wrongReservation
     }
 
     /// One thing that is wrong, and where.
@@ -30,6 +30,8 @@ public struct AuditReport: Hashable, Sendable {
     public internal(set) var receipts = 0
     /// Checkouts that had not ended.
     public internal(set) var openSagas = 0
+    /// Orders whose stock is reserved.
+    public internal(set) var reservations = 0
     /// Refunds of all orders, receipts included.
     public internal(set) var refunds = 0
     /// The refunds of these that had not ended.

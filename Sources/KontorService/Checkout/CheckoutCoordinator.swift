@@ -1,5 +1,5 @@
-// Performs what checkout sagas decide: sends their messages, asks the order, tells the callers. The rules are in
-// CheckoutSaga.
+// Performs what the sagas of orders decide, checkouts and reservations: sends their messages, asks the order, tells the
+// callers. The rules are in CheckoutSaga.
 
 import DequeModule
 import KontorCore
@@ -10,6 +10,7 @@ final class CheckoutCoordinator {
 
     private struct Caller {
         let tell: Callback
+        let wish: Wish
         /// Whose the order must be; nil: whoever's.
         let owner: Identifier?
         let keyed: KeyedWrite?
@@ -27,7 +28,7 @@ final class CheckoutCoordinator {
         /// again: each success under a key is kept. So must one whose saga was undone: a later one has paid the order.
         func sharesKey(with saga: SagaRecord) -> Bool {
             guard let claim = keyed?.claim else { return true }
-            return saga.phase == .committed && claim.key == saga.claim?.key
+            return saga.phase.result?.isSuccess == true && claim.key == saga.claim?.key
         }
     }
 
@@ -49,6 +50,7 @@ final class CheckoutCoordinator {
     }
 
     private let orders: ShardedEngine<OrderRules>
+    private let store: any RecordStore
     private let router: MessageRouter
     private let clock: any ShopClock
     private let log: any EventLog
@@ -63,6 +65,7 @@ final class CheckoutCoordinator {
     init(orders: ShardedEngine<OrderRules>, _ environment: ShopEnvironment, router: MessageRouter, isAlone: Bool) {
         self.orders = orders
         self.router = router
+        store = environment.store
         clock = environment.clock
         log = environment.log
         metrics = environment.metrics
@@ -85,15 +88,19 @@ final class CheckoutCoordinator {
 
     func isRunning(_ saga: SagaID) -> Bool { running[saga.order]?.saga.record.id == saga }
 
-    /// Checks an order out, or joins the checkout of it that runs.
+    /// Is called when an order has become reserved.
+    var didReserve: () -> Void = {}
+
+    /// Does with an order what is wished, or joins the saga of it that runs.
     ///
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
     ///   - callback: gets the result, or ``ShopAnswer/unknown`` at the deadline.
-    func checkout(
-        _ order: Identifier, owner: Identifier?, keyed: KeyedWrite?, deadline: Int64, callback: @escaping Callback
+    func run(
+        _ order: Identifier, _ wish: Wish, owner: Identifier?, keyed: KeyedWrite?, deadline: Int64,
+        callback: @escaping Callback
     ) {
-        checkout(order, [Caller(tell: callback, owner: owner, keyed: keyed, deadline: deadline)])
+        begin(order, [Caller(tell: callback, wish: wish, owner: owner, keyed: keyed, deadline: deadline)])
     }
 
     private func join(_ present: Running, _ callers: [Caller]) {
@@ -115,46 +122,80 @@ final class CheckoutCoordinator {
         let order = present.saga.record.id.order
         orders.submit(OrderCommand(order, .read, owner: owner)) { [self] reply in
             if case .decided(.unknownOrder) = reply { return caller.tell(.checkout(.notBegun(.unknownOrder))) }
-            if present.hasEnded { checkout(order, [caller]) } else { present.callers.append(caller) }
+            if present.hasEnded { begin(order, [caller]) } else { present.callers.append(caller) }
         }
     }
 
-    private func checkout(_ order: Identifier, _ callers: [Caller]) {
+    /// - Parameter callers: who want the same.
+    private func begin(_ order: Identifier, _ callers: [Caller]) {
         guard let first = callers.first else { return }
         if let present = running[order] { return join(present, callers) }
+        guard case .reservation(let milliseconds) = first.wish else { return begin(order, callers, reservedUntil: 0) }
+        store.time(of: GroupKey(.order, order)) { [self] time in
+            switch time {
+            case .success(let time):
+                begin(order, callers, reservedUntil: (time ?? clock.wallMilliseconds) + milliseconds)
+            case .failure(let error): tell(.unavailable(error), callers)
+            }
+        }
+    }
+
+    private func operation(for callers: [Caller], _ first: Caller, reservedUntil: Int64) -> OrderCommand.Operation {
         let now = clock.monotonicMilliseconds
-        let deadline = callers.map(\.deadline).max() ?? now
-        let left = max(0, Deadline.ofWaiting(callersDeadline: deadline, now: now) - now)
+        let callersDeadline = callers.map(\.deadline).max() ?? now
         let wall = clock.wallMilliseconds
-        let begin = OrderCommand.Operation.begin(now: wall, deadline: wall + left, first.keyed?.claim)
-        let command = OrderCommand(order, begin, owner: first.owner)
+        let deadline = wall + max(0, Deadline.ofWaiting(callersDeadline: callersDeadline, now: now) - now)
+        let claim = first.keyed?.claim
+        switch first.wish {
+        case .checkout: return .begin(now: wall, deadline: deadline, claim)
+        case .reservation: return .reserve(now: wall, deadline: deadline, until: reservedUntil, claim)
+        case .noReservation: return .giveBack(now: wall, deadline: deadline, claim)
+        }
+    }
+
+    private func begin(_ order: Identifier, _ callers: [Caller], reservedUntil: Int64) {
+        guard let first = callers.first else { return }
+        let operation = operation(for: callers, first, reservedUntil: reservedUntil)
+        let command = OrderCommand(order, operation, owner: first.owner)
         orders.submit(command, keyed: first.keyed) { [self] reply in
             switch reply {
             case .decided(.begun(let record)):
                 drive(record, callers, haveJoined: false)
             case .decided(.running(let record)):
                 drive(record, callers, haveJoined: true)
-            case .decided(.alreadyPaid):
+            // Nothing is reserved.
+            case .decided(.done): succeed(.givenBack, order, callers, first)
+            case .decided(.alreadyPaid) where first.wish == .checkout:
                 metrics.didNotBegin(because: .alreadyPaid)
-                // The first caller's key is kept; who has another one asks for itself.
-                let isTold: (Caller) -> Bool = { [.none, first.keyed?.claim?.key].contains($0.keyed?.claim?.key) }
-                tell(.checkout(.paid), callers.filter(isTold))
-                checkout(order, callers.filter { !isTold($0) })
+                succeed(.paid, order, callers, first)
             case .decided(let refusal):
-                metrics.didNotBegin(refusal)
+                didNotBegin(first) { $0.didNotBegin(refusal) }
                 tell(.checkout(.notBegun(refusal)), callers)
             case .refused(let error):
-                metrics.didNotBegin(because: .unavailable)
+                didNotBegin(first) { $0.didNotBegin(because: .unavailable) }
                 tell(.unavailable(error), callers)
             case .keyed(let verdict):
                 // The verdict is on the first caller's key; the others have their own.
                 first.tell(.keyed(verdict))
-                checkout(order, Array(callers.dropFirst()))
+                begin(order, Array(callers.dropFirst()))
             case .unknown:
-                metrics.ended(nil)
+                didNotBegin(first) { $0.ended(nil) }
                 tell(.unknown, callers)
             }
         }
+    }
+
+    /// Tells callers that what they want is so already. The first caller's key is kept; who has another one asks for
+    /// itself.
+    private func succeed(_ result: CheckoutResult, _ order: Identifier, _ callers: [Caller], _ first: Caller) {
+        let isTold: (Caller) -> Bool = { [.none, first.keyed?.claim?.key].contains($0.keyed?.claim?.key) }
+        tell(.checkout(result), callers.filter(isTold))
+        begin(order, callers.filter { !isTold($0) })
+    }
+
+    /// Counts a checkout that did not begin; other sagas are not counted among these.
+    private func didNotBegin(_ caller: Caller, count: (ShopMetrics) -> Void) {
+        if caller.wish == .checkout { count(metrics) }
     }
 
     /// Drives a saga that was found in the store, and whose process is gone. Nobody waits for it any more, so it does
@@ -268,6 +309,7 @@ final class CheckoutCoordinator {
             case .answer(let result):
                 metrics.ended(result)
                 if let result { tell(result, callersOf: present) }
+                if result == .reserved { didReserve() }
             case .forget(let saga):
                 if saga != record.id { metrics.retries.increment() }
                 if forgetsMarkers { forget(saga, record) }
@@ -292,8 +334,8 @@ final class CheckoutCoordinator {
     /// Removes the markers of a saga that is over. These messages are not repeated: recovery finds the markers that a
     /// crash leaves.
     private func forget(_ saga: SagaID, _ record: SagaRecord) {
-        for leg in record.legs {
-            router.send(Message(.nobody, .command(LedgerCommand(leg.account, .forget(saga)), deadline: record.deadline)))
+        for (account, holder) in record.locks(endedBy: saga) {
+            router.send(Message(.nobody, .command(LedgerCommand(account, .forget(holder)), deadline: record.deadline)))
         }
     }
 
@@ -304,7 +346,7 @@ final class CheckoutCoordinator {
     /// Tells the result to the callers that came before the saga began. Callers that joined learn theirs at its end.
     private func tell(_ result: CheckoutResult, callersOf present: Running) {
         let isConcerned: (Caller) -> Bool = { caller in
-            !caller.hasJoined && (result != .paid || caller.sharesKey(with: present.saga.record))
+            !caller.hasJoined && (!result.isSuccess || caller.sharesKey(with: present.saga.record))
         }
         let concerned = present.callers.filter(isConcerned)
         present.callers.removeAll(where: isConcerned)
@@ -314,7 +356,7 @@ final class CheckoutCoordinator {
     /// Tells "paid" to every caller that surely meant this order.
     private func sharePayment(_ present: Running) {
         let isShared: (Caller) -> Bool = { caller in
-            caller.sharesKey(with: present.saga.record)
+            caller.wish == .checkout && caller.sharesKey(with: present.saga.record)
                 && (!caller.hasJoined || (caller.maySharePayment && !present.isOvertaken))
         }
         let concerned = present.callers.filter(isShared)
@@ -330,12 +372,13 @@ final class CheckoutCoordinator {
         present.callers = []
         tell(.unknown, callers.filter { $0.deadline <= now })
         var waiting = callers.filter { $0.deadline > now }.map {
-            Caller(tell: $0.tell, owner: $0.owner, keyed: $0.keyed, deadline: $0.deadline)
+            Caller(tell: $0.tell, wish: $0.wish, owner: $0.owner, keyed: $0.keyed, deadline: $0.deadline)
         }
         // The order may be another one's meanwhile, so the answer depends on who asks.
         while let first = waiting.first {
-            checkout(present.saga.record.id.order, waiting.filter { $0.owner == first.owner })
-            waiting.removeAll { $0.owner == first.owner }
+            let isAlike: (Caller) -> Bool = { $0.owner == first.owner && $0.wish == first.wish }
+            begin(present.saga.record.id.order, waiting.filter(isAlike))
+            waiting.removeAll(where: isAlike)
         }
     }
 }

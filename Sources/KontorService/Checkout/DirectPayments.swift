@@ -144,6 +144,7 @@ extension Order {
         switch status {
         case .open: return .payable(incarnation: incarnation)
         case .checkingOut: return .refused(.order(.isCheckingOut))
+        case .reserved: return .refused(.order(.isReserved(until: reservation?.until ?? 0)))
         case .paid: return .refused(.paidByCheckout)
         case .removed: return .refused(.order(.isRemoved))
         }

@@ -99,10 +99,11 @@ extension OrderService {
         completion: @escaping ([AbortReason]) -> Void
     ) {
         // Whatever else is missing, nobody should add it for this order.
-        if order.status == .open, payment.standing(for: order) != nil { return completion([.paidDirectly(order: id)]) }
-        guard order.status == .open, !order.lines.isEmpty else { return completion([]) }
-        let legs = order.legs
-        guard !legs.isEmpty else { return completion([]) }
+        guard order.status == .open || order.status == .reserved else { return completion([]) }
+        if payment.standing(for: order) != nil { return completion([.paidDirectly(order: id)]) }
+        if order.lines.isEmpty { return completion([]) }
+        // What is reserved for the order is there.
+        let legs = order.status == .reserved ? order.legs.suffix(1) : order.legs
         var found: [AbortReason?] = Array(repeating: nil, count: legs.count)
         var pending = legs.count
         let soon = min(deadline, clock.monotonicMilliseconds + Limits.explanationMilliseconds)
@@ -140,6 +141,7 @@ extension Leg {
             switch state.refusal(of: amount) {
             case .insufficient(let balance)?: return .insufficient(account: account, wanted: amount, left: balance)
             case .contended?: return .contended(account: account)
+            case .reserved(let until)?: return .reserved(account: account, until: until)
             default: return nil
             }
         case .decided: return .unknownAccount(account)

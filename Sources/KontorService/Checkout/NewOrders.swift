@@ -135,7 +135,8 @@ extension ShopAnswer {
         // Nobody knows what became of its checkout.
         case .placed(_, .unknown): nil
         case .placed(let id, _): id
-        case .order(.done), .checkout(.paid): request.ids.first { $0.kind == .order }?.id
+        case .order(.done): request.ids.first { $0.kind == .order }?.id
+        case .checkout(let result) where result.isSuccess: request.ids.first { $0.kind == .order }?.id
         default: nil
         }
     }

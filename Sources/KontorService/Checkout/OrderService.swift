@@ -16,7 +16,8 @@ final class OrderService {
     let writer: UInt64
     /// Whether the payment service understands a question for a direct payment: processes up to release 0.1 do not.
     let canAskForPayments: Bool
-    /// Whether the store has a place for refunds, and the other services understand what they are told of them.
+    /// Whether the store has a place for refunds and reservations, and the other services understand what they are told
+    /// of them.
     let canRefund: Bool
 
     /// - Parameters:
@@ -65,7 +66,16 @@ final class OrderService {
         _ order: Identifier, owner: Identifier?, keyed: KeyedWrite? = nil, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        coordinator.checkout(order, owner: owner, keyed: keyed, deadline: deadline, callback: answer)
+        coordinator.run(order, .checkout, owner: owner, keyed: keyed, deadline: deadline, callback: answer)
+    }
+
+    /// Does with an order what is wished.
+    func run(
+        _ wished: WishedOrder, keyed: KeyedWrite?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    ) {
+        if wished.wish != .checkout, !canRefund { return answer(.unavailable(Self.needsUpgrade)) }
+        coordinator.run(
+            wished.order, wished.wish, owner: wished.owner, keyed: keyed, deadline: deadline, callback: answer)
     }
 
     /// Creates an empty order for a user who exists.

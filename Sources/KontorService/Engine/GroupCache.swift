@@ -124,7 +124,7 @@ extension Member {
         switch self {
         case .hold, .refund: true
         case .key(let key): key.isReserved
-        case .head, .saga, .payment, .receipt, .trail, .refunded, .listed: false
+        case .head, .saga, .payment, .receipt, .trail, .refunded, .listed, .due: false
         }
     }
 }

@@ -83,11 +83,11 @@ final class IdempotencyGate {
         }
     }
 
-    /// The verdict on a request while another one runs under its key; nil: it is a checkout or a refund, which joins.
+    /// The verdict on a request while another one runs under its key; nil: it is one that joins.
     private func verdict(on request: ShopRequest, while present: Running) -> KeyVerdict? {
         if present.request != request.canonicalBytes { return .usedForAnother }
         if case .refund = request { return nil }
-        return request.isCheckout ? nil : .running
+        return request.isOfSaga ? nil : .running
     }
 
     /// The end of a request that has begun: what becomes of its result before the caller is told.
@@ -117,7 +117,7 @@ final class IdempotencyGate {
                 answerReplay(keyed, deadline: deadline, answer: $0)
             } join: { [self] in
                 if hasJoined { return answer(.unknown) }
-                parts.orders.checkout($0, owner: $1, keyed: keyed.write, deadline: deadline) { [self] in
+                parts.orders.run($0, keyed: keyed.write, deadline: deadline) { [self] in
                     conclude(
                         keyed.answer(toCheckout: $0), keyed, scope, hasJoined: true, deadline: deadline, answer)
                 }
@@ -150,12 +150,12 @@ final class IdempotencyGate {
         if case .refund(let order, _, _, _, _) = keyed.request {
             return answerReplay(ofRefundOf: order, keyed, deadline: deadline, answer: answer)
         }
-        guard let (order, owner) = keyed.checkedOut else { return answer(.replayed(keyed.success)) }
-        parts.orders.submit(OrderCommand(order, .inspect)) { [parts] reply in
+        guard let wished = keyed.wishedOrder, wished.wish == .checkout else { return answer(.replayed(keyed.success)) }
+        parts.orders.submit(OrderCommand(wished.order, .inspect)) { [parts] reply in
             guard case .decided(.inspected(_, let saga?)) = reply, saga.phase == .committed else {
                 return answer(.replayed(keyed.success))
             }
-            parts.orders.checkout(order, owner: owner, deadline: deadline) { result in
+            parts.orders.run(wished, keyed: nil, deadline: deadline) { result in
                 answer(result == .checkout(.paid) ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
             }
         }

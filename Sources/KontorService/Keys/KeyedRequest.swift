@@ -49,7 +49,7 @@ struct KeyedRequest {
     let isFull: Bool
     /// Whether its caller may leave no more keys. What the gateway needs is kept all the same.
     let isCallerFull: Bool
-    /// The key that the request runs under; nil: a checkout is known by its order.
+    /// The key that the request runs under; nil: what a saga does is known by its order.
     let runningKey: IdempotencyKey?
 
     /// A write that bears no key.
@@ -83,8 +83,8 @@ struct KeyedRequest {
         self.isFull = isFull
         isCallerFull = !name.mayKeepKey
         stamp = name.stamp
-        let isCheckout = request.isCheckout
-        runningKey = name.key ?? (isCheckout ? nil : name.stamp?.id)
+        let isOfSaga = request.isOfSaga
+        runningKey = name.key ?? (isOfSaga ? nil : name.stamp?.id)
         group = request.keyGroup(name, ids)
         let bytes = request.canonicalBytes
         // The client's key stands for the gateway's, so it must not end before it.
@@ -98,22 +98,21 @@ struct KeyedRequest {
             : name.stamp.map { stamp in
                 KeyClaim(key: stamp.id, request: bytes, expires: stamp.expires)
             }
-        let keepsAny = claim != nil || (copies != nil && !isCheckout)
+        let keepsAny = claim != nil || (copies != nil && !isOfSaga)
         write = KeyedWrite(
-            claim, request: copies, keepsRequest: !isCheckout, latest: name.stamp?.latest ?? .max,
+            claim, request: copies, keepsRequest: !isOfSaga, latest: name.stamp?.latest ?? .max,
             hasRoom: (!isFull || !keepsAny) && (name.mayKeepKey || claim == nil), trail: trail)
     }
 
-    /// The order that the request checks out, and whose it must be; nil: none.
-    var checkedOut: (order: Identifier, owner: Identifier?)? {
-        switch request {
-        case .checkout(let order, let owner): (order, owner)
-        case .newOrder(let new) where new.checksOut: (group.id, nil)
-        default: nil
+    /// What the request wants of which order, if a saga does it; nil: none does.
+    var wishedOrder: WishedOrder? {
+        if case .newOrder(let new) = request, new.checksOut {
+            return WishedOrder(order: group.id, owner: nil, wish: .checkout)
         }
+        return request.wishedOrder
     }
 
-    /// The answer to this request when its checkout ends so.
+    /// The answer to this request when its saga ends so.
     func answer(toCheckout result: ShopAnswer) -> ShopAnswer {
         if case .newOrder = request { .placed(group.id, result) } else { result }
     }

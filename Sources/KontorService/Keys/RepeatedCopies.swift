@@ -18,11 +18,11 @@ final class RepeatedCopies {
     ///
     /// - Parameters:
     ///   - replay: gives the answer of the copy that had the effect.
-    ///   - join: joins the checkout of an order, because it cannot be refused.
+    ///   - join: joins the saga of an order, because the request cannot be refused.
     func settle(
         _ result: ShopAnswer, of keyed: KeyedRequest, _ stamp: RequestStamp, deadline: Int64,
         _ answer: @escaping (ShopAnswer) -> Void, replay: @escaping (@escaping (ShopAnswer) -> Void) -> Void,
-        join: @escaping (_ order: Identifier, _ owner: Identifier?) -> Void
+        join: @escaping (WishedOrder) -> Void
     ) {
         guard !keyed.request.isBatchInit else { return answer(result) }
         let isRefusal = result.isRefusal
@@ -30,8 +30,8 @@ final class RepeatedCopies {
         if result.isOverloaded && result != .overloaded(.callerKeys) || (isRefusal && parts.store.admission != nil) {
             return answer(.unknown)
         }
-        if let (order, owner) = keyed.checkedOut, !result.isBeforeCheckout(of: keyed.request) {
-            settleCheckout(result, isRefusal, of: order, owner: owner, keyed, stamp, deadline: deadline, answer, join)
+        if let wished = keyed.wishedOrder, !result.isBeforeCheckout(of: keyed.request) {
+            settleSaga(result, isRefusal, wished, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {
             refuse(result, keyed, stamp, answer, replay)
         } else {
@@ -73,15 +73,15 @@ final class RepeatedCopies {
         }
     }
 
-    /// A checkout that succeeded leaves a tombstone, too: `batch_init` may replace the paid order, and then the first
-    /// copy would check the new one out.
-    private func settleCheckout(
-        _ result: ShopAnswer, _ isRefusal: Bool, of order: Identifier, owner: Identifier?, _ keyed: KeyedRequest,
-        _ stamp: RequestStamp, deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void,
-        _ join: @escaping (Identifier, Identifier?) -> Void
+    /// What succeeded leaves a tombstone, too: `batch_init` may replace the paid order, and then the first copy would
+    /// check the new one out; what was reserved may be given back, and then the first copy would reserve it again.
+    private func settleSaga(
+        _ result: ShopAnswer, _ isRefusal: Bool, _ wished: WishedOrder, _ keyed: KeyedRequest, _ stamp: RequestStamp,
+        deadline: Int64, _ answer: @escaping (ShopAnswer) -> Void, _ join: @escaping (WishedOrder) -> Void
     ) {
-        guard isRefusal || result.isPaid else { return answer(result) }
-        let command = OrderCommand(order, isRefusal ? .refuseCheckout : .keepKey, owner: owner)
+        guard isRefusal || result.isDone else { return answer(result) }
+        let refuse = OrderCommand.Operation.refuseSaga(isCheckout: wished.wish == .checkout)
+        let command = OrderCommand(wished.order, isRefusal ? refuse : .keepKey, owner: wished.owner)
         parts.orders.submit(command, keyed: tombstone(stamp, of: keyed)) { [self] reply in
             switch reply {
             case _ where !isRefusal: answer(result)
@@ -89,7 +89,7 @@ final class RepeatedCopies {
                 // The first copy, or another client, was faster.
                 if case .keyed = result.ofCheckout { return refuseForKey(result, keyed, answer) }
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
-                join(order, owner)
+                join(wished)
             default: answer(Self.answer(to: reply.answer, result) ?? .replayed(keyed.success))
             }
         }
@@ -110,11 +110,11 @@ final class RepeatedCopies {
 }
 
 extension ShopAnswer {
-    fileprivate var isPaid: Bool {
+    fileprivate var isDone: Bool {
         switch self {
-        case .checkout(.paid): true
-        case .replayed(let first): first.isPaid
-        case .placed(_, let result): result.isPaid
+        case .checkout(let result): result.isSuccess
+        case .replayed(let first): first.isDone
+        case .placed(_, let result): result.isDone
         default: false
         }
     }
@@ -137,7 +137,7 @@ extension ShopAnswer {
             false
         case .ledger(let outcome): outcome != .done
         case .order(let outcome): outcome != .done
-        case .checkout(let result): result != .paid
+        case .checkout(let result): !result.isSuccess
         case .placed(_, let result): result.isRefusal
         case .shown(_, _, let answer): answer.isRefusal
         case .missing, .paidByCheckout, .orderOfAnotherUser, .keyed, .hasOpenSaga, .unavailable, .overloaded, .creditRefused:

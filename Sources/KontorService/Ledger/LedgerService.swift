@@ -12,8 +12,8 @@ final class LedgerService {
     private let waiting: Gauge
     private let clock: any ShopClock
     private let router: MessageRouter
-    /// Why refunds are not taken; nil: they are.
-    private let refusalOfRefunds: StoreError?
+    /// Why refunds and reservations are not taken; nil: they are.
+    private let refusalOfNews: StoreError?
     private var waiters = Waiters()
     private var lastRetry: Int64 = 0
 
@@ -37,9 +37,10 @@ final class LedgerService {
         contended = Counter(label: "kontor_contended_commands", dimensions: [("ledger", name)], factory: factory)
         waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: factory)
         clock = environment.clock
-        refusalOfRefunds =
+        refusalOfNews =
             environment.store.format >= .four
-            ? nil : .unreachable("the store of \(name) is in a format without refunds: run kontor upgrade --finish")
+            ? nil
+            : .unreachable("the store of \(name) is in a format without refunds and reservations: run kontor upgrade --finish")
         engine = ShardedEngine(
             store: environment.store, agenda: agenda, metrics: metrics, clock: environment.clock, canBeLate: canBeLate)
         self.router = router
@@ -49,9 +50,9 @@ final class LedgerService {
     /// whatever came over a link. A hold that may wait can get two replies.
     func receive(_ command: LedgerCommand, from origin: Message.Origin) {
         guard engine.waiting < Limits.mailboxCommands || !(command.isResent || origin.isLink) else { return }
-        // The store of orders may have its new format before this one: its refunds wait.
-        if let refusalOfRefunds, case .refund = command.operation {
-            return router.reply(origin, .ledgerReply(.refused(refusalOfRefunds)))
+        // The store of orders may have its new format before this one: its refunds and reservations wait.
+        if let refusalOfNews, command.isOfFormatFour {
+            return router.reply(origin, .ledgerReply(.refused(refusalOfNews)))
         }
         submit(command, waitsUntil: .saga) { [router] in router.reply(origin, .ledgerReply($0)) }
     }

@@ -101,7 +101,7 @@ extension LedgerCommand {
     var saga: SagaID? {
         switch operation {
         case .hold(let saga, _, _, _), .capture(let saga, _, _), .release(let saga, _, _), .forget(let saga),
-            .undo(let saga):
+            .undo(let saga), .reserve(let saga, _, _, _):
             return saga
         default: return nil
         }
@@ -110,8 +110,16 @@ extension LedgerCommand {
     /// Whether a saga repeats the command until it is answered.
     var isResent: Bool {
         switch operation {
-        case .hold, .capture, .release, .refund: return true
+        case .hold, .capture, .release, .reserve, .refund: return true
         default: return false
+        }
+    }
+
+    /// Whether its effect has no place in records of format 3.
+    var isOfFormatFour: Bool {
+        switch operation {
+        case .refund, .reserve: true
+        default: false
         }
     }
 
@@ -135,7 +143,8 @@ extension LedgerCommand {
     /// Whether the command can free an amount that others wait for, or make their refusal final.
     var canEndWaiting: Bool {
         switch operation {
-        case .capture, .release, .undo, .deposit, .withdraw, .payDirectly, .unlockPayment, .cancelPayment, .replace, .refund:
+        case .capture, .release, .reserve, .undo, .deposit, .withdraw, .payDirectly, .unlockPayment, .cancelPayment, .replace,
+            .refund:
             return true
         case .read, .open, .findPayment, .hold, .lockPayment, .forget, .keepKey, .forgetRefund: return false
         }

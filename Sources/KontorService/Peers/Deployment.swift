@@ -8,6 +8,14 @@ public enum Deployment {
     case alone
     /// One of several. It serves `serving` from its own store, and reaches the rest of the shop over the transport.
     case oneOfSeveral(serving: Set<GroupKey.Kind>, over: any Transport)
+
+    /// Whether this process serves orders.
+    var servesOrders: Bool {
+        switch self {
+        case .alone: true
+        case .oneOfSeveral(let serving, _): serving.contains(.order)
+        }
+    }
 }
 
 extension GroupKey.Kind {

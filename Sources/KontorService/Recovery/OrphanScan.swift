@@ -79,6 +79,12 @@ final class OrphanScan {
         guard case .hold(let saga) = key.member, case .hold(let hold) = record else { return nil }
         let now = clock.wallMilliseconds
         switch hold.state {
+        case .held where hold.reservedUntil != 0:
+            // It is not over before its order says so, and that can be late.
+            let longest = Limits.reservationSeconds * 1_000 + Limits.clockSkewMilliseconds
+            guard now > hold.reservedUntil + Limits.clockSkewMilliseconds || hold.reservedUntil > now + longest else {
+                return nil
+            }
         case .held where now > hold.expiry || isAbsurd(hold.expiry, now: now): break
         case .captured, .released:
             guard Hold.isPast(hold.expiry, now: now) else { return nil }

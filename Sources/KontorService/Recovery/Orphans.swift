@@ -63,7 +63,9 @@ final class OrphanSettlement {
         case .decided(.inspected(let order, let running)):
             if running?.id == saga { return .open }
             if order.incarnation != saga.incarnation { return .ofAnotherIncarnation }
-            return order.status == .paid && order.attempt == saga.attempt ? .committed : .notCommitted
+            let isReserved = order.isReserved(by: saga)
+            if isReserved, running != nil || order.status == .reserved { return .open }
+            return order.status == .paid && (order.attempt == saga.attempt || isReserved) ? .committed : .notCommitted
         case .decided: return .notCommitted
         case .refused, .unknown, .keyed: return .unreadable
         }

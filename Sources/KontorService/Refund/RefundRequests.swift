@@ -13,9 +13,9 @@ struct RefundRequest {
 }
 
 extension OrderService {
-    /// Why no refund is taken while the store is in an older format: that has no place for what refunds gave back.
-    private static let needsUpgrade = StoreError.unreachable(
-        "the store is in a format without refunds: run kontor upgrade --finish once no older process is left")
+    /// Why no refund or reservation is taken while the store is in an older format: that has no place for them.
+    static let needsUpgrade = StoreError.unreachable(
+        "the store is in a format without refunds and reservations: run kontor upgrade --finish once no older process is left")
 
     /// Refunds an order, or a part of it. The answer comes when all is credited, or at the deadline; a refund that has
     /// begun goes on in any case.

@@ -20,7 +20,7 @@ final class Admission {
             refusals.count(RefusalReason(error))
             return .unavailable(error)
         }
-        if request.isCheckout, parts.orders.coordinator.isFull {
+        if request.isOfSaga, parts.orders.coordinator.isFull {
             refusals.count(.openSagas)
             return .overloaded(.openCheckouts)
         }
@@ -50,9 +50,10 @@ final class Admission {
         _ request: ShopRequest, _ keyed: KeyedRequest?, _ refusal: ShopAnswer, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        if case .newOrder = request, let keyed, let (order, owner) = keyed.checkedOut, parts.orders.coordinator.isRunning(order)
+        if case .newOrder = request, let keyed, let wished = keyed.wishedOrder,
+            parts.orders.coordinator.isRunning(wished.order)
         {
-            return parts.orders.checkout(order, owner: owner, keyed: keyed.write, deadline: deadline) {
+            return parts.orders.run(wished, keyed: keyed.write, deadline: deadline) {
                 answer(keyed.answer(toCheckout: $0))
             }
         }
@@ -79,6 +80,6 @@ final class Admission {
 extension ShopRequest {
     /// Whether it begins what other services take part in.
     fileprivate var beginsSaga: Bool {
-        if case .refund = self { true } else { isCheckout }
+        if case .refund = self { true } else { isOfSaga }
     }
 }

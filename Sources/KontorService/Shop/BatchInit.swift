@@ -43,25 +43,48 @@ final class BatchInit {
         self.completion = completion
     }
 
-    /// Runs a `batch_init`. It is refused if one of the groups has an open saga now. A saga that begins later is waited
-    /// for: after the first replacement nothing can be refused.
+    /// Runs a `batch_init`. It is refused if one of the groups has an open saga now, or is reserved. A saga that begins
+    /// later is waited for: after the first replacement nothing can be refused. A reservation that is made later ends
+    /// it half-way: that may stand for a day.
     static func run(
         _ kind: GroupKey.Kind, count: Int, _ parts: ShopParts, _ lease: BatchInitLease, replace: @escaping Replace,
         completion: @escaping (ShopAnswer) -> Void
     ) {
         let run = BatchInit(kind, count: count, parts, lease, replace: replace, completion: completion)
         var culprit: GroupKey?
+        func begin() {
+            lease.begin { refusal in
+                if let refusal { completion(refusal) } else { run.runSlice() }
+            }
+        }
         OpenWork.forEachPage(of: kind, in: parts.store, agenda: parts.agenda) { page in
-            for entry in page where culprit == nil && entry.record.isLock {
-                if let number = Int(entry.key.group.id.text), number < count, String(number) == entry.key.group.id.text {
-                    culprit = entry.key.group
-                }
+            for entry in page where culprit == nil && entry.record.isLock && run.replaces(entry.key.group) {
+                culprit = entry.key.group
             }
         } completion: { error in
             if let error { return completion(.unavailable(error)) }
             if let culprit { return completion(.hasOpenSaga(culprit)) }
-            lease.begin { refusal in
-                if let refusal { completion(refusal) } else { run.runSlice() }
+            // What is reserved of an item was among the locks.
+            if kind == .order { run.findReserved(then: begin) } else { begin() }
+        }
+    }
+
+    private func replaces(_ group: GroupKey) -> Bool {
+        guard let number = Int(group.id.text) else { return false }
+        return number < count && String(number) == group.id.text
+    }
+
+    /// Looks for an order that is reserved, and goes on if there is none.
+    private func findReserved(behind last: RecordKey? = nil, then: @escaping () -> Void) {
+        store.scan(.dues(behind: last), atMost: Limits.batchInitSlice) { [self] found in
+            switch found {
+            case .failure(let error): completion(.unavailable(error))
+            case .success(let part):
+                if let reserved = part.entries.first(where: { replaces($0.key.group) }) {
+                    return completion(.hasOpenSaga(reserved.key.group))
+                }
+                guard let next = part.next else { return then() }
+                agenda.add { self.findReserved(behind: next, then: then) }
             }
         }
     }
@@ -130,7 +153,7 @@ final class BatchInits {
         run(kind, count: count, keyed, answer: answer) { number, lease, reply in
             let account = GroupKey(kind, Identifier(number: number))
             let command = LedgerCommand(account, .replace(balance: balance, price: price))
-            ledger.submit(command, keyed: lease) { reply($0.initStep) }
+            ledger.submit(command, keyed: lease) { reply($0.initStep(account)) }
         }
     }
 
@@ -142,7 +165,7 @@ final class BatchInits {
         guard price.times(Amount(2)) != nil else { return answer(.order(.overLimit(.cost))) }
         run(.order, count: count, keyed, answer: answer) { [parts] number, lease, reply in
             parts.orders.replaceByRandomOrder(number, items: items, users: users, price: price, keyed: lease) {
-                reply($0.initStep)
+                reply($0.initStep(GroupKey(.order, Identifier(number: number))))
             }
         }
     }
@@ -185,7 +208,7 @@ extension ShopAnswer {
     fileprivate var batchInitText: String {
         switch self {
         case .initialized: return "done"
-        case .hasOpenSaga(let group): return "refused, a checkout is open on \(group)"
+        case .hasOpenSaga(let group): return "refused, a saga or reservation of \(group) stands"
         case .unknown: return "ended half-way: repeat it"
         default: return "refused"
         }
@@ -194,10 +217,11 @@ extension ShopAnswer {
 
 extension LedgerReply {
     /// The step that a reply to the `replace` of an account means.
-    var initStep: BatchInit.Step {
+    func initStep(_ account: GroupKey) -> BatchInit.Step {
         switch self {
         case .decided(.done): return .done
         case .decided(.hasHolds): return .locked
+        case .decided(.reserved): return .failed(.hasOpenSaga(account))
         case .decided(let outcome): return .failed(.ledger(outcome))
         case .refused(let error): return .failed(.unavailable(error))
         case .unknown, .keyed: return .failed(.unknown)
@@ -207,10 +231,11 @@ extension LedgerReply {
 
 extension OrderReply {
     /// The step that a reply to the `replace` of an order means.
-    var initStep: BatchInit.Step {
+    func initStep(_ order: GroupKey) -> BatchInit.Step {
         switch self {
         case .decided(.done): return .done
         case .decided(.isCheckingOut): return .locked
+        case .decided(.isReserved): return .failed(.hasOpenSaga(order))
         case .decided(let outcome): return .failed(.order(outcome))
         case .refused(let error): return .failed(.unavailable(error))
         case .unknown, .keyed: return .failed(.unknown)

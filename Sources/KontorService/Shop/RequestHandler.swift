@@ -58,8 +58,9 @@ final class RequestHandler {
             parts.orders.addItem(
                 item, units: units, to: order, owner: owner, keyed: write, deadline: deadline, answer: answer)
         case .order(let command): parts.orders.submit(command, keyed: write) { answer($0.answer) }
-        case .checkout(let order, let owner):
-            parts.orders.checkout(order, owner: owner, keyed: write, deadline: deadline, answer: answer)
+        case .checkout, .reserve, .giveBack:
+            guard let wished = request.wishedOrder else { preconditionFailure("Its order is not known.") }
+            parts.orders.run(wished, keyed: write, deadline: deadline, answer: answer)
         case .explain(let order, let owner): parts.orders.explain(order, owner: owner, deadline: deadline, answer: answer)
         case .refund(let order, let owner, let lines, let restock, let reason):
             let request = RefundRequest(order: order, owner: owner, lines: lines, restock: restock, reason: reason)

@@ -27,6 +27,11 @@ public enum ShopRequest: Hashable, Sendable {
     /// `read`, `inspect`, `removeItem` or `remove`.
     case order(OrderCommand)
     case checkout(order: Identifier, owner: Identifier? = nil)
+    /// Holds the stock of an order for so many seconds, in 1 ... `Limits.reservationSeconds`; or for longer than it is
+    /// held already.
+    case reserve(order: Identifier, seconds: Int64, owner: Identifier? = nil)
+    /// Gives back what is held for an order.
+    case giveBack(order: Identifier, owner: Identifier? = nil)
     /// Asks what happened to an order, and what it lacks.
     case explain(order: Identifier, owner: Identifier? = nil)
     /// Gives back what a paid order's units cost. `lines`: nil: all that is not refunded yet. `restock`: whether the
@@ -54,7 +59,8 @@ public enum ShopRequest: Hashable, Sendable {
         case .createUser, .initUsers, .pay, .cancelPayment, .paymentStatus, .listUsers: return .user
         case .newAccount(let kind, _, _): return kind
         case .ledger(let command): return command.account.kind
-        case .createOrder, .newOrder, .addItem, .setLines, .order, .checkout, .explain, .initOrders, .refund, .refunds,
+        case .createOrder, .newOrder, .addItem, .setLines, .order, .checkout, .reserve, .giveBack, .explain, .initOrders,
+            .refund, .refunds,
             .listOrders, .shown:
             return .order
         }
@@ -73,10 +79,11 @@ public enum ShopRequest: Hashable, Sendable {
     /// The number of requests in flight up to which this one is taken: reads find room while others are refused.
     public var mostInFlight: Int { isRead ? Limits.requestsInFlight + Limits.readsReserve : Limits.requestsInFlight }
 
-    /// Whether it checks an order out. Such a request may be repeated while the first one runs: it joins.
-    var isCheckout: Bool {
+    /// Whether a saga of an order does what it asks for. Such a request may be repeated while the first one runs: it
+    /// joins.
+    var isOfSaga: Bool {
         switch self {
-        case .checkout: return true
+        case .checkout, .reserve, .giveBack: return true
         case .newOrder(let new): return new.checksOut
         default: return false
         }
@@ -121,7 +128,8 @@ extension ShopRequest {
                 return [GroupKey(.order, command.order), GroupKey(.item, item)]
             }
             return [GroupKey(.order, command.order)]
-        case .checkout(let order, _), .explain(let order, _), .refund(let order, _, _, _, _), .refunds(let order, _):
+        case .checkout(let order, _), .reserve(let order, _, _), .giveBack(let order, _), .explain(let order, _),
+            .refund(let order, _, _, _, _), .refunds(let order, _):
             return [GroupKey(.order, order)]
         }
     }
@@ -136,6 +144,8 @@ extension ShopRequest {
         case .newOrder(let new): return new.checksOut ? .placed(group.id, .checkout(.paid)) : .created(group.id)
         case .shown(let request): return request.success(of: group)
         case .checkout: return .checkout(.paid)
+        case .reserve: return .checkout(.reserved)
+        case .giveBack: return .checkout(.givenBack)
         case .initItems, .initUsers, .initOrders: return .initialized
         case .ledger, .pay, .cancelPayment: return .ledger(.done)
         case .order, .addItem, .setLines: return .order(.done)
@@ -168,7 +178,7 @@ extension ShopRequest {
         case .ledger(let command): return command.account
         case .pay(let user, _, _), .cancelPayment(let user, _), .paymentStatus(let user, _): return GroupKey(.user, user)
         case .addItem(let order, _, _, _), .setLines(let order, _, _, _), .checkout(let order, _), .explain(let order, _),
-            .refund(let order, _, _, _, _), .refunds(let order, _):
+            .reserve(let order, _, _), .giveBack(let order, _), .refund(let order, _, _, _, _), .refunds(let order, _):
             return GroupKey(.order, order)
         case .order(let command): return GroupKey(.order, command.order)
         case .initItems: return GroupKey(.item, .batchInit)
@@ -231,6 +241,8 @@ extension ShopRequest {
             put(18, numbers: [restock ? 1 : 0, lines == nil ? 0 : 1])
             put(lines: lines ?? [])
             writer.text(reason)
+        case .reserve(_, let seconds, _): put(19, numbers: [seconds])
+        case .giveBack: put(20)
         case .shown(let request): return request.canonicalBytes
         case .paymentStatus, .explain, .refunds, .listOrders, .listItems, .listUsers:
             preconditionFailure("A read was handled under a key.")
@@ -297,7 +309,7 @@ public enum ShopAnswer: Hashable, Sendable {
     indirect case replayed(ShopAnswer)
     /// The request changed nothing, because of its key.
     case keyed(KeyVerdict)
-    /// A `batch_init` found an open saga on this account or order, and changed nothing.
+    /// A `batch_init` found an open saga or a reservation on this account or order, and changed nothing.
     case hasOpenSaga(GroupKey)
     /// The store refused the request: it has no effect, now or later.
     case unavailable(StoreError)
@@ -324,8 +336,8 @@ extension ShopAnswer {
     /// Whether a write that is answered so has left a key, if it bore one.
     public var keepsKey: Bool {
         switch self {
-        case .created, .initialized, .ledger(.done), .order(.done), .checkout(.paid), .placed(_, .checkout(.paid)), .refunded:
-            true
+        case .created, .initialized, .ledger(.done), .order(.done), .placed(_, .checkout(.paid)), .refunded: true
+        case .checkout(let result): result.isSuccess
         case .shown(_, _, let answer): answer.keepsKey
         default: false
         }

@@ -21,6 +21,8 @@ public final class Shop {
     /// Carries messages to other processes; nil: the shop is alone.
     private let transport: (any Transport)?
     private let duties: SharedDuties?
+    /// nil: no orders are served here.
+    private let reservations: ReservationExpiry?
     private let skew: SkewWatch?
     private var nextGauges: Int64 = .min
 
@@ -41,6 +43,7 @@ public final class Shop {
         refusalLog = RefusalLog(refusals, log: environment.log, factory: environment.metrics.factory)
         troubleLog = TroubleLog(log: environment.log, factory: environment.metrics.factory)
         self.sink = sink
+        reservations = deployment.servesOrders ? ReservationExpiry(parts) : nil
         switch deployment {
         case .alone: (transport, duties, skew) = (nil, nil, nil)
         case .oneOfSeveral(let serving, let transport):
@@ -161,6 +164,7 @@ public final class Shop {
         parts.payment.tick()
         let now = parts.clock.monotonicMilliseconds
         duties?.tick(now: now)
+        if recovery == nil { reservations?.tick(now: now) }
         refusalLog.tick(now: now, admission: parts.store.admission)
         guard now >= nextGauges else { return }
         nextGauges = now + Limits.gaugeMilliseconds

@@ -7,14 +7,14 @@ import KontorCore
 /// The instruments of the three services. Without a factory they count nothing, as in tests and in the simulator.
 public final class ShopMetrics: Sendable {
     let factory: any MetricsFactory
-    private let paid, outOfStock, outOfCredit, contended, unreachable, unknownAccount, paidDirectly: Counter
+    private let paid, outOfStock, outOfCredit, contended, reserved, unreachable, unknownAccount, paidDirectly: Counter
     private let refusedByAnomaly, unknown: Counter
     private let notBegun: [NotBegun: Counter]
     private let anomalies: [Anomaly: Counter]
     private let doneInits, failedInits: [GroupKey.Kind: Counter]
     let contradictingLocks: Counter
     let resumedSagas, settledOrphans: Counter
-    let retries, resentMessages, refunds: Counter
+    let retries, resentMessages, refunds, reservations, expiredReservations: Counter
     let openSagas, oldestSagaSeconds, openRefunds, oldestRefundSeconds, requestsInFlight: Gauge
 
     /// Why a checkout did not begin.
@@ -37,6 +37,7 @@ public final class ShopMetrics: Sendable {
         outOfStock = outcome("out_of_stock")
         outOfCredit = outcome("out_of_credit")
         contended = outcome("contended")
+        reserved = outcome("reserved")
         unreachable = outcome("unreachable")
         unknownAccount = outcome("unknown_account")
         paidDirectly = outcome("paid_directly")
@@ -64,6 +65,8 @@ public final class ShopMetrics: Sendable {
         retries = counter("kontor_checkout_retries")
         resentMessages = counter("kontor_saga_messages_resent")
         refunds = counter("kontor_refunds")
+        reservations = counter("kontor_reservations")
+        expiredReservations = counter("kontor_reservations_expired")
         openSagas = Gauge(label: "kontor_open_sagas", factory: factory)
         oldestSagaSeconds = Gauge(label: "kontor_oldest_saga_seconds", factory: factory)
         openRefunds = Gauge(label: "kontor_open_refunds", factory: factory)
@@ -78,7 +81,10 @@ public final class ShopMetrics: Sendable {
         case .refused(.insufficient(let account, _, _)):
             if account.kind == .user { outOfCredit.increment() } else { outOfStock.increment() }
         case .refused(.unknownAccount): unknownAccount.increment()
+        case .reserved: reservations.increment()
+        case .givenBack, .refused(.reservationEnded): break
         case .refused(.contended): contended.increment()
+        case .refused(.reserved): reserved.increment()
         case .refused(.unreachable): unreachable.increment()
         case .refused(.paidDirectly): paidDirectly.increment()
         case .refused(.anomaly): refusedByAnomaly.increment()

@@ -95,7 +95,7 @@ final class Clients {
     }
 
     private func wantsAgain(_ action: Action, _ told: Told, _ chance: SeededRandom, isPatient: Bool) -> Bool {
-        let isIdempotent = action.key != nil || !action.wish.isWrite || action.isCheckout
+        let isIdempotent = action.key != nil || !action.wish.isWrite || action.isOfSaga
         switch told {
         case .nothing: return isIdempotent && (isPatient || (action.attempts.count < 6 && chance.happens(80)))
         case .refused(.unavailable), .refused(.key): return isPatient || (action.attempts.count < 6 && chance.happens(60))
@@ -124,6 +124,8 @@ final class Clients {
         case .checkout(.refused(.paidDirectly))?: count(.refusedAsPaidDirectly)
         case .checkout(.notBegun(.isRefunded))?: count(.refusedAsRefunded)
         case .order(.nothingToRefund)?, .order(.exceedsRefundable)?: count(.refundRefused)
+        case .checkout(.refused(.reserved))?, .ledger(.reserved)?: count(.refusedAsReserved)
+        case .order(.isReserved)?: count(.orderIsReserved)
         case .paidByCheckout?: count(.refusedAsPaid)
         case .orderOfAnotherUser?: count(.orderOfAnotherUser)
         case .replayed?: count(.keyReplayed)
@@ -145,6 +147,13 @@ final class Clients {
 extension Action {
     var title: String { "#\(number)" }
     var isCheckout: Bool { if case .checkout = wish { true } else { false } }
+    /// Whether a saga of an order does what it wants: it may be asked again without a key.
+    var isOfSaga: Bool {
+        switch wish {
+        case .checkout, .reserve, .giveBack: true
+        default: false
+        }
+    }
 }
 
 /// Takes the clients' requests.

@@ -22,6 +22,8 @@ extension Wish {
         case .removeItem(let order, let item): return .order(OrderCommand(id(order), .removeItem(id(item))))
         case .removeOrder(let order): return .order(OrderCommand(id(order), .remove))
         case .checkout(let order): return .checkout(order: id(order))
+        case .reserve(let order, let seconds): return .reserve(order: id(order), seconds: seconds)
+        case .giveBack(let order): return .giveBack(order: id(order))
         case .readItem(let item): return ledger(.item, item, .read)
         case .readUser(let user): return ledger(.user, user, .read)
         case .readOrder(let order): return .order(OrderCommand(id(order), .read))
@@ -64,7 +66,7 @@ extension Wish {
         case .created(let id): return .created(id.text)
         case .ledger(let outcome): return told(by: outcome)
         case .order(let outcome): return told(by: outcome)
-        case .checkout(.paid), .initialized: return .done
+        case .checkout(.paid), .checkout(.reserved), .checkout(.givenBack), .initialized: return .done
         case .checkout(.refused(let reason)): return .refused(Refusal(reason))
         case .checkout(.notBegun(let outcome)): return told(by: outcome)
         case .explanation: return .explained
@@ -97,6 +99,7 @@ extension Wish {
             guard let (account, amount) = withdrawal else { return .refused(.state("\(outcome)")) }
             return .refused(.insufficient(account: account, wanted: amount, left: balance.raw))
         case .contended: return .refused(.contended(account: withdrawal?.account ?? "nothing"))
+        case .reserved: return .refused(.reserved(account: withdrawal?.account ?? "nothing"))
         default: return .refused(.state("\(outcome)"))
         }
     }
@@ -120,6 +123,8 @@ extension Refusal {
             self = .insufficient(account: account.description, wanted: wanted.raw, left: left.raw)
         case .unknownAccount: self = .unknownAccount
         case .contended(let account): self = .contended(account: account.description)
+        case .reserved(let account, _): self = .reserved(account: account.description)
+        case .reservationEnded: self = .state("the reservation ended")
         case .unreachable: self = .unreachable
         case .paidDirectly: self = .state("paid directly")
         case .anomaly(_, let anomaly): self = .state("\(anomaly)")

@@ -160,6 +160,17 @@ extension Cluster: Site {
         return openWork(isLeftOver: false).isEmpty
     }
 
+    var reservedUntil: Int64? {
+        var latest: Int64?
+        store.records.forEach { key, record in
+            guard key.member == .head, let until = record.reservedUntil else { return }
+            let end = until - SimulatedClock.epoch - store.shards[store.shard(of: key.group)].wallOffset
+            latest = max(latest ?? .min, end * 1_000)
+        }
+        return latest
+    }
+    var longestExpiry: Int64 { .seconds(5) }
+
     var unrest: String { openWork(isLeftOver: false).joined(separator: "; ") }
     var leftovers: [String] { openWork(isLeftOver: true) }
 

@@ -12,6 +12,10 @@ extension Machine: Site {
         process.map { "\($0.openSagas) checkouts do not end, or new work is refused" } ?? "the shop does not run"
     }
     var longestRecovery: Int64 { .seconds(12) }
+    /// By its clock, which may still be wrong.
+    var reservedUntil: Int64? { watch.reservedUntil.map { ($0 - SimulatedClock.epoch - wallOffset) * 1_000 } }
+    /// A start takes its time, too.
+    var longestExpiry: Int64 { .seconds(3) }
     var untilClean: Int64? { 0 }
     var amounts: [GroupKey: Amounts] { watch.amounts }
     var hasLists: Bool { true }

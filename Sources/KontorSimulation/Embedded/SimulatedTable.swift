@@ -139,10 +139,12 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
 
     public func forgetLists() throws(EmbeddedError) { current.unlisted = [0] }
 
-    /// Makes it the table of an older release, which has no lists.
+    /// Makes it the table of an older release, which has no lists; its reservations stay.
     public func loseLists() {
-        (current.lists, current.unlisted) = ([:], [0])
-        (checkpointed.lists, checkpointed.unlisted) = ([:], [0])
+        let dues = IndexRange.dues(behind: nil)
+        for key in current.lists.keys where !dues.contains(key) { current.lists[key] = nil }
+        for key in checkpointed.lists.keys where !dues.contains(key) { checkpointed.lists[key] = nil }
+        (current.unlisted, checkpointed.unlisted) = ([0], [0])
     }
 
     public func listSlice(atMost bound: Int) throws(EmbeddedError) -> ListSlice {

@@ -69,6 +69,7 @@ extension Auditor {
                         + "\(account.captured) sold, \(account.refunded) refunded")
             }
             if account.held != 0 { violation("\(name): \(account.held) is still held") }
+            if account.reserved != 0 { violation("\(name): \(account.reserved) is still reserved") }
         }
         for name in deposits.keys.sorted() where final.accounts[name] == nil && deposits[name]?.certain != 0 {
             violation("\(name) is gone")

@@ -36,7 +36,7 @@ extension Auditor {
         let begun = action.attempts[done].asked
         let replacements: [Action] =
             switch action.wish {
-            case .checkout(let order): self.replacements(of: order)
+            case .checkout(let order), .reserve(let order, _), .giveBack(let order): self.replacements(of: order)
             case .cancelPayment(let user, _): self.replacements(ofUser: user)
             default: []
             }

@@ -14,6 +14,8 @@ struct Auditor {
     let takesLateCopies: Bool
     /// Whether the audit trail tells of deposits and withdrawals.
     let hasTrail: Bool
+    /// Whether the clocks that decide when a reservation is over ran evenly.
+    let hasEvenClocks: Bool
     /// Whether no process slept or died between two moments. Where clocks jump, nobody can tell.
     let wasCalm: (_ start: Int64, _ end: Int64) -> Bool
     let violation: (String) -> Void
@@ -27,6 +29,7 @@ struct Auditor {
         judgeBatchInits()
         judgePayments()
         judgeRefunds()
+        judgeReservations()
         let bookings = bookingsByAccount
         for action in history.actions {
             judgeAnswers(of: action, bookings)
@@ -45,7 +48,7 @@ extension Auditor {
         }
         for (id, actions) in actions.sorted(by: { $0.key < $1.key }) { judgeOrder(id, actions, replacements(of: id)) }
         for (id, order) in final.orders.sorted(by: { $0.key < $1.key }) {
-            if order.isLocked { violation("order \(id) is still locked") }
+            if order.isLocked { violation("order \(id) is still locked, or reserved") }
             let asked = actions[id]?.contains { $0.isCheckout && $0.effect != .none } ?? false
             if order.isPaid && !asked { violation("order \(id) is paid, but no checkout of it can have succeeded") }
         }
@@ -190,7 +193,7 @@ extension Auditor {
                         "\(account): \(action.title) was refused \(wanted) because only \(left) was left, "
                             + "which was never its committed amount meanwhile")
                 }
-            case (_, .refused(.contended(let account))):
+            case (_, .refused(.contended(let account))), (_, .refused(.reserved(let account))):
                 if !isLocked(account, byOthersThan: action, attempt.asked, answered) {
                     violation("\(account): \(action.title) was refused because of others, and nobody else had a lock on it")
                 }
@@ -211,7 +214,7 @@ extension Auditor {
     private func hasHastierCaller(_ order: String?, _ attempt: Attempt, _ answered: Int64) -> Bool {
         let sinceThen = attempt.asked - .milliseconds(SimulatedGateway.clientSlack)
         return history.actions.contains { action in
-            action.isCheckout && action.wish.order == order
+            action.isOfSaga && action.wish.order == order
                 && action.attempts.contains {
                     $0.patience < attempt.patience && $0.asked <= answered && $0.asked + $0.patience >= sinceThen
                 }
@@ -245,7 +248,7 @@ extension Auditor {
     /// Whether another client's lock could be in the way.
     private func isLocked(_ account: String, byOthersThan action: Action, _ asked: Int64, _ answered: Int64) -> Bool {
         guard let group = group(account) else { return false }
-        let own = action.isCheckout && !takesLateCopies ? action.wish.order : nil
+        let own = action.isOfSaga && !takesLateCopies ? action.wish.order : nil
         return sagas.isLocked(group, byOthersThan: own, from: asked, to: answered)
     }
 
@@ -260,7 +263,9 @@ extension Told {
     /// Whether the answer says that an order is not paid.
     fileprivate var isUnpaid: Bool {
         switch self {
-        case .order(isPaid: false, _, _), .refused(.insufficient), .refused(.contended), .refused(.unknownOrder): return true
+        case .order(isPaid: false, _, _), .refused(.insufficient), .refused(.contended), .refused(.reserved),
+            .refused(.unknownOrder):
+            return true
         default: return false
         }
     }

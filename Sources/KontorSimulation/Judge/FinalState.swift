@@ -7,6 +7,7 @@ struct FinalState {
     struct Account {
         var balance: Int64
         var held: Int64
+        var reserved: Int64
         var deposited: Int64
         var withdrawn: Int64
         var captured: Int64
@@ -61,7 +62,8 @@ struct FinalState {
         switch (key.member, record) {
         case (.head, .account(let account)):
             accounts[key.group.description] = Account(
-                balance: account.balance.raw, held: account.held.raw, deposited: account.deposited.raw,
+                balance: account.balance.raw, held: account.held.raw, reserved: account.reserved.raw,
+                deposited: account.deposited.raw,
                 withdrawn: account.withdrawn.raw, captured: account.captured.raw, refunded: account.refunded.raw,
                 price: account.price.raw, generation: account.generation)
         case (.head, .order(let order)): orders[key.group.id.text] = Order(order)
@@ -80,6 +82,7 @@ struct FinalState {
             } else {
                 putInByTrail[account, default: 0] += note.amount
             }
+        case (.due, .listed): unfinished.append("\(key.member.text) of \(key.group)")
         case (.saga, .saga): unfinished.append("saga of \(key.group)")
         case (.refund, .refund(let refund)):
             unfinished.append("\(key.member.text) of \(key.group)")
@@ -99,7 +102,8 @@ struct FinalState {
 extension FinalState.Order {
     fileprivate init(_ order: Order) {
         self.init(
-            isPaid: order.status == .paid, isRemoved: order.status == .removed, isLocked: order.status == .checkingOut,
+            isPaid: order.status == .paid, isRemoved: order.status == .removed,
+            isLocked: order.status == .checkingOut || order.status == .reserved,
             user: order.user.text, basket: Basket(order.lines), total: order.total.raw, incarnation: order.incarnation)
     }
 }

@@ -16,6 +16,8 @@ enum Wish: Hashable {
     case removeItem(order: String, item: String)
     case removeOrder(String)
     case checkout(String)
+    case reserve(order: String, seconds: Int64)
+    case giveBack(order: String)
     case readItem(String)
     case readUser(String)
     case readOrder(String)
@@ -46,7 +48,8 @@ enum Wish: Hashable {
     var order: String? {
         switch self {
         case .addItem(let order, _, _), .removeItem(let order, _), .removeOrder(let order), .checkout(let order),
-            .readOrder(let order), .explain(let order), .refund(let order, _, _), .listRefunds(let order):
+            .readOrder(let order), .explain(let order), .refund(let order, _, _), .listRefunds(let order),
+            .reserve(let order, _), .giveBack(let order):
             return order
         default: return nil
         }
@@ -108,6 +111,8 @@ enum Refusal: Hashable {
     case insufficient(account: String, wanted: Int64, left: Int64)
     /// Other undecided checkouts held it until the deadline.
     case contended(account: String)
+    /// Others had reserved it.
+    case reserved(account: String)
     /// An account did not answer in time.
     case unreachable
     /// There is no such order, or it was removed.

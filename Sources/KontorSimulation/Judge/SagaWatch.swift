@@ -29,7 +29,9 @@ final class SagaWatch {
     private let takesLateCopies: Bool
     private var locks: [GroupKey: [Lock]] = [:]
     private var held: [SagaID: Set<GroupKey>] = [:]
-    private var open: [Identifier: SagaID] = [:]
+    private var open: [Identifier: SagaRecord] = [:]
+    /// The latest time by the clock that decides when a reservation of this group is over, milliseconds since 1970.
+    var latestTime: (GroupKey) -> Int64 = { _ in .max }
     private var drives: [SagaID: Drive] = [:]
     /// The open refunds of each order, with the processes that drive them.
     private var refunds: [Identifier: [UInt32: UInt64]] = [:]
@@ -45,7 +47,7 @@ final class SagaWatch {
     }
 
     /// The checkouts that have begun and not ended.
-    var openSagas: Set<SagaID> { Set(open.values) }
+    var openSagas: Set<SagaID> { Set(open.values.map(\.id)) }
 
     // MARK: Locks
 
@@ -54,15 +56,32 @@ final class SagaWatch {
     /// - Parameter writer: the process that committed it, where there are several.
     func committed(_ change: GroupChange, by writer: UInt64 = 0) {
         change.draft.forEachChange { member, record in
-            if member == .saga, let saga = open[change.group.id], record?.sagaID != saga { ended(saga) }
+            if member == .saga, let saga = open[change.group.id], record?.saga?.id != saga.id { ended(saga) }
             note(RecordKey(change.group, member), record)
             if case .saga(let saga)? = record, saga.phase == .committed, saga.legs.count > 200 {
                 world.coverage[.largeBasketPaid] += 1
             }
+            if case .saga(let saga)? = record { noteReservation(saga, change.group) }
             if case .refund(let refund) = member, change.group.kind == .order { noteRefund(refund, record) }
             if case .saga(let saga)? = record, saga.phase.isDecided, drives[saga.id]?.decision == nil {
                 drives[saga.id, default: Drive()].decision = (writer, world.scheduler.now)
             }
+        }
+    }
+
+    /// Notes what a saga does with a reservation.
+    private func noteReservation(_ saga: SagaRecord, _ order: GroupKey) {
+        switch saga.phase {
+        case .reserved: world.coverage[saga.found == nil ? .reserved : .reservationExtended] += 1
+        case .committed where saga.found != nil: world.coverage[.reservationBought] += 1
+        case .aborted(.reservationEnded(let isExpired)):
+            world.coverage[isExpired ? .reservationExpired : .reservationGivenBack] += 1
+            if isExpired, let found = saga.found, found.until > latestTime(order) {
+                world.violation(
+                    "the reservation of \(order) is given back \(found.until - latestTime(order)) ms before its end")
+            }
+        case .aborted where saga.found != nil: world.coverage[.reservationKept] += 1
+        default: break
         }
     }
 
@@ -80,7 +99,7 @@ final class SagaWatch {
     func note(_ key: RecordKey, _ record: Record?) {
         payments.note(key, record)
         switch key.member {
-        case .saga: open[key.group.id] = record?.sagaID
+        case .saga: open[key.group.id] = record?.saga
         case .hold(let saga):
             if case .hold(let hold)? = record, hold.state == .held { lock(key.group, saga) } else { unlock(key.group, saga) }
             if saga.isPayment { notePayment(saga, record) }
@@ -116,10 +135,21 @@ final class SagaWatch {
     }
 
     /// Checks that compensation is never skipped: a saga's record goes only when all of its locks are gone.
-    private func ended(_ saga: SagaID) {
+    private func ended(_ saga: SagaRecord) {
         if takesLateCopies { return }
-        let left = (held[saga] ?? []).map(\.description).sorted().joined(separator: ", ")
-        if !left.isEmpty { world.violation("the checkout \(saga) is over, and its lock stays on \(left)") }
+        for leg in saga.legs.indices {
+            let account = saga.legs[leg].account
+            let isHeld = held[saga.holder(ofLeg: leg)]?.contains(account) == true
+            // What is reserved stays so, unless it is bought or given back.
+            let stays =
+                switch saga.phase {
+                case .reserved: true
+                case .committed, .aborted(.reservationEnded): false
+                default: saga.isFound(leg)
+                }
+            if isHeld && !stays { world.violation("the checkout \(saga.id) is over, and its lock stays on \(account)") }
+            if stays && !isHeld { world.violation("the saga \(saga.id) is over, and \(account) is not reserved any more") }
+        }
     }
 
     /// Whether another order's checkout, or a direct payment, had a lock on an account at some moment from `start` to
@@ -138,7 +168,7 @@ final class SagaWatch {
         case .hold(let saga, _, _, _):
             drive(saga, process)
             if drives[saga]?.asked[process] == nil { drives[saga]?.asked[process] = world.scheduler.now }
-        case .capture(let saga, _, _), .release(let saga, _, _):
+        case .capture(let saga, _, _), .release(let saga, _, _), .reserve(let saga, _, _, _):
             drive(saga, process)
             // The process asked for locks while the saga was undecided, and acts now on another process's decision: so
             // its own decision met that one.
@@ -150,7 +180,7 @@ final class SagaWatch {
     private func drive(_ saga: SagaID, _ process: UInt64) {
         var drive = drives[saga] ?? Drive()
         // The process sent something, then another one did, and now it does again.
-        if drive.senders.contains(process), drive.lastSender != process, !drive.isRace, open[saga.order] == saga {
+        if drive.senders.contains(process), drive.lastSender != process, !drive.isRace, open[saga.order]?.id == saga {
             drive.isRace = true
             world.coverage[.recoveryRace] += 1
         }
@@ -164,7 +194,7 @@ final class SagaWatch {
         change.draft.forEachChange { _, record in
             guard case .saga(let saga)? = record, saga.phase.isDecided else { return }
             let isDecided = drives[saga.id]?.decision.map { $0.writer != process } ?? false
-            if isDecided || open[change.group.id] != saga.id { refuse(saga.id, process) }
+            if isDecided || open[change.group.id]?.id != saga.id { refuse(saga.id, process) }
         }
     }
 
@@ -184,13 +214,13 @@ final class SagaWatch {
 }
 
 extension Record {
-    fileprivate var sagaID: SagaID? { if case .saga(let saga) = self { saga.id } else { nil } }
+    fileprivate var saga: SagaRecord? { if case .saga(let saga) = self { saga } else { nil } }
 }
 
 extension SagaRecord.Phase {
     fileprivate var isDecided: Bool {
         switch self {
-        case .committed, .aborted, .retrying: true
+        case .committed, .aborted, .retrying, .reserved: true
         case .holdingTogether, .holdingInOrder: false
         }
     }

@@ -66,8 +66,9 @@ final class StoreWatch {
     }
 
     private var records: [RecordKey: Record] = [:]
-    /// The commits that are not known to be durable, oldest first, with the records before them.
-    private var undurable: [(write: Write, before: Record?)] = []
+    /// The commits that are not known to be durable, oldest first, with what the records may have been before them: one
+    /// that nobody has read since a crash may have been several.
+    private var undurable: [(write: Write, before: [Record?])] = []
     private var doubts: [RecordKey: Doubt] = [:]
     private(set) var commits = 0
     private(set) var amounts: [GroupKey: Amounts] = [:]
@@ -85,13 +86,17 @@ final class StoreWatch {
 
     var hasUndurable: Bool { !undurable.isEmpty }
 
+    /// When the last of the reservations that stand is over, milliseconds since 1970; nil: none stands.
+    var reservedUntil: Int64? { records.values.lazy.compactMap(\.reservedUntil).max() }
+
     func committed(_ change: GroupChange) {
         commits += 1
         sagas.committed(change)
         change.draft.forEachChange { member, record in
             let key = RecordKey(change.group, member)
             if case .key = member { return }
-            undurable.append((Write(commit: commits, key: key, record: record), records[key]))
+            let before = doubts[key]?.possible.map(\.record) ?? [records[key]]
+            undurable.append((Write(commit: commits, key: key, record: record), before))
             records[key] = record
             doubts[key] = nil
             note(key, record)
@@ -124,11 +129,11 @@ final class StoreWatch {
         let crash = Crash(time: scheduler.now, survivors: all)
         var possible: [RecordKey: [(record: Record?, range: Range<Int>)]] = [:]
         for (write, before) in undurable {
-            var values = possible[write.key] ?? [(before, all)]
-            let last = values.removeLast()
-            if last.range.lowerBound < write.commit { values.append((last.record, last.range.lowerBound..<write.commit)) }
-            values.append((write.record, write.commit..<all.upperBound))
-            possible[write.key] = values
+            let values = possible[write.key] ?? before.map { ($0, all) }
+            possible[write.key] =
+                values.filter { $0.range.lowerBound < write.commit }.map { record, range in
+                    (record, range.clamped(to: range.lowerBound..<write.commit))
+                } + [(write.record, write.commit..<all.upperBound)]
         }
         for (key, values) in possible {
             doubts[key] = Doubt(crash: crash, possible: values)
@@ -163,9 +168,11 @@ final class StoreWatch {
         switch record {
         case nil: return "nothing"
         case .account(let account)?:
-            return "balance \(account.balance.raw), held \(account.held.raw), in \(account.deposited.raw), "
+            return
+                "balance \(account.balance.raw), held \(account.held.raw), reserved \(account.reserved.raw), in \(account.deposited.raw), "
                 + "out \(account.withdrawn.raw), sold \(account.captured.raw), refunded \(account.refunded.raw)"
-        case .hold(let hold)?: return "\(hold.state.text) \(hold.amount.raw)"
+        case .hold(let hold)?:
+            return "\(hold.state.text) \(hold.amount.raw)\(hold.reservedUntil == 0 ? "" : ", reserved")"
         case .payment(let payment)?: return "paid \(payment.amount.raw)\(payment.isCancelled ? ", cancelled" : "")"
         case .order(let order)?: return "\(order.status.text), attempt \(order.attempt), total \(order.total.raw)"
         case .saga(let saga)?: return "attempt \(saga.id.attempt) \(saga.phase.text)"
@@ -198,6 +205,7 @@ extension Order.Status {
         case .checkingOut: "checking out"
         case .paid: "paid"
         case .removed: "removed"
+        case .reserved: "reserved"
         }
     }
 }
@@ -210,6 +218,7 @@ extension SagaRecord.Phase {
         case .retrying: "retries"
         case .committed: "committed"
         case .aborted: "aborted"
+        case .reserved: "reserved"
         }
     }
 }
@@ -227,6 +236,12 @@ extension Member {
         case .refund(let id): "refund \(id.number) of \(id.order)"
         case .refunded(let id): "finished refund \(id.number) of \(id.order)"
         case .listed(let entry): "listed at \(entry.created)"
+        case .due(let time): "due at \(time)"
         }
     }
+}
+
+extension Record {
+    /// When a reservation of the order is over: milliseconds since 1970; nil: it is not reserved.
+    var reservedUntil: Int64? { if case .order(let order) = self { order.reservedUntil } else { nil } }
 }

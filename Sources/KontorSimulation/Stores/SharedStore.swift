@@ -55,12 +55,23 @@ final class SharedStore {
         format = swarm.upgradeAfter == nil ? .newest : .three
         isListed = swarm.upgradeAfter == nil
         sagas = SagaWatch(world, takesLateCopies: swarm.hasWildClocks)
+        for shard in shards.indices { setClock(of: shard) }
+        sagas.latestTime = { [unowned self] in shards[shard(of: $0)].latestTime }
     }
 
     func nextWriter() -> UInt64 {
         writers += 1
         return writers
     }
+
+    /// Gives a shard the clock of another server, which differs from the others as far as it may.
+    private func setClock(of shard: Int) {
+        let most = Limits.clockSkewMilliseconds / 2
+        shards[shard].wallOffset = random.happens(50) ? 0 : random.within(-most...most)
+    }
+
+    /// The time by a shard's clock, milliseconds since 1970.
+    func time(of shard: Int) -> Int64 { shards[shard].time(SimulatedClock.epoch + world.scheduler.now / 1_000) }
 
     func shard(of group: GroupKey) -> Int { Partition.of(group.id) % shards.count }
 
@@ -161,6 +172,7 @@ final class SharedStore {
         records.forEach(sagas.note)
         unreadable = unreadable.filter { self.shard(of: $0.group) != shard }
         shards[shard].failOver()
+        setClock(of: shard)
     }
 
     /// Kills a shard's master at its next commit.

@@ -39,8 +39,20 @@ struct SimulatedShard {
     /// The position up to which the replica has all commits.
     private(set) var replicated = 0
     private(set) var failovers = 0
+    /// The error of its master's clock, milliseconds.
+    var wallOffset: Int64 = 0
+    /// The latest time that it told, milliseconds since 1970.
+    private(set) var latestTime: Int64 = 0
     private var waiting: [(number: Int, position: Int, tell: (Bool) -> Void)] = []
     private var lastNumber = 0
+
+    /// Tells its time.
+    ///
+    /// - Parameter wall: the true time, milliseconds since 1970.
+    mutating func time(_ wall: Int64) -> Int64 {
+        latestTime = max(latestTime, wall + wallOffset)
+        return wall + wallOffset
+    }
 
     /// Returns a number for ``giveUp(_:)``.
     mutating func wait(_ position: Int, _ tell: @escaping (Bool) -> Void) -> Int {

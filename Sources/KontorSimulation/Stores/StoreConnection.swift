@@ -143,7 +143,7 @@ final class StoreConnection: RecordStore {
     func scan(
         _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
-        if range.index == .lists, !store.isListed {
+        if range.isOfLists, !store.isListed {
             return world.scheduler.after(latency()) { [self] in
                 post { completion(.failure(.unreachable("the lists are not complete"))) }
             }
@@ -165,6 +165,15 @@ final class StoreConnection: RecordStore {
                 found.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
                 completion(.success(IndexPart(of: found.map(\.entry), atMost: bound)))
             }
+        }
+    }
+
+    func time(of group: GroupKey, completion: @escaping (Result<Int64?, StoreError>) -> Void) {
+        let shard = store.shard(of: group)
+        ask(shard) { [self] in
+            store.time(of: shard)
+        } done: { (result: Result<Int64, StoreError>) in
+            completion(result.map { $0 })
         }
     }
 

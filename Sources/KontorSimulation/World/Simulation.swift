@@ -85,6 +85,7 @@ public final class Simulation {
             return world.violation("clients wait for ever")
         }
         settle()
+        guard reservationsEnd() else { return }
         guard wait(site.longestRecovery, { self.site.isAtRest }) else {
             return world.violation("it does not come to rest: \(site.unrest)")
         }
@@ -148,7 +149,7 @@ public final class Simulation {
 
     /// Repeats the requests with unknown outcomes under their keys: now they get true answers.
     private func settle() {
-        for action in clients.history.actions where action.effect == .possible && (action.key != nil || action.isCheckout) {
+        for action in clients.history.actions where action.effect == .possible && (action.key != nil || action.isOfSaga) {
             var isDone = false
             clients.ask(action, random, isPatient: true) { isDone = true }
             // The lease of a `batch_init` whose process died ends only then, by a clock that may have been wrong.
@@ -156,6 +157,15 @@ public final class Simulation {
             let lease: Int64 = .milliseconds(Limits.batchInitLeaseMilliseconds + skew)
             if !wait(.seconds(60) + lease, { isDone }) { world.violation("\(action.title) is never answered") }
         }
+    }
+
+    /// Waits until nothing is reserved: each reservation is given back soon after its end.
+    private func reservationsEnd() -> Bool {
+        guard let end = site.reservedUntil else { return true }
+        let most = max(0, end - world.scheduler.now) + site.longestExpiry
+        if wait(most, { self.site.reservedUntil == nil }) { return true }
+        world.violation("a reservation stands \(site.longestExpiry / 1_000) ms after its end")
+        return false
     }
 
     private func inspect() {
@@ -193,6 +203,7 @@ public final class Simulation {
         let auditor = Auditor(
             history: clients.history, final: final, amounts: site.amounts, sagas: site.sagas,
             takesLateCopies: swarm.hasWildClocks, hasTrail: swarm.hasTrail,
+            hasEvenClocks: swarm.shops == 1 ? swarm.clockJumpEvery == nil && swarm.drift == 0 : swarm.failoverEvery == nil,
             wasCalm: { [world, swarm] in
                 (swarm.shops == 1 ? swarm.clockJumpEvery == nil : !swarm.hasWildClocks) && world.wasCalm(from: $0, to: $1)
             },

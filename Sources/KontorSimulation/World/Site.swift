@@ -14,6 +14,10 @@ protocol Site: ShopFront {
     var leftovers: [String] { get }
     /// What has not ended, in words.
     var unrest: String { get }
+    /// When the last of the reservations that stand is over, microseconds of the world's time; nil: none stands.
+    var reservedUntil: Int64? { get }
+    /// How soon after that it must be given back, microseconds.
+    var longestExpiry: Int64 { get }
     /// How soon after the faults everything that was begun must have ended, sagas that may still wait included;
     /// microseconds.
     var longestRecovery: Int64 { get }

@@ -191,6 +191,7 @@ struct Swarm {
         if hasGateway, !isLong, random.happens(15) { makeRefusalsCommon(random) }
         if shops > 1, !isLong, random.happens(3) { makeBatchesMeet(random) }
         if random.happens(15) { makeRefunders(random) }
+        if random.happens(15) { makeReservers(random) }
         // There a marker may go too early: the simulated store removes it at a moment that a wrong clock has named, and
         // Redis after a time.
         if hasWildClocks, storeExpires { weights = weights.map { ($0.kind, $0.kind == .refund ? 0 : $0.weight) } }
@@ -293,6 +294,19 @@ struct Swarm {
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 5)) }
     }
 
+    /// Makes everybody reserve the same few things, buy them, or forget them.
+    private mutating func makeReservers(_ random: SeededRandom) {
+        clients = 6 + random.below(8)
+        stock = random.pick([3, 10, 50])
+        credit = random.pick([500, 10_000_000])
+        thinking = random.pick([.milliseconds(1), .milliseconds(10), .milliseconds(200)])
+        let usual: [WishKind: Int] = [
+            .checkout: 60, .reserve: 60, .giveBack: 15, .createOrder: 30, .addItem: 40, .addStock: 10, .addCredit: 10,
+            .takeStock: 5, .readItem: 5, .explain: 5, .removeOrder: 3, .payDirectly: 3,
+        ]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 2)) }
+    }
+
     /// Makes clocks wrong, so that copies of messages come after their saga is over and its marker gone.
     private mutating func makeClocksWild(_ random: SeededRandom) {
         clockJumpMost = 200_000
@@ -374,7 +388,8 @@ struct Swarm {
 /// The kinds of wishes.
 enum WishKind: CaseIterable {
     case createItem, createUser, createOrder, addStock, takeStock, addCredit, payDirectly, cancelPayment, paymentStatus
-    case addItem, removeItem, removeOrder, checkout, readItem, readUser, readOrder, explain, refund, listRefunds
+    case addItem, removeItem, removeOrder, checkout, reserve, giveBack, readItem, readUser, readOrder, explain, refund
+    case listRefunds
     case initItems, initUsers, initOrders
 
     /// How often clients want it in this world, relative to the others; sometimes never.
@@ -388,6 +403,8 @@ enum WishKind: CaseIterable {
         case .takeStock, .payDirectly, .cancelPayment: usual = 10
         case .paymentStatus, .explain, .removeItem: usual = 5
         case .refund: usual = 25
+        case .reserve: usual = 12
+        case .giveBack: usual = 4
         case .listRefunds: usual = 4
         case .removeOrder: usual = 2
         case .createItem, .createUser: usual = 2

@@ -1,0 +1,105 @@
+// Gives reservations back that are over. Nothing in memory says when: they are found in the index by the moment at
+// which they end, after any crash and by any process, and the order decides by the clock of its store.
+
+import KontorCore
+
+/// Looks for reservations that are over, again and again.
+final class ReservationExpiry {
+    private let shop: ShopParts
+    private let pause: Int64
+    /// By how much the clocks of two stores may differ.
+    private let skew: Int64
+    private var isLooking = false
+    private var nextLook: Int64 = .min
+    /// Whether nothing is reserved for sure, because no other process reserves.
+    private var isEmpty = false
+
+    init(_ shop: ShopParts) {
+        self.shop = shop
+        pause = shop.isAlone ? Limits.reservationScanMilliseconds : Limits.sharedReservationScanMilliseconds
+        skew = shop.isAlone ? 0 : Limits.clockSkewMilliseconds
+        shop.orders.coordinator.didReserve = { [weak self] in self?.isEmpty = false }
+    }
+
+    /// - Parameter now: monotonic milliseconds.
+    func tick(now: Int64) {
+        guard !isLooking, !isEmpty, now >= nextLook, shop.store.admission == nil else { return }
+        isLooking = true
+        nextLook = now + pause
+        look(behind: nil)
+    }
+
+    /// Looks at the first reservations to end.
+    private func look(behind last: RecordKey?) {
+        if shop.isAlone { isEmpty = last == nil }
+        shop.store.scan(.dues(behind: last), atMost: Limits.reservationsAtOnce) { [self] found in
+            guard case .success(let part) = found, let first = part.entries.first else {
+                if case .failure = found { isEmpty = false }
+                return isLooking = false
+            }
+            isEmpty = false
+            time(of: first) { [self] time in
+                guard let time else { return isLooking = false }
+                end(part.entries.filter { $0.due <= time + skew }, of: part)
+            }
+        }
+    }
+
+    /// Gives back those that are over.
+    ///
+    /// - Parameter near: those that are over, or may be by the clocks of their stores.
+    private func end(_ near: [IndexEntry], of part: IndexPart) {
+        var pending = near.count + 1
+        var ended = 0
+        func endOne() {
+            pending -= 1
+            guard pending == 0 else { return }
+            // If none of these is over, those behind them are not, as far as clocks agree.
+            guard ended > 0, near.count == part.entries.count, let next = part.next else { return isLooking = false }
+            shop.agenda.addAtTick { self.look(behind: next) }
+        }
+        for entry in near {
+            time(of: entry) { [self] time in
+                guard let time, entry.due <= time else { return endOne() }
+                giveBack(entry.key.group.id, time) {
+                    if $0 { ended += 1 }
+                    endOne()
+                }
+            }
+        }
+        endOne()
+    }
+
+    /// Gives back the reservation of an order, unless a saga of it runs: then it is looked at again.
+    ///
+    /// - Parameter completion: gets whether its end has begun.
+    private func giveBack(_ order: Identifier, _ storesTime: Int64, completion: @escaping (Bool) -> Void) {
+        let coordinator = shop.orders.coordinator
+        guard !coordinator.isRunning(order), !coordinator.isFull else { return completion(false) }
+        let now = shop.clock.wallMilliseconds
+        let command = OrderCommand.Operation.giveBack(
+            now: now, deadline: now + Limits.deadlineMilliseconds, storesTime: storesTime, nil)
+        shop.orders.submit(OrderCommand(order, command)) { [shop] reply in
+            guard case .decided(.begun(let saga)) = reply else { return completion(false) }
+            shop.metrics.expiredReservations.increment()
+            shop.orders.coordinator.drive(saga)
+            completion(true)
+        }
+    }
+
+    /// The time by the clock that decides; nil: it cannot be read now.
+    private func time(of entry: IndexEntry, completion: @escaping (Int64?) -> Void) {
+        shop.store.time(of: entry.key.group) { [clock = shop.clock] time in
+            completion(time.map { $0 ?? clock.wallMilliseconds }.success)
+        }
+    }
+}
+
+extension IndexEntry {
+    /// When the reservation is over, by its clock.
+    fileprivate var due: Int64 { if case .due(let time) = key.member { time } else { .max } }
+}
+
+extension Result {
+    fileprivate var success: Success? { try? get() }
+}
