@@ -315,6 +315,7 @@ private final class FailingFiles: FileSystem, @unchecked Sendable {
         }
         func sync() throws(EmbeddedError) { try real.sync() }
         func reserve(_ bytes: Int) throws(EmbeddedError) { try real.reserve(bytes) }
+        func overwrite(at offset: Int, _ bytes: [UInt8]) throws(EmbeddedError) { try real.overwrite(at: offset, bytes) }
         func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8] { try real.read(at: offset, count: count) }
         func truncate(to size: Int) throws(EmbeddedError) { try real.truncate(to: size) }
         func size() throws(EmbeddedError) -> Int { try real.size() }

@@ -57,6 +57,26 @@ struct FailedSyncTests {
         #expect(lost == [], "\(lost.count) of 200 disks")
     }
 
+    @Test("what is read after a failed sync and a restart on a full disk survives a power cut")
+    func readOnFullDisk() throws {
+        var lost: [String] = []
+        for seed in 0..<50 {
+            let random = SeededRandom(seed: UInt64(seed))
+            let world = try world(random)
+            for number in 0..<random.below(4) { _ = try write(world, number, random) }
+            try fail(world, 50)
+            world.disk.capacityBytes = 0
+            try world.restart()
+            let told = try world.heads([50])
+            #expect(told == [account(50)], "the sync failed, and the page cache has it")
+            world.disk.crash(random)
+            world.disk.capacityBytes = .max
+            try world.open()
+            if try world.heads([50]) != told { lost.append("seed \(seed)") }
+        }
+        #expect(lost == [], "\(lost.count) of 50 disks took back what was read")
+    }
+
     private func write(_ world: World, _ number: Int, _ random: SeededRandom) throws -> Int {
         try world.write(item(number), [(.head, account(Int64(number)))])
         guard case .success? = world.barrier() else { throw World.NoAnswer() }

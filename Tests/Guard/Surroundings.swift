@@ -93,6 +93,9 @@ private final class MemoryFile: File, @unchecked Sendable {
     func append(_ bytes: [UInt8]) throws(EmbeddedError) { content += bytes }
     func sync() throws(EmbeddedError) {}
     func reserve(_ bytes: Int) throws(EmbeddedError) {}
+    func overwrite(at offset: Int, _ bytes: [UInt8]) throws(EmbeddedError) {
+        content.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+    }
     func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8] {
         let start = min(offset, content.count)
         return Array(content[start..<min(content.count, start + count)])

@@ -5,14 +5,12 @@
 //                            |-----> release all -> finish, answer -> forget
 //                            |-----> release all -> begin again, in lock order
 //                            '-----> reserve all -> answer, finish
-//
-// A saga of a reserved order finds the locks on its stock: it takes the rest, and releases only what it took.
 
 /// One running attempt of a checkout, from its durable begin to its end.
 ///
 /// It waits for events only, repeats what is not answered, and tolerates every event twice, late or never. After a
-/// commit decision it only captures; after an abort it only releases; it never gives up on either. A reservation takes
-/// the locks on the stock only, and lets them stand.
+/// commit decision it only captures; after an abort it only releases; it never gives up on either. A saga that reserves
+/// takes the locks on the stock only, and lets them stand. One that finds them releases only what it took itself.
 public struct CheckoutSaga: Sendable {
     private enum Stage: Hashable, Sendable {
         case holding

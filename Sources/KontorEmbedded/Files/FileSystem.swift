@@ -11,6 +11,9 @@ public protocol File: AnyObject, Sendable {
     /// Takes room on the disk, so that the file can grow to `bytes`. Its size stays. A failure may leave it with a part
     /// of that room, which ``truncate(to:)`` gives back.
     func reserve(_ bytes: Int) throws(EmbeddedError)
+    /// Writes over bytes that are there; needs no room. The file must be opened with ``FileMode/overwrite``. After
+    /// ``sync()`` they are durable, even if an earlier sync of them has failed: they count as changed again.
+    func overwrite(at offset: Int, _ bytes: [UInt8]) throws(EmbeddedError)
     /// Reads `count` bytes, or fewer if the file ends before.
     func read(at offset: Int, count: Int) throws(EmbeddedError) -> [UInt8]
     /// Cuts the file to `size` bytes, and gives back the room behind them. Durable after ``sync()``.
@@ -25,6 +28,8 @@ public enum FileMode: Sendable {
     case read
     /// Appends to a file that is there.
     case append
+    /// Writes over parts of a file that is there.
+    case overwrite
     /// Makes a file, or empties it if it is there.
     case create
     /// Makes a file; fails with `exists` if it is there.

@@ -17,6 +17,7 @@ public final class PosixFileSystem: FileSystem {
         switch mode {
         case .read: flags = O_RDONLY | O_CLOEXEC
         case .append: flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC
+        case .overwrite: flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC
         case .create: flags = O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
         case .createNew:
             flags = O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC
@@ -192,15 +193,31 @@ private final class PosixFile: File {
     deinit { close(descriptor) }
 
     func append(_ bytes: [UInt8]) throws(EmbeddedError) {
+        try writeAll(bytes, "write") { write(descriptor, $0, $1) }
+    }
+
+    func overwrite(at offset: Int, _ bytes: [UInt8]) throws(EmbeddedError) {
+        var place = offset
+        try writeAll(bytes, "pwrite") { start, count in
+            let written = pwrite(descriptor, start, count, off_t(place))
+            place += max(0, written)
+            return written
+        }
+    }
+
+    /// Calls `write` until all bytes are written.
+    private func writeAll(
+        _ bytes: [UInt8], _ call: String, _ write: (UnsafeRawPointer, Int) -> Int
+    ) throws(EmbeddedError) {
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes { buffer -> Int in
                 guard let base = buffer.baseAddress else { return 0 }
-                return write(descriptor, base + written, buffer.count - written)
+                return write(base + written, buffer.count - written)
             }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw failure("write", path)
+                throw failure(call, path)
             }
             written += count
         }

@@ -70,6 +70,16 @@ final class JournalWriter: @unchecked Sendable {
         size = bytes.count
     }
 
+    /// Writes the journal's last frame over itself, and syncs it: for a start that has no room to begin a segment with
+    /// it. Whoever reads from then on is told only what is on the disk: the bytes count as changed, whatever became of
+    /// them before.
+    func renewLastFrame() throws(EmbeddedError) {
+        if end.lastFrame.isEmpty { return }
+        let segment = try files.open(paths.segment(end.segment), .overwrite)
+        try segment.overwrite(at: end.goodBytes - end.lastFrame.count, end.lastFrame)
+        try segment.sync()
+    }
+
     /// Writes one frame and syncs it. Then goes on to the next segment, if this one is full and the next one is
     /// reserved.
     ///

@@ -99,7 +99,10 @@ private struct StoreStart {
         report.openWorkRecords = cache.openWorkRecords
         let writer = try JournalWriter(files: files, paths: paths, end: end, segmentBytes: options.segmentBytes)
         let reserveFailure = writer.reserve()
-        if let reserveFailure, !writer.hasBegun, !reserveFailure.passes { throw reserveFailure }
+        if let reserveFailure, !writer.hasBegun {
+            guard reserveFailure.passes else { throw reserveFailure }
+            try writer.renewLastFrame()
+        }
         report.isReadOnly = !writer.hasBegun
         report.isNew = found == nil
         let worker = FoldWorker(

@@ -15,6 +15,8 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         var cleanBytes = 0
         /// The parts that failed syncs have not written. They can be read until the power is cut.
         var lost: [Range<Int>] = []
+        /// The parts that were written over since: the next sync writes them.
+        var renewed: [Range<Int>] = []
         var reserved = 0
         var room: Int { max(reserved, content.count) }
 
@@ -28,7 +30,20 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         func settle(_ bytes: [UInt8]) {
             content = bytes
             cleanBytes = bytes.count
-            lost = []
+            (lost, renewed) = ([], [])
+        }
+
+        /// A sync has written what was written over.
+        func writeRenewed() {
+            for range in renewed {
+                lost = lost.flatMap { lost in
+                    [
+                        lost.lowerBound..<max(lost.lowerBound, min(lost.upperBound, range.lowerBound)),
+                        min(lost.upperBound, max(lost.lowerBound, range.upperBound))..<lost.upperBound,
+                    ].filter { !$0.isEmpty }
+                }
+            }
+            renewed = []
         }
     }
 
@@ -239,8 +254,10 @@ public final class SimulatedDisk: FileSystem, @unchecked Sendable {
         inode.cleanBytes = inode.content.count
         if failsSyncs {
             if !unsynced.isEmpty { inode.lost.append(unsynced) }
+            inode.renewed = []
             throw .system(call: "fdatasync", path: path, code: 5)
         }
+        inode.writeRenewed()
     }
 
     /// Throws unless the disk has room for a file of `room` bytes.
@@ -285,6 +302,12 @@ private final class SimulatedFile: File, @unchecked Sendable {
         if disk.failsAppends { throw .diskFull(path: path) }
         try disk.checkRoom(inode, inode.content.count + bytes.count, path)
         inode.content += bytes
+    }
+
+    func overwrite(at offset: Int, _ bytes: [UInt8]) throws(EmbeddedError) {
+        try step()
+        inode.content.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+        inode.renewed.append(offset..<offset + bytes.count)
     }
 
     func sync() throws(EmbeddedError) {
