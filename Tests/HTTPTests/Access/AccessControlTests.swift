@@ -74,7 +74,7 @@ import Testing
             "orderTimeline", "listItems", "listUsers", "listOrders", "listRefunds":
             "read"
         case "createOrder", "addItem", "addOneItem", "removeItem", "removeOrder", "checkout", "placeOrder",
-            "replaceLines", "checkOutOrder", "removeOpenOrder":
+            "replaceLines", "checkOutOrder", "removeOpenOrder", "reserveOrder", "giveReservationBack":
             "orders"
         case "createUser", "pay", "payForOrder", "cancelPayment", "newUser": "payments"
         default: "admin"

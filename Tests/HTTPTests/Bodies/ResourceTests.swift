@@ -65,6 +65,11 @@ import Testing
         ("POST", "/v1/orders/o/checkout", "", .shown(.checkout(order: id("o")))),
         ("POST", "/v1/orders/o/checkout", "{}", .shown(.checkout(order: id("o")))),
         ("DELETE", "/v1/orders/o", "", .shown(.order(OrderCommand(id("o"), .remove)))),
+        (
+            "POST", "/v1/orders/o/reservation", #"{"seconds":86400}"#,
+            .shown(.reserve(order: id("o"), seconds: Limits.reservationSeconds))
+        ),
+        ("DELETE", "/v1/orders/o/reservation", "", .shown(.giveBack(order: id("o")))),
     ]
 
     @Test(arguments: good) func `a body says what the shop is asked`(
@@ -92,6 +97,11 @@ import Testing
         ("POST", "/v1/orders", #"{"user_id":"u","lines":[{"item_id":"a","units":1,"price":0}]}"#, "/lines/0/price"),
         ("POST", "/v1/orders", #"{"user_id":"u","lines":[],"checkout":true}"#, "/checkout"),
         ("POST", "/v1/orders", #"{"user_id":"u","lines":[],"checkout":"yes"}"#, "/checkout"),
+        ("POST", "/v1/orders/o/reservation", "{}", "/seconds"),
+        ("POST", "/v1/orders/o/reservation", #"{"seconds":0}"#, "/seconds"),
+        ("POST", "/v1/orders/o/reservation", #"{"seconds":86401}"#, "/seconds"),
+        ("POST", "/v1/orders/o/reservation", #"{"seconds":"60"}"#, "/seconds"),
+        ("POST", "/v1/orders/o/reservation", #"{"seconds":60,"minutes":1}"#, "/minutes"),
         ("POST", "/v1/orders/o/checkout", #"{"fast":true}"#, "/fast"), ("POST", "/v1/orders/o%20/checkout", "", nil),
     ]
 
@@ -103,6 +113,38 @@ import Testing
         #expect(asked.isEmpty)
         let problem = try #require(try JSONSerialization.jsonObject(with: Data(response.body.utf8)) as? [String: Any])
         #expect(problem["pointer"] as? String == pointer)
+    }
+
+    @Test(arguments: [(-5, 1...1), (30, 28...30), (86_000, 60...60)])
+    func `who wants what is reserved is told when to come back`(seconds: Int64, expected: ClosedRange<Int>) throws {
+        let item = GroupKey(.item, id("a"))
+        let until = (Int64(Date().timeIntervalSince1970) + seconds) * 1_000
+        for (path, answer) in [
+            ("/v1/orders/o/checkout", ShopAnswer.checkout(.refused(.reserved(account: item, until: until)))),
+            ("/stock/subtract/a/1", .ledger(.reserved(until: until))),
+        ] {
+            let response = try send("POST", path, "", headers: []) { _ in answer }.response
+            #expect(response.status == 409)
+            #expect(response.body.contains("/problems/contended") && response.body.contains("reserved"))
+            #expect(expected.contains(Int(response.headers["retry-after"] ?? "") ?? 0))
+        }
+    }
+
+    @Test func `a reserved order says until when, and what may not be done says why`() throws {
+        var order = Order(user: id("u"), incarnation: 1, created: 1_700_000_000_000)
+        order.lines = [OrderLine(item: id("a"), units: Amount(2), price: Amount(725))]
+        order.total = Amount(1_450)
+        (order.status, order.reservation) = (.reserved, Reservation(attempt: 1, until: 1_700_000_600_000, grants: [1]))
+        let shown = try send("POST", "/v1/orders/o/reservation", #"{"seconds":600}"#) { [order] _ in
+            .shown(id("o"), order, .checkout(.reserved))
+        }.response
+        #expect(shown.status == 200)
+        #expect(shown.body.contains(#""state":"reserved""#))
+        #expect(shown.body.contains(#""reserved_until":"2023-11-14T22:23:20.000Z""#))
+        let refused = try send("POST", "/orders/addItem/o/a/1", "", headers: []) { _ in
+            .order(.isReserved(until: 1_700_000_600_000))
+        }.response
+        #expect(refused.status == 409 && refused.body.contains("/problems/order-reserved"))
     }
 
     @Test func `a body is JSON by its type, and another type is refused`() throws {

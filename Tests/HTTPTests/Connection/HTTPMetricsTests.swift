@@ -86,7 +86,7 @@ import Testing
                 "/orders/remove", "/orders/find", "/orders/checkout", "/orders/explain", "/orders/batch_init",
                 "/v1/items", "/v1/items/adjustments", "/v1/users", "/v1/users/adjustments", "/v1/orders",
                 "/v1/orders/lines", "/v1/orders/checkout", "/v1/orders/timeline",
-                "/v1/orders/refunds",
+                "/v1/orders/refunds", "/v1/orders/reservation",
             ])
     }
 }
