@@ -98,7 +98,7 @@ class RedisUserTests(unittest.TestCase):
         for words in _FORBIDDEN:
             self.assert_refused(words, "kontor")
         for words in (
-            "set {0}k v", "mget {0}k", "mset {0}k v", "zadd {0}z 0 a", "zrangebylex {0}z - +", "zrem {0}z a", "scan 0", "dbsize",
+            "set {0}k v", "mget {0}k", "mset {0}k v", "zadd {0}z 0 a", "zrangebylex {0}z - +", "zrem {0}z a", "scan 0", "dbsize", "time",
             "wait 0 1", "asking", "config get appendonly", "client setname x", "cluster slots", "cluster info", "info",
             "eval return(redis.call('get',KEYS[1])) 1 {0}k", "del {0}k",
         ):

@@ -42,10 +42,7 @@ struct Auditor {
 
 extension Auditor {
     private func judgeOrders() {
-        var actions: [String: [Action]] = [:]
-        for action in history.actions {
-            if let order = action.wish.order { actions[order, default: []].append(action) }
-        }
+        let actions = history.byOrder
         for (id, actions) in actions.sorted(by: { $0.key < $1.key }) { judgeOrder(id, actions, replacements(of: id)) }
         for (id, order) in final.orders.sorted(by: { $0.key < $1.key }) {
             if order.isLocked { violation("order \(id) is still locked, or reserved") }
@@ -57,14 +54,14 @@ extension Auditor {
     /// The `batch_init`s that may have replaced an order.
     func replacements(of id: String) -> [Action] {
         guard let number = Int(id) else { return [] }
-        return history.actions.filter {
+        return history.batchInits.filter {
             if case .initOrders(let count, _, _, _) = $0.wish { number < count && $0.effect != .none } else { false }
         }
     }
 
     func replacements(ofUser id: String) -> [Action] {
         guard let number = Int(id) else { return [] }
-        return history.actions.filter {
+        return history.batchInits.filter {
             if case .initUsers(let count, _) = $0.wish { number < count && $0.effect != .none } else { false }
         }
     }
@@ -213,8 +210,8 @@ extension Auditor {
     /// its process may drive the checkout, too, and ends it for both.
     private func hasHastierCaller(_ order: String?, _ attempt: Attempt, _ answered: Int64) -> Bool {
         let sinceThen = attempt.asked - .milliseconds(SimulatedGateway.clientSlack)
-        return history.actions.contains { action in
-            action.isOfSaga && action.wish.order == order
+        return history.byOrder[order ?? "", default: []].contains { action in
+            action.isOfSaga
                 && action.attempts.contains {
                     $0.patience < attempt.patience && $0.asked <= answered && $0.asked + $0.patience >= sinceThen
                 }
@@ -235,7 +232,7 @@ extension Auditor {
     /// on it.
     func replacements(of account: GroupKey, from asked: Int64, to answered: Int64) -> [Int64] {
         guard let number = Int(account.id.text) else { return [] }
-        return history.actions.compactMap { action in
+        return history.batchInits.compactMap { action in
             guard action.effect != .none, action.first <= answered, action.last >= asked else { return nil }
             switch action.wish {
             case .initItems(let count, let stock, _) where account.kind == .item && number < count: return stock

@@ -77,14 +77,15 @@ extension Auditor {
 
     /// Checks that a list has every refund that its client knew of, and none that nobody asked for.
     private func judgeList(_ action: Action, of order: String) {
+        let (others, replacements) = (history.byOrder[order] ?? [], replacements(of: order))
         for attempt in action.attempts {
             guard case .listed(let reasons) = attempt.told, let answered = attempt.answered else { continue }
             if Set(reasons).count != reasons.count { violation("\(action.title): it was told of a refund twice") }
-            for other in history.actions {
-                guard case .refund(order, _, _) = other.wish else { continue }
+            for other in others {
+                guard case .refund = other.wish else { continue }
                 let isListed = reasons.contains(other.title)
                 let acknowledged = other.attempts.filter { $0.told.isEffect }.compactMap(\.answered).min() ?? .max
-                let isKept = !replacements(of: order).contains { $0.last > other.first && $0.first < answered }
+                let isKept = !replacements.contains { $0.last > other.first && $0.first < answered }
                 if !isListed, isKept, acknowledged < attempt.asked {
                     violation("\(action.title): it was not told of \(other.title), which had its effect before")
                 }
@@ -96,8 +97,8 @@ extension Auditor {
     }
 
     private func mayBeRefunded(_ order: String, before action: Action) -> Bool {
-        history.actions.contains { other in
-            guard case .refund(order, _, _) = other.wish else { return false }
+        (history.byOrder[order] ?? []).contains { other in
+            guard case .refund = other.wish else { return false }
             return other.effect != .none && other.first <= action.attempts.last?.answered ?? .max
         }
     }

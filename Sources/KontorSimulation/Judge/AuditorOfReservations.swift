@@ -6,11 +6,7 @@ extension Auditor {
     /// Checks that no checkout of a reserved order is refused for want of what is reserved for it.
     func judgeReservations() {
         guard hasEvenClocks, !takesLateCopies else { return }
-        var actions: [String: [Action]] = [:]
-        for action in history.actions {
-            if let order = action.wish.order { actions[order, default: []].append(action) }
-        }
-        for (order, actions) in actions.sorted(by: { $0.key < $1.key }) {
+        for (order, actions) in history.byOrder.sorted(by: { $0.key < $1.key }) {
             for reservation in actions {
                 guard case .reserve(_, let seconds) = reservation.wish else { continue }
                 for attempt in reservation.attempts where attempt.told == .done && !attempt.isReplay {

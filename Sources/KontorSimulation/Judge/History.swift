@@ -183,10 +183,15 @@ extension Told {
 /// All requests of one world.
 final class History {
     private(set) var actions: [Action] = []
+    private(set) var batchInits: [Action] = []
+    /// The actions about each order, in their order.
+    private(set) var byOrder: [String: [Action]] = [:]
 
     func begin(_ wish: Wish, by client: String, key: String?) -> Action {
         let action = Action(number: actions.count, client: client, wish: wish, key: key)
         actions.append(action)
+        if wish.isBatchInit { batchInits.append(action) }
+        if let order = wish.order { byOrder[order, default: []].append(action) }
         return action
     }
 }

@@ -16,6 +16,8 @@ enum MetricCatalogue {
         MetricFamily("kontor_anomalies", "What must not happen, by kind; anything but 0 is a bug or lost data."),
         MetricFamily("kontor_requests_in_flight", "Requests that the shop has taken and not answered."),
         MetricFamily("kontor_refusals", "Requests and connections that were refused for want of room, by reason."),
+        MetricFamily("kontor_reservations", "Orders that this process has reserved, extensions among them."),
+        MetricFamily("kontor_reservations_expired", "Reservations that were over and that this process began to give back."),
         MetricFamily("kontor_refunds", "Refunds that this process has finished, or has seen finished."),
         MetricFamily("kontor_open_refunds", "Refunds that have begun and not ended."),
         MetricFamily("kontor_oldest_refund_seconds", "How long ago the oldest open refund began."),

@@ -139,7 +139,7 @@ class ServicesTests(ServicesCase):
         await shop.initialize()
         [order] = shop.replicas["order"]
         store = shop.stores["order"]
-        for command in ("set", "mset", "zadd", "zrem", "del", "zrangebylex"):
+        for command in ("set", "mset", "zadd", "zrem", "del", "zrangebylex", "time"):
             store.ask("ACL", "SETUSER", "kontor", "reset", "on", ">secret", "~*", "&*", "+@all", f"-{command}")
             order.store_url = store.url.replace("redis://", "redis://kontor:secret@")
             await self._assert_does_not_start(order, "refuses a command that the shop needs")
