@@ -5,6 +5,7 @@ The shop is found by SHOP_URL, or by GATEWAY_URL in the `urls.json` beside this 
 
 import json
 import os
+import time
 import unittest
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 PATIENCE_SECONDS = 60  # derived: longest deadline + 30 s
 # So many requests are on their way at once where a test wants very many at once.
 CLIENTS = 50
+# Who is refused at once does not wait for others: much less than the deadline.
+AT_ONCE_SECONDS = 2
 
 
 def gateway_url() -> str:
@@ -42,6 +45,12 @@ class Answer(NamedTuple):
         if not self.headers.get("content-type", "").startswith("application/problem+json"):
             return None
         return self.json()["type"].rsplit("/", 1)[-1]
+
+    @property
+    def retry_after(self):
+        """The seconds after which it is worth another try; None: the answer does not say."""
+        text = self.headers.get("retry-after")
+        return None if text is None else int(text)
 
     def __str__(self):
         return f"{self.status} {self.body.decode(errors='replace')}"
@@ -68,6 +77,16 @@ def at_once(*calls) -> list:
     """The results of all calls, in their order; up to CLIENTS of them run at the same time."""
     with ThreadPoolExecutor(min(CLIENTS, len(calls))) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def eventually(condition, what: str, seconds: float):
+    """Asks until `condition()` gives something true, which is returned; fails when that takes longer."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.05)
+    return value
 
 
 def new_key() -> str:
@@ -137,3 +156,27 @@ class ShopCase(unittest.TestCase):
     def units(self, order: str) -> dict:
         """By item."""
         return dict(self.found(f"/orders/find/{order}")["items"])
+
+
+class V1Case(ShopCase):
+    """A test that speaks JSON to the shop."""
+
+    def sent(self, method: str, path: str, body=None, status: int = 200, **headers) -> Answer:
+        answer = ask(method, f"/v1{path}", body=body, **headers)
+        self.assertEqual(answer.status, status, f"{method} {path} {body}: {answer}")
+        return answer
+
+    def wrong(self, method: str, path: str, body, problem: str, status: int = 400, pointer: str = None, **headers) -> Answer:
+        answer = self.sent(method, path, body, status, **headers)
+        self.assertEqual(answer.problem, problem, str(answer))
+        self.assertEqual(answer.json().get("pointer"), pointer, str(answer))
+        return answer
+
+    def new_item(self, price="5.00", stock=0) -> str:
+        return self.sent("POST", "/items", {"price": price, "stock": stock}, 201).json()["id"]
+
+    def new_user(self, credit="0") -> str:
+        return self.sent("POST", "/users", {"credit": credit}, 201).json()["id"]
+
+    def lines(self, *items: str) -> list:
+        return [{"item_id": item, "units": 1} for item in items]

@@ -2,31 +2,7 @@
 
 import unittest
 
-from shop import Answer, ShopCase, ask, at_once, new_key
-
-
-class V1Case(ShopCase):
-    """A test that speaks JSON to the shop."""
-
-    def sent(self, method: str, path: str, body=None, status: int = 200, **headers) -> Answer:
-        answer = ask(method, f"/v1{path}", body=body, **headers)
-        self.assertEqual(answer.status, status, f"{method} {path} {body}: {answer}")
-        return answer
-
-    def wrong(self, method: str, path: str, body, problem: str, status: int = 400, pointer: str = None, **headers) -> Answer:
-        answer = self.sent(method, path, body, status, **headers)
-        self.assertEqual(answer.problem, problem, str(answer))
-        self.assertEqual(answer.json().get("pointer"), pointer, str(answer))
-        return answer
-
-    def new_item(self, price="5.00", stock=0) -> str:
-        return self.sent("POST", "/items", {"price": price, "stock": stock}, 201).json()["id"]
-
-    def new_user(self, credit="0") -> str:
-        return self.sent("POST", "/users", {"credit": credit}, 201).json()["id"]
-
-    def lines(self, *items: str) -> list:
-        return [{"item_id": item, "units": 1} for item in items]
+from shop import V1Case, ask, at_once, new_key
 
 
 class AccountTests(V1Case):
