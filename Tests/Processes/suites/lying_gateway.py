@@ -26,6 +26,8 @@ LIES = {
     "credit gets lost": "payment",
     "credit appears": "payment",
 }
+# What the correctness suite and the stress test have to find besides; the consistency test reserves nothing. The method of each.
+LIES_OF_RESERVATIONS = {"a reservation is answered and not made": "POST", "a reservation is answered and not given back": "DELETE"}
 
 
 class LyingGateway(LoopbackServer):
@@ -46,6 +48,8 @@ class LyingGateway(LoopbackServer):
         is_checkout, lie = path.startswith("/orders/checkout/"), self._lie
         if is_checkout and lie in ("a checkout is answered and not done", "all are refused") and self._tells_one():
             return _REFUSED if lie == "all are refused" else _PAID
+        if path.endswith("/reservation") and method == LIES_OF_RESERVATIONS.get(lie) and self._tells_one():
+            method, path, body = "GET", path.removesuffix("/reservation"), b""
         passed = {name: value for name, value in headers.items() if name in _PASSED}
         answer = await self._shop.request(method, path, passed, body or None)
         answer = answer._replace(headers={name: value for name, value in answer.headers.items() if name not in _OF_ONE_HOP})

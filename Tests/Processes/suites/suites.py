@@ -60,7 +60,8 @@ async def stress(port: int, report: Path, seconds: int = STRESS_SECONDS) -> Find
         "--run-time", f"{seconds}s", "--only-summary", "--json-file", report, directory=_FOLDER / "stress",
         environment={**_environment(port), "STRESS_WAIT_SECONDS": "0.01 0.05"})
     sent = {kind["name"]: kind["num_requests"] for kind in json.loads(report.with_suffix(".json").read_text())}
-    if len(sent) < 11:
+    # Of 20: after a lie nobody may have come to refunds.
+    if len(sent) < 18:
         raise AssertionError(f"the stress test has only sent {sent}: {output}")
     return Finding(code, output, f"{sum(sent.values())} requests")
 

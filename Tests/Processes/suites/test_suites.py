@@ -23,7 +23,7 @@ class EmbeddedTests(ServerCase):
             self.assert_found_nothing(await suites.consistency(self.server.port, "--runs", suites.CONSISTENCY_RUNS, *options))
         await self.assert_clean_audit(self.server)
 
-    async def test_the_six_scenarios_of_the_stress_test_see_no_failure(self):
+    async def test_the_nine_scenarios_of_the_stress_test_see_no_failure(self):
         self.assert_found_nothing(await suites.stress(self.server.port, self.scratch("stress")))
         await self.assert_clean_audit(self.server)
 

@@ -2,7 +2,7 @@
 
 from Tests.kontor_testing.case import ServerCase
 from Tests.Processes.suites import suites
-from Tests.Processes.suites.lying_gateway import LIES, LyingGateway
+from Tests.Processes.suites.lying_gateway import LIES, LIES_OF_RESERVATIONS, LyingGateway
 
 # Of the checkouts of one consistency run.
 _FEW = 3
@@ -39,7 +39,7 @@ class JudgeTests(ServerCase):
         self.assertEqual(code, 0, output)
 
     async def test_the_correctness_suite_finds_each_lie(self):
-        for lie in LIES:
+        for lie in (*LIES, *LIES_OF_RESERVATIONS):
             with self.subTest(lie):
                 gateway = await self.gateway(lie)
                 code, output, _ = await suites.microservices(gateway.port, "--failfast")
@@ -51,7 +51,7 @@ class JudgeTests(ServerCase):
         self.assertEqual(code, 0, output)
 
     async def test_the_stress_test_sees_sales_of_what_is_not_there_and_refusals_of_what_is(self):
-        for lie in ("a refusal is told as a sale", "a sale is told as a refusal"):
+        for lie in ("a refusal is told as a sale", "a sale is told as a refusal", *LIES_OF_RESERVATIONS):
             with self.subTest(lie):
                 gateway = await self.gateway(lie)
                 code, output, _ = await suites.stress(gateway.port, self.scratch("stress"), seconds=3)
