@@ -280,7 +280,8 @@ struct ReservationTests {
             var records: [RecordKey: Record] = [:]
             world.records.forEach { records[$0] = $1 }
             change(&records)
-            return Set(Audit.report { body in records.forEach { body($0.key, $0.value) } }.culprits.map(\.finding))
+            return Set(
+                Audit.report(hasLists: true) { body in records.forEach { body($0.key, $0.value) } }.culprits.map(\.finding))
         }
         let (head, item) = (RecordKey(GroupKey(.order, mine), .head), RecordKey(GroupKey(.item, id("a")), .head))
         func holds(_ records: [RecordKey: Record]) -> [RecordKey] {

@@ -333,7 +333,7 @@ extension CheckoutSaga {
         notes.settled(leg, now: now)
         guard legs.allSatisfy({ $0 == .settled }) else { return [] }
         switch record.phase {
-        case .committed, .reserved: return answer(record.phase.result) + ask(.finish, now: now)
+        case .committed: return answer(.paid) + ask(.finish, now: now)
         case .retrying: return ask(.beginAgain, now: now)
         default: return ask(.finish, now: now)
         }

@@ -266,11 +266,17 @@ enum OutcomeProblems {
 
     /// - Parameter until: when some of it may be free at the earliest, milliseconds since 1970.
     private static func reserved(_ account: GroupKey, until: Int64, _ request: ShopRequest) -> Problem {
-        let left = until / 1_000 - Int64(time(nil))
+        let left = (until - wallMilliseconds) / 1_000
         return Problem(
             .contended,
             "Others have reserved a part of \(account), and may buy it or give it back. Nothing was changed; try again later.",
             request.ids + [account], retryAfterSeconds: Int(min(max(1, left), Limits.reservationRetrySeconds)))
+    }
+
+    private static var wallMilliseconds: Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1_000 + Int64(now.tv_nsec) / 1_000_000
     }
 
     private static func insufficient(

@@ -259,7 +259,7 @@ extension Audit {
     private mutating func lookAtOpenWork() {
         report.openSagas = sagas.count
         refunds.check(&report)
-        reservations.check(holds, &report)
+        reservations.check(holds, hasDues: lists != nil, &report)
         if let finding = lists?.finding { report.add(.wrongLists, "lists", finding) }
         for (key, hold) in holds {
             guard case .hold(let saga) = key.member else { continue }

@@ -35,8 +35,10 @@ struct ReservationAudit {
     /// Whether the locks of a saga stand for a reservation.
     func stands(_ saga: SagaID) -> Bool { reserved[saga] != nil }
 
-    /// - Parameter holds: by account and saga.
-    func check(_ holds: [RecordKey: Hold], _ report: inout AuditReport) {
+    /// - Parameters:
+    ///   - holds: by account and saga.
+    ///   - hasDues: whether the index is among the records.
+    func check(_ holds: [RecordKey: Hold], hasDues: Bool, _ report: inout AuditReport) {
         report.reservations = reserved.count
         for (saga, legs) in reserved {
             for leg in legs {
@@ -47,6 +49,7 @@ struct ReservationAudit {
                 )
             }
         }
+        guard hasDues else { return }
         for (group, due) in dues where due.said != due.expected {
             report.add(.wrongReservation, "\(group)", "its reservation is not where those are found that are over")
         }

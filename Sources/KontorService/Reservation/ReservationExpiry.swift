@@ -31,7 +31,8 @@ final class ReservationExpiry {
 
     /// Looks at the first reservations to end.
     private func look(behind last: RecordKey?) {
-        if shop.isAlone { isEmpty = last == nil }
+        // What is on its way to the disk may not be found yet.
+        isEmpty = shop.isAlone && last == nil && shop.store.unsyncedRecords == 0
         shop.store.scan(.dues(behind: last), atMost: Limits.reservationsAtOnce) { [self] found in
             guard case .success(let part) = found, let first = part.entries.first else {
                 if case .failure = found { isEmpty = false }

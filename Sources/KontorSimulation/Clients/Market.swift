@@ -94,7 +94,7 @@ struct Workload {
         case .removeItem: return .removeItem(order: order.id, item: item(random))
         case .removeOrder: return .removeOrder(order.id)
         case .checkout: return .checkout(order.id)
-        case .reserve: return .reserve(order: order.id, seconds: random.pick([1, 3, 10]))
+        case .reserve: return .reserve(order: order.id, seconds: random.pick([1, 2, 5]))
         case .giveBack: return .giveBack(order: order.id)
         case .readOrder: return .readOrder(order.id)
         case .refund: return refund(order, random)

@@ -29,6 +29,8 @@ final class SagaWatch {
     private let takesLateCopies: Bool
     private var locks: [GroupKey: [Lock]] = [:]
     private var held: [SagaID: Set<GroupKey>] = [:]
+    /// The accounts whose lock of a saga was committed or read since the last crash, whatever became of it.
+    private var known: [SagaID: Set<GroupKey>] = [:]
     private var open: [Identifier: SagaRecord] = [:]
     /// The latest time by the clock that decides when a reservation of this group is over, milliseconds since 1970.
     var latestTime: (GroupKey) -> Int64 = { _ in .max }
@@ -101,6 +103,7 @@ final class SagaWatch {
         switch key.member {
         case .saga: open[key.group.id] = record?.saga
         case .hold(let saga):
+            known[saga, default: []].insert(key.group)
             if case .hold(let hold)? = record, hold.state == .held { lock(key.group, saga) } else { unlock(key.group, saga) }
             if saga.isPayment { notePayment(saga, record) }
         default: break
@@ -110,6 +113,7 @@ final class SagaWatch {
     /// Ends all locks after a crash: commits may be lost. What is left is noted when it is read again.
     func crash() {
         for (saga, accounts) in held { for account in accounts { unlock(account, saga) } }
+        known = [:]
         open = [:]
         drives = [:]
         refunds = [:]
@@ -139,7 +143,8 @@ final class SagaWatch {
         if takesLateCopies { return }
         for leg in saga.legs.indices {
             let account = saga.legs[leg].account
-            let isHeld = held[saga.holder(ofLeg: leg)]?.contains(account) == true
+            let holder = saga.holder(ofLeg: leg)
+            let isHeld = held[holder]?.contains(account) == true
             // What is reserved stays so, unless it is bought or given back.
             let stays =
                 switch saga.phase {
@@ -148,7 +153,9 @@ final class SagaWatch {
                 default: saga.isFound(leg)
                 }
             if isHeld && !stays { world.violation("the checkout \(saga.id) is over, and its lock stays on \(account)") }
-            if stays && !isHeld { world.violation("the saga \(saga.id) is over, and \(account) is not reserved any more") }
+            if stays && !isHeld && known[holder]?.contains(account) == true {
+                world.violation("the saga \(saga.id) is over, and \(account) is not reserved any more")
+            }
         }
     }
 

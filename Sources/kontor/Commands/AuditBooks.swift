@@ -33,7 +33,7 @@ struct AuditBooks: ParsableCommand {
         }
         print(
             """
-            \(report.accounts) accounts, \(report.orders) orders (\(report.paidOrders) paid), \
+            \(report.accounts) accounts, \(report.orders) orders (\(report.paidOrders) paid, \(report.reservations) reserved), \
             \(report.openSagas) open checkouts, \(report.refunds) refunds (\(report.openRefunds) open)
             """)
         for culprit in report.culprits { print("\(culprit.finding.rawValue): \(culprit.subject): \(culprit.detail)") }
@@ -121,6 +121,8 @@ struct AuditPage: Codable {
     let accounts, orders, paidOrders, receipts, openSagas: Int
     /// nil: the page is of a release without refunds.
     let refunds, openRefunds: Int?
+    /// nil: the page is of a release without reservations.
+    let reservations: Int?
     let culprits: [Culprit]
     /// How much more is wrong than is named.
     let unnamedCulprits: Int?
@@ -134,6 +136,7 @@ struct AuditPage: Codable {
         openSagas = report.openSagas
         refunds = report.refunds
         openRefunds = report.openRefunds
+        reservations = report.reservations
         culprits = report.culprits.map { Culprit(finding: $0.finding.rawValue, subject: $0.subject, detail: $0.detail) }
         unnamedCulprits = report.unnamedCulprits > 0 ? report.unnamedCulprits : nil
     }
