@@ -24,6 +24,8 @@ public enum Limits {
     public static let orderLines = 256
     /// Refunds of one order: one for each of its lines, or nearly. Its list is read at once.
     public static let orderRefunds = 250
+    /// Refunds that have credited one account and are not over: far more than all processes may drive.
+    public static let accountRefunds = Int(UInt32.max >> 1)
     /// Bytes of the reason of a refund; the rest is cut off. It is as long as a text of the audit trail.
     public static let refundReasonBytes = trailTextBytes
     /// Longest `Idempotency-Key`: what the HTTP contract promises.

@@ -55,7 +55,7 @@ struct RecordCodingTests {
         var hold = Hold(amount: Amount(1), state: .held, grant: .max, expiry: Limits.latestTime)
         hold.reservedUntil = Limits.latestTime
         all.append((RecordKey(user, .hold(sagaID())), .hold(hold)))
-        (account.reserved, account.reservedUntil) = (Amount(Limits.balance), Limits.latestTime / 1_000)
+        (account.reserved, account.reservedUntil) = (Amount(Limits.balance), .max)
         all.append((RecordKey(user, .head), .account(account)))
         let payment = DirectPayment(
             amount: Amount(1), isCancelled: true, generation: 2, earlier: Amount(9), incarnation: .max)

@@ -47,7 +47,7 @@ struct RecordSizeTests {
         account.withdrawn = largest
         account.captured = largest
         account.refunded = largest
-        account.openRefunds = .max
+        account.openRefunds = UInt32(Limits.accountRefunds)
         account.price = largest
         account.generation = .max
         account.grants = .max

@@ -44,7 +44,7 @@ extension SeededRandom {
 
     fileprivate func reservedState() -> Account {
         var account = ledgerState()
-        (account.reserved, account.reservedUntil) = (Amount(1 + amount().raw / 2), abs(time()) / 1_000)
+        (account.reserved, account.reservedUntil) = (Amount(1 + amount().raw / 2), uint32())
         return account
     }
 

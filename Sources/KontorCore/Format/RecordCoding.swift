@@ -176,7 +176,7 @@ extension Account {
         writer.varint(UInt64(openRefunds))
         guard reserved != .zero else { return }
         writer.amount(reserved)
-        writer.fixed(reservedUntil)
+        writer.varint(UInt64(reservedUntil))
     }
 
     init(from reader: inout ByteReader, _ version: UInt8) throws(FormatError) {
@@ -192,12 +192,10 @@ extension Account {
         mayHavePayments = version >= 4 ? try reader.flag() : true
         guard version >= 4, !reader.isAtEnd else { return }
         refunded = try reader.amount(in: 0...Limits.refundedTotal)
-        openRefunds = try reader.uint32()
+        openRefunds = UInt32(try reader.count(atMost: Limits.accountRefunds))
         if reader.isAtEnd { return }
         reserved = try reader.amount()
-        let seconds = try reader.fixed(Int64.self)
-        guard (0...Limits.latestTime / 1_000).contains(seconds) else { throw .invalid("the time \(seconds)") }
-        reservedUntil = seconds
+        reservedUntil = try reader.uint32()
     }
 }
 

@@ -11,9 +11,6 @@ public struct Account: Hashable, Sendable {
     public var held = Amount.zero
     /// The part of the balance that is reserved.
     public var reserved = Amount.zero
-    /// The earliest moment at which some of that may be free, seconds since 1970; 0: nothing is reserved. The earliest
-    /// one may be over: then others are left.
-    public var reservedUntil: Int64 = 0
     public var deposited = Amount.zero
     public var withdrawn = Amount.zero
     /// What checkouts sold or charged, and what was paid directly, in total.
@@ -27,11 +24,25 @@ public struct Account: Hashable, Sendable {
     /// The grant of the latest hold. It rises by one with each hold and wraps around, but skips zero, which names the
     /// holds of format 2.
     public var grants: UInt32 = 0
+    /// The earliest moment at which some of what is reserved may be free, seconds since 1970; 0: nothing is reserved. The
+    /// earliest one may be over: then others are left.
+    public var reservedUntil: UInt32 = 0
+    /// Accounts are copied often, so these two share a number.
+    private var refundsAndPayments: UInt32 = 0
+
     /// Whether the account may have a direct payment of its present generation, or the lock of one. If not, no hold
     /// need look for one. A record of format 3 does not tell, so such an account may have one.
-    public var mayHavePayments = false
-    /// How many refunds have credited the account and are not over, as far as it knows: `batch_init` waits for them.
-    public var openRefunds: UInt32 = 0
+    public var mayHavePayments: Bool {
+        get { refundsAndPayments & 1 != 0 }
+        set { refundsAndPayments = refundsAndPayments & ~1 | (newValue ? 1 : 0) }
+    }
+
+    /// How many refunds have credited the account and are not over, as far as it knows: `batch_init` waits for them. At
+    /// most `Limits.accountRefunds`.
+    public var openRefunds: UInt32 {
+        get { refundsAndPayments >> 1 }
+        set { refundsAndPayments = newValue << 1 | refundsAndPayments & 1 }
+    }
 
     public init() {}
 
@@ -45,7 +56,7 @@ public struct Account: Hashable, Sendable {
     /// what they hold; `reserved` when the time of others is over, or they buy. nil: it can be taken.
     public func refusal(of amount: Amount) -> LedgerOutcome? {
         if amount > balance { return .insufficient(balance: balance) }
-        if reserved > .zero, amount > balance - reserved { return .reserved(until: reservedUntil * 1_000) }
+        if reserved > .zero, amount > balance - reserved { return .reserved(until: Int64(reservedUntil) * 1_000) }
         if amount > available { return .contended(balance: balance) }
         return nil
     }

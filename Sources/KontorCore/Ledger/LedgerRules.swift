@@ -233,7 +233,7 @@ extension LedgerRules {
 
     private static func replace(balance: Amount, price: Amount, on draft: inout GroupDraft) -> LedgerOutcome {
         var account = draft.account ?? Account()
-        if account.reserved > .zero { return .reserved(until: account.reservedUntil * 1_000) }
+        if account.reserved > .zero { return .reserved(until: Int64(account.reservedUntil) * 1_000) }
         if account.held > .zero || account.openRefunds > 0 { return .hasHolds }
         guard let deposited = account.deposited.sum(balance, atMost: Limits.lifetimeTotal),
             let withdrawn = account.withdrawn.sum(account.balance, atMost: Limits.lifetimeTotal),

@@ -37,8 +37,6 @@ public struct Order: Hashable, Sendable {
     /// The number of the latest attempt to check the order out; 0: there was none.
     public var attempt: UInt32 = 0
     public var status = Status.open
-    /// The stock that is held for the order, or was when it was paid; nil: none.
-    public var reservation: Reservation?
     /// How many refunds of the order have begun; each has its number.
     public var refunds: UInt16 = 0
     public var lines: [OrderLine] = []
@@ -46,6 +44,8 @@ public struct Order: Hashable, Sendable {
     public var total = Amount.zero
     /// The latest attempts to check the order out.
     public var history = History()
+    /// The stock that is held for the order, or was when it was paid; nil: none.
+    public var reservation: Reservation?
 
     public init(user: Identifier, incarnation: UInt64, created: Int64 = 0) {
         self.user = user
@@ -134,13 +134,8 @@ public struct SagaRecord: Hashable, Sendable {
     public let begun: Int64
     /// When an undecided checkout gives up: wall clock, milliseconds since 1970.
     public let deadline: Int64
-    /// The idempotency key of the request that began the checkout; it is kept with the decision to commit. nil: it had
-    /// none.
-    public let claim: KeyClaim?
-    /// The reservation of the order when the saga began, with its locks on the stock; nil: it was not reserved.
-    public let found: Reservation?
-    /// Until when the saga reserves the stock, milliseconds since 1970; nil: it buys, or gives back.
-    public let reservesUntil: Int64?
+    /// nil: it has nothing of what few sagas have.
+    private let rarities: SagaRarities?
 
     public init(
         id: SagaID, legs: [Leg], phase: Phase, begun: Int64, deadline: Int64, claim: KeyClaim? = nil,
@@ -151,13 +146,41 @@ public struct SagaRecord: Hashable, Sendable {
         self.phase = phase
         self.begun = begun
         self.deadline = deadline
-        self.claim = claim
-        self.found = found
-        self.reservesUntil = reservesUntil
+        rarities = SagaRarities(claim, found, reservesUntil: reservesUntil)
     }
+
+    /// The idempotency key of the request that began the saga; it is kept with its success. nil: it had none.
+    public var claim: KeyClaim? { rarities?.claim }
+    /// The reservation of the order when the saga began, with its locks on the stock; nil: it was not reserved.
+    public var found: Reservation? { rarities?.found }
+    /// Until when the saga reserves the stock, milliseconds since 1970; nil: it buys, or gives back.
+    public var reservesUntil: Int64? { rarities?.reservesUntil }
 
     /// The grant of a leg's lock; 0: the release that stored this record counted no grants.
     public func grant(ofLeg leg: Int) -> UInt32 { leg < grants.count ? grants[leg] : 0 }
+}
+
+/// What few sagas have. An object: sagas are copied often, and each copy would have its size.
+private final class SagaRarities: Hashable, Sendable {
+    let claim: KeyClaim?
+    let found: Reservation?
+    let reservesUntil: Int64?
+
+    /// - Returns: nil: it has nothing of that.
+    init?(_ claim: KeyClaim?, _ found: Reservation?, reservesUntil: Int64?) {
+        if claim == nil, found == nil, reservesUntil == nil { return nil }
+        (self.claim, self.found, self.reservesUntil) = (claim, found, reservesUntil)
+    }
+
+    static func == (one: SagaRarities, other: SagaRarities) -> Bool {
+        one.claim == other.claim && one.found == other.found && one.reservesUntil == other.reservesUntil
+    }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(claim)
+        hasher.combine(found)
+        hasher.combine(reservesUntil)
+    }
 }
 
 /// Why a checkout was aborted. Every reason can go away: the same order may be checked out again.

@@ -35,7 +35,7 @@ extension Account {
     ///   - until: milliseconds since 1970.
     ///   - isNew: whether it is not counted so yet.
     fileprivate mutating func reserve(_ amount: Amount, until: Int64, isNew: Bool) {
-        let seconds = until / 1_000
+        let seconds = UInt32(clamping: until / 1_000)
         if isNew {
             held -= amount
             reservedUntil = reserved == .zero ? seconds : min(reservedUntil, seconds)

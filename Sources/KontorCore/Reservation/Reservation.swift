@@ -49,19 +49,16 @@ extension SagaRecord {
 
     /// The saga in whose name the lock of a leg stands.
     public func holder(ofLeg leg: Int) -> SagaID {
-        guard let found, isFound(leg) else { return id }
+        guard let found, legs[leg].account.kind == .item else { return id }
         return SagaID(order: id.order, incarnation: id.incarnation, attempt: found.attempt)
     }
 
-    /// The locks that ended with an attempt: their accounts, and in whose name they stood. Their markers may go.
+    /// The saga in whose name the lock of a leg stood that ended with an attempt: its marker may go. nil: it stands.
     ///
     /// - Parameter attempt: this saga, or the attempt that this one repeats in lock order.
-    public func locks(endedBy attempt: SagaID) -> [(account: GroupKey, holder: SagaID)] {
-        if phase == .reserved { return [] }
-        return legs.indices.compactMap { leg in
-            if attempt != id { return isFound(leg) ? nil : (legs[leg].account, attempt) }
-            return settles(leg) ? (legs[leg].account, holder(ofLeg: leg)) : nil
-        }
+    public func holder(ofLeg leg: Int, endedBy attempt: SagaID) -> SagaID? {
+        if attempt != id { return isFound(leg) ? nil : attempt }
+        return phase != .reserved && settles(leg) ? holder(ofLeg: leg) : nil
     }
 
     /// Whether the decision concerns a leg. An attempt to buy that fails lets the locks that it found stand: the

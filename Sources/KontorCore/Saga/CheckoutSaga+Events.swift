@@ -6,8 +6,8 @@ extension CheckoutSaga {
         case hold(mayWait: Bool)
         case capture
         case release
-        /// Counts what is held as reserved until this moment, milliseconds since 1970.
-        case reserve(until: Int64)
+        /// Counts what is held as reserved.
+        case reserve
     }
 
     /// What can happen to a saga.

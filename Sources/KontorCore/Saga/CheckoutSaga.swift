@@ -82,7 +82,8 @@ public struct CheckoutSaga: Sendable {
 
     /// Begins or resumes the saga: gives the first actions of its phase.
     public mutating func start(now: Int64) -> [Action] {
-        legs = record.legs.indices.map { record.isFound($0) ? .held : .idle }
+        legs = Array(repeating: .idle, count: record.legs.count)
+        if record.found != nil { for leg in legs.indices where record.isFound(leg) { legs[leg] = .held } }
         switch record.phase {
         case .holdingTogether where now >= deadline:
             // Recovery found it after its deadline: no caller waits for it.
@@ -93,7 +94,7 @@ public struct CheckoutSaga: Sendable {
             return ask(.decide(.abort(met ?? .unreachable(account: record.legs[0].account))), now: now)
         case .holdingTogether:
             stage = .holding
-            return legs.indices.filter { legs[$0] != .held }.map { send($0, .hold(mayWait: false), now: now) }
+            return sendToIdle(.hold(mayWait: false), now: now)
         case .holdingInOrder:
             stage = .holding
             return holdNext(now: now)
@@ -266,32 +267,15 @@ extension CheckoutSaga {
 // MARK: Shrinking phase: captures or releases
 
 extension CheckoutSaga {
-    private var settlingStep: Step {
-        switch record.phase {
-        case .committed: .capture
-        case .reserved: .reserve(until: record.reservesUntil ?? 0)
-        case .holdingTogether, .holdingInOrder, .retrying, .aborted: .release
-        }
-    }
-
-    private var decision: Decision {
-        switch record.phase {
-        case .committed: return .commit
-        case .reserved: return .reserve(until: record.reservesUntil ?? 0)
-        case .aborted(let reason): return .abort(reason)
-        case .holdingTogether, .holdingInOrder, .retrying: return .retryInOrder
-        }
-    }
-
     private mutating func settle(now: Int64) -> [Action] {
         stage = .settling
         // A question that was asked while an earlier attempt settled is none about this one.
         question = nil
         (suspicions, newSuspicions) = ([], [])
-        for leg in legs.indices { legs[leg] = record.settles(leg) ? .idle : .settled }
-        let step = settlingStep
+        legs = Array(repeating: .idle, count: legs.count)
+        if record.found != nil { for leg in legs.indices where !record.settles(leg) { legs[leg] = .settled } }
         // A release goes to every leg, asked or not: after a recovery nobody knows which holds are on their way.
-        return legs.indices.filter { legs[$0] == .idle }.map { send($0, step, now: now) }
+        return sendToIdle(record.settlingStep, now: now)
     }
 
     /// Asks whether the saga is still open, before its messages are sent again or an alarm is raised. This process may
@@ -303,7 +287,7 @@ extension CheckoutSaga {
             newSuspicions = []
         }
         question = (questions, nil)
-        return [askOrder(.confirm(questions, decision), now: now)]
+        return [askOrder(.confirm(questions, record.decision), now: now)]
     }
 
     private mutating func confirmed(_ number: Int, _ outcome: OrderOutcome, now: Int64) -> [Action] {
@@ -316,14 +300,14 @@ extension CheckoutSaga {
         }
         var actions: [Action] = suspicions.map { .alarm(leg: $0.leg, $0.anomaly) }
         suspicions = []
-        for leg in legs.indices where isOverdue(leg, now: now) { actions.append(send(leg, settlingStep, now: now)) }
+        for leg in legs.indices where isOverdue(leg, now: now) { actions.append(send(leg, record.settlingStep, now: now)) }
         return newSuspicions.isEmpty ? actions : actions + confirm(now: now)
     }
 
     private mutating func settleReplied(
         _ leg: Int, _ step: Step, _ reply: Reply<LedgerOutcome>, now: Int64
     ) -> [Action] {
-        guard stage == .settling, step == settlingStep, case .decided(let outcome) = reply else { return [] }
+        guard stage == .settling, step == record.settlingStep, case .decided(let outcome) = reply else { return [] }
         if case .anomaly(let anomaly) = outcome {
             if newSuspicions.count < legs.count { newSuspicions.append(Suspicion(leg: leg, anomaly: anomaly)) }
             return question == nil ? confirm(now: now) : []
@@ -387,6 +371,13 @@ extension CheckoutSaga {
         case .asked(_, let tries), .contended(_, let tries): tries
         case .idle, .held, .settled: 0
         }
+    }
+
+    private mutating func sendToIdle(_ step: Step, now: Int64) -> [Action] {
+        var actions: [Action] = []
+        actions.reserveCapacity(legs.count)
+        for leg in legs.indices where legs[leg] == .idle { actions.append(send(leg, step, now: now)) }
+        return actions
     }
 
     private mutating func send(_ leg: Int, _ step: Step, now: Int64) -> Action {

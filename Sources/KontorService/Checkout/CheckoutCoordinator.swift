@@ -88,8 +88,8 @@ final class CheckoutCoordinator {
 
     func isRunning(_ saga: SagaID) -> Bool { running[saga.order]?.saga.record.id == saga }
 
-    /// Is called when an order has become reserved.
-    var didReserve: () -> Void = {}
+    /// Is called when an order has become reserved, with the end of that: milliseconds since 1970.
+    var didReserve: (Int64) -> Void = { _ in }
 
     /// Does with an order what is wished, or joins the saga of it that runs.
     ///
@@ -309,7 +309,7 @@ final class CheckoutCoordinator {
             case .answer(let result):
                 metrics.ended(result)
                 if let result { tell(result, callersOf: present) }
-                if result == .reserved { didReserve() }
+                if result == .reserved, let until = record.reservesUntil { didReserve(until) }
             case .forget(let saga):
                 if saga != record.id { metrics.retries.increment() }
                 if forgetsMarkers { forget(saga, record) }
@@ -334,8 +334,10 @@ final class CheckoutCoordinator {
     /// Removes the markers of a saga that is over. These messages are not repeated: recovery finds the markers that a
     /// crash leaves.
     private func forget(_ saga: SagaID, _ record: SagaRecord) {
-        for (account, holder) in record.locks(endedBy: saga) {
-            router.send(Message(.nobody, .command(LedgerCommand(account, .forget(holder)), deadline: record.deadline)))
+        for (leg, target) in record.legs.enumerated() {
+            guard let holder = record.holder(ofLeg: leg, endedBy: saga) else { continue }
+            let command = LedgerCommand(target.account, .forget(holder))
+            router.send(Message(.nobody, .command(command, deadline: record.deadline)))
         }
     }
 

@@ -3,7 +3,7 @@
 
 import KontorCore
 
-/// Looks for reservations that are over, again and again.
+/// Looks for reservations that are over: where several processes reserve, again and again; alone when the first one is.
 final class ReservationExpiry {
     private let shop: ShopParts
     private let pause: Int64
@@ -11,37 +11,46 @@ final class ReservationExpiry {
     private let skew: Int64
     private var isLooking = false
     private var nextLook: Int64 = .min
-    /// Whether nothing is reserved for sure, because no other process reserves.
-    private var isEmpty = false
+    /// Before it nothing is over, milliseconds since 1970; `.min`: that is not known.
+    private var earliest: Int64 = .min
 
     init(_ shop: ShopParts) {
         self.shop = shop
         pause = shop.isAlone ? Limits.reservationScanMilliseconds : Limits.sharedReservationScanMilliseconds
         skew = shop.isAlone ? 0 : Limits.clockSkewMilliseconds
-        shop.orders.coordinator.didReserve = { [weak self] in self?.isEmpty = false }
+        shop.orders.coordinator.didReserve = { [weak self] until in self?.didReserve(until) }
     }
 
     /// - Parameter now: monotonic milliseconds.
     func tick(now: Int64) {
-        guard !isLooking, !isEmpty, now >= nextLook, shop.store.admission == nil else { return }
+        guard !isLooking, now >= nextLook, earliest <= shop.clock.wallMilliseconds, shop.store.admission == nil else { return }
         isLooking = true
         nextLook = now + pause
-        look(behind: nil)
+        // What is reserved from now on is told, where no other process reserves.
+        if shop.isAlone { earliest = .max }
+        // What was reserved before can be found once it is on the disk.
+        shop.store.barrier { [self] _ in look(behind: nil) }
+    }
+
+    private func didReserve(_ until: Int64) { earliest = min(earliest, until) }
+
+    /// Ends a look.
+    ///
+    /// - Parameter first: when the first reservation that it has found is over; nil: it has found none. `.min`: it must
+    ///   look again.
+    private func end(_ first: Int64?) {
+        isLooking = false
+        if let first { earliest = min(earliest, first) }
     }
 
     /// Looks at the first reservations to end.
     private func look(behind last: RecordKey?) {
-        // What is on its way to the disk may not be found yet.
-        isEmpty = shop.isAlone && last == nil && shop.store.unsyncedRecords == 0
         shop.store.scan(.dues(behind: last), atMost: Limits.reservationsAtOnce) { [self] found in
-            guard case .success(let part) = found, let first = part.entries.first else {
-                if case .failure = found { isEmpty = false }
-                return isLooking = false
-            }
-            isEmpty = false
+            guard case .success(let part) = found else { return end(.min) }
+            guard let first = part.entries.first else { return end(last == nil ? nil : .min) }
             time(of: first) { [self] time in
-                guard let time else { return isLooking = false }
-                end(part.entries.filter { $0.due <= time + skew }, of: part)
+                guard let time else { return end(.min) }
+                giveBack(part.entries.filter { $0.due <= time + skew }, of: part, first.due)
             }
         }
     }
@@ -49,14 +58,16 @@ final class ReservationExpiry {
     /// Gives back those that are over.
     ///
     /// - Parameter near: those that are over, or may be by the clocks of their stores.
-    private func end(_ near: [IndexEntry], of part: IndexPart) {
+    private func giveBack(_ near: [IndexEntry], of part: IndexPart, _ first: Int64) {
         var pending = near.count + 1
         var ended = 0
         func endOne() {
             pending -= 1
             guard pending == 0 else { return }
             // If none of these is over, those behind them are not, as far as clocks agree.
-            guard ended > 0, near.count == part.entries.count, let next = part.next else { return isLooking = false }
+            guard ended > 0, near.count == part.entries.count, let next = part.next else {
+                return end(ended > 0 ? .min : first)
+            }
             shop.agenda.addAtTick { self.look(behind: next) }
         }
         for entry in near {

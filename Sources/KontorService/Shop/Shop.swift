@@ -61,6 +61,7 @@ public final class Shop {
         let recovery = Recovery(parts) { [unowned self] result in
             self.recovery = nil
             guard case .success = result else { return completion(result) }
+            reservations?.tick(now: parts.clock.monotonicMilliseconds)
             ids.load { completion(result) }
         }
         self.recovery = recovery
