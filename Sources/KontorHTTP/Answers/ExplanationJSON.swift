@@ -36,8 +36,24 @@ struct ExplanationJSON {
         json.number(forgotten)
         json.raw(#","attempts":"#)
         json.array(explanation.attempts) { write($1, into: &$0) }
+        json.raw(#","refunds":"#)
+        json.array(explanation.refunds) { write($1, into: &$0) }
         json.raw("}")
         return json.bytes
+    }
+
+    private func write(_ refund: Refund, into json: inout JSONWriter) {
+        json.raw(#"{"number":"#)
+        json.number(Int64(refund.id.number))
+        json.raw(#","amount":"#)
+        json.money(refund.amount)
+        json.raw(#","reason":"#)
+        json.string(refund.reason)
+        json.raw(#","began":"#)
+        json.time(refund.begun)
+        json.raw(#","finished":"#)
+        json.time(refund.finished)
+        json.raw("}")
     }
 
     /// How many of the first attempts nothing is known of any more.

@@ -127,6 +127,10 @@ extension OpenAPISchemas {
                 ],
                 "amount": money,
             ], optional: ["amount"])
+        let refund = object([
+            "number": ["type": "integer", "minimum": 1], "amount": money, "reason": text, "began": time,
+            "finished": ["anyOf": [time, ["type": "null"]]],
+        ])
         return object([
             "order_id": reference("Id"),
             "state": ["type": "string", "enum": ["open", "reserved", "checking_out", "paid", "removed"]],
@@ -136,7 +140,7 @@ extension OpenAPISchemas {
             "forgotten_attempts": [
                 "type": "integer", "minimum": 0, "description": "Older attempts, of which nothing is kept.",
             ],
-            "attempts": ["type": "array", "items": attempt],
+            "attempts": ["type": "array", "items": attempt], "refunds": ["type": "array", "items": refund],
         ])
     }
 
@@ -161,6 +165,6 @@ extension OpenAPISchemas {
                     ["step": "finish", "at": "2026-01-31T12:00:00.001Z", "outcome": "The order is unlocked."],
                 ],
             ]
-        ],
+        ], "refunds": [],
     ]
 }

@@ -35,6 +35,13 @@ import Testing
         let to_succeed: [String]
         let forgotten_attempts: Int
         let attempts: [Attempt]
+        struct Refund: Decodable {
+            let number: Int
+            let amount: Double
+            let reason: String
+            let finished: String?
+        }
+        let refunds: [Refund]
     }
 
     private let item = GroupKey(.item, id("x"))
@@ -97,6 +104,44 @@ import Testing
         #expect(page.summary.contains("waits for its locks"))
         #expect(page.attempts[0].outcome == "running")
         #expect(page.attempts[0].steps.map(\.next_retry) == [nil, "1970-01-01T00:00:00.504Z", nil])
+    }
+
+    @Test func `a reserved order says until when, how it came to it, and why it is over`() throws {
+        var order = order
+        (order.attempt, order.status) = (1, .reserved)
+        order.reservation = Reservation(attempt: 1, until: 1_700_000_600_000, grants: [1])
+        let reserved = Attempt(
+            number: 1, begun: 1_700_000_000_000, legs: order.stockLegs, traces: [trace(.held, settledAfter: 6)],
+            decision: .reserve(until: 1_700_000_600_000), decidedAfter: 5, finishedAfter: 7)
+        var page = try page(
+            Explanation(id: id("o"), order: order, attempts: [reserved], saga: nil, retries: [], obstacles: []))
+        #expect(page.state == "reserved" && page.summary == "What it needs is reserved until 2023-11-14T22:23:20.000Z.")
+        #expect(page.attempts.map(\.outcome) == ["reserved"])
+        #expect(page.attempts[0].steps.map(\.step) == ["begin", "hold", "decide", "reserve", "finish"])
+        (order.attempt, order.status, order.reservation) = (2, .open, nil)
+        let over = Attempt(
+            number: 2, begun: 1_700_000_600_100, legs: order.stockLegs, traces: [trace(.held, settledAfter: 1)],
+            decision: .abort(.reservationEnded(isExpired: true)), finishedAfter: 2)
+        page = try self.page(
+            Explanation(id: id("o"), order: order, attempts: [reserved, over], saga: nil, retries: [], obstacles: []))
+        #expect(page.summary == "Its reservation is over.")
+        #expect(page.attempts.map(\.outcome) == ["reserved", "given_back"])
+    }
+
+    @Test func `refunds are told, those that are open among them`() throws {
+        var order = order
+        (order.status, order.refunds) = (.paid, 2)
+        let refunds = [Int64(5_000), nil].enumerated().map { index, finished in
+            Refund(
+                id: RefundID(order: id("o"), incarnation: 1, number: UInt32(index + 1)), user: id("u"),
+                lines: [OrderLine(item: id("x"), units: Amount(1), price: Amount(350))], amount: Amount(350), restock: true,
+                reason: "broken", begun: 4_000, finished: finished)
+        }
+        let page = try page(
+            Explanation(
+                id: id("o"), order: order, attempts: [], saga: nil, retries: [], obstacles: [], refunds: refunds))
+        #expect(page.refunds.map(\.number) == [1, 2] && page.refunds.map(\.amount) == [3.5, 3.5])
+        #expect(page.refunds.map(\.finished) == ["1970-01-01T00:00:05.000Z", nil])
     }
 
     @Test func `a direct payment is named, and nobody is asked for more`() throws {
