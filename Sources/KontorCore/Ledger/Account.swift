@@ -24,8 +24,8 @@ public struct Account: Hashable, Sendable {
     /// The grant of the latest hold. It rises by one with each hold and wraps around, but skips zero, which names the
     /// holds of format 2.
     public var grants: UInt32 = 0
-    /// The earliest moment at which some of what is reserved may be free, seconds since 1970; 0: nothing is reserved. The
-    /// earliest one may be over: then others are left.
+    /// The earliest moment at which some of what is reserved may be free, seconds since 1970; 0: nothing is reserved.
+    /// The earliest one may be over: then others are left.
     public var reservedUntil: UInt32 = 0
     /// Accounts are copied often, so these two share a number.
     private var refundsAndPayments: UInt32 = 0
