@@ -190,7 +190,8 @@ class _Crowd(Reservations):
         self.addCleanup(others.close)
         self.random = self.seeded_random()
         self.item = await self.new_item(others, _UNITS)
-        self.assertEqual((await others.post(f"/payment/batch_init/{_USERS}/1")).status, 200)
+        # A replica that does not listen yet refuses the gateway, which sends a `batch_init` once.
+        await eventually(lambda: self._are_there(others), "the users", 10)
         orders = await asyncio.gather(*(self.new_order(others, str(user), self.item) for user in range(_USERS)))
         self.tally, self.refusals, self.sold, self.buying = Counter(), [], 0, 0
         # How long each purchase of something else took, by user.
@@ -237,6 +238,9 @@ class _Crowd(Reservations):
         if said != 200:
             self.refusals.append(time.monotonic() - started)
         return answer
+
+    async def _are_there(self, client: Client) -> bool:
+        return (await client.post(f"/payment/batch_init/{_USERS}/1")).status == 200
 
     async def _buys_others(self, client: Client, number: int):
         """Another item of the same shop, again and again."""
