@@ -23,7 +23,7 @@ extension OrderBook {
     /// Reserves what the order needs.
     fileprivate mutating func reserved(until: Int64) throws {
         let saga = try begun(.reserve(until: until))
-        self.do(.decide(saga.id, .reserve(until: until), SagaTrace(after: 1, legs: [trace(grant: 4), trace(grant: 9)])))
+        self.do(.decide(saga.id, .reserve(until: until), SagaTrace(after: 0, legs: [trace(grant: 4), trace(grant: 9)])))
         self.do(.finish(saga.id))
     }
 
@@ -64,6 +64,25 @@ struct OrderReservationTests {
         book.do(.decide(saga.id, .abort(.contended(account: GroupKey(.item, id("a"))))))
         book.do(.finish(saga.id))
         #expect(book.state?.status == .open && book.state?.reservation == nil && book.dues.isEmpty)
+    }
+
+    @Test("what it takes to get the locks is not taken off its time, also in a second try")
+    func slowLocks() throws {
+        var book = OrderBook(items: ["a"])
+        let saga = try book.begun(.reserve(until: 500))
+        book.do(.decide(saga.id, .retryInOrder))
+        guard case .begun(let second) = book.do(.beginAgain(saga.id, SagaTrace(after: 30, legs: []))) else {
+            Issue.record("not begun again")
+            return
+        }
+        #expect(second.reservesUntil == 530)
+        guard case .decided(let decided) = book.do(.decide(second.id, .reserve(until: 530), SagaTrace(after: 7, legs: [])))
+        else {
+            Issue.record("not decided")
+            return
+        }
+        #expect(decided.reservesUntil == 537 && book.dues == [537] && book.state?.reservation?.until == 537)
+        #expect(book.state?.history.attempts.last?.decision == .reserve(until: 537))
     }
 
     @Test("again it is extended, and never shortened")

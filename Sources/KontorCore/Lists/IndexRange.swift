@@ -16,7 +16,9 @@ public struct IndexRange: Hashable, Sendable {
     /// The bytes before which its keys lie.
     public let end: [UInt8]
     /// Whether it is of the lists, which an older store may not have completely.
-    public var isOfLists: Bool { index == .lists && start.first != IndexTag.due }
+    public var isOfLists: Bool { index == .lists && !isOfDues }
+    /// Whether it is of reservations.
+    public var isOfDues: Bool { start.first == IndexTag.due }
 
     init(_ index: Index, start: [UInt8], end: [UInt8]) {
         self.index = index

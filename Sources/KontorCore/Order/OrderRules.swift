@@ -208,7 +208,10 @@ extension OrderRules {
                 draft[.due(found.until)] = nil
             }
             if let claim = saga.claim { draft.keep(claim) }
-        case .reserve(let until):
+        case .reserve(let asked):
+            // What it took to get the locks is not taken off the time for which they stand.
+            let until = asked + Int64(trace.after)
+            saga = saga.reserving(until: until)
             saga.phase = .reserved
             saga.grants = trace.legs.map(\.grant)
             draft.reserve(Reservation(attempt: id.attempt, until: until, grants: saga.grants), in: &order)
@@ -216,7 +219,7 @@ extension OrderRules {
         case .abort(let reason): saga.phase = .aborted(reason)
         case .retryInOrder: saga.phase = .retrying
         }
-        order.history.decide(saga, decision, trace)
+        order.history.decide(saga, saga.phase == .reserved ? saga.decision : decision, trace)
         draft.order = order
         draft.saga = saga
         return .decided(saga)
@@ -238,7 +241,7 @@ extension OrderRules {
         let next = SagaRecord(
             id: SagaID(order: id.order, incarnation: id.incarnation, attempt: order.attempt),
             legs: saga.legs, phase: .holdingInOrder, begun: now, deadline: saga.deadline, claim: saga.claim,
-            found: saga.found, reservesUntil: saga.reservesUntil)
+            found: saga.found, reservesUntil: saga.reservesUntil.map { $0 + Int64(trace.after) })
         draft.order = order
         draft.saga = next
         return .begun(next)

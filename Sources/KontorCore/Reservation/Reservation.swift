@@ -44,6 +44,15 @@ extension Order {
 // MARK: Sagas of a reserved order
 
 extension SagaRecord {
+    /// The same, with another end of what it reserves.
+    func reserving(until: Int64) -> SagaRecord {
+        var saga = SagaRecord(
+            id: id, legs: legs, phase: phase, begun: begun, deadline: deadline, claim: claim, found: found,
+            reservesUntil: until)
+        saga.grants = grants
+        return saga
+    }
+
     /// Whether the lock of a leg was there before the saga: that of the reservation.
     public func isFound(_ leg: Int) -> Bool { found != nil && legs[leg].account.kind == .item }
 

@@ -6,7 +6,7 @@ import RedisClient
 
 extension RedisStore {
     /// See ``RecordStore``. All partitions are asked; if one of them does not answer, there is no part: nobody could
-    /// see that something is missing.
+    /// see that something is missing. Of reservations what the others have is given.
     public func scan(
         _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
@@ -113,7 +113,8 @@ private final class IndexScan {
 
     private func take(_ result: Result<[[UInt8]], StoreError>, of index: Int) {
         switch result {
-        case .failure(let error): failure = error
+        // Reservations are looked for again and again; what one shard has is no reason to miss those of the others.
+        case .failure(let error): if range.isOfDues { partitions[index].isAtEnd = true } else { failure = error }
         case .success(let values):
             for value in values {
                 do {

@@ -307,7 +307,8 @@ final class CheckoutCoordinator {
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
                 }
             case .answer(let result):
-                metrics.ended(result)
+                // Reservations that are refused are no checkouts.
+                if record.reservesUntil == nil || result == .reserved { metrics.ended(result) }
                 if let result { tell(result, callersOf: present) }
                 if result == .reserved, let until = record.reservesUntil { didReserve(until) }
             case .forget(let saga):

@@ -150,13 +150,18 @@ final class IdempotencyGate {
         if case .refund(let order, _, _, _, _) = keyed.request {
             return answerReplay(ofRefundOf: order, keyed, deadline: deadline, answer: answer)
         }
-        guard let wished = keyed.wishedOrder, wished.wish == .checkout else { return answer(.replayed(keyed.success)) }
+        // To ask for a reservation again would extend it; it holds what it was for already.
+        guard let wished = keyed.wishedOrder, [.checkout, .noReservation].contains(wished.wish) else {
+            return answer(.replayed(keyed.success))
+        }
         parts.orders.submit(OrderCommand(wished.order, .inspect)) { [parts] reply in
-            guard case .decided(.inspected(_, let saga?)) = reply, saga.phase == .committed else {
+            guard case .decided(.inspected(_, let saga?)) = reply,
+                saga.phase == .committed || saga.phase.result == .givenBack
+            else {
                 return answer(.replayed(keyed.success))
             }
             parts.orders.run(wished, keyed: nil, deadline: deadline) { result in
-                answer(result == .checkout(.paid) ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
+                answer(!result.isRefusal && result != .unknown ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
             }
         }
     }

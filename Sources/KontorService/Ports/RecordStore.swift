@@ -133,9 +133,9 @@ public protocol RecordStore: AnyObject {
     /// be fewer, and more behind them (``IndexPart/next``). Of a record that is there during the whole scan of a range,
     /// page by page, it is given exactly once.
     ///
-    /// Records that cannot be read are left out, and told to operators. Entries of the trail whose time is over may be
-    /// gone. The lists are refused until they are complete: those of a store that an older release wrote are made in
-    /// the background.
+    /// Of reservations a part of the store that does not answer is left out. Records that cannot be read are left out,
+    /// and told to operators. Entries of the trail whose time is over may be gone. The lists are refused until they are
+    /// complete: those of a store that an older release wrote are made in the background.
     func scan(
         _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void)
 

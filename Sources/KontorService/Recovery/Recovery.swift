@@ -58,16 +58,20 @@ final class Recovery {
 
     private func settleOrphans() {
         pending = 1
-        for orphan in orphans {
-            pending += 1
-            settle(orphan)
-        }
+        // Each reservation has some, so they may be many: some at a time.
+        for _ in 0..<Limits.engineBatchCommands { settleNext() }
         for credit in credits {
             pending += 1
             settle(credit)
         }
         credits = []
         finishOne()
+    }
+
+    private func settleNext() {
+        guard let orphan = orphans.popLast() else { return }
+        pending += 1
+        settle(orphan)
     }
 
     /// A marker is in nobody's way but a `batch_init`'s, so the start does not wait for one that cannot be settled now.
@@ -95,17 +99,25 @@ final class Recovery {
     private func settle(_ orphan: Orphan) {
         settlement.settle(orphan) { [self] result in
             switch result {
-            case .sagaIsOpen: finishOne()
+            case .sagaIsOpen: finishOrphan()
             case .settled:
                 report.orphansSettled += 1
-                finishOne()
+                finishOrphan()
             case .unreadable:
                 alarmOnce(orphan)
                 shop.agenda.addAtTick { self.settle(orphan) }
             case .notEnded:
                 endLater(orphan)
-                finishOne()
+                finishOrphan()
             }
+        }
+    }
+
+    /// In another step: an order that is in memory answers at once, and the stack must not grow with their number.
+    private func finishOrphan() {
+        shop.agenda.add { [self] in
+            settleNext()
+            finishOne()
         }
     }
 

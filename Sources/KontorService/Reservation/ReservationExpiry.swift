@@ -23,7 +23,7 @@ final class ReservationExpiry {
 
     /// - Parameter now: monotonic milliseconds.
     func tick(now: Int64) {
-        guard !isLooking, now >= nextLook, earliest <= shop.clock.wallMilliseconds, shop.store.admission == nil else { return }
+        guard !isLooking, now >= nextLook, earliest <= shop.clock.wallMilliseconds, hasRoom else { return }
         isLooking = true
         nextLook = now + pause
         // What is reserved from now on is told, where no other process reserves.
@@ -31,6 +31,9 @@ final class ReservationExpiry {
         // What was reserved before can be found once it is on the disk.
         shop.store.barrier { [self] _ in look(behind: nil) }
     }
+
+    /// Whether an end may begin. One shard that is full does not hold up what the others have.
+    private var hasRoom: Bool { !shop.isAlone || shop.store.admission == nil }
 
     private func didReserve(_ until: Int64) { earliest = min(earliest, until) }
 
@@ -43,40 +46,37 @@ final class ReservationExpiry {
         if let first { earliest = min(earliest, first) }
     }
 
-    /// Looks at the first reservations to end.
+    /// Looks at the next reservations to end.
     private func look(behind last: RecordKey?) {
         shop.store.scan(.dues(behind: last), atMost: Limits.reservationsAtOnce) { [self] found in
             guard case .success(let part) = found else { return end(.min) }
-            guard let first = part.entries.first else { return end(last == nil ? nil : .min) }
-            time(of: first) { [self] time in
-                guard let time else { return end(.min) }
-                giveBack(part.entries.filter { $0.due <= time + skew }, of: part, first.due)
-            }
+            let time = shop.clock.wallMilliseconds
+            giveBack(part.entries.filter { $0.due <= time + skew }, of: part)
         }
     }
 
     /// Gives back those that are over.
     ///
     /// - Parameter near: those that are over, or may be by the clocks of their stores.
-    private func giveBack(_ near: [IndexEntry], of part: IndexPart, _ first: Int64) {
+    private func giveBack(_ near: [IndexEntry], of part: IndexPart) {
         var pending = near.count + 1
-        var ended = 0
+        var over = 0
         func endOne() {
             pending -= 1
             guard pending == 0 else { return }
+            // A part may have none, or only such as wait for their sagas: those behind them may be over all the same.
             // If none of these is over, those behind them are not, as far as clocks agree.
-            guard ended > 0, near.count == part.entries.count, let next = part.next else {
-                return end(ended > 0 ? .min : first)
+            if let next = part.next, part.entries.isEmpty || (over > 0 && near.count == part.entries.count) {
+                if over > 0 { earliest = .min }
+                return shop.agenda.addAtTick { self.look(behind: next) }
             }
-            shop.agenda.addAtTick { self.look(behind: next) }
+            end(over > 0 ? .min : part.entries.first?.due)
         }
         for entry in near {
             time(of: entry) { [self] time in
                 guard let time, entry.due <= time else { return endOne() }
-                giveBack(entry.key.group.id, time) {
-                    if $0 { ended += 1 }
-                    endOne()
-                }
+                over += 1
+                giveBack(entry.key.group.id, time, completion: endOne)
             }
         }
         endOne()
@@ -84,18 +84,18 @@ final class ReservationExpiry {
 
     /// Gives back the reservation of an order, unless a saga of it runs: then it is looked at again.
     ///
-    /// - Parameter completion: gets whether its end has begun.
-    private func giveBack(_ order: Identifier, _ storesTime: Int64, completion: @escaping (Bool) -> Void) {
+    /// It has the room of what is taken over: new work does not hold it up.
+    private func giveBack(_ order: Identifier, _ storesTime: Int64, completion: @escaping () -> Void) {
         let coordinator = shop.orders.coordinator
-        guard !coordinator.isRunning(order), !coordinator.isFull else { return completion(false) }
+        guard !coordinator.isRunning(order), coordinator.canTakeOver else { return completion() }
         let now = shop.clock.wallMilliseconds
         let command = OrderCommand.Operation.giveBack(
             now: now, deadline: now + Limits.deadlineMilliseconds, storesTime: storesTime, nil)
         shop.orders.submit(OrderCommand(order, command)) { [shop] reply in
-            guard case .decided(.begun(let saga)) = reply else { return completion(false) }
+            defer { completion() }
+            guard case .decided(.begun(let saga)) = reply else { return }
             shop.metrics.expiredReservations.increment()
             shop.orders.coordinator.drive(saga)
-            completion(true)
         }
     }
 

@@ -157,7 +157,7 @@ final class StoreConnection: RecordStore {
             } done: { (result: Result<Result<[(bytes: [UInt8], entry: IndexEntry)], StoreError>, StoreError>) in
                 switch result.flatMap({ $0 }) {
                 case .success(let part): found += part
-                case .failure(let error): failure = error
+                case .failure(let error): if !range.isOfDues { failure = error }
                 }
                 pending -= 1
                 if pending > 0 { return }
