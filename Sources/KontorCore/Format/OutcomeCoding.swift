@@ -14,7 +14,7 @@ extension LedgerOutcome: WireOutcome {
             writer.byte(2)
             writer.varint(UInt64(grant))
         case .account(let account):
-            // What is reserved has no place in format 3. Where something may be reserved, no process reads only that.
+            // Format 3 has no place for what is reserved. Where something is, every process reads format 4.
             let format = account.reserved > .zero ? RecordFormat.four : .three
             writer.byte(format >= .four ? 15 : 3)
             if format >= .four {

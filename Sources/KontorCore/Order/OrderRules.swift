@@ -67,8 +67,7 @@ public enum OrderRules: Rules {
     public static func isIdempotent(_ command: OrderCommand) -> Bool {
         switch command.operation {
         case .read, .inspect, .begin, .reserve, .giveBack, .decide, .beginAgain, .finish, .keepKey, .refuseSaga, .findRefund,
-            .readRefund,
-            .readRefunds, .finishRefund:
+            .readRefund, .readRefunds, .finishRefund:
             return true
         case .create, .replace, .addItem, .setLines, .removeItem, .remove, .beginRefund: return false
         }

@@ -1,6 +1,6 @@
-// The result of a checkout, for its callers.
+// The result of a saga of an order, for its callers.
 
-/// The result of a checkout.
+/// The result of a saga of an order: of a checkout, of a reservation, or of the end of one.
 public enum CheckoutResult: Hashable, Sendable {
     case paid
     /// The stock is reserved.

@@ -373,6 +373,7 @@ extension CheckoutSaga {
         }
     }
 
+    /// Sends the step to each leg that is idle.
     private mutating func sendToIdle(_ step: Step, now: Int64) -> [Action] {
         var actions: [Action] = []
         actions.reserveCapacity(legs.count)

@@ -13,7 +13,7 @@ final class LedgerService {
     private let clock: any ShopClock
     private let router: MessageRouter
     /// Why refunds and reservations are not taken; nil: they are.
-    private let refusalOfNews: StoreError?
+    private let refusalOfFormatFour: StoreError?
     private var waiters = Waiters()
     private var lastRetry: Int64 = 0
 
@@ -37,7 +37,7 @@ final class LedgerService {
         contended = Counter(label: "kontor_contended_commands", dimensions: [("ledger", name)], factory: factory)
         waiting = Gauge(label: "kontor_waiters", dimensions: [("ledger", name)], factory: factory)
         clock = environment.clock
-        refusalOfNews =
+        refusalOfFormatFour =
             environment.store.format >= .four
             ? nil
             : .unreachable("the store of \(name) is in a format without refunds and reservations: run kontor upgrade --finish")
@@ -51,8 +51,8 @@ final class LedgerService {
     func receive(_ command: LedgerCommand, from origin: Message.Origin) {
         guard engine.waiting < Limits.mailboxCommands || !(command.isResent || origin.isLink) else { return }
         // The store of orders may have its new format before this one: its refunds and reservations wait.
-        if let refusalOfNews, command.isOfFormatFour {
-            return router.reply(origin, .ledgerReply(.refused(refusalOfNews)))
+        if let refusalOfFormatFour, command.isOfFormatFour {
+            return router.reply(origin, .ledgerReply(.refused(refusalOfFormatFour)))
         }
         submit(command, waitsUntil: .saga) { [router] in router.reply(origin, .ledgerReply($0)) }
     }

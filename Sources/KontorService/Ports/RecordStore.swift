@@ -146,10 +146,9 @@ public protocol RecordStore: AnyObject {
     /// ``failure`` as well: the runner looks there at the end of each turn, and ends the process or the instance.
     func barrier(_ completion: @escaping (Result<Void, DurabilityError>) -> Void)
 
-    /// Gives the time by the clock that decides when a reservation of an order in this group is over: milliseconds
-    /// since
-    /// 1970. All processes must get it from one clock, so that they agree. nil: this process is the only one, and its
-    /// own clock decides.
+    /// Gives the time by the clock that decides when a reservation of an order in this group is over:
+    /// milliseconds since 1970. All processes must get it from one clock, so that they agree. nil: this process is the
+    /// only one, and its own clock decides.
     func time(of group: GroupKey, completion: @escaping (Result<Int64?, StoreError>) -> Void)
 
     /// Ends a turn of the shop: its commits go to the disk, if the disk is idle.

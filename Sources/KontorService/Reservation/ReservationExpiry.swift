@@ -3,7 +3,8 @@
 
 import KontorCore
 
-/// Looks for reservations that are over: where several processes reserve, again and again; alone when the first one is.
+/// Looks for reservations that are over: again and again where several processes reserve, and otherwise when the first
+/// one is over.
 final class ReservationExpiry {
     private let shop: ShopParts
     private let pause: Int64
