@@ -138,6 +138,7 @@ final class StoreStage: @unchecked Sendable {
                 done(true)
             }
             if try condition() { return }
+            // Until the next look.
             Thread.sleep(forTimeInterval: 0.02)
         }
         throw TestFailure("not within ten seconds: \(what)")

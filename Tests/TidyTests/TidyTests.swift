@@ -92,6 +92,16 @@ struct TidyTests {
         #expect(findings == [])
     }
 
+    @Test("a test that sleeps says why: it waits for what it wants to see, and not for a time")
+    func sleepingTests() throws {
+        let findings = try SourceTree.swiftFiles(in: "Tests").filter { !$0.path.hasPrefix("Tests/TidyTests/") }.flatMap { file in
+            file.findings { line, text in
+                text.range(of: #"sleep\w*\("#, options: [.regularExpression, .caseInsensitive]) != nil && !file.hasReason(at: line)
+            }
+        }
+        #expect(findings == [])
+    }
+
     @Test("no async code where the simulator must schedule every step", arguments: ["KontorService", "KontorEmbedded"])
     func noAsync(target: String) throws {
         let findings = try SourceTree.swiftFiles(in: "Sources/\(target)").flatMap { file in

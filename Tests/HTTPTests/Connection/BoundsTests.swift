@@ -106,7 +106,7 @@ import Testing
             client.sendRequest("POST", "/orders/checkout/o")
             client.send("garbage\r\n\r\n")
             let submission = try server.shop.waitForSubmissions(1)[0]
-            sleepMilliseconds(20)
+            try server.settle()
             server.shop.sink.deliver([(submission.caller, .checkout(.paid))])
             #expect(try client.readResponse().status == 200)
             try expectRefusal(client, 400)
@@ -118,12 +118,9 @@ import Testing
         try withServer { (server) throws in
             let client = try server.client()
             client.send(start)
-            sleepMilliseconds(150)
-            server.clock.advance(milliseconds: HTTPLimits.headMilliseconds - 1_000)
-            sleepMilliseconds(150)
+            try server.pass(milliseconds: HTTPLimits.headMilliseconds - 1_000)
             client.send(start.count > 1 ? "st: " : "E")
-            sleepMilliseconds(50)
-            server.clock.advance(milliseconds: 1_001)
+            try server.pass(milliseconds: 1_001)
             try expectRefusal(client, 408)
         }
     }
@@ -132,8 +129,7 @@ import Testing
         try withServer { (server) throws in
             let client = try server.client()
             client.sendRequest("POST", "/stock/add/x/1", headers: ["Content-Length: 2"], body: "{")
-            sleepMilliseconds(150)
-            server.clock.advance(milliseconds: HTTPLimits.bodyMilliseconds)
+            try server.pass(milliseconds: HTTPLimits.bodyMilliseconds + 1)
             try expectRefusal(client, 408)
             #expect(server.shop.submissions.isEmpty)
         }
@@ -146,9 +142,8 @@ import Testing
             let busy = try server.client()
             busy.sendRequest("POST", "/payment/batch_init/1000000/1")
             let submission = try server.shop.waitForSubmissions(2)[1]
-            server.clock.advance(milliseconds: HTTPLimits.idleMilliseconds + 1_000)
+            try server.pass(milliseconds: HTTPLimits.idleMilliseconds + 1_000)
             #expect(idle.isClosedByServer())
-            sleepMilliseconds(150)
             server.shop.sink.deliver([(submission.caller, .initialized)])
             #expect(try busy.readResponse().status == 200)
         }
@@ -164,11 +159,10 @@ import Testing
             // Until the buffers of both sides are full.
             while served != server.shop.submissions.count {
                 served = server.shop.submissions.count
-                sleepMilliseconds(400)
+                try server.settle()
             }
             #expect(served < asked)
-            server.clock.advance(milliseconds: HTTPLimits.unreadAnswerMilliseconds + 1_000)
-            sleepMilliseconds(150)
+            try server.pass(milliseconds: HTTPLimits.unreadAnswerMilliseconds + 1_000)
             #expect(client.isClosedByServer(afterReadingAll: true))
             #expect(server.shop.submissions.count == served)
         }

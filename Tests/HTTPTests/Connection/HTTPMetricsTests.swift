@@ -54,6 +54,7 @@ import Testing
             let client = try server.client()
             client.sendRequest("POST", "/orders/checkout/o")
             let submission = try server.shop.waitForSubmissions(1)[0]
+            // More than the bucket below.
             sleepMilliseconds(30)
             server.shop.sink.deliver([(submission.caller, .checkout(.paid))])
             _ = try client.readResponse()

@@ -155,7 +155,7 @@ import Testing
             let submission = try #require(server.shop.submissions.first)
             #expect(submission.name?.key?.text == "k")
             #expect(submission.name?.stamp == RequestStamp(request: stamp, sent: 1_700_000_000_125, isRepeated: true))
-            #expect((before + 700...before + 1_700).contains(submission.deadline))
+            #expect(submission.deadline == before + 700)
         }
     }
 

@@ -11,6 +11,7 @@ struct RawResponse {
     let body: String
 }
 
+/// For a look again, or where time itself is what a test is about; `TestServer.settle` waits for the server.
 func sleepMilliseconds(_ milliseconds: UInt32) { usleep(milliseconds * 1_000) }
 
 final class RawClient {

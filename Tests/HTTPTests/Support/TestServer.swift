@@ -86,27 +86,45 @@ final class ScriptedShop: RequestPort {
         for _ in 0..<2_000 {
             let submissions = submissions
             if submissions.count >= count { return submissions }
+            // Until the next look.
             sleepMilliseconds(2)
         }
         throw TestFailure("\(count) requests did not come")
     }
 }
 
-/// Real time plus what the test adds to it.
+/// Stands still until a test moves it, so that no test depends on how busy the machine is.
 final class TestClock: Sendable {
-    private let added = Mutex<Int64>(0)
+    private let time = Mutex<Int64>(1_000_000)
 
-    var monotonicMilliseconds: Int64 { Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) + added.withLock { $0 } }
+    var monotonicMilliseconds: Int64 { time.withLock { $0 } }
 
-    func advance(milliseconds: Int64) { added.withLock { $0 += milliseconds } }
+    func advance(milliseconds: Int64) { time.withLock { $0 += milliseconds } }
 }
 
 struct TestServer {
     let shop: ScriptedShop
     let clock: TestClock
     let listener: HTTPListener
+    let loop: any EventLoop
 
     func client() throws -> RawClient { try RawClient(port: listener.port) }
+
+    /// Waits until the server has read what was sent to it, and has looked at its clock and its connections since.
+    ///
+    /// The event loop runs its tasks in the order of their times, and reads its sockets between them. The look that was
+    /// due when this began comes before a task that is due later than one period.
+    func settle() throws {
+        let period = TimeAmount.milliseconds(HTTPLimits.sweepMilliseconds + 1)
+        try loop.flatSubmit { [loop] in loop.scheduleTask(in: period) {}.futureResult }.wait()
+    }
+
+    /// Time passes behind what was sent, and the server has noticed.
+    func pass(milliseconds: Int64) throws {
+        try settle()
+        clock.advance(milliseconds: milliseconds)
+        try settle()
+    }
 
     /// One request on a connection of its own.
     func exchange(_ method: String, _ path: String, headers: [String] = [], host: String = "test") throws -> RawResponse {
@@ -129,8 +147,10 @@ func withServer(
     let service = HTTPService(
         shop: hasShop ? shop : nil, access: access, pages: pages, maximumConnections: maximumConnections, isReady: { isReady },
         monotonicMilliseconds: { clock.monotonicMilliseconds }, metrics: metrics)
-    let listener = try HTTPListener.bind(host: "127.0.0.1", port: 0, group: testGroup, service: service).wait()
-    let outcome = Result { try body(TestServer(shop: shop, clock: clock, listener: listener)) }
+    // One event loop: bounds are shared out among those that a listener has.
+    let loop = testGroup.next()
+    let listener = try HTTPListener.bind(host: "127.0.0.1", port: 0, group: loop, service: service).wait()
+    let outcome = Result { try body(TestServer(shop: shop, clock: clock, listener: listener, loop: loop)) }
     try listener.shutdown(withinMilliseconds: 0).wait()
     try outcome.get()
 }
