@@ -94,9 +94,11 @@ struct TidyTests {
 
     @Test("a test that sleeps says why: it waits for what it wants to see, and not for a time")
     func sleepingTests() throws {
-        let findings = try SourceTree.swiftFiles(in: "Tests").filter { !$0.path.hasPrefix("Tests/TidyTests/") }.flatMap { file in
+        let findings = try SourceTree.swiftFiles(in: "Tests").filter { !$0.path.hasPrefix("Tests/TidyTests/") }.flatMap {
+            file in
             file.findings { line, text in
-                text.range(of: #"sleep\w*\("#, options: [.regularExpression, .caseInsensitive]) != nil && !file.hasReason(at: line)
+                text.range(of: #"sleep\w*\("#, options: [.regularExpression, .caseInsensitive]) != nil
+                    && !file.hasReason(at: line)
             }
         }
         #expect(findings == [])
