@@ -105,12 +105,18 @@ final class StoreStage: @unchecked Sendable {
 
     /// Writes an account whatever the group has.
     @discardableResult func write(_ group: GroupKey, _ balance: Int64) throws -> CommitOutcome {
-        guard case .success(let loaded)? = try load([group]).first else { throw TestFailure("\(group) is not read") }
+        // On a busy machine a replica may confirm a read late.
+        var read: LoadedGroup?
+        try waitFor("\(group) is read") {
+            if case .success(let loaded)? = try load([group]).first { read = loaded }
+            return read != nil
+        }
+        guard let read else { throw TestFailure("\(group) is not read") }
         var draft = GroupDraft(group)
         var account = Account()
         account.balance = Amount(balance)
         draft[.head] = .account(account)
-        let change = GroupChange(expected: loaded.version, draft: draft)
+        let change = GroupChange(expected: read.version, draft: draft)
         return try call { store, done in store.commit([change]) { done($0[0]) } }
     }
 
