@@ -133,8 +133,11 @@ class FormatTests(ServicesCase):
 
 
 def _without_news(found, expected) -> tuple[dict, dict]:
-    """Two answers without what releases have added since the fixture was made: direct payments are explained."""
+    """Two answers without what releases have added since the fixture was made: direct payments are explained, and refunds, of
+    which there were none."""
     found, expected = json.loads(found), json.loads(expected)
+    if found.get("refunds") == []:
+        del found["refunds"]
     payment = found.pop("direct_payment", None)
     if payment and payment["state"] not in ("none", "unknown"):
         for answer in (found, expected):
