@@ -45,16 +45,10 @@ public final class Credentials: Sendable {
         /// if it cost all customers a verification, those behind one address would be refused for minutes.
         var jwtGeneration = 0
         var known = RememberedTokens(bytes: Credentials.rememberedBytes)
-        /// What was found last: most shops have one caller that asks again and again, and his token needs no hash.
-        var last: (authorization: String, finding: RememberedTokens.Finding)?
 
         /// What was found for the value of a header, if it still holds; nil: it must be looked for.
         mutating func known(_ authorization: String) -> Principal? {
-            if let last, Credentials.isSame(last.authorization, authorization) {
-                return holds(last.finding) ? last.finding.principal : nil
-            }
             guard let finding = known.finding(of: authorization), holds(finding) else { return nil }
-            last = (authorization, finding)
             return finding.principal
         }
 
@@ -63,7 +57,43 @@ public final class Credentials: Sendable {
         }
     }
 
+    /// One place where requests arrive, such as an event loop. It knows whose token came last: most shops have one
+    /// caller that asks again and again, and his token needs no lock and no hash.
+    public struct Entrance {
+        private let credentials: Credentials
+        private var authorization = ""
+        /// Whose that is; nil: no token has come yet.
+        private var principal: Principal?
+        /// Which rules showed it.
+        private var replacements = 0
+
+        public init(_ credentials: Credentials) { self.credentials = credentials }
+
+        /// Who bears a token, if it is the one that came last and still holds; nil: it must be looked for.
+        ///
+        /// - Parameter now: wall clock, seconds since 1970.
+        public func known(_ authorization: String, now: Int64) -> Principal? {
+            guard let principal, replacements == credentials.replacements.load(ordering: .acquiring), principal.expires > now,
+                Credentials.isSame(self.authorization, authorization)
+            else { return nil }
+            return principal
+        }
+
+        /// Finds out who bears a token: see ``Credentials/bearer(of:now:mayVerify:)``.
+        public mutating func bearer(of authorization: String, now: Int64, mayVerify: () -> Bool) -> Bearer {
+            // Read before the rules are: whoever is found by rules that are replaced meanwhile is looked for again.
+            let replacements = credentials.replacements.load(ordering: .acquiring)
+            let bearer = credentials.bearer(of: authorization, now: now, mayVerify: mayVerify)
+            if case .known(let principal) = bearer {
+                (self.authorization, self.principal, self.replacements) = (authorization, principal, replacements)
+            }
+            return bearer
+        }
+    }
+
     private let state: Mutex<State>
+    /// How often what holds was replaced.
+    private let replacements = Atomic(0)
 
     /// Makes credentials with the rules that hold first.
     public init(_ rules: Rules) { state = Mutex(State(rules: rules)) }
@@ -75,6 +105,7 @@ public final class Credentials: Sendable {
             if $0.rules.jwt != rules.jwt { $0.jwtGeneration += 1 }
             $0.rules = rules
         }
+        replacements.wrappingAdd(1, ordering: .releasing)
     }
 
     /// Finds out who bears a token.
@@ -105,10 +136,7 @@ public final class Credentials: Sendable {
         guard finding.principal.expires > now else { return .unknown }
         // Somebody who adds blanks to his token does not make the others be forgotten.
         if authorization.utf8.dropFirst(7).first == UInt8(ascii: " ") { return .known(finding.principal) }
-        state.withLock {
-            $0.known.remember(finding, of: authorization)
-            $0.last = (authorization, finding)
-        }
+        state.withLock { $0.known.remember(finding, of: authorization) }
         return .known(finding.principal)
     }
 
@@ -116,14 +144,30 @@ public final class Credentials: Sendable {
     private static func isSame(_ one: String, _ other: String) -> Bool {
         guard one.utf8.count == other.utf8.count else { return false }
         let isSame = one.utf8.withContiguousStorageIfAvailable { one in
-            other.utf8.withContiguousStorageIfAvailable { other in
-                var difference: UInt8 = 0
-                for index in one.indices { difference |= one[index] ^ other[index] }
-                return difference == 0
-            }
+            other.utf8.withContiguousStorageIfAvailable { other in areEqual(one, other) }
         }
         // Both came over the network, and lie in one piece.
         return isSame == .some(.some(true))
+    }
+
+    /// Eight bytes at a time: it is done for each request.
+    @inline(__always)
+    private static func areEqual(_ one: UnsafeBufferPointer<UInt8>, _ other: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let left = UnsafeRawPointer(one.baseAddress), let right = UnsafeRawPointer(other.baseAddress) else { return true }
+        var difference: UInt64 = 0
+        var index = 0
+        while index &+ 8 <= one.count {
+            difference |=
+                left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                ^ right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            index &+= 8
+        }
+        while index < one.count {
+            difference |= UInt64(
+                left.load(fromByteOffset: index, as: UInt8.self) ^ right.load(fromByteOffset: index, as: UInt8.self))
+            index &+= 1
+        }
+        return difference == 0
     }
 
     /// Longest value of a header with a token, bytes.

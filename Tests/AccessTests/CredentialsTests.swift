@@ -48,6 +48,28 @@ import Testing
         return signed + "." + base64URL(try (signer ?? key).signature(for: Data(signed.utf8)).rawRepresentation)
     }
 
+    @Test("an entrance knows the token that came last, until it is revoked or expires")
+    func entrance() throws {
+        let line = "one read sha256:\(token.digest) never\n"
+        let credentials = try makeCredentials(line)
+        var entrance = Credentials.Entrance(credentials)
+        let authorization = "Bearer \(token.text)"
+        #expect(entrance.known(authorization, now: now) == nil, "nobody has come yet")
+        func comes(_ authorization: String) -> Bool {
+            if case .known = entrance.bearer(of: authorization, now: now, mayVerify: { true }) { true } else { false }
+        }
+        #expect(comes(authorization) && entrance.known(authorization, now: now)?.name == "one")
+        for other in [String(authorization.dropLast()) + "~", authorization + "a", String(authorization.dropLast()), ""] {
+            #expect(entrance.known(other, now: now) == nil && !comes(other))
+        }
+        #expect(entrance.known(authorization, now: now)?.name == "one", "whom strangers do not displace")
+        #expect(entrance.known(authorization, now: .max) == nil, "his time is over")
+        credentials.replace(by: try rules(""))
+        #expect(entrance.known(authorization, now: now) == nil && !comes(authorization))
+        credentials.replace(by: try rules(line))
+        #expect(comes(authorization) && entrance.known(authorization, now: now)?.name == "one")
+    }
+
     @Test("callers who take turns are each themselves, and a token that is revoked is unknown at once, also to who asked last")
     func turns() throws {
         var random = SystemRandomNumberGenerator()

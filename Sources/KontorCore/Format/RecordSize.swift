@@ -1,5 +1,15 @@
 // An upper bound for the size of an encoded record, without encoding it. Stores bound their batches by it.
 
+extension Optional where Wrapped == Record {
+    /// Bytes that the record takes at most; none: 0. Of the optional, because to unwrap it would copy the record.
+    public var encodedBytesAtMost: Int {
+        switch self {
+        case .none: 0
+        case .some(let record): record.encodedBytesAtMost
+        }
+    }
+}
+
 extension Record {
     /// Bytes that ``encode(into:)`` writes at most, estimated from the numbers of lines, legs and attempts.
     public var encodedBytesAtMost: Int {

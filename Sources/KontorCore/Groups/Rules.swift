@@ -191,9 +191,15 @@ public struct GroupDraft: Sendable {
     public let now: Int64?
     /// Whether any record must be written.
     public private(set) var hasChanges = false
-    /// The head; nil: it was neither loaded nor written.
-    private var head: Slot?
-    private var second: Slot?
+    // The first two are kept by field: a look at an optional slot would copy its record.
+    private var head: Record?
+    /// Whether the head was loaded or written.
+    private var hasHead = false
+    private var isHeadChanged = false
+    /// nil: there is no second member.
+    private var second: Member?
+    private var secondRecord: Record?
+    private var isSecondChanged = false
     private var more: [Slot] = []
 
     public init(_ key: GroupKey, now: Int64? = nil) {
@@ -206,31 +212,32 @@ public struct GroupDraft: Sendable {
         // Not by the other initializer: its draft would be copied.
         self.key = key
         self.now = now
-        self.head = Slot(member: .head, record: head, isChanged: false)
+        self.head = head
+        hasHead = true
     }
 
     /// Adds a record as the store has it (nil: there is none). A member that the draft has already keeps its record.
     public mutating func add(_ member: Member, _ record: Record?) {
-        if !contains(member) { append(Slot(member: member, record: record, isChanged: false)) }
+        if !contains(member) { append(member, record, isChanged: false) }
     }
 
     /// Whether the member was loaded or written.
     public func contains(_ member: Member) -> Bool {
-        if case .head = member { return head != nil }
+        if case .head = member { return hasHead }
         return isSecond(member) || more.contains { $0.member == member }
     }
 
     /// Whether the member's record must be written.
     public func isChanged(_ member: Member) -> Bool {
-        if case .head = member { return head?.isChanged == true }
-        if isSecond(member) { return second?.isChanged == true }
+        if case .head = member { return isHeadChanged }
+        if isSecond(member) { return isSecondChanged }
         return more.contains { $0.member == member && $0.isChanged }
     }
 
     /// Calls `body` with each record that must be written; nil: the record is removed.
     public func forEachChange(_ body: (Member, Record?) -> Void) {
-        if let head, head.isChanged { body(.head, head.record) }
-        if let second, second.isChanged { body(second.member, second.record) }
+        if isHeadChanged { body(.head, head) }
+        if isSecondChanged, let second { body(second, secondRecord) }
         for slot in more where slot.isChanged { body(slot.member, slot.record) }
     }
 
@@ -239,9 +246,9 @@ public struct GroupDraft: Sendable {
     public subscript(member: Member) -> Record? {
         get {
             if case .head = member {
-                if head != nil { return head?.record }
+                if hasHead { return head }
             } else {
-                if isSecond(member) { return second?.record }
+                if isSecond(member) { return secondRecord }
                 for slot in more where slot.member == member { return slot.record }
             }
             preconditionFailure("A rule read a record that its command did not declare in readSet(of:).")
@@ -249,31 +256,35 @@ public struct GroupDraft: Sendable {
         set {
             hasChanges = true
             if case .head = member {
-                head = Slot(member: .head, record: newValue, isChanged: true)
+                (hasHead, isHeadChanged) = (true, true)
+                head = newValue
             } else if isSecond(member) {
-                second?.record = newValue
-                second?.isChanged = true
+                isSecondChanged = true
+                secondRecord = newValue
             } else if let index = more.firstIndex(where: { $0.member == member }) {
                 more[index].record = newValue
                 more[index].isChanged = true
             } else {
-                append(Slot(member: member, record: newValue, isChanged: true))
+                append(member, newValue, isChanged: true)
             }
         }
     }
 
     private func isSecond(_ member: Member) -> Bool {
         // Two optionals would be compared as copies.
-        if let second = second?.member { second == member } else { false }
+        if let second { second == member } else { false }
     }
 
-    private mutating func append(_ slot: Slot) {
-        if case .head = slot.member {
-            head = slot
+    private mutating func append(_ member: Member, _ record: Record?, isChanged: Bool) {
+        if case .head = member {
+            (hasHead, isHeadChanged) = (true, isChanged)
+            head = record
         } else if second == nil {
-            second = slot
+            second = member
+            isSecondChanged = isChanged
+            secondRecord = record
         } else {
-            more.append(slot)
+            more.append(Slot(member: member, record: record, isChanged: isChanged))
         }
     }
 }

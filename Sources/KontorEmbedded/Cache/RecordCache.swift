@@ -60,8 +60,7 @@ final class RecordCache {
         var groups: [LoadOutcome] = []
         groups.reserveCapacity(readSets.count)
         for readSet in readSets {
-            guard let group = load(readSet) else { return nil }
-            groups.append(.success(group))
+            guard load(readSet, into: &groups) else { return nil }
         }
         return groups
     }
@@ -79,21 +78,25 @@ final class RecordCache {
         guard let index = slots.find(group, member) else { return member.isOpenWork ? .absent : .unknown }
         let slot = slots.pointer(index)
         if slot.pointee.isLoading { return .unknown }
-        return slot.pointee.record == nil ? .absent : .present
+        return slot.pointee.exists ? .present : .absent
     }
 
+    /// Appends a read set's records, in place, so that they are copied once. Returns whether all of them are known.
     @inline(__always)
-    private func load(_ readSet: ReadSet) -> LoadedGroup? {
-        guard let head = slot(readSet.group, .head) else { return nil }
+    private func load(_ readSet: ReadSet, into groups: inout [LoadOutcome]) -> Bool {
+        guard let head = slot(readSet.group, .head) else { return false }
         let version = version(head.pointee.version)
-        guard let member = readSet.member else {
-            return LoadedGroup(version: version, head: head.pointee.record, member: nil)
+        if let member = readSet.member {
+            if let slot = slot(readSet.group, member) {
+                let group = LoadedGroup(version: version, head: head.pointee.record, member: slot.pointee.record)
+                groups.append(.success(consume group))
+                return true
+            }
+            // Open work is always in memory: if it is not there, it does not exist.
+            if !member.isOpenWork { return false }
         }
-        if let slot = slot(readSet.group, member) {
-            return LoadedGroup(version: version, head: head.pointee.record, member: slot.pointee.record)
-        }
-        // Open work is always in memory: if it is not there, it does not exist.
-        return member.isOpenWork ? LoadedGroup(version: version, head: head.pointee.record, member: nil) : nil
+        groups.append(.success(LoadedGroup(version: version, head: head.pointee.record, member: nil)))
+        return true
     }
 
     /// The slot of a record, marked as used; nil if nothing is known of the record.
@@ -145,13 +148,13 @@ final class RecordCache {
 
     private func set(_ index: UInt32, _ record: Record?) {
         let slot = slots.pointer(index)
-        let replaced = slot.pointee.record
-        slot.pointee.record = record
+        let replacedBytes = slot.pointee.bytes
+        slot.pointee.put(record)
         slot.pointee.isLoading = false
         slot.pointee.isUsed = true
-        dirtyBytes += record?.encodedBytesAtMost ?? 0
+        dirtyBytes += Int(slot.pointee.bytes)
         if slot.pointee.isDirty {
-            dirtyBytes -= replaced?.encodedBytesAtMost ?? 0
+            dirtyBytes -= Int(replacedBytes)
             // A scan may have passed this slot, and its next page must see the change.
             if indexedDirty > 0 { updateOpenWork(index) }
         } else {
@@ -172,7 +175,7 @@ final class RecordCache {
         for index in dirty {
             let slot = slots.pointer(index)
             slot.pointee.isDirty = false
-            let exists = slot.pointee.record != nil
+            let exists = slot.pointee.exists
             updateOpenWork(index)
             if exists || slot.pointee.existsBelow {
                 changes.append(JournalChange(key: slot.pointee.key, record: slot.pointee.record))
@@ -211,7 +214,7 @@ final class RecordCache {
     private func updateOpenWork(_ index: UInt32) {
         let slot = slots.pointer(index)
         guard slot.pointee.key.member.isOpenWork else { return }
-        if slot.pointee.record == nil {
+        if !slot.pointee.exists {
             openWork.remove(index, in: slots)
         } else if slot.pointee.openBucket < 0 {
             openWork.add(index, in: slots)
@@ -235,7 +238,7 @@ final class RecordCache {
                 openWork.remove(index, in: slots)
                 return slots.remove(index)
             }
-            slot.pointee.record = record
+            slot.pointee.put(record)
             slot.pointee.sequence = sequence
             slot.pointee.existsBelow = record != nil
         } else if !isOpenWork || record != nil {
@@ -265,7 +268,7 @@ final class RecordCache {
 
     private func forget(_ index: UInt32) {
         let slot = slots.pointer(index)
-        if slot.pointee.record == nil && slot.pointee.version > absentVersion { absentVersion = nextVersion() }
+        if !slot.pointee.exists && slot.pointee.version > absentVersion { absentVersion = nextVersion() }
         slots.remove(index)
     }
 
@@ -306,7 +309,7 @@ final class RecordCache {
         for (key, record) in zip(keys, records) {
             guard let slot = loadingSlot(key).map({ slots.pointer($0) }) else { continue }
             slot.pointee.isLoading = false
-            slot.pointee.record = record
+            slot.pointee.put(record)
             slot.pointee.existsBelow = record != nil
             if key.member == .head { slot.pointee.version = record == nil ? absentVersion : nextVersion() }
         }

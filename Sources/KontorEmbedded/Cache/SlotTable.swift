@@ -7,13 +7,15 @@ import KontorCore
 struct Slot {
     let key: RecordKey
     /// nil if the record does not exist.
-    var record: Record?
+    private(set) var record: Record?
     /// The group's version, if this is its head; 0 for ``Version/absent``.
     var version: UInt64 = 0
     /// The last frame that contains the record; 0 if it is as the table has it.
     var sequence: UInt64 = 0
     /// The key's hash.
     let hash: UInt32
+    /// What the record takes in a frame at most, bytes; 0 if it does not exist.
+    private(set) var bytes: UInt32
     /// The record's bucket in the index of open work; -1 if it is in none.
     var openBucket: Int16 = -1
     /// The place in that bucket; -1 if it is in none.
@@ -30,6 +32,23 @@ struct Slot {
     var isUsed = true
     /// Whether the slot has no record and waits for the next one.
     var isFree = false
+
+    init(key: RecordKey, record: Record? = nil, hash: UInt32, existsBelow: Bool) {
+        self.key = key
+        self.record = record
+        self.hash = hash
+        self.existsBelow = existsBelow
+        bytes = UInt32(clamping: record.encodedBytesAtMost)
+    }
+
+    /// Whether the record exists. To compare it with nil would copy it.
+    var exists: Bool { bytes > 0 }
+
+    /// Replaces the record; nil: it does not exist any more.
+    mutating func put(_ record: Record?) {
+        self.record = record
+        bytes = UInt32(clamping: record.encodedBytesAtMost)
+    }
 }
 
 /// A hash table of slots, found by group and member. An index stays valid until its slot is removed.
@@ -46,6 +65,7 @@ final class SlotTable {
 
     private var entries: UnsafeMutablePointer<Entry>
     private var mask: Int
+    private let hashing = KeyHash()
     private var chunks: [UnsafeMutablePointer<Slot>] = []
     private var free: [UInt32] = []
     /// All indices that were ever used are below this.
@@ -73,7 +93,7 @@ final class SlotTable {
 
     /// The index of a record's slot; nil if there is none.
     func find(_ group: GroupKey, _ member: Member) -> UInt32? {
-        let hash = Self.hash(group, member)
+        let hash = hash(group, member)
         var position = Int(hash) & mask
         while true {
             let entry = entries[position]
@@ -88,7 +108,7 @@ final class SlotTable {
 
     /// Adds a slot for a key that has none, and returns its index.
     func insert(_ key: RecordKey, _ record: Record?, existsBelow: Bool) -> UInt32 {
-        let hash = Self.hash(key.group, key.member)
+        let hash = hash(key.group, key.member)
         if count * 2 > mask { grow() }
         let index = takeIndex()
         pointer(index).initialize(to: Slot(key: key, record: record, hash: hash, existsBelow: existsBelow))
@@ -166,8 +186,8 @@ final class SlotTable {
         old.deallocateTable()
     }
 
-    private static func hash(_ group: GroupKey, _ member: Member) -> UInt32 {
-        var hash = KeyHash()
+    private func hash(_ group: GroupKey, _ member: Member) -> UInt32 {
+        var hash = hashing
         hash.mix(group.id)
         hash.mix(UInt64(group.kind.rawValue))
         switch member {
@@ -194,15 +214,14 @@ final class SlotTable {
 /// its time here, and `Hasher` takes four times as long. Keyed with random numbers, so that nobody can choose ids that
 /// collide.
 private struct KeyHash {
-    private static let seed = UInt64.random(in: .min ... .max)
-    private static let factor = UInt64.random(in: .min ... .max) | 1
-    private var state = KeyHash.seed
+    private let factor = UInt64.random(in: .min ... .max) | 1
+    private var state = UInt64.random(in: .min ... .max)
 
     var value: UInt32 { UInt32(truncatingIfNeeded: state ^ (state >> 32)) }
 
     @inline(__always)
     mutating func mix(_ word: UInt64) {
-        let product = (state ^ word).multipliedFullWidth(by: Self.factor)
+        let product = (state ^ word).multipliedFullWidth(by: factor)
         state = product.high ^ product.low ^ word
     }
 

@@ -89,14 +89,19 @@ enum JournalFrame {
         writer.fixed(UInt32(0))
         writer.fixed(UInt32(changes.count))
         for change in changes {
-            writer.byte((change.record == nil ? 0 : isPresent) | TableArea(change.key.member).rawValue)
+            let flags = writer.bytes.count
+            writer.byte(TableArea(change.key.member).rawValue)
             let lengths = writer.bytes.count
             writer.fixed(UInt16(0))
             writer.fixed(UInt32(0))
             let keyStart = writer.bytes.count
             change.key.encode(into: &writer)
             let valueStart = writer.bytes.count
-            change.record?.encode(into: &writer)
+            // Looked at once: each look at an optional record copies it.
+            if let record = change.record {
+                writer.bytes[flags] |= isPresent
+                record.encode(into: &writer)
+            }
             writer.overwrite(UInt16(valueStart - keyStart), at: lengths)
             writer.overwrite(UInt32(writer.bytes.count - valueStart), at: lengths + 2)
         }

@@ -45,31 +45,37 @@ public final class AccessControl: Sendable {
     func mayStamp(isProxy: Bool) -> Bool { isProxy || (proxies == nil && credentials == nil) }
 }
 
-/// Somebody who asks at a listener that asks who he is. An object, since most listeners do not, and pass none around.
+/// Somebody who asks at a listener that asks who he is. An object, since most listeners do not, and pass none around;
+/// each event loop has one, for one request after the other.
 final class Asker {
-    let access: AccessControl
+    private let access: AccessControl
+    private let limits: CallerLimits
+    /// nil: callers are not told apart.
+    private var entrance: Credentials.Entrance?
     /// The value of the header; nil: there is none.
-    let authorization: String?
+    private var authorization: String?
     /// The client's, as far as it is known.
-    let address: NetworkAddress?
-    let limits: CallerLimits
+    private var address: NetworkAddress?
     /// Monotonic milliseconds.
-    let now: Int64
+    private var now: Int64 = 0
     /// Seconds since 1970.
-    let wallSeconds: Int64
+    private var wallSeconds: Int64 = 0
     /// Who it is; nil: nobody knows, or nobody has asked yet.
     private(set) var found: Principal?
 
-    init(
-        access: AccessControl, authorization: String?, address: NetworkAddress?, limits: CallerLimits, now: Int64,
-        wallSeconds: Int64
-    ) {
+    init(_ access: AccessControl, _ limits: CallerLimits) {
         self.access = access
+        self.limits = limits
+        entrance = access.credentials.map { Credentials.Entrance($0) }
+    }
+
+    /// Another request begins, of which nothing is known yet.
+    func begin(authorization: String?, address: NetworkAddress?, now: Int64, wallSeconds: Int64) {
         self.authorization = authorization
         self.address = address
-        self.limits = limits
         self.now = now
         self.wallSeconds = wallSeconds
+        found = nil
     }
 
     /// Who it is, if he may ask for something; nil: callers are not told apart, or everybody may ask for this.
@@ -77,20 +83,29 @@ final class Asker {
     /// - Parameter scopes: what a caller needs; if that is nothing (health, documentation), nobody is asked who he is.
     func principal(for scopes: Scopes) throws(Problem) -> Principal? {
         if scopes.isEmpty { return nil }
-        guard let credentials = access.credentials else {
+        guard access.credentials != nil else {
             let secrets = scopes == .metrics ? access.metricsSecrets ?? access.secrets : access.secrets
             if let authorization, secrets?.isBorne(by: authorization.utf8) == true { return nil }
             throw .secretNeeded
         }
         guard let authorization else { throw .tokenNeeded }
-        let bearer = credentials.bearer(of: authorization, now: wallSeconds) {
+        let principal: Principal
+        if let known = entrance?.known(authorization, now: wallSeconds) {
+            principal = known
+        } else {
+            principal = try look(for: authorization)
+        }
+        found = principal
+        if scopes.isSubset(of: principal.scopes) { return principal }
+        throw .forbidden(scopes)
+    }
+
+    private func look(for authorization: String) throws(Problem) -> Principal {
+        let bearer = entrance?.bearer(of: authorization, now: wallSeconds) {
             limits.take(.verification, for: address, now: now)
         }
-        switch bearer {
-        case .known(let principal):
-            found = principal
-            if scopes.isSubset(of: principal.scopes) { return principal }
-            throw .forbidden(scopes)
+        switch bearer ?? .unknown {
+        case .known(let principal): return principal
         case .unknown: throw .tokenNeeded
         case .unverified: throw .callerLimit("\(CallerLimits.verifications) tokens a second that are to be verified")
         }

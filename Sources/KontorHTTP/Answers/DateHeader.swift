@@ -1,8 +1,8 @@
-// The value of the Date header (RFC 9110, 6.6.1), written once a second and without Foundation.
+// The Date header (RFC 9110, 6.6.1), written once a second and without Foundation.
 
 import Glibc
 
-/// The value of a Date header as bytes. It is that of the last ``update()``.
+/// A Date header as bytes, with the end of its line. It is that of the last ``update()``.
 struct DateHeader {
     /// Empty before the first update.
     private(set) var bytes: [UInt8] = []
@@ -16,7 +16,7 @@ struct DateHeader {
         let now = time(nil)
         guard now != second else { return false }
         second = now
-        bytes = Self.text(secondsSince1970: now)
+        bytes = Array("date: ".utf8) + Self.text(secondsSince1970: now) + Array("\r\n".utf8)
         return true
     }
 

@@ -85,17 +85,19 @@ struct Response: Hashable, Sendable {
         case closed
     }
 
-    /// Browsers neither guess what an answer is, nor show it inside of another site's page, nor give it to one.
-    private static let forBrowsers: StaticString = """
+    /// What stands between the content's type and its length: browsers neither guess what an answer is, nor show it
+    /// inside of another site's page, nor give it to one.
+    private static let fromTypeToLength: StaticString = """
         \r\nx-content-type-options: nosniff\
         \r\ncontent-security-policy: frame-ancestors 'none'\
-        \r\ncross-origin-resource-policy: same-origin
+        \r\ncross-origin-resource-policy: same-origin\
+        \r\ncontent-length:\u{20}
         """
 
     /// Appends the answer's bytes.
     ///
     /// - Parameters:
-    ///   - date: the value of the Date header.
+    ///   - date: the Date header, with the end of its line.
     ///   - isHead: the request was a HEAD: it gets the same head as a GET, and no body.
     func write(into buffer: inout ByteBuffer, date: [UInt8], persistence: Persistence, isHead: Bool) {
         if let line = Self.statusLine(status) {
@@ -103,12 +105,10 @@ struct Response: Hashable, Sendable {
         } else {
             buffer.writeString("HTTP/1.1 \(status) Status\r\n")
         }
-        buffer.writeStaticString("date: ")
         buffer.writeBytes(date)
-        buffer.writeStaticString("\r\ncontent-type: ")
+        buffer.writeStaticString("content-type: ")
         buffer.writeString(contentType)
-        buffer.writeStaticString(Self.forBrowsers)
-        buffer.writeStaticString("\r\ncontent-length: ")
+        buffer.writeStaticString(Self.fromTypeToLength)
         buffer.writeString(String(body.count))
         switch persistence {
         case .kept: break

@@ -175,7 +175,7 @@ extension ConnectionHandler {
                 throw .tooManyConnections
             }
             if head.uri.utf8.count > HTTPLimits.pathBytes { throw .pathTooLong }
-            let headers = try RequestHeaders(of: head)
+            let headers = try RequestHeaders(of: head, knownHost: table.knownHost)
             if headers.contentLength > HTTPLimits.bodyBytes { throw .bodyTooLarge }
             let isKept =
                 head.isKeepAlive && !headers.wantsClose && !headers.wantsUpgrade && head.method != .CONNECT

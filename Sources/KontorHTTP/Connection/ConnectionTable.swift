@@ -15,6 +15,8 @@ final class ConnectionTable {
     private(set) var wallSeconds: Int64 = 0
     private(set) var isDraining = false
     let limits: CallerLimits
+    /// Who asks in the request that is being read; nil: nobody is asked who he is.
+    let asker: Asker?
     /// A name that the shop may be asked under, as it was asked last: nearly always the next one is the same.
     var knownHost: String?
     /// Open connections by address, where their number is limited.
@@ -51,6 +53,7 @@ final class ConnectionTable {
         self.maximumConnections = maximumConnections
         self.eventLoop = eventLoop
         limits = CallerLimits(service.access.rates)
+        asker = service.access.isOpen ? nil : Asker(service.access, limits)
     }
 
     /// Takes a connection. If there are too many, it takes the place of one that is idle. If there is none, it goes to

@@ -6,7 +6,8 @@
 enum FieldValue {
     /// The value without the optional white space around it: spaces and tabs, which are no part of it.
     static func trimmed(_ value: String) -> String {
-        guard isBlank(value.utf8.last) || isBlank(value.utf8.first) else { return value }
+        let isTrimmed = value.utf8.withContiguousStorageIfAvailable { !isBlank($0.last) && !isBlank($0.first) }
+        if isTrimmed == true { return value }
         // By bytes: a space may be one character with what is beside it.
         var rest = value.utf8[...]
         while isBlank(rest.last) { rest.removeLast() }

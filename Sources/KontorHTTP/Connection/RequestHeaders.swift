@@ -44,8 +44,9 @@ struct RequestHeaders {
     private var stampSent: String?
     private var stampAttempt: String?
 
+    /// - Parameter knownHost: a value of `Host` that is known to be valid.
     /// - Throws: a problem after which the connection must be closed.
-    init(of head: HTTPRequestHead) throws(Problem) {
+    init(of head: HTTPRequestHead, knownHost: String? = nil) throws(Problem) {
         var totalBytes = 0
         var hostCount = 0
         var isHostValid = true
@@ -57,7 +58,7 @@ struct RequestHeaders {
             case 4 where Self.equal(name, "host"):
                 hostCount += 1
                 host = FieldValue.trimmed(value)
-                isHostValid = isHostValid && FieldValue.isHost(value)
+                isHostValid = isHostValid && (host == knownHost || FieldValue.isHost(value))
             case 6 where Self.equal(name, "origin"): origin = FieldValue.trimmed(value)
             case 6 where Self.equal(name, "expect"):
                 expectsContinue = Self.equal(FieldValue.trimmed(value), "100-continue")
@@ -184,7 +185,18 @@ struct RequestHeaders {
             guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
             // Of the bytes that a name may have, only capitals are changed by this to what stands in one of these
             // names.
-            for index in bytes.indices where bytes[index] | 0x20 != lowercase.utf8Start[index] { return false }
+            let raw = UnsafeRawBufferPointer(bytes)
+            let wanted = UnsafeRawPointer(lowercase.utf8Start)
+            var index = 0
+            while index + 8 <= raw.count {
+                let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) | 0x2020_2020_2020_2020
+                if word != wanted.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
+                index += 8
+            }
+            while index < raw.count {
+                if raw[index] | 0x20 != wanted.load(fromByteOffset: index, as: UInt8.self) { return false }
+                index += 1
+            }
             return true
         }
     }

@@ -23,7 +23,9 @@ struct RequestReader {
     /// What is to be done for a request.
     func target(of head: HTTPRequestHead, _ headers: RequestHeaders) -> HTTPService.Target {
         let access = table.service.access
-        let asker = access.isOpen ? nil : asker(headers)
+        let asker = table.asker
+        asker?.begin(
+            authorization: headers.authorization, address: client(headers), now: table.now, wallSeconds: table.wallSeconds)
         do throws(Problem) {
             if let problem = headers.problem { throw problem }
             if headers.stamp != nil, !access.mayStamp(isProxy: isProxy) { throw .unknownGateway }
@@ -109,12 +111,6 @@ struct RequestReader {
     /// trusted can know.
     private func isCounted(_ headers: RequestHeaders) -> Bool {
         !table.limits.isEmpty && !(isProxy && headers.stamp?.isRepeated == true)
-    }
-
-    private func asker(_ headers: RequestHeaders) -> Asker {
-        Asker(
-            access: table.service.access, authorization: headers.authorization, address: client(headers),
-            limits: table.limits, now: table.now, wallSeconds: table.wallSeconds)
     }
 
     private func caller(_ principal: Principal?, _ headers: RequestHeaders) -> CallerLimits.Caller {

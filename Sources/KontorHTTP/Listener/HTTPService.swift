@@ -108,13 +108,14 @@ public struct HTTPService: Sendable {
         self.metrics = metrics
     }
 
-    /// What is to be done for a request.
+    /// What is to be done for a request. The large cases are indirect, because each request's target is copied several
+    /// times.
     enum Target: Sendable {
         /// To ask the shop.
-        case shop(ShopCall)
+        indirect case shop(ShopCall)
         /// To wait for the body, which says what to ask the shop.
-        case body(BodyCall)
-        /// To compute a page. The query is in the closure: a target is copied for each request, and this is seldom one.
+        indirect case body(BodyCall)
+        /// To compute a page. The query is in the closure.
         case page(@Sendable (_ completion: @escaping @Sendable (OperatorPage?) -> Void) -> Void)
         case ready(Response)
     }

@@ -50,9 +50,9 @@ import Testing
     }
 
     private func asker(_ service: HTTPService, _ authorization: String?) -> Asker {
-        Asker(
-            access: service.access, authorization: authorization, address: nil, limits: CallerLimits(CallerRates()), now: 0,
-            wallSeconds: 0)
+        let asker = Asker(service.access, CallerLimits(CallerRates()))
+        asker.begin(authorization: authorization, address: nil, now: 0, wallSeconds: 0)
+        return asker
     }
 
     /// The status of the refusal; nil: the request is let in.
