@@ -20,7 +20,7 @@ help:
 	@echo "make simulate         10,000 simulated worlds: crashes, lost messages, wrong clocks, a store that fails over"
 	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (half an hour)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
-	@echo "make test-faults      10 of each fault of the three services: 540 kills and pauses, failovers, partitions (40 min)"
+	@echo "make test-faults      10 of each fault of the three services: 540 kills and pauses, failovers, partitions; 140 kills of shops that reserve (45 min)"
 	@echo "make test-mixed       processes of the last release and of this one over one store, forth and back, under load (1 min)"
 	@echo "make bench            the comparison: Kontor embedded and over Redis, nginx, PostgreSQL, Redis alone, as ratios (5 min)"
 	@echo "make bench-docs       puts what the last make bench measured into docs/performance.md, to be looked at and committed"
@@ -76,8 +76,9 @@ test-processes: build
 	python3 -m unittest discover -v -t . -s Tests/Processes
 
 test-faults: build
-	@scripts/need python3 redis-server nginx iproute2 iptables
+	@scripts/need python3 redis-server nginx iproute2 iptables strace
 	KONTOR_FAULTS=10 python3 -m unittest -v $(addprefix Tests.Processes.services.,test_service_kills test_cluster test_partitions)
+	KONTOR_RESERVATION_KILLS=100 python3 -m unittest -v Tests.Processes.crashes.test_reservations
 
 # The release before this one: KONTOR_OLD_BINARY, else what its commit gives.
 OLD_COMMIT := a3307ad

@@ -175,3 +175,22 @@ public final class FindScenario: Scenario {
 
     public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {}
 }
+
+/// Reads the newest 100 orders of one user after the other.
+public final class ListScenario: Scenario {
+    private let users: Int
+    private var count = 0
+
+    public init(users: Int) { self.users = max(1, users) }
+
+    public func next(into request: inout RequestBuffer) -> Ticket? {
+        let user = count &* 7_919 % users
+        count += 1
+        request.append("GET /v1/orders?limit=100&user_id=")
+        request.append(number: user)
+        request.endHead()
+        return Ticket(user)
+    }
+
+    public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {}
+}

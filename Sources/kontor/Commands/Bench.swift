@@ -13,6 +13,7 @@ struct Bench: ParsableCommand {
             mix            the six scenarios of the public stress test: creates items, users and orders, fills and empties \
             them, and checks out what can be paid, what is not in stock and what is too dear
             find           reads items
+            list           reads the newest 100 orders of a user, of those that batch_init makes before
             journey        creates an order, adds an item, checks it out: the store grows
             order          the same in one request of /v1, with two items: creates an order and checks it out
 
@@ -27,13 +28,15 @@ struct Bench: ParsableCommand {
             """)
 
     enum Load: String, ExpressibleByArgument, CaseIterable {
-        case checkout, mix, find, journey, order
+        case checkout, mix, find, list, journey, order
         case checkoutHot = "checkout-hot"
 
         var checksOut: Bool { self == .checkout || self == .checkoutHot }
+        /// Whether orders are made before.
+        var needsOrders: Bool { checksOut || self == .list }
     }
 
-    @Argument(help: "What to ask for: checkout, checkout-hot, mix, find, journey or order.")
+    @Argument(help: "What to ask for: checkout, checkout-hot, mix, find, list, journey or order.")
     var scenario: Load
 
     @Option(help: "The shop's port on 127.0.0.1. (default: 8000; environment: KONTOR_PORT)")
@@ -154,7 +157,7 @@ extension Bench {
             Making(what: "items", path: "/stock/batch_init/\(itemCount)/1000000000/1", first: "/stock/find/0"),
             Making(what: "users", path: "/payment/batch_init/\(users)/1000000000", first: "/payment/find_user/0"),
         ]
-        guard scenario.checksOut else { return accounts }
+        guard scenario.needsOrders else { return accounts }
         let path = "/orders/batch_init/\(orders)/\(itemCount)/\(users)/1"
         return accounts + [Making(what: "orders", path: path, first: "/orders/find/0")]
     }
@@ -221,6 +224,7 @@ extension Bench {
         case .checkout, .checkoutHot: source = checkouts
         case .mix: source = mix
         case .find: source = FindScenario(items: items)
+        case .list: source = ListScenario(users: users)
         case .journey: source = JourneyScenario(items: items, users: users)
         case .order: source = OrderScenario(items: items, users: users, run: Int.random(in: 0..<1_000_000_000))
         }

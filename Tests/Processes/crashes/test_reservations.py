@@ -16,7 +16,7 @@ from Tests.kontor_testing.services_case import ServicesCase
 from Tests.Processes.crashes.reservations import GIVEN_BACK_SECONDS, Reservations, ReservationsUnderKills
 
 # Kills of the embedded shop; over Redis it is two fifths of that.
-KILLS = int(os.environ.get("KONTOR_RESERVATION_KILLS", 100))
+KILLS = int(os.environ.get("KONTOR_RESERVATION_KILLS", 30))
 # Until a kill.
 _MOST_ANSWERS = 150
 # Reservations that are over while the shop is dead.
@@ -31,7 +31,7 @@ _SLOW_SECONDS = 1.5
 
 class EmbeddedKillTests(ReservationsUnderKills, ServerCase):
     async def test_what_was_reserved_stays_and_what_was_given_back_is_free_when_the_server_is_killed(self):
-        """100 times (or KONTOR_RESERVATION_KILLS): load, kill -9, restart (at times killed again while it recovers), judge.
+        """30 times (or KONTOR_RESERVATION_KILLS): load, kill -9, restart (at times killed again while it recovers), judge.
         Every other time all is read from the table, which is slow, and each fourth time syncs are slow."""
         self.require("strace")
         server = await self.started_server()

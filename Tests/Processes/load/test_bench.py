@@ -57,7 +57,8 @@ class BenchTests(ServerCase):
         few = ("--items", 100, "--users", 500, "--orders", 90_000)
         for scenario, options, statuses in (
             ("checkout", ("--connections", 16), {200}), ("checkout-hot", ("--connections", 16), {200}),
-            ("checkout", ("--rate", 500), {200}), ("find", (), {200}), ("journey", (), {200}), ("order", (), {201}), ("mix", (), {200, 409}),
+            ("checkout", ("--rate", 500), {200}), ("find", (), {200}), ("list", (), {200}),
+            ("journey", (), {200}), ("order", (), {201}), ("mix", (), {200, 409}),
         ):
             with self.subTest(scenario=scenario, options=options):
                 report = self.assert_measured(await self.bench(scenario, *ports, *few, *options), statuses)
