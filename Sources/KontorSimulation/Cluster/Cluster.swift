@@ -176,7 +176,7 @@ extension Cluster: Site {
 
     private func openWork(isLeftOver: Bool) -> [String] {
         var found: [String] = []
-        store.records.forEach { key, record in
+        store.records.forEachOpenWork { key, record in
             switch (key.member, record) {
             case (_, .saga) where !isLeftOver: found.append("saga of \(key.group)")
             case (.hold(let saga), .hold(let hold)) where hold.state == .held && saga.isPayment == isLeftOver:
@@ -187,7 +187,7 @@ extension Cluster: Site {
             default: break
             }
         }
-        return found
+        return found.sorted()
     }
 
     var amounts: [GroupKey: Amounts] { store.amounts }

@@ -132,6 +132,11 @@ public final class MemoryStore: RecordStore {
         for entry in sorted { try body(entry.key, entry.record) }
     }
 
+    /// Every record of open work, in no order: a world at its end asks again and again whether there is any.
+    func forEachOpenWork(_ body: (RecordKey, Record) -> Void) {
+        for key in openWork.values.joined() { if let record = records[key] { body(key, record) } }
+    }
+
     private static func bytes(_ key: RecordKey) -> [UInt8] {
         var writer = ByteWriter()
         key.encode(into: &writer)

@@ -56,8 +56,11 @@ extension HTTPListener {
     }
 
     private static func reason(_ error: any Error) -> String {
-        guard let error = error as? IOError else { return "\(error)" }
-        return String(cString: strerror(error.errnoCode)).lowercased()
+        switch error {
+        case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
+        case is SocketAddressError.UnknownHost: "that name stands for no address"
+        default: "\(error)"
+        }
     }
 
     private static func advice(_ error: any Error, _ port: Int) -> String {

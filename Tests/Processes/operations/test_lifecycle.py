@@ -93,6 +93,9 @@ class SettingTests(ServerCase):
             ((*data, "--port", "70000"), {}, "70000"),
             (data, {"KONTOR_PORT": "many"}, "KONTOR_PORT"),
             ((*ports, "--data", self.scratch("file")), {}, str(self.scratch("file"))),
+            ((*ports, "--data", self.scratch("file") / "data"), {}, "A part of that path is a file"),
+            ((*ports, "--data", self.scratch("not") / "there"), {}, "The directory that it should be in is not there"),
+            ((*data, "--port", free_port(), "--host", "no.such.host.invalid"), {}, "that name stands for no address"),
             # What only one of three services has.
             ((*data, *ports, "--internal-host", "0.0.0.0"), {}, "--internal-host"),
             ((*data, *ports, "--stock-url", "http://127.0.0.1:1"), {}, "--stock-url"),
