@@ -121,6 +121,18 @@ public enum Limits {
     public static let sharedReservationScanMilliseconds: Int64 = 2_000
     /// Reservations that are over and are read at a time, and given back at a time.
     public static let reservationsAtOnce = 200
+    /// Items of reserved orders that an embedded shop keeps, and with them what checkouts hold: each is some 500 bytes
+    /// of memory for as long as it stands, and a start looks at all of them. Over Redis its memory is the bound.
+    public static let reservedItems = openLegs
+    /// How long a look waits for the stores' answers until the next one may begin: of most shards they come within
+    /// milliseconds, and what is not known of one may stay so for as long as that is away.
+    public static let reservationLookMilliseconds: Int64 = 1_000
+    /// Ends of reservations that wait for their store's answer: pages of such as are on a shard that is away.
+    public static let reservationsAsked = 5 * reservationsAtOnce
+    /// Ends of reservations that run at a time, and their legs: half of what checkouts may have, besides these, so that
+    /// neither holds up the other while a ledger is away.
+    public static let openEnds = openSagas / 2
+    public static let openEndLegs = openLegs / 2
     /// What is said at most to who wants what is reserved: after so many seconds it is worth another try, since others
     /// may have given back theirs.
     public static let reservationRetrySeconds: Int64 = 60

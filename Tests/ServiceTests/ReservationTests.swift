@@ -305,6 +305,52 @@ struct ReservationTests {
                 for key in records.keys { if case .due = key.member { records[key] = nil } }
             } == [.wrongReservation])
     }
+
+    @Test("a repetition joins the first one, though nothing may begin any more", arguments: [true, false])
+    func repetition(isReservation: Bool) {
+        let mine = order()
+        if !isReservation { #expect(reserve(mine) == .checkout(.reserved)) }
+        let request: ShopRequest = isReservation ? .reserve(order: mine, seconds: 10) : .giveBack(order: mine)
+        let first = world.ask(request, key: "k")
+        for _ in 0..<1_000 where world.shop.openSagas == 0 { world.step() }
+        #expect(world.shop.openSagas == 1)
+        world.records.admission = .diskFull
+        let second = world.ask(request, key: "k")
+        world.settle()
+        let done = ShopAnswer.checkout(isReservation ? .reserved : .givenBack)
+        #expect(first.answer == done)
+        #expect(second.answer == done || second.answer == .replayed(done))
+    }
+
+    @Test(
+        "a repeated wish to give back waits for the first one, and gives back nothing that was reserved since",
+        arguments: 1...20)
+    func repeatedGiveBack(seed: UInt64) {
+        let world = World(seed: seed)
+        let mine = order(in: world)
+        #expect(reserve(mine, in: world) == .checkout(.reserved))
+        let first = world.ask(.giveBack(order: mine), key: "k")
+        for _ in 0..<1_000 where world.shop.openSagas == 0 { world.step() }
+        let others = world.ask(.reserve(order: mine, seconds: 20))
+        let again = world.ask(.giveBack(order: mine), key: "k")
+        world.settle()
+        #expect(first.answer == .checkout(.givenBack) && others.answer == .checkout(.reserved))
+        #expect(again.answer == .replayed(.checkout(.givenBack)))
+        #expect(world.status(mine) == .reserved)
+    }
+
+    @Test("at the bound of what may be reserved no more is, and all else goes on")
+    func bound() {
+        let mine = order()
+        #expect(reserve(mine) == .checkout(.reserved))
+        world.records.openWorkRecords = Limits.reservedItems
+        let other = world.order("u", ["b"])
+        #expect(reserve(other) == .overloaded(.reservedItems))
+        #expect(world.run(.checkout(order: other)) == .checkout(.paid))
+        #expect(world.run(.giveBack(order: mine)) == .checkout(.givenBack))
+        world.records.openWorkRecords = Limits.reservedItems - 1
+        #expect(reserve(mine) == .checkout(.reserved))
+    }
 }
 
 extension World {

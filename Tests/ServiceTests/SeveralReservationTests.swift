@@ -95,4 +95,79 @@ struct SeveralReservationTests {
         #expect(world.account(.item, "a")?.available == Amount(1))
         #expect(world.audit().culprits == [] && world.events.alarms == [])
     }
+
+    private func stamp(_ number: Int, in world: SeveralWorld, isRepeated: Bool = false) -> RequestStamp? {
+        RequestStamp(
+            request: String(repeating: "0", count: 30) + "\(number)", sent: world.replicas[0].clock.wallMilliseconds,
+            isRepeated: isRepeated)
+    }
+
+    @Test("a second copy is told what the first one did, though nothing may begin any more", arguments: [nil, "key"])
+    func refusedCopies(key: String?) {
+        let world = SeveralWorld(seed: 7)
+        world.put(GroupKey(.item, id("a")), 1)
+        world.put(GroupKey(.user, id("u")), 1_000)
+        let order = world.order("u", ["a"])
+        for (number, request, done, status) in [
+            (10, ShopRequest.reserve(order: order, seconds: 60), CheckoutResult.reserved, Order.Status.reserved),
+            (11, .giveBack(order: order), .givenBack, .open),
+        ] {
+            let sent = stamp(number, in: world)
+            let again = stamp(number, in: world, isRepeated: true)
+            let first = world.ask(request, at: 0, key: key.map { $0 + "\(number)" }, stamp: sent)
+            world.pass(seconds: 2)
+            #expect(first.answer == .checkout(done))
+            world.peerState.admission = .memoryFull
+            let second = world.ask(request, at: 1, key: key.map { $0 + "\(number)" }, stamp: again)
+            world.pass(seconds: 2)
+            world.peerState.admission = nil
+            #expect(second.answer == .replayed(.checkout(done)) && world.status(order) == status)
+        }
+    }
+
+    @Test("a copy that comes behind somebody else's wish does not undo that")
+    func copiesBehindOthers() {
+        let world = SeveralWorld(seed: 8)
+        world.put(GroupKey(.item, id("a")), 1)
+        world.put(GroupKey(.user, id("u")), 1_000)
+        let order = world.order("u", ["a"])
+        let (reserve, giveBack) = (ShopRequest.reserve(order: order, seconds: 60), ShopRequest.giveBack(order: order))
+        for (number, request, other, status) in [
+            (20, reserve, giveBack, Order.Status.open), (21, giveBack, reserve, .reserved), (22, giveBack, reserve, .reserved),
+        ] {
+            let sent = stamp(number, in: world)
+            let again = stamp(number, in: world, isRepeated: true)
+            world.ask(request, at: 0, stamp: sent)
+            world.pass(seconds: 1)
+            world.ask(other, at: 1)
+            world.pass(seconds: 1)
+            let second = world.ask(request, at: 1, stamp: again)
+            world.pass(seconds: 2)
+            guard case .replayed? = second.answer else {
+                Issue.record("\(String(describing: second.answer))")
+                return
+            }
+            #expect(world.status(order) == status)
+        }
+    }
+
+    @Test("one whose commit nobody knows of holds up the ends of no others")
+    func unknownEnd() {
+        let world = SeveralWorld(seed: 9, shops: 1)
+        world.put(GroupKey(.item, id("a")), 9)
+        world.put(GroupKey(.user, id("u")), 1_000)
+        let orders = (0..<3).map { _ in world.order("u", ["a"]) }
+        for order in orders { #expect(world.run(.reserve(order: order, seconds: 4)) == .checkout(.reserved)) }
+        world.replicas[0].store.lost = [GroupKey(.order, orders[1])]
+        world.pass(seconds: 5)
+        let late = world.order("u", ["a"])
+        #expect(world.run(.reserve(order: late, seconds: 3)) == .checkout(.reserved))
+        world.pass(seconds: 8)
+        #expect([orders[0], late, orders[2]].allSatisfy { world.status($0) == .open })
+        #expect(world.status(orders[1]) == .reserved)
+        world.replicas[0].store.lost = []
+        world.pass(seconds: 5)
+        #expect(world.status(orders[1]) == .open && world.account(.item, "a")?.available == Amount(9))
+        #expect(world.audit().culprits == [] && world.events.alarms == [])
+    }
 }

@@ -14,12 +14,15 @@ final class LateStore: RecordStore {
     private var pending: [() -> Void] = []
     /// Commits whose outcome is unknown, per hundred.
     var unknownPercent = 0
+    /// Groups on a part of the store that has gone: what is committed to them never lands, and nobody knows that.
+    var lost: Set<GroupKey> = []
     /// So many of the next loads fail.
     var failingLoads = 0
     /// Why no commit is taken; nil: they are.
     var refusal: StoreError?
     var admission: StoreError? { refusal ?? inner.admission }
     var expiringRecords: Int { inner.expiringRecords }
+    var openWorkRecords: Int { inner.openWorkRecords }
     var isIdle: Bool { pending.isEmpty }
     let writer: UInt64
 
@@ -47,6 +50,10 @@ final class LateStore: RecordStore {
         var outcomes: [CommitOutcome] = changes.map { _ in .conflict }
         var landsFirst: [() -> Void] = []
         for (index, change) in changes.enumerated() {
+            if lost.contains(change.group) {
+                outcomes[index] = .unknown(Version(writer: writer, counter: inner.nextVersion().counter))
+                continue
+            }
             guard random.below(100) < unknownPercent else {
                 known.append((index, change))
                 continue

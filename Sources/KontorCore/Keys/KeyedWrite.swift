@@ -8,7 +8,7 @@ public final class KeyedWrite: Sendable {
     /// The gateway's request; nil: no gateway sent it.
     public let request: KeyClaim?
     /// Whether the gateway's request is kept with the effect, where the client's key is not. A checkout needs no such
-    /// record: its order is paid.
+    /// record: its order is paid. What is reserved may have been given back since, and the other way round.
     let keepsRequest: Bool
     /// What the command does to a lease; nil: nothing.
     public let lease: LeaseStep?

@@ -155,6 +155,8 @@ public struct SagaRecord: Hashable, Sendable {
     public var found: Reservation? { rarities?.found }
     /// Until when the saga reserves the stock, milliseconds since 1970; nil: it buys, or gives back.
     public var reservesUntil: Int64? { rarities?.reservesUntil }
+    /// Whether it is to pay the order, and not to reserve it or to give its reservation back.
+    public var isOfCheckout: Bool { reservesUntil == nil && phase.result != .givenBack }
 
     /// The grant of a leg's lock; 0: the release that stored this record counted no grants.
     public func grant(ofLeg leg: Int) -> UInt32 { leg < grants.count ? grants[leg] : 0 }

@@ -246,10 +246,10 @@ extension CheckoutSaga {
         }
     }
 
-    /// Ends a saga that another coordinator has ended. `paid` is final. If it was undone, that may be long ago, and the
-    /// callers must ask again: amounts may have changed since.
+    /// Ends a saga that another coordinator has ended. `paid` is final, and is what a checkout was for. If it was
+    /// undone, that may be long ago, and the callers must ask again: amounts may have changed since.
     private mutating func overtaken(_ status: Order.Status) -> [Action] {
-        end(result: status == .paid || record.phase == .committed ? .paid : nil)
+        end(result: record.isOfCheckout && (status == .paid || record.phase == .committed) ? .paid : nil)
     }
 
     private mutating func end(result: CheckoutResult?) -> [Action] {

@@ -203,6 +203,7 @@ extension EmbeddedStore: RecordStore {
 
     /// Why new work must not begin; nil if it may.
     public var admission: StoreError? { refusal?.error }
+    public var openWorkRecords: Int { cache.openWorkRecords }
 
     /// Why nothing more becomes durable; nil as long as all is well.
     public var failure: DurabilityError? { groupCommit.failure }

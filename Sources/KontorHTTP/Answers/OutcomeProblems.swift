@@ -113,7 +113,7 @@ enum OutcomeProblems {
             return Problem(
                 .orderRemoved, "Order \(order) was removed. Nothing was changed; create another one.", request.ids)
         case .isEmpty:
-            return Problem(.orderEmpty, "Order \(order) has no items. Add one, then check out again.", request.ids)
+            return Problem(.orderEmpty, "Order \(order) has no items. Add one, then \(request.again).", request.ids)
         case .overLimit(let bound):
             return Problem(.overLimit, "Order \(order) \(bound.words). Nothing was changed.", request.ids)
         case .isRefunded:
@@ -146,7 +146,7 @@ enum OutcomeProblems {
         case .reservationEnded: return bug(request)
         case .unreachable(let account):
             return Problem(
-                .unavailable, "The ledger of \(account) could not be reached in time. All is undone; check out again.",
+                .unavailable, "The ledger of \(account) could not be reached in time. All is undone; \(request.again).",
                 request.ids + [account])
         case .paidDirectly(let order):
             return Problem(
@@ -157,7 +157,7 @@ enum OutcomeProblems {
             return Problem(
                 .anomaly,
                 "The ledger of \(account) refused a step of this checkout (\(anomaly)), which only a delayed or lost "
-                    + "message explains. All is undone; check out again.", request.ids + [account])
+                    + "message explains. All is undone; \(request.again).", request.ids + [account])
         }
     }
 
@@ -199,7 +199,8 @@ enum OutcomeProblems {
     private static func openSaga(_ key: GroupKey) -> Problem {
         Problem(
             .openSaga,
-            "A checkout or refund that concerns \(key) is running, or it is reserved. Wait for the end, then try again.", [key]
+            "A checkout or refund that concerns \(key) is running, or a reservation stands. Wait for its end, or give the "
+                + "reservation back, then try again.", [key]
         )
     }
 
@@ -241,8 +242,8 @@ enum OutcomeProblems {
         return Problem(
             .outcomeUnknown,
             "The outcome is not known within the deadline: it may have happened, or may still. "
-                + "A checkout can always be repeated, and then tells; so can a request with an Idempotency-Key, under the same "
-                + "key. Look before you repeat any other.",
+                + "A checkout or a reservation can always be repeated, and then tells; so can a request with an Idempotency-Key, "
+                + "under the same key. Look before you repeat any other.",
             request.ids)
     }
 
@@ -326,4 +327,15 @@ extension ShopRequest {
     }
 
     fileprivate var isPayment: Bool { if case .pay = self { true } else { false } }
+}
+
+extension ShopRequest {
+    /// What to do once more, in words.
+    fileprivate var again: String {
+        switch self {
+        case .reserve: "reserve again"
+        case .shown(let request): request.again
+        default: "check out again"
+        }
+    }
 }

@@ -262,6 +262,7 @@ extension Problem {
         case .openCheckouts: return notTaken("checkouts are open")
         case .batchInits: return notTaken("batch_inits are running")
         case .openRefunds: return notTaken("refunds are open")
+        case .reservedItems: return notTaken("items are reserved")
         case .callerKeys: return callerLimit("a number of idempotency keys, which are kept for a while,")
         }
     }

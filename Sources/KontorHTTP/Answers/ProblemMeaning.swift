@@ -134,8 +134,11 @@ extension Problem.Kind {
             return ("The user's credit is smaller than what is to be paid.", "Add funds, then try the same request again.")
         case .contended:
             return (
-                "Other checkouts, which are not decided yet, hold what this request needs, and did not end before its deadline.",
-                "Try again: they end by themselves, and then it is certain whether there is enough."
+                """
+                Others hold what this request needs: checkouts that are not decided yet and did not end before its deadline, \
+                or orders that are reserved, for which nobody waits.
+                """,
+                "Try again after the time that Retry-After says: both end, and then it is certain whether there is enough."
             )
         case .orderPaid: return ("The order is paid, and a paid order is not changed.", "Create another order.")
         case .orderCheckingOut:

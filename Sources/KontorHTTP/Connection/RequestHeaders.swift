@@ -58,7 +58,9 @@ struct RequestHeaders {
             case 4 where Self.equal(name, "host"):
                 hostCount += 1
                 host = FieldValue.trimmed(value)
-                isHostValid = isHostValid && (host == knownHost || FieldValue.isHost(value))
+                // What Swift takes for the same text may have other bytes, but then more of them.
+                let isKnown = host == knownHost && host?.utf8.count == knownHost?.utf8.count
+                isHostValid = isHostValid && (isKnown || FieldValue.isHost(value))
             case 6 where Self.equal(name, "origin"): origin = FieldValue.trimmed(value)
             case 6 where Self.equal(name, "expect"):
                 expectsContinue = Self.equal(FieldValue.trimmed(value), "100-continue")

@@ -8,47 +8,6 @@ import KontorCore
 final class CheckoutCoordinator {
     typealias Callback = (ShopAnswer) -> Void
 
-    private struct Caller {
-        let tell: Callback
-        let wish: Wish
-        /// Whose the order must be; nil: whoever's.
-        let owner: Identifier?
-        let keyed: KeyedWrite?
-        /// When the caller stops waiting, monotonic milliseconds. A caller that joined may have less time than the
-        /// saga.
-        let deadline: Int64
-        /// Whether the saga ran already when the caller came. Its refusal does not hold for this caller: it may rest on
-        /// amounts, or on another caller's deadline, from before the caller asked.
-        var hasJoined = false
-        /// Whether the caller came before the order was asked to finish the saga. Later callers may mean another order
-        /// with the same id: `batch_init` may have replaced the paid one.
-        var maySharePayment = false
-
-        /// Whether the caller's key was kept when this saga committed. One that has another key must ask the order
-        /// again: each success under a key is kept. So must one whose saga was undone: a later one has paid the order.
-        func sharesKey(with saga: SagaRecord) -> Bool {
-            guard let claim = keyed?.claim else { return true }
-            return saga.phase.result?.isSuccess == true && claim.key == saga.claim?.key
-        }
-    }
-
-    private final class Running {
-        var saga: CheckoutSaga
-        var callers: [Caller]
-        /// When the checkout began, perhaps in an earlier process, monotonic milliseconds.
-        let since: Int64
-        var isFinishing = false
-        var hasEnded = false
-        /// Whether another process has ended the saga, at an unknown time.
-        var isOvertaken = false
-
-        init(_ saga: CheckoutSaga, callers: [Caller], since: Int64) {
-            self.saga = saga
-            self.callers = callers
-            self.since = since
-        }
-    }
-
     private let orders: ShardedEngine<OrderRules>
     private let store: any RecordStore
     private let router: MessageRouter
@@ -78,8 +37,16 @@ final class CheckoutCoordinator {
     /// The legs of these checkouts.
     private(set) var openLegs = 0
 
+    /// Those of them that end reservations that were over, and their legs.
+    private var ends = (sagas: 0, legs: 0)
+
     /// Whether no checkout may begin: so many are open.
-    var isFull: Bool { running.count >= Limits.openSagas || openLegs >= Limits.openLegs }
+    var isFull: Bool {
+        running.count - ends.sagas >= Limits.openSagas || openLegs - ends.legs >= Limits.openLegs
+    }
+
+    /// Whether another reservation may be ended.
+    var canEnd: Bool { ends.sagas < Limits.openEnds && ends.legs < Limits.openEndLegs }
 
     /// Whether a checkout may be taken over. There is room beyond that for beginning.
     var canTakeOver: Bool { running.count < Limits.drivenSagas && openLegs < Limits.drivenLegs }
@@ -87,6 +54,12 @@ final class CheckoutCoordinator {
     func isRunning(_ order: Identifier) -> Bool { running[order] != nil }
 
     func isRunning(_ saga: SagaID) -> Bool { running[saga.order]?.saga.record.id == saga }
+
+    /// Whether a saga runs that ends this one's locks: it is this one, or has found what this one reserved.
+    func ends(_ saga: SagaID) -> Bool {
+        guard let record = running[saga.order]?.saga.record, record.id.incarnation == saga.incarnation else { return false }
+        return record.id == saga || record.found?.attempt == saga.attempt
+    }
 
     /// Is called when an order has become reserved, with the end of that: milliseconds since 1970.
     var didReserve: (Int64) -> Void = { _ in }
@@ -101,6 +74,19 @@ final class CheckoutCoordinator {
         callback: @escaping Callback
     ) {
         begin(order, [Caller(tell: callback, wish: wish, owner: owner, keyed: keyed, deadline: deadline)])
+    }
+
+    /// Waits for the end of a saga that has had the caller's effect: the caller asks for nothing any more.
+    ///
+    /// - Parameter callback: is called at once if this process does not drive the saga.
+    func wait(for saga: SagaID, deadline: Int64, callback: @escaping Callback) {
+        guard let present = running[saga.order], present.saga.record.id == saga else {
+            return callback(.checkout(.givenBack))
+        }
+        var caller = Caller(tell: callback, wish: .noReservation, owner: nil, keyed: nil, deadline: deadline)
+        caller.hasJoined = true
+        caller.isReplay = true
+        present.callers.append(caller)
     }
 
     private func join(_ present: Running, _ callers: [Caller]) {
@@ -145,7 +131,7 @@ final class CheckoutCoordinator {
         let callersDeadline = callers.map(\.deadline).max() ?? now
         let wall = clock.wallMilliseconds
         let deadline = wall + max(0, Deadline.ofWaiting(callersDeadline: callersDeadline, now: now) - now)
-        let claim = first.keyed?.claim
+        let claim = first.keyed?.kept
         switch first.wish {
         case .checkout: return .begin(now: wall, deadline: deadline, claim)
         case .reservation: return .reserve(now: wall, deadline: deadline, until: reservedUntil, claim)
@@ -188,7 +174,7 @@ final class CheckoutCoordinator {
     /// Tells callers that what they want is so already. The first caller's key is kept; who has another one asks for
     /// itself.
     private func succeed(_ result: CheckoutResult, _ order: Identifier, _ callers: [Caller], _ first: Caller) {
-        let isTold: (Caller) -> Bool = { [.none, first.keyed?.claim?.key].contains($0.keyed?.claim?.key) }
+        let isTold: (Caller) -> Bool = { [.none, first.keyed?.kept?.key].contains($0.keyed?.kept?.key) }
         tell(.checkout(result), callers.filter(isTold))
         begin(order, callers.filter { !isTold($0) })
     }
@@ -203,7 +189,15 @@ final class CheckoutCoordinator {
     /// same, one of their decisions stands, and both follow it.
     func drive(_ record: SagaRecord) { drive(record, [], haveJoined: true) }
 
-    private func drive(_ record: SagaRecord, _ callers: [Caller], haveJoined: Bool) {
+    /// Drives a saga that ends a reservation that was over.
+    func driveEnd(_ record: SagaRecord) {
+        guard running[record.id.order] == nil else { return drive(record) }
+        ends.sagas += 1
+        ends.legs += record.legs.count
+        drive(record, [], haveJoined: true, isEnd: true)
+    }
+
+    private func drive(_ record: SagaRecord, _ callers: [Caller], haveJoined: Bool, isEnd: Bool = false) {
         if let present = running[record.id.order] { return join(present, callers) }
         let now = clock.monotonicMilliseconds
         let wall = clock.wallMilliseconds
@@ -213,6 +207,7 @@ final class CheckoutCoordinator {
         let present = Running(saga, callers: haveJoined ? [] : callers, since: begun)
         if haveJoined { join(present, callers) }
         running[record.id.order] = present
+        present.isEnd = isEnd
         openLegs += record.legs.count
         looks.append((now + Limits.sagaLookMilliseconds, present))
         perform(present.saga.start(now: now), for: present)
@@ -307,8 +302,8 @@ final class CheckoutCoordinator {
                     handle(.orderReplied(to: step, of: record.id, reply), for: present)
                 }
             case .answer(let result):
-                // Reservations that are refused are no checkouts.
-                if record.reservesUntil == nil || result == .reserved { metrics.ended(result) }
+                // Reservations that are refused, or that others have ended, are no checkouts.
+                if record.isOfCheckout || result == .reserved || result == .givenBack { metrics.ended(result) }
                 if let result { tell(result, callersOf: present) }
                 if result == .reserved, let until = record.reservesUntil { didReserve(until) }
             case .forget(let saga):
@@ -326,7 +321,10 @@ final class CheckoutCoordinator {
                 running[record.id.order] = nil
                 present.hasEnded = true
                 openLegs -= record.legs.count
+                if present.isEnd { ends = (ends.sagas - 1, ends.legs - record.legs.count) }
                 if result == .paid { sharePayment(present) }
+                tell(.checkout(.givenBack), present.callers.filter(\.isReplay))
+                present.callers.removeAll(where: \.isReplay)
                 askAnew(present)
             }
         }

@@ -30,4 +30,13 @@ extension ShopRequest {
         default: nil
         }
     }
+
+    /// Whether it asks for a checkout: the order tells for good that it had its effect.
+    var isKnownByItsOrder: Bool {
+        switch self {
+        case .checkout: return true
+        case .newOrder(let new): return new.checksOut
+        default: return false
+        }
+    }
 }

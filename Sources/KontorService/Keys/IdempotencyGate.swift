@@ -160,6 +160,12 @@ final class IdempotencyGate {
             else {
                 return answer(.replayed(keyed.success))
             }
+            // To ask for it again would give back what was reserved since.
+            if saga.phase.result == .givenBack {
+                return parts.orders.coordinator.wait(for: saga.id, deadline: deadline) {
+                    answer($0 == .unknown ? .unknown : .replayed(keyed.success))
+                }
+            }
             parts.orders.run(wished, keyed: nil, deadline: deadline) { result in
                 answer(!result.isRefusal && result != .unknown ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
             }

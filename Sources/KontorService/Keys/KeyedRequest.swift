@@ -98,9 +98,10 @@ struct KeyedRequest {
             : name.stamp.map { stamp in
                 KeyClaim(key: stamp.id, request: bytes, expires: stamp.expires)
             }
-        let keepsAny = claim != nil || (copies != nil && !isOfSaga)
+        let keepsRequest = !request.isKnownByItsOrder
+        let keepsAny = claim != nil || (copies != nil && keepsRequest)
         write = KeyedWrite(
-            claim, request: copies, keepsRequest: !isOfSaga, latest: name.stamp?.latest ?? .max,
+            claim, request: copies, keepsRequest: keepsRequest, latest: name.stamp?.latest ?? .max,
             hasRoom: (!isFull || !keepsAny) && (name.mayKeepKey || claim == nil), trail: trail)
     }
 

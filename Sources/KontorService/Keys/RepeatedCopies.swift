@@ -49,16 +49,28 @@ final class RepeatedCopies {
         _ replay: @escaping (@escaping (ShopAnswer) -> Void) -> Void
     ) {
         parts.keep(tombstone(stamp, of: keyed), in: keyed.group) { [self] in
-            guard let settled = Self.answer(to: $0, result) else { return replay(answer) }
-            guard settled == result, let claim = keyed.write.claim else { return answer(settled) }
-            // The first copy may have had its effect before the tombstone was there. Under a client's key it left only
-            // that key, and this copy may have been refused before it could look there.
-            parts.lookUp(claim, in: keyed.group) { found in
-                switch found {
-                case .failure: answer(.unknown)
-                case .success(.replayed?): replay(answer)
-                case .success: answer(result)
-                }
+            conclude($0, result, keyed, answer) { replay(answer) }
+        }
+    }
+
+    /// Answers with a refusal, if that holds for all copies.
+    ///
+    /// - Parameters:
+    ///   - reply: what became of the tombstone.
+    ///   - replay: is called if the first copy had its effect.
+    private func conclude(
+        _ reply: ShopAnswer, _ result: ShopAnswer, _ keyed: KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void,
+        replay: @escaping () -> Void
+    ) {
+        guard let settled = Self.answer(to: reply, result) else { return replay() }
+        guard settled == result, let claim = keyed.write.claim else { return answer(settled) }
+        // The first copy may have had its effect before the tombstone was there. Under a client's key it left only that
+        // key, and this copy may have been refused before it could look there.
+        parts.lookUp(claim, in: keyed.group) { found in
+            switch found {
+            case .failure: answer(.unknown)
+            case .success(.replayed?): replay()
+            case .success: answer(result)
             }
         }
     }
@@ -90,7 +102,7 @@ final class RepeatedCopies {
                 if case .keyed = result.ofCheckout { return refuseForKey(result, keyed, answer) }
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
                 join(wished)
-            default: answer(Self.answer(to: reply.answer, result) ?? .replayed(keyed.success))
+            default: conclude(reply.answer, result, keyed, answer) { answer(.replayed(keyed.success)) }
             }
         }
     }

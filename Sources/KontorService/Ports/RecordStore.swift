@@ -174,6 +174,9 @@ public protocol RecordStore: AnyObject {
     /// Whether any part serves. While it is false the process is not ready.
     var isUsable: Bool { get }
 
+    /// Records of open work that the store keeps in memory; 0: it keeps none there.
+    var openWorkRecords: Int { get }
+
     /// How many engines a kind of groups has: what one part of the store does not answer then holds up no other one.
     /// Groups are divided among them by their partition.
     var lanes: Int { get }
@@ -209,6 +212,7 @@ extension RecordStore {
     public var failure: DurabilityError? { nil }
     public var troubles: [StoreTrouble] { [] }
     public var isUsable: Bool { true }
+    public var openWorkRecords: Int { 0 }
     public var lanes: Int { 1 }
     public var format: RecordFormat { .newest }
     public var idSecret: [UInt8]? { nil }

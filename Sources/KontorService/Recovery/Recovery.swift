@@ -44,7 +44,7 @@ final class Recovery {
         case (.saga, .saga(let saga)):
             report.sagasResumed += 1
             shop.orders.coordinator.drive(saga)
-        case (.hold(let saga), .hold(let hold)) where !shop.orders.coordinator.isRunning(saga):
+        case (.hold(let saga), .hold(let hold)) where !shop.orders.coordinator.ends(saga):
             orphans.append(Orphan(account: key.group, saga: saga, hold: hold))
         case (.refund, .refund(let refund)):
             report.sagasResumed += 1

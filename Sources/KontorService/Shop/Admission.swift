@@ -24,6 +24,10 @@ final class Admission {
             refusals.count(.openSagas)
             return .overloaded(.openCheckouts)
         }
+        if case .reserve = request, parts.store.openWorkRecords >= Limits.reservedItems {
+            refusals.count(.reservedItems)
+            return .overloaded(.reservedItems)
+        }
         if case .refund = request, parts.orders.refunds.isFull {
             refusals.count(.openRefunds)
             return .overloaded(.openRefunds)
@@ -42,7 +46,8 @@ final class Admission {
         return nil
     }
 
-    /// Answers a request that may not begin. A checkout may repeat one that began: then it gets the true answer.
+    /// Answers a request that may not begin. One that a saga does may repeat one that began: then it gets the true
+    /// answer.
     ///
     /// - Parameter keyed: the request's keys, which were free. A success would have to be kept under the client's, and
     ///   there is no room for that.
@@ -50,19 +55,13 @@ final class Admission {
         _ request: ShopRequest, _ keyed: KeyedRequest?, _ refusal: ShopAnswer, deadline: Int64,
         answer: @escaping (ShopAnswer) -> Void
     ) {
-        if case .newOrder = request, let keyed, let wished = keyed.wishedOrder,
-            parts.orders.coordinator.isRunning(wished.order)
-        {
-            return parts.orders.run(wished, keyed: keyed.write, deadline: deadline) {
-                answer(keyed.answer(toCheckout: $0))
+        if let wished = keyed?.wishedOrder ?? request.wishedOrder, parts.orders.coordinator.isRunning(wished.order) {
+            return parts.orders.run(wished, keyed: keyed?.write, deadline: deadline) {
+                answer(keyed?.answer(toCheckout: $0) ?? $0)
             }
         }
         guard case .checkout(let order, let owner) = request else { return answer(refusal) }
-        let keyed = keyed?.write
-        if parts.orders.coordinator.isRunning(order) {
-            return parts.orders.checkout(order, owner: owner, keyed: keyed, deadline: deadline, answer: answer)
-        }
-        if keyed?.claim != nil {
+        if keyed?.write.claim != nil {
             parts.metrics.didNotBegin(because: refusal.isOverloaded ? .overloaded : .unavailable)
             return answer(refusal)
         }

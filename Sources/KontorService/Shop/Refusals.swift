@@ -8,7 +8,7 @@ import Synchronization
 /// Why work is refused that could be done later.
 public enum RefusalReason: Int, CaseIterable, Sendable {
     case diskFull, memoryFull, storeUnavailable, openSagas, requestsInFlight, connections, batchInits, keptKeys
-    case openRefunds
+    case openRefunds, reservedItems
 
     var label: String {
         switch self {
@@ -21,6 +21,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
         case .batchInits: return "batch_inits"
         case .keptKeys: return "kept_keys"
         case .openRefunds: return "open_refunds"
+        case .reservedItems: return "reserved_items"
         }
     }
 
@@ -38,6 +39,8 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
             return "no more idempotency keys can be kept; writes that bear no key, and no stamp of a gateway, are taken"
         case .openRefunds:
             return "\(Limits.openRefunds) refunds are open, or fewer with \(Limits.openRefundLegs) items and users"
+        case .reservedItems:
+            return "reserved orders and open checkouts have \(Limits.reservedItems) items and users; each is kept in memory"
         }
     }
 
@@ -54,7 +57,7 @@ public enum RefusalReason: Int, CaseIterable, Sendable {
 public final class Refusals: Sendable {
     private let diskFull = Atomic(0), memoryFull = Atomic(0), storeUnavailable = Atomic(0), openSagas = Atomic(0)
     private let requestsInFlight = Atomic(0), connections = Atomic(0), batchInits = Atomic(0), keptKeys = Atomic(0)
-    private let openRefunds = Atomic(0)
+    private let openRefunds = Atomic(0), reservedItems = Atomic(0)
 
     public init() {}
 
@@ -70,6 +73,7 @@ public final class Refusals: Sendable {
         case .batchInits: batchInits.wrappingAdd(1, ordering: .relaxed)
         case .keptKeys: keptKeys.wrappingAdd(1, ordering: .relaxed)
         case .openRefunds: openRefunds.wrappingAdd(1, ordering: .relaxed)
+        case .reservedItems: reservedItems.wrappingAdd(1, ordering: .relaxed)
         }
     }
 
@@ -85,6 +89,7 @@ public final class Refusals: Sendable {
         case .batchInits: return batchInits.load(ordering: .relaxed)
         case .keptKeys: return keptKeys.load(ordering: .relaxed)
         case .openRefunds: return openRefunds.load(ordering: .relaxed)
+        case .reservedItems: return reservedItems.load(ordering: .relaxed)
         }
     }
 }

@@ -330,6 +330,8 @@ public enum WorkBound: Hashable, Sendable, CaseIterable {
     case callerKeys
     /// Refunds that are open.
     case openRefunds
+    /// Items of reserved orders.
+    case reservedItems
 }
 
 extension ShopAnswer {

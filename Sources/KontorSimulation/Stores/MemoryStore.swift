@@ -7,6 +7,8 @@ import KontorService
 public final class MemoryStore: RecordStore {
     /// Why the store takes no new work, for tests to set; nil: it takes work.
     public var admission: StoreError?
+    /// How many records of open work it says to have in memory, for tests to set.
+    public var openWorkRecords = 0
 
     private var records: [RecordKey: Record] = [:]
     /// Keys of open work by kind and partition, so that a scan looks at nothing else.

@@ -68,6 +68,7 @@ final class WatchedStore: RecordStore {
     func tick(now: Int64, wall: Int64) { inner?.tick(now: now, wall: wall) }
 
     var admission: StoreError? { inner?.admission }
+    var openWorkRecords: Int { inner?.openWorkRecords ?? 0 }
     var troubles: [StoreTrouble] { inner?.troubles ?? [] }
     var isUsable: Bool { inner?.isUsable ?? false }
     var lanes: Int { inner?.lanes ?? 1 }

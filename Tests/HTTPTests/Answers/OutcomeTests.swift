@@ -145,12 +145,12 @@ private let initUsers = ShopRequest.initUsers(count: 1, credit: .zero)
         let work = WorkBound.allCases.map { detail(checkout, .overloaded($0)) }
         let ofWork = [
             "requests are in flight", "checkouts are open", "batch_inits are running", "number of idempotency keys",
-            "refunds are open",
+            "refunds are open", "items are reserved",
         ]
         for (told, words) in zip(work, ofWork) {
             #expect(told.contains(words), "\(told)")
         }
-        #expect(Set(order + work).count == 10)
+        #expect(Set(order + work).count == 11)
         #expect(Set([Problem.slowRequest, .tooManyHalfSent, .tooManyPipelined, .tooManyConnections]).count == 4)
     }
 
