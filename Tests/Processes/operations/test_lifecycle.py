@@ -194,7 +194,7 @@ class JournalTests(ServerCase):
                 fault = ["-e", "trace=getdents64", "-e", f"inject=getdents64:error=EIO:when={count}"]
                 self.server.spawn(["strace", "-D", "-f", "-qq", "-o", "/dev/null", *fault])
                 self.assertEqual(await self.server.wait_for_exit(), 1, self.server.log())
-                self.assertIn("readdir failed", self.server.log())
+                self.assertIn("of readdir)", self.server.log())
         await self.server.start()
         await self.assert_judged_well(self.shop)
 
