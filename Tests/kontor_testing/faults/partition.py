@@ -7,6 +7,7 @@ its sender has hung up meanwhile.
 import contextlib
 import ctypes
 import os
+from pathlib import Path
 
 from Tests.kontor_testing.programs import run
 
@@ -44,3 +45,16 @@ def cut_off(*ports: int):
     finally:
         for rule in rules:
             run("iptables", "-w", "-D", "INPUT", "-p", "tcp", *rule, "-j", "DROP")
+
+
+# States of a connection that its process has closed, or whose process is dead, and of which something is not acknowledged:
+# FIN_WAIT1, LAST_ACK, CLOSING (include/net/tcp_states.h).
+_UNDELIVERED = {"04", "09", "0B"}
+
+
+def undelivered(port: int) -> bool:
+    """Whether the kernel still sends to this port what a process has written that is gone."""
+    lines = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
+    return any(
+        int(remote.rsplit(":", 1)[1], 16) == port and state in _UNDELIVERED
+        for remote, state in (line.split()[2:4] for line in lines))
