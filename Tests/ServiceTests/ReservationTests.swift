@@ -339,6 +339,20 @@ struct ReservationTests {
         #expect(world.status(mine) == .reserved)
     }
 
+    @Test("a repeated wish to give back is answered, though a checkout of the order is on its way", arguments: 1...20)
+    func repeatedGiveBackBesideCheckout(seed: UInt64) {
+        let world = World(seed: seed)
+        let mine = order(in: world)
+        let giveBack = world.ask(.giveBack(order: mine), key: "k")
+        world.settle()
+        let checkout = world.ask(.checkout(order: mine))
+        for _ in 0..<(seed * 4) { world.step() }
+        let again = world.ask(.giveBack(order: mine), key: "k")
+        world.settle()
+        #expect(giveBack.answer == .checkout(.givenBack) && checkout.answer == .checkout(.paid))
+        #expect(again.answer == .replayed(.checkout(.givenBack)))
+    }
+
     @Test("at the bound of what may be reserved no more is, and all else goes on")
     func bound() {
         let mine = order()

@@ -155,19 +155,20 @@ final class IdempotencyGate {
             return answer(.replayed(keyed.success))
         }
         parts.orders.submit(OrderCommand(wished.order, .inspect)) { [parts] reply in
-            guard case .decided(.inspected(_, let saga?)) = reply,
-                saga.phase == .committed || saga.phase.result == .givenBack
-            else {
-                return answer(.replayed(keyed.success))
-            }
+            guard case .decided(.inspected(_, let saga?)) = reply else { return answer(.replayed(keyed.success)) }
+            switch wished.wish {
+            case .checkout where saga.phase == .committed:
+                parts.orders.run(wished, keyed: nil, deadline: deadline) { result in
+                    answer(
+                        !result.isRefusal && result != .unknown ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
+                }
             // To ask for it again would give back what was reserved since.
-            if saga.phase.result == .givenBack {
-                return parts.orders.coordinator.wait(for: saga.id, deadline: deadline) {
+            case .noReservation where saga.phase.result == .givenBack:
+                parts.orders.coordinator.wait(for: saga.id, deadline: deadline) {
                     answer($0 == .unknown ? .unknown : .replayed(keyed.success))
                 }
-            }
-            parts.orders.run(wished, keyed: nil, deadline: deadline) { result in
-                answer(!result.isRefusal && result != .unknown ? .replayed(keyed.success) : keyed.answer(toCheckout: result))
+            // Another saga of the order is none of this request's.
+            default: answer(.replayed(keyed.success))
             }
         }
     }
