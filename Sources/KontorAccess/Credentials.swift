@@ -64,7 +64,7 @@ public final class Credentials: Sendable {
         private var authorization = ""
         /// Whose that is; nil: no token has come yet.
         private var principal: Principal?
-        /// Which rules showed it.
+        /// How often the rules had been replaced when they showed it.
         private var replacements = 0
 
         public init(_ credentials: Credentials) { self.credentials = credentials }
@@ -144,30 +144,14 @@ public final class Credentials: Sendable {
     private static func isSame(_ one: String, _ other: String) -> Bool {
         guard one.utf8.count == other.utf8.count else { return false }
         let isSame = one.utf8.withContiguousStorageIfAvailable { one in
-            other.utf8.withContiguousStorageIfAvailable { other in areEqual(one, other) }
+            other.utf8.withContiguousStorageIfAvailable { other in
+                var difference: UInt8 = 0
+                for index in one.indices { difference |= one[index] ^ other[index] }
+                return difference == 0
+            }
         }
         // Both came over the network, and lie in one piece.
         return isSame == .some(.some(true))
-    }
-
-    /// Eight bytes at a time: it is done for each request.
-    @inline(__always)
-    private static func areEqual(_ one: UnsafeBufferPointer<UInt8>, _ other: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let left = UnsafeRawPointer(one.baseAddress), let right = UnsafeRawPointer(other.baseAddress) else { return true }
-        var difference: UInt64 = 0
-        var index = 0
-        while index &+ 8 <= one.count {
-            difference |=
-                left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-                ^ right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            index &+= 8
-        }
-        while index < one.count {
-            difference |= UInt64(
-                left.load(fromByteOffset: index, as: UInt8.self) ^ right.load(fromByteOffset: index, as: UInt8.self))
-            index &+= 1
-        }
-        return difference == 0
     }
 
     /// Longest value of a header with a token, bytes.

@@ -124,10 +124,10 @@ public enum Limits {
     /// Items of reserved orders that an embedded shop keeps, and with them what checkouts hold: each is some 500 bytes
     /// of memory for as long as it stands, and a start looks at all of them. Over Redis its memory is the bound.
     public static let reservedItems = openLegs
-    /// How long a look waits for the stores' answers until the next one may begin: of most shards they come within
-    /// milliseconds, and what is not known of one may stay so for as long as that is away.
+    /// How long a look waits for the stores' answers. Then the next look may begin. Most shards answer within
+    /// milliseconds; one that is away may not answer for hours.
     public static let reservationLookMilliseconds: Int64 = 1_000
-    /// Ends of reservations that wait for their store's answer: pages of such as are on a shard that is away.
+    /// Ends of reservations that wait for their store's answer: a few pages of those whose shard is away.
     public static let reservationsAsked = 5 * reservationsAtOnce
     /// Ends of reservations that run at a time, and their legs: half of what checkouts may have, besides these, so that
     /// neither holds up the other while a ledger is away.
@@ -199,9 +199,9 @@ public enum Limits {
     /// copies costs time, and within a few batches they do no harm.
     public static let mailboxCommandsWithCopies = 4 * engineBatchCommands
     /// Commands that wait in one ledger's mailbox. Beyond it the ledger drops messages of sagas, which are sent again.
-    /// It has room for one of each leg of all sagas that a coordinator may have begun.
+    /// It has room for one of each leg of all sagas that new work may have begun.
     public static let mailboxCommands = openLegs + openRefundLegs
-    /// Checkouts that have begun and not finished: bounds the number of holds, and the time of a recovery.
+    /// Checkouts that have begun and not finished: bounds the number of their holds, and the time of a recovery.
     public static let openSagas = 20_000
     /// Legs of all open checkouts of one process: the sagas above with ten legs each, or some 780 of the largest. No
     /// checkout begins beyond it; those that begin at once can pass it by one basket each.

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGETS = ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation"]
 BUILD = ["swift", "build", "-c", "release", "--static-swift-stdlib", "-Xswiftc", "-enforce-exclusivity=unchecked",
          "--product", "kontor"]
-# What two quiet processors simulate in about a minute. Seeds and not seconds: what is caught does not depend on the machine.
+# What two quiet processors simulate in about two minutes. Seeds and not seconds: what is caught does not depend on the machine.
 SEEDS = 3_000
 # A bug may make a world endless.
 SECONDS = 1_800

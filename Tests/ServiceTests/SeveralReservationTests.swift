@@ -62,15 +62,10 @@ struct SeveralReservationTests {
         let world = SeveralWorld(seed: 6)
         world.put(GroupKey(.item, id("a")), 1)
         world.put(GroupKey(.user, id("u")), 1_000)
-        func stamp(_ number: Int, isRepeated: Bool) -> RequestStamp? {
-            RequestStamp(
-                request: String(repeating: "0", count: 31) + "\(number)", sent: world.replicas[0].clock.wallMilliseconds,
-                isRepeated: isRepeated)
-        }
         let (order, other) = (world.order("u", ["a"]), world.order("u", ["a"]))
         #expect(world.run(.reserve(order: other, seconds: 60), at: 0) == .checkout(.reserved))
         // Refused: the first copy must not reserve what becomes free meanwhile.
-        let (first, isRepeated) = (stamp(1, isRepeated: false), stamp(1, isRepeated: true))
+        let (first, isRepeated) = (stamp(31, in: world), stamp(31, in: world, isRepeated: true))
         world.pause(1, milliseconds: 12_000)
         let early = world.ask(.reserve(order: order, seconds: 60), at: 1, stamp: first)
         let late = world.ask(.reserve(order: order, seconds: 60), at: 0, stamp: isRepeated)
@@ -83,10 +78,10 @@ struct SeveralReservationTests {
         world.pass(seconds: 15)
         #expect(early.answer == .keyed(.late) && world.status(order) == .open)
         // Done, and given back: the first copy must not reserve again.
-        let sent = stamp(2, isRepeated: false)
+        let sent = stamp(32, in: world)
         world.pause(1, milliseconds: 12_000)
         let lost = world.ask(.reserve(order: order, seconds: 60), at: 1, stamp: sent)
-        let done = world.ask(.reserve(order: order, seconds: 60), at: 0, stamp: stamp(2, isRepeated: true))
+        let done = world.ask(.reserve(order: order, seconds: 60), at: 0, stamp: stamp(32, in: world, isRepeated: true))
         world.pass(seconds: 5)
         #expect(done.answer == .checkout(.reserved))
         #expect(world.run(.giveBack(order: order), at: 0) == .checkout(.givenBack))
@@ -96,6 +91,7 @@ struct SeveralReservationTests {
         #expect(world.audit().culprits == [] && world.events.alarms == [])
     }
 
+    /// - Parameter number: has two digits.
     private func stamp(_ number: Int, in world: SeveralWorld, isRepeated: Bool = false) -> RequestStamp? {
         RequestStamp(
             request: String(repeating: "0", count: 30) + "\(number)", sent: world.replicas[0].clock.wallMilliseconds,

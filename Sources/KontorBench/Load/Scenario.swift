@@ -155,41 +155,30 @@ public final class BasketScenario: Scenario {
     }
 }
 
-/// Reads items, one after the other, without end.
-public final class FindScenario: Scenario {
-    private let items: Int
+/// Reads one thing after the other, of those that have the numbers from 0 on.
+public final class ReadScenario: Scenario {
+    private let path: StaticString
+    private let things: Int
     private var count = 0
 
-    public init(items: Int) { self.items = max(1, items) }
-
-    public func next(into request: inout RequestBuffer) -> Ticket? {
-        // A step that has no common factor with most counts: items that are read one after the other do not lie side by
-        // side in the store.
-        let item = count &* 7_919 % items
-        count += 1
-        request.append("GET /stock/find/")
-        request.append(number: item)
-        request.endHead()
-        return Ticket(item)
+    /// - Parameters:
+    ///   - path: what is read, up to the number.
+    ///   - things: how many there are.
+    public init(_ path: StaticString, of things: Int) {
+        self.path = path
+        self.things = max(1, things)
     }
 
-    public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {}
-}
-
-/// Reads the newest 100 orders of one user after the other.
-public final class ListScenario: Scenario {
-    private let users: Int
-    private var count = 0
-
-    public init(users: Int) { self.users = max(1, users) }
-
     public func next(into request: inout RequestBuffer) -> Ticket? {
-        let user = count &* 7_919 % users
+        // A step that has no common factor with most counts: things that are read one after the other do not lie side
+        // by side in the store.
+        let thing = count &* 7_919 % things
         count += 1
-        request.append("GET /v1/orders?limit=100&user_id=")
-        request.append(number: user)
+        request.append("GET ")
+        request.append(path)
+        request.append(number: thing)
         request.endHead()
-        return Ticket(user)
+        return Ticket(thing)
     }
 
     public func answered(_ ticket: Ticket, status: Int, body: UnsafeRawBufferPointer) {}

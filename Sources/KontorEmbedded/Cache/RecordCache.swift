@@ -81,15 +81,15 @@ final class RecordCache {
         return slot.pointee.exists ? .present : .absent
     }
 
-    /// Appends a read set's records, in place, so that they are copied once. Returns whether all of them are known.
+    /// Appends a read set's records; as a result they would be copied once more. Returns whether all of them are known.
     @inline(__always)
     private func load(_ readSet: ReadSet, into groups: inout [LoadOutcome]) -> Bool {
         guard let head = slot(readSet.group, .head) else { return false }
         let version = version(head.pointee.version)
         if let member = readSet.member {
             if let slot = slot(readSet.group, member) {
-                let group = LoadedGroup(version: version, head: head.pointee.record, member: slot.pointee.record)
-                groups.append(.success(consume group))
+                groups.append(
+                    .success(LoadedGroup(version: version, head: head.pointee.record, member: slot.pointee.record)))
                 return true
             }
             // Open work is always in memory: if it is not there, it does not exist.

@@ -36,7 +36,7 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .diskFull(let path): "no space left for \(path)"
         case .system(let call, let path, let code):
-            "\(path): \(String(cString: strerror(code)).lowercased()) (errno \(code) of \(call))\(Self.advice(code))"
+            "\(path): \(String(cString: strerror(code)).lowercased()) (errno \(code) of \(call))\(Self.advice(call, code))"
         case .damage(let file, let offset, let reason): "damage in \(file) at offset \(offset): \(reason)"
         case .newerFormat(let file, let version): "\(file) has format \(version), written by a newer kontor"
         case .busy(let path): "another process writes to \(path), or keeps it locked"
@@ -55,9 +55,9 @@ public enum EmbeddedError: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension EmbeddedError {
     /// What an operator can do about the failure of a system call.
-    private static func advice(_ code: Int32) -> String {
+    private static func advice(_ call: String, _ code: Int32) -> String {
         switch code {
-        case ENOENT: ". The directory that it should be in is not there: make it, or choose another path"
+        case ENOENT where call == "mkdir": ". The directory that it should be in is not there: make it, or choose another path"
         case ENOTDIR: ". A part of that path is a file: choose another one"
         case EACCES, EPERM: ". Kontor's user may not do that: give it the directory (chown), or choose another one"
         case EROFS: ". Its file system can only be read: choose a path on another one"

@@ -187,18 +187,7 @@ struct RequestHeaders {
             guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
             // Of the bytes that a name may have, only capitals are changed by this to what stands in one of these
             // names.
-            let raw = UnsafeRawBufferPointer(bytes)
-            let wanted = UnsafeRawPointer(lowercase.utf8Start)
-            var index = 0
-            while index + 8 <= raw.count {
-                let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self) | 0x2020_2020_2020_2020
-                if word != wanted.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
-                index += 8
-            }
-            while index < raw.count {
-                if raw[index] | 0x20 != wanted.load(fromByteOffset: index, as: UInt8.self) { return false }
-                index += 1
-            }
+            for index in bytes.indices where bytes[index] | 0x20 != lowercase.utf8Start[index] { return false }
             return true
         }
     }

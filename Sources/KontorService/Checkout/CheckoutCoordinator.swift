@@ -38,15 +38,15 @@ final class CheckoutCoordinator {
     private(set) var openLegs = 0
 
     /// Those of them that end reservations that were over, and their legs.
-    private var ends = (sagas: 0, legs: 0)
+    private var openEnds = (sagas: 0, legs: 0)
 
     /// Whether no checkout may begin: so many are open.
     var isFull: Bool {
-        running.count - ends.sagas >= Limits.openSagas || openLegs - ends.legs >= Limits.openLegs
+        running.count - openEnds.sagas >= Limits.openSagas || openLegs - openEnds.legs >= Limits.openLegs
     }
 
     /// Whether another reservation may be ended.
-    var canEnd: Bool { ends.sagas < Limits.openEnds && ends.legs < Limits.openEndLegs }
+    var canEnd: Bool { openEnds.sagas < Limits.openEnds && openEnds.legs < Limits.openEndLegs }
 
     /// Whether a checkout may be taken over. There is room beyond that for beginning.
     var canTakeOver: Bool { running.count < Limits.drivenSagas && openLegs < Limits.drivenLegs }
@@ -76,7 +76,7 @@ final class CheckoutCoordinator {
         begin(order, [Caller(tell: callback, wish: wish, owner: owner, keyed: keyed, deadline: deadline)])
     }
 
-    /// Waits for the end of a saga that has had the caller's effect: the caller asks for nothing any more.
+    /// Waits for the end of a saga that gives back what the caller wanted given back: the caller asks for nothing more.
     ///
     /// - Parameter callback: is called at once if this process does not drive the saga.
     func wait(for saga: SagaID, deadline: Int64, callback: @escaping Callback) {
@@ -192,8 +192,8 @@ final class CheckoutCoordinator {
     /// Drives a saga that ends a reservation that was over.
     func driveEnd(_ record: SagaRecord) {
         guard running[record.id.order] == nil else { return drive(record) }
-        ends.sagas += 1
-        ends.legs += record.legs.count
+        openEnds.sagas += 1
+        openEnds.legs += record.legs.count
         drive(record, [], haveJoined: true, isEnd: true)
     }
 
@@ -321,7 +321,7 @@ final class CheckoutCoordinator {
                 running[record.id.order] = nil
                 present.hasEnded = true
                 openLegs -= record.legs.count
-                if present.isEnd { ends = (ends.sagas - 1, ends.legs - record.legs.count) }
+                if present.isEnd { openEnds = (openEnds.sagas - 1, openEnds.legs - record.legs.count) }
                 if result == .paid { sharePayment(present) }
                 tell(.checkout(.givenBack), present.callers.filter(\.isReplay))
                 present.callers.removeAll(where: \.isReplay)

@@ -19,7 +19,6 @@ extension CheckoutCoordinator {
         /// Whether the caller came before the order was asked to finish the saga. Later callers may mean another order
         /// with the same id: `batch_init` may have replaced the paid one.
         var maySharePayment = false
-
         /// Whether the caller only waits for the end of the saga, which had its effect.
         var isReplay = false
 

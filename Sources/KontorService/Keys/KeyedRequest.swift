@@ -49,7 +49,7 @@ struct KeyedRequest {
     let isFull: Bool
     /// Whether its caller may leave no more keys. What the gateway needs is kept all the same.
     let isCallerFull: Bool
-    /// The key that the request runs under; nil: what a saga does is known by its order.
+    /// The key that the request runs under; nil: without a client's key, what a saga does runs under its order.
     let runningKey: IdempotencyKey?
 
     /// A write that bears no key.

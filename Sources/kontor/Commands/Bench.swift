@@ -13,7 +13,7 @@ struct Bench: ParsableCommand {
             mix            the six scenarios of the public stress test: creates items, users and orders, fills and empties \
             them, and checks out what can be paid, what is not in stock and what is too dear
             find           reads items
-            list           reads the newest 100 orders of a user, of those that batch_init makes before
+            list           reads the newest 100 orders of one user after the other (made by batch_init before)
             journey        creates an order, adds an item, checks it out: the store grows
             order          the same in one request of /v1, with two items: creates an order and checks it out
 
@@ -223,8 +223,8 @@ extension Bench {
         switch scenario {
         case .checkout, .checkoutHot: source = checkouts
         case .mix: source = mix
-        case .find: source = FindScenario(items: items)
-        case .list: source = ListScenario(users: users)
+        case .find: source = ReadScenario("/stock/find/", of: items)
+        case .list: source = ReadScenario("/v1/orders?limit=100&user_id=", of: users)
         case .journey: source = JourneyScenario(items: items, users: users)
         case .order: source = OrderScenario(items: items, users: users, run: Int.random(in: 0..<1_000_000_000))
         }

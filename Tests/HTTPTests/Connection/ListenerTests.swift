@@ -3,6 +3,7 @@
 import KontorCore
 import KontorService
 import NIOCore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -99,9 +100,12 @@ import Testing
             } while server.shop.submissions.count > answered
             #expect(answered < 3_000)
             let end = server.listener.shutdown(withinMilliseconds: 30_000)
-            for patience in [HTTPLimits.shutdownPatienceMilliseconds + 1, HTTPLimits.lingerMilliseconds + 1] {
+            let isOver = Mutex(false)
+            end.whenComplete { _ in isOver.withLock { $0 = true } }
+            for patience in [HTTPLimits.shutdownPatienceMilliseconds + 1, HTTPLimits.lingerMilliseconds + 1, 0] {
                 try server.pass(milliseconds: patience)
             }
+            #expect(isOver.withLock { $0 }, "nobody is waited for longer than that")
             try end.wait()
             let refusal = try half.readResponse()
             #expect(refusal.status == 429)

@@ -2,6 +2,7 @@
 
 import json
 import unittest
+from unittest import mock
 
 from Tests.kontor_testing.http_client import Answer, Unanswered
 from Tests.kontor_testing.remembering.judge import judge
@@ -42,6 +43,10 @@ class JudgeTests(unittest.IsolatedAsyncioTestCase):
     """One item at 2.00 with 10 units, one user with 9.00, one order for 3 units."""
 
     async def asyncSetUp(self):
+        # These answers do not change by themselves.
+        late = mock.patch("Tests.kontor_testing.remembering.judge._LATE_SECONDS", 0)
+        late.start()
+        self.addCleanup(late.stop)
         self.client = ScriptedClient()
         self.shop = Shop(self.client)
         self.client.answers = {
@@ -109,6 +114,19 @@ class JudgeTests(unittest.IsolatedAsyncioTestCase):
         await self.asyncSetUp()
         await self.checkout(LOST)
         self.assertEqual(await self.found(stock=7, credit=3, paid=True), [])
+
+    async def test_a_checkout_whose_outcome_is_unknown_may_begin_after_the_first_look(self):
+        await self.checkout(LOST)
+        looks = iter((False, True))
+
+        async def get(path: str) -> Answer:
+            if path == "/orders/find/o":
+                return answer(200, {
+                    "order_id": "o", "paid": next(looks), "items": [["i", 3]], "user_id": "u", "total_cost": 6})
+            return await self.client.request("GET", path)
+
+        self.client.get = get
+        self.assertEqual(await self.found(stock=7, credit=3), [])
 
     async def test_a_refused_checkout_must_not_be_paid(self):
         await self.checkout(problem("out-of-stock", item_id="i"))
