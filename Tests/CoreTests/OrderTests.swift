@@ -62,6 +62,27 @@ struct OrderTests {
         #expect(book.do(.begin(deadline: 1)) == .isRemoved)
     }
 
+    @Test("an order that is placed is locked by its checkout at once; one that is there stays as it is")
+    func placed() {
+        var book = OrderBook(items: [])
+        book.records = [:]
+        var order = Order(user: id("u"), incarnation: 9)
+        #expect(order.add(OrderLine(item: id("a"), units: Amount(2), price: Amount(100))) == nil)
+        let place = OrderCommand.Operation.place(order, now: 5, deadline: 9, nil)
+        guard case .begun(let saga) = book.do(place) else { Issue.record("not begun"); return }
+        #expect(saga.begun == 5 && saga.deadline == 9 && saga.legs == order.legs)
+        #expect(book.state?.status == .checkingOut && book.state?.incarnation == 9)
+        #expect(book.records[.saga] == .saga(saga))
+        let before = book.records
+        #expect(book.do(place) == .orderExists)
+        #expect(book.records == before)
+
+        var empty = OrderBook(items: [])
+        empty.records = [:]
+        #expect(empty.do(.place(Order(user: id("u"), incarnation: 9), now: 5, deadline: 9, nil)) == .isEmpty)
+        #expect(empty.state?.status == .open && empty.records[.saga] == nil)
+    }
+
     @Test("items do not change while the order is locked, paid or removed")
     func itemsAreLocked() {
         let change = OrderCommand.Operation.addItem(OrderLine(item: id("z"), units: Amount(1), price: .zero))

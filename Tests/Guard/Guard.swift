@@ -22,6 +22,8 @@ enum HotPath: String, CaseIterable {
     case find
     /// As `checkout`, of a caller with a token.
     case known
+    /// As `checkout`, of an order that the same request creates with two lines.
+    case order
 }
 
 @main
@@ -47,6 +49,7 @@ enum Guard {
             good = try WholeShop(access: caller.access).run(count) {
                 "POST /orders/checkout/\($0) HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer \(caller.token)\r\n\r\n"
             }
+        case .order: good = try WholeShop().run(count, request: NewOrders.request)
         case .find:
             good = try WholeShop().run(count) {
                 "GET /stock/find/\($0 % Goods.items) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -72,6 +75,26 @@ struct KnownCaller {
         self.token = token.text
         let file = try TokenFile("backend orders sha256:\(token.digest) never\n")
         access = AccessControl(hosts: AllowedHosts(), credentials: Credentials(Credentials.Rules(file)))
+    }
+}
+
+/// Orders that are placed and checked out in one request of `/v1`, each under its own key.
+enum NewOrders {
+    static func request(_ number: Int) -> String {
+        let first = number * 7 % Goods.items
+        let second = (first + 1 + number % 50) % Goods.items
+        let body = """
+            {"user_id":"\(number % Goods.users)","lines":[{"item_id":"\(first)","units":1},{"item_id":"\(second)","units":1}],"checkout":true}
+            """
+        return """
+            POST /v1/orders HTTP/1.1\r
+            Host: 127.0.0.1\r
+            Content-Type: application/json\r
+            Idempotency-Key: guard-\(number)\r
+            Content-Length: \(body.utf8.count)\r
+            \r
+            \(body)
+            """
     }
 }
 

@@ -22,7 +22,8 @@ final class TurnPort: RequestPort, @unchecked Sendable {
     }
 }
 
-/// The client's end: looks at the status of each answer, and takes its bytes at once.
+/// The client's end: looks at the status of each answer, and takes its bytes at once. An order that was made is good
+/// only if it is paid.
 final class CountingSocket: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     private(set) var answers = 0
@@ -30,9 +31,16 @@ final class CountingSocket: ChannelOutboundHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         answers += 1
-        if Self.unwrapOutboundIn(data).readableBytesView.starts(with: "HTTP/1.1 200 ".utf8) { good += 1 }
+        let answer = Self.unwrapOutboundIn(data)
+        let bytes = answer.readableBytesView
+        if bytes.starts(with: "HTTP/1.1 200 ".utf8) || (bytes.starts(with: "HTTP/1.1 201 ".utf8) && Self.hasNoProblem(bytes)) {
+            good += 1
+        }
         promise?.succeed()
     }
+
+    /// The problem of its checkout, an object, would be the last member of an order that was made.
+    private static func hasNoProblem(_ order: ByteBufferView) -> Bool { !order.suffix(2).elementsEqual("}}".utf8) }
 }
 
 /// Blocking work, done when the turn is over; what follows from it waits for the next turn, as it does for threads.

@@ -24,6 +24,29 @@ struct CreationIDTests {
         return world
     }
 
+    /// One that had kept a key before.
+    private func startedWithKeys(seed: UInt64) -> World {
+        let world = World(seed: seed)
+        _ = create(world, "before")
+        world.crashAndRecover()
+        return world
+    }
+
+    @Test("who kept no key before the secret looks for none from before it, today and after a restart")
+    func noOldKeys() {
+        func loads(_ world: World, _ key: String) -> Int {
+            let before = world.store.loads
+            _ = create(world, key)
+            return world.store.loads - before
+        }
+        let (new, old) = (started(seed: 1), startedWithKeys(seed: 2))
+        for key in ["one", "two"] {
+            #expect(loads(new, key) == loads(old, key) - 1)
+            new.crashAndRecover()
+            old.crashAndRecover()
+        }
+    }
+
     @Test("the same key gives another id in another shop, and the same one after each restart of its own")
     func secret() throws {
         let one = started(seed: 1)
@@ -49,7 +72,7 @@ struct CreationIDTests {
 
     @Test("a creation whose key could not be looked up is refused; a gateway's second copy of it is told that nobody knows")
     func unreadableKey() {
-        let world = started(seed: 1)
+        let world = startedWithKeys(seed: 1)
         func refusal(isRepeated: Bool) -> ShopAnswer? {
             world.store.failingLoads = 1
             let stamp = RequestStamp(

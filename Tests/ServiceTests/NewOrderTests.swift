@@ -85,6 +85,23 @@ struct NewOrderTests {
         world.expectClean()
     }
 
+    @Test("an order that is placed is never there without its checkout, and one without lines is there all the same")
+    func inOneCommit() throws {
+        let caller = world.ask(new(checksOut: true), key: "k")
+        var statuses: [Order.Status] = []
+        for _ in 0..<10_000 where caller.answer == nil {
+            world.step()
+            world.records.forEach { _, record in
+                if case .order(let order) = record, order.status != statuses.last { statuses.append(order.status) }
+            }
+        }
+        #expect(statuses == [.checkingOut, .paid])
+        let empty = try shown(run(new([], checksOut: true), key: "l"))
+        #expect(empty.order.status == .open && empty.answer == .placed(empty.id, .checkout(.notBegun(.isEmpty))))
+        world.settle()
+        world.expectClean()
+    }
+
     @Test("a key that was used for other lines is no key for these", arguments: [true, false])
     func reused(checksOut: Bool) throws {
         world.item("b", stock: 0)

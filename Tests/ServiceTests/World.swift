@@ -16,6 +16,7 @@ final class LateStore: RecordStore {
     var unknownPercent = 0
     /// Groups on a part of the store that has gone: what is committed to them never lands, and nobody knows that.
     var lost: Set<GroupKey> = []
+    private(set) var loads = 0
     /// So many of the next loads fail.
     var failingLoads = 0
     /// Why no commit is taken; nil: they are.
@@ -35,6 +36,7 @@ final class LateStore: RecordStore {
     func load(
         _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
+        loads += 1
         if failingLoads > 0 {
             failingLoads -= 1
             pending.append { completion(readSets.map { _ in .failure(.unreachable("the test")) }) }

@@ -232,10 +232,12 @@ public struct OrderCommand: Hashable, Sendable {
         case remove
         /// Locks the order and stores its saga. `now` and `deadline`: wall clock, milliseconds since 1970.
         case begin(now: Int64, deadline: Int64, KeyClaim?)
-        /// The same for a saga that reserves the stock, or extends a reservation. `until`: by the clock of the order's
-        /// store, milliseconds since 1970.
+        /// Creates the order, and begins its checkout in the same step. One without lines is created and not begun.
+        indirect case place(Order, now: Int64, deadline: Int64, KeyClaim?)
+        /// As `begin`, for a saga that reserves the stock, or extends a reservation. `until`: by the clock of the
+        /// order's store, milliseconds since 1970.
         indirect case reserve(now: Int64, deadline: Int64, until: Int64, KeyClaim?)
-        /// The same for a saga that gives a reservation back. `storesTime`: only if it is over by this time of the
+        /// As `begin`, for a saga that gives a reservation back. `storesTime`: only if it is over by this time of the
         /// order's store, milliseconds since 1970; nil: in any case.
         indirect case giveBack(now: Int64, deadline: Int64, storesTime: Int64? = nil, KeyClaim?)
         case decide(SagaID, Decision, SagaTrace)

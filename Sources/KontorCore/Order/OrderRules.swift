@@ -27,6 +27,9 @@ public enum OrderRules: Rules {
         case .setLines(let lines): return setLines(lines, on: &draft)
         case .removeItem(let item): return removeItem(item, on: &draft)
         case .remove: return remove(on: &draft)
+        case .place(let order, let now, let deadline, let claim):
+            let created = create(order, on: &draft)
+            return created == .done ? begin(now: now, deadline: deadline, claim, on: &draft) : created
         case .begin(let now, let deadline, let claim):
             return begin(now: now, deadline: deadline, claim, on: &draft)
         case .reserve(let now, let deadline, let until, let claim):
@@ -69,7 +72,7 @@ public enum OrderRules: Rules {
         case .read, .inspect, .begin, .reserve, .giveBack, .decide, .beginAgain, .finish, .keepKey, .refuseSaga, .findRefund,
             .readRefund, .readRefunds, .finishRefund:
             return true
-        case .create, .replace, .addItem, .setLines, .removeItem, .remove, .beginRefund: return false
+        case .create, .place, .replace, .addItem, .setLines, .removeItem, .remove, .beginRefund: return false
         }
     }
 }

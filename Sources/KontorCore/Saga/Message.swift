@@ -51,15 +51,6 @@ public struct Message: Hashable, Sendable {
         }
     }
 
-    /// Whether the request only reads.
-    public var isRead: Bool {
-        switch body {
-        case .command(let command, _): command.isRead
-        case .question: true
-        case .ledgerReply, .orderReply: false
-        }
-    }
-
     /// Whether the message may go to another process, and be taken from one.
     public var mayCross: Bool { body.mayCross }
 }
@@ -83,16 +74,6 @@ extension Message.Body {
             default: false
             }
         case .ledgerReply, .orderReply: true
-        }
-    }
-}
-
-extension LedgerCommand {
-    /// Whether the command changes nothing.
-    var isRead: Bool {
-        switch operation {
-        case .read, .findPayment: true
-        default: false
         }
     }
 }

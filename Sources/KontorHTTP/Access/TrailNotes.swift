@@ -15,9 +15,9 @@ extension TrailNote {
     /// Makes the note of a call. Which record it is about is not among the arguments: the entry lies with that.
     ///
     /// - Parameters:
-    ///   - body: what the body gave it besides, and why.
+    ///   - body: the body's value, whose members are arguments, too, and why.
     convenience init(
-        _ call: ShopCall, by principal: Principal, _ uri: String, _ body: (arguments: [Argument], reason: String),
+        _ call: ShopCall, by principal: Principal, _ uri: String, _ body: (value: JSONInput, reason: String),
         from address: NetworkAddress?
     ) {
         let route = call.entry.route
@@ -28,9 +28,14 @@ extension TrailNote {
                 arguments.append(Argument(name: parameter.rawValue, value: segments[index]))
             }
         }
+        if case .object(let members) = body.value {
+            for member in members where member.name != "reason" {
+                arguments.append(Argument(name: member.name, value: member.value.text))
+            }
+        }
         self.init(
-            principal: principal.name, address: address?.text ?? "", operation: route.name,
-            arguments: arguments + body.arguments, reason: body.reason)
+            principal: principal.name, address: address?.text ?? "", operation: route.name, arguments: arguments,
+            reason: body.reason)
     }
 }
 

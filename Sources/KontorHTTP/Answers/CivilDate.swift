@@ -30,3 +30,16 @@ extension Int {
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 }
+
+extension [UInt8] {
+    /// Appends a number, with zeros in front if it has fewer digits.
+    mutating func append(_ number: Int, digits: Int) {
+        var place = 1
+        for _ in 1..<digits { place *= 10 }
+        while number / place >= 10 { place *= 10 }
+        while place > 0 {
+            append(UInt8(ascii: "0") + UInt8(number / place % 10))
+            place /= 10
+        }
+    }
+}

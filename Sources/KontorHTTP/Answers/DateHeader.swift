@@ -30,15 +30,14 @@ struct DateHeader {
         text.reserveCapacity(29)
         append(weekdays, weekday, &text)
         text.append(contentsOf: ", ".utf8)
-        appendTwoDigits(date.day, &text)
+        text.append(date.day, digits: 2)
         text.append(UInt8(ascii: " "))
         append(months, date.month - 1, &text)
         text.append(UInt8(ascii: " "))
-        appendTwoDigits(date.year / 100, &text)
-        appendTwoDigits(date.year % 100, &text)
+        text.append(date.year, digits: 4)
         for (separator, value) in [(" ", rest / 3_600), (":", rest / 60 % 60), (":", rest % 60)] {
             text.append(contentsOf: separator.utf8)
-            appendTwoDigits(value, &text)
+            text.append(value, digits: 2)
         }
         text.append(contentsOf: " GMT".utf8)
         return text
@@ -49,10 +48,5 @@ struct DateHeader {
 
     private static func append(_ names: String, _ index: Int, _ text: inout [UInt8]) {
         text.append(contentsOf: names.utf8.dropFirst(3 * index).prefix(3))
-    }
-
-    private static func appendTwoDigits(_ value: Int, _ text: inout [UInt8]) {
-        text.append(UInt8(ascii: "0") + UInt8(value / 10))
-        text.append(UInt8(ascii: "0") + UInt8(value % 10))
     }
 }

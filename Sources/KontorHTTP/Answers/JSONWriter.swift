@@ -36,7 +36,10 @@ struct JSONWriter {
 
     /// Appends a time, milliseconds since 1970; nil: null.
     mutating func time(_ time: Int64?) {
-        if let time { string(Timestamp(time).text) } else { raw("null") }
+        guard let time else { return raw("null") }
+        raw("\"")
+        Timestamp(time).write(to: &bytes)
+        raw("\"")
     }
 
     mutating func array<Element>(_ elements: [Element], _ write: (inout JSONWriter, Element) -> Void) {
@@ -58,6 +61,15 @@ struct JSONWriter {
     /// Appends any text, escaped as RFC 8259 asks.
     mutating func string(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
+        if text.utf8.contains(where: Self.needsEscape) { escape(text) } else { bytes.append(contentsOf: text.utf8) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private mutating func escape(_ text: String) {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -70,6 +82,5 @@ struct JSONWriter {
             default: bytes.append(byte)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 }

@@ -143,7 +143,7 @@ extension RouteAnswer {
         }
         var response = json.response
         response.status = 201
-        response.location = "/v1/orders/\(id)"
+        response.location = "/v1/orders/" + id.text
         return response
     }
 

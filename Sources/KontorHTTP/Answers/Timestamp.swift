@@ -9,15 +9,28 @@ struct Timestamp {
 
     /// The moment with milliseconds: `2026-11-23T21:45:07.042Z`.
     var text: String {
-        let (days, ofDay) = Int(milliseconds).divided(by: 86_400_000)
-        let date = CivilDate(daysSince1970: days)
-        let clock = [ofDay / 3_600_000, ofDay / 60_000 % 60, ofDay / 1_000 % 60].map { Self.padded($0, 2) }
-        return Self.padded(date.year, 4) + "-" + Self.padded(date.month, 2) + "-" + Self.padded(date.day, 2) + "T"
-            + clock.joined(separator: ":") + "." + Self.padded(ofDay % 1_000, 3) + "Z"
+        var bytes: [UInt8] = []
+        write(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func padded(_ value: Int, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    /// Appends the moment as ``text`` has it.
+    func write(to bytes: inout [UInt8]) {
+        let (days, ofDay) = Int(milliseconds).divided(by: 86_400_000)
+        let date = CivilDate(daysSince1970: days)
+        bytes.append(date.year, digits: 4)
+        bytes.append(UInt8(ascii: "-"))
+        bytes.append(date.month, digits: 2)
+        bytes.append(UInt8(ascii: "-"))
+        bytes.append(date.day, digits: 2)
+        bytes.append(UInt8(ascii: "T"))
+        bytes.append(ofDay / 3_600_000, digits: 2)
+        bytes.append(UInt8(ascii: ":"))
+        bytes.append(ofDay / 60_000 % 60, digits: 2)
+        bytes.append(UInt8(ascii: ":"))
+        bytes.append(ofDay / 1_000 % 60, digits: 2)
+        bytes.append(UInt8(ascii: "."))
+        bytes.append(ofDay % 1_000, digits: 3)
+        bytes.append(UInt8(ascii: "Z"))
     }
 }

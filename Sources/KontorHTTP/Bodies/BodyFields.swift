@@ -5,17 +5,32 @@ import KontorService
 
 /// The members of one object that are not read yet.
 struct BodyFields {
-    private var members: [JSONInput.Member]
-    /// Where the object is; empty: it is the whole body.
-    private let pointer: String
+    /// Where an object is in a body. It becomes a pointer only if something is wrong there.
+    private enum Place {
+        case body
+        /// An element of the array that a member of the body is.
+        case element(of: String, index: Int)
 
-    /// - Throws: a problem if the value is no object.
-    init(_ value: JSONInput, at pointer: String = "") throws(Problem) {
+        var pointer: String {
+            switch self {
+            case .body: ""
+            case .element(let name, let index): "/\(name)/\(index)"
+            }
+        }
+    }
+
+    private var members: [JSONInput.Member]
+    private let place: Place
+
+    /// - Throws: a problem if the value, a whole body, is no object.
+    init(_ value: JSONInput) throws(Problem) { try self.init(value, at: .body) }
+
+    private init(_ value: JSONInput, at place: Place) throws(Problem) {
         guard case .object(let members) = value else {
-            throw .invalid("An object is expected, and \(value.kind) stands here", at: pointer)
+            throw .invalid("An object is expected, and \(value.kind) stands here", at: place.pointer)
         }
         self.members = members
-        self.pointer = pointer
+        self.place = place
     }
 
     /// Refuses what nobody has read: a member that is not known, so that a typo is no silent default.
@@ -25,7 +40,7 @@ struct BodyFields {
     }
 
     private func pointer(_ name: String) -> String {
-        pointer + "/" + name.replacing("~", with: "~0").replacing("/", with: "~1")
+        place.pointer + "/" + name.replacing("~", with: "~0").replacing("/", with: "~1")
     }
 
     /// A member's value, or nil if there is none.
@@ -60,7 +75,9 @@ struct BodyFields {
     }
 
     private func integer(_ value: JSONInput, _ name: String, _ bounds: ClosedRange<Int64>) throws(Problem) -> Int64 {
-        if case .number(let text) = value, let number = JSONInput.plain(text).flatMap({ Int64($0) }), bounds.contains(number) {
+        if case .number(let text) = value, let number = Int64(text) ?? JSONInput.plain(text).flatMap({ Int64($0) }),
+            bounds.contains(number)
+        {
             return number
         }
         throw .invalid("A whole number from \(bounds.lowerBound) to \(bounds.upperBound) is expected", at: pointer(name))
@@ -126,14 +143,13 @@ struct BodyFields {
         var lines: [ItemUnits] = []
         var places: [Identifier: Int] = [:]
         for (index, element) in elements.enumerated() {
-            let place = "\(pointer(name))/\(index)"
-            var fields = try BodyFields(element, at: place)
+            var fields = try BodyFields(element, at: .element(of: name, index: index))
             let item = try fields.identifier("item_id")
             let units = Amount(try fields.integer("units", in: 1...Limits.unitsPerRequest))
             try fields.end()
             if let known = places[item] {
                 guard let sum = lines[known].units.sum(units, atMost: Limits.balance) else {
-                    throw .invalid("The units of this item are too many, counted together", at: place + "/units")
+                    throw .invalid("The units of this item are too many, counted together", at: fields.pointer("units"))
                 }
                 lines[known] = ItemUnits(item: item, units: sum)
             } else {

@@ -232,6 +232,8 @@ struct JSONParser {
     }
 
     private func text(_ bytes: UnsafeBufferPointer<UInt8>, at position: Int) throws(JSONMistake) -> String {
+        // The usual case, in a tenth of the time.
+        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw JSONMistake(reason: "a string is no UTF-8", position: position)
         }

@@ -50,10 +50,10 @@ final class BodyCall: Sendable {
         self.isAdminOpen = isAdminOpen
     }
 
-    /// The call that the body makes of it, and what the audit trail may say of it.
+    /// The call that the body makes of it, the body's value, and why in the client's words.
     func call(
         _ bytes: [UInt8], _ headers: RequestHeaders
-    ) throws(Problem) -> (call: ShopCall, reason: String, arguments: [TrailNote.Argument]) {
+    ) throws(Problem) -> (call: ShopCall, value: JSONInput, reason: String) {
         let value = try value(of: bytes, headers)
         var fields = try BodyFields(value)
         let context = BodyContext(hasKey: headers.key != nil, tags: try tags(headers))
@@ -62,13 +62,7 @@ final class BodyCall: Sendable {
         let request =
             try principal?.user.map { user throws(Problem) in try asked.request.restricted(to: user) } ?? asked.request
         try admit(request)
-        var arguments: [TrailNote.Argument] = []
-        if case .object(let members) = value {
-            for member in members where member.name != "reason" {
-                arguments.append(.init(name: member.name, value: member.value.text))
-            }
-        }
-        return (ShopCall(request, at: entry, by: principal), asked.reason, arguments)
+        return (ShopCall(request, at: entry, by: principal), value, asked.reason)
     }
 
     private func value(of bytes: [UInt8], _ headers: RequestHeaders) throws(Problem) -> JSONInput {
@@ -107,8 +101,15 @@ extension ShopRequest {
 enum EntityTag {
     /// The value of an `ETag` header.
     static func text(_ tag: UInt64) -> String {
-        let digits = String(tag, radix: 16)
-        return "\"" + String(repeating: "0", count: 16 - digits.count) + digits + "\""
+        String(unsafeUninitializedCapacity: 18) { buffer in
+            buffer[0] = UInt8(ascii: "\"")
+            for place in 1...16 {
+                let digit = UInt8(truncatingIfNeeded: tag >> UInt64(64 - 4 * place)) & 15
+                buffer[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            }
+            buffer[17] = UInt8(ascii: "\"")
+            return 18
+        }
     }
 
     /// The tags of an `If-Match`; nil: any. A tag that is none of ours, or a weak one, matches nothing.

@@ -67,11 +67,11 @@ struct RequestReader {
         of waiting: BodyCall, _ body: [UInt8], _ head: HTTPRequestHead, _ headers: RequestHeaders
     ) -> (target: HTTPService.Target, name: WriteName?, keyHolder: CallerLimits.KeyHolder?) {
         do throws(Problem) {
-            let (call, reason, arguments) = try waiting.call(body, headers)
+            let (call, value, reason) = try waiting.call(body, headers)
             if isCounted(headers) {
                 try table.limits.takeCreation(call, of: caller(call.principal, headers), now: table.now)
             }
-            let (name, keyHolder) = marks(of: call, head.uri, headers, (arguments, reason))
+            let (name, keyHolder) = marks(of: call, head.uri, headers, (value, reason))
             return (.shop(call), name, keyHolder)
         } catch {
             if error.kind == .forbidden { tell(error, to: waiting.principal, head, headers) }
@@ -82,7 +82,7 @@ struct RequestReader {
     /// What a write is known by, and whose key it bears, where callers may have a number of them.
     func marks(
         of call: ShopCall, _ uri: String, _ headers: RequestHeaders,
-        _ body: (arguments: [TrailNote.Argument], reason: String) = ([], "")
+        _ body: (value: JSONInput, reason: String) = (.null, "")
     ) -> (name: WriteName?, keyHolder: CallerLimits.KeyHolder?) {
         let keyHolder =
             headers.key != nil && table.limits.areKeysLimited

@@ -76,6 +76,30 @@ final class CheckoutCoordinator {
         begin(order, [Caller(tell: callback, wish: wish, owner: owner, keyed: keyed, deadline: deadline)])
     }
 
+    /// Creates an order and begins its checkout, in one commit.
+    ///
+    /// - Parameters:
+    ///   - deadline: monotonic milliseconds.
+    ///   - refused: gets the reply if the order was not created, or nobody knows.
+    ///   - callback: gets the result of the checkout, or ``ShopAnswer/unknown`` at the deadline.
+    func place(
+        _ order: Order, as id: Identifier, keyed: KeyedWrite?, deadline: Int64, refused: @escaping (OrderReply) -> Void,
+        callback: @escaping Callback
+    ) {
+        let caller = Caller(tell: callback, wish: .checkout, owner: nil, keyed: keyed, deadline: deadline)
+        let times = [caller].times(by: clock)
+        let command = OrderCommand(id, .place(order, now: times.now, deadline: times.deadline, keyed?.kept))
+        orders.submit(command, keyed: keyed) { [self] reply in
+            switch reply {
+            case .decided(.begun(let record)): drive(record, [caller], haveJoined: false)
+            case .decided(.isEmpty):
+                metrics.didNotBegin(.isEmpty)
+                callback(.checkout(.notBegun(.isEmpty)))
+            default: refused(reply)
+            }
+        }
+    }
+
     /// Waits for the end of a saga that gives back what the caller wanted given back: the caller asks for nothing more.
     ///
     /// - Parameter callback: is called at once if this process does not drive the saga.
@@ -126,22 +150,10 @@ final class CheckoutCoordinator {
         }
     }
 
-    private func operation(for callers: [Caller], _ first: Caller, reservedUntil: Int64) -> OrderCommand.Operation {
-        let now = clock.monotonicMilliseconds
-        let callersDeadline = callers.map(\.deadline).max() ?? now
-        let wall = clock.wallMilliseconds
-        let deadline = wall + max(0, Deadline.ofWaiting(callersDeadline: callersDeadline, now: now) - now)
-        let claim = first.keyed?.kept
-        switch first.wish {
-        case .checkout: return .begin(now: wall, deadline: deadline, claim)
-        case .reservation: return .reserve(now: wall, deadline: deadline, until: reservedUntil, claim)
-        case .noReservation: return .giveBack(now: wall, deadline: deadline, claim)
-        }
-    }
-
     private func begin(_ order: Identifier, _ callers: [Caller], reservedUntil: Int64) {
         guard let first = callers.first else { return }
-        let operation = operation(for: callers, first, reservedUntil: reservedUntil)
+        let times = callers.times(by: clock)
+        let operation = first.operation(now: times.now, deadline: times.deadline, reservedUntil: reservedUntil)
         let command = OrderCommand(order, operation, owner: first.owner)
         orders.submit(command, keyed: first.keyed) { [self] reply in
             switch reply {

@@ -25,26 +25,32 @@ final class NewOrders {
             for line in lines {
                 if let bound = order.add(line) { return answer(.order(.overLimit(bound))) }
             }
-            let write = new.checksOut ? keyed?.write.withoutClaim : keyed?.write
-            parts.orders.submit(OrderCommand(id, .create(order)), keyed: write) { [self] reply in
+            if new.checksOut { return place(order, as: id, new, keyed?.write, deadline: deadline, answer: answer) }
+            parts.orders.submit(OrderCommand(id, .create(order)), keyed: keyed?.write) { [self] reply in
                 switch reply {
-                case .decided(.done) where !new.checksOut: answer(.created(id))
-                case .decided(.done): checkOut(id, keyed, deadline: deadline, answer: answer)
-                case .decided(.orderExists):
-                    compare(id, new, answer: answer) { [self] in
-                        if !new.checksOut { return answer(reply.answer) }
-                        checkOut(id, keyed, deadline: deadline, answer: answer)
-                    }
+                case .decided(.done): answer(.created(id))
+                case .decided(.orderExists): compare(id, new, answer: answer) { answer(reply.answer) }
                 default: answer(reply.answer)
                 }
             }
         }
     }
 
-    private func checkOut(
-        _ id: Identifier, _ keyed: KeyedRequest?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void
+    /// Creates an order and checks it out, or checks out the one that is there.
+    private func place(
+        _ order: Order, as id: Identifier, _ new: NewOrder, _ keyed: KeyedWrite?, deadline: Int64,
+        answer: @escaping (ShopAnswer) -> Void
     ) {
-        parts.orders.checkout(id, owner: nil, keyed: keyed?.write, deadline: deadline) { answer(.placed(id, $0)) }
+        let coordinator = parts.orders.coordinator
+        let placed: (ShopAnswer) -> Void = { answer(.placed(id, $0)) }
+        coordinator.place(order, as: id, keyed: keyed, deadline: deadline) { [self] reply in
+            guard case .decided(.orderExists) = reply else { return answer(reply.answer) }
+            compare(id, new, answer: answer) {
+                coordinator.run(id, .checkout, owner: nil, keyed: keyed, deadline: deadline, callback: placed)
+            }
+        } callback: {
+            placed($0)
+        }
     }
 
     /// Goes on if an order that exists is the one that this request made: others may have used its key.
@@ -104,13 +110,6 @@ extension NewOrder {
         for line in lines { wanted[line.item, default: 0] += line.units.raw }
         for line in order.itemUnits { wanted[line.item, default: 0] -= line.units.raw }
         return order.user == user && wanted.values.allSatisfy { $0 == 0 }
-    }
-}
-
-extension KeyedWrite {
-    /// The same without the client's key: what is written under it is not yet what the key is for.
-    fileprivate var withoutClaim: KeyedWrite {
-        KeyedWrite(nil, request: request, keepsRequest: false, latest: latest, hasRoom: hasRoom, trail: nil)
     }
 }
 

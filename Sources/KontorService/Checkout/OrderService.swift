@@ -62,13 +62,6 @@ final class OrderService {
         engine.submit(question) { [router] in router.reply(origin, .orderReply($0)) }
     }
 
-    func checkout(
-        _ order: Identifier, owner: Identifier?, keyed: KeyedWrite? = nil, deadline: Int64,
-        answer: @escaping (ShopAnswer) -> Void
-    ) {
-        coordinator.run(order, .checkout, owner: owner, keyed: keyed, deadline: deadline, callback: answer)
-    }
-
     /// Does with an order what is wished.
     func run(
         _ wished: WishedOrder, keyed: KeyedWrite?, deadline: Int64, answer: @escaping (ShopAnswer) -> Void

@@ -50,3 +50,24 @@ extension CheckoutCoordinator {
         }
     }
 }
+
+extension CheckoutCoordinator.Caller {
+    /// What begins the saga that the caller wants. Times are milliseconds since 1970.
+    func operation(now: Int64, deadline: Int64, reservedUntil: Int64) -> OrderCommand.Operation {
+        switch wish {
+        case .checkout: .begin(now: now, deadline: deadline, keyed?.kept)
+        case .reservation: .reserve(now: now, deadline: deadline, until: reservedUntil, keyed?.kept)
+        case .noReservation: .giveBack(now: now, deadline: deadline, keyed?.kept)
+        }
+    }
+}
+
+extension [CheckoutCoordinator.Caller] {
+    /// The present time and the deadline of a saga that begins for these callers, by the wall clock.
+    func times(by clock: any ShopClock) -> (now: Int64, deadline: Int64) {
+        let now = clock.monotonicMilliseconds
+        let callersDeadline = map(\.deadline).max() ?? now
+        let wall = clock.wallMilliseconds
+        return (wall, wall + Swift.max(0, Deadline.ofWaiting(callersDeadline: callersDeadline, now: now) - now))
+    }
+}

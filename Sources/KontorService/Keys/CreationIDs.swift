@@ -7,8 +7,14 @@ import KontorCore
 
 /// A way to derive ids from keys.
 struct IDDerivation {
-    /// nil: as release 0.1 derived them, from the key alone.
-    let secret: [UInt8]?
+    /// Has read the secret, and nothing else; nil: as release 0.1 derived them, from the key alone.
+    private let code: HMAC<SHA256>?
+
+    init(secret: [UInt8]) { code = HMAC(key: SymmetricKey(data: secret)) }
+
+    private init() { code = nil }
+
+    static let ofRelease01 = IDDerivation()
 
     /// The id for a key: the same one in every process of a shop, 128 bits of a hash in the form of a UUID.
     func id(for key: IdempotencyKey, kind: GroupKey.Kind, scope: String) -> Identifier {
@@ -16,22 +22,17 @@ struct IDDerivation {
         writer.byte(kind.rawValue)
         writer.text(scope)
         writer.text(key.text)
-        guard let secret else { return Identifier(digest: SHA256.hash(data: writer.bytes)) }
-        let code = HMAC<SHA256>.authenticationCode(for: writer.bytes, using: SymmetricKey(data: secret))
-        return Identifier(digest: code)
+        guard var code else { return SHA256.hash(data: writer.bytes).withUnsafeBytes(Identifier.init(digest:)) }
+        code.update(data: writer.bytes)
+        return code.finalize().withUnsafeBytes(Identifier.init(digest:))
     }
 }
 
 extension Identifier {
-    fileprivate init(digest: some Sequence<UInt8>) {
-        let halves = digest.prefix(16).enumerated().reduce(into: (UInt64(0), UInt64(0))) { halves, byte in
-            if byte.offset < 8 {
-                halves.0 = halves.0 << 8 | UInt64(byte.element)
-            } else {
-                halves.1 = halves.1 << 8 | UInt64(byte.element)
-            }
-        }
-        self.init(hash: halves.0, halves.1)
+    /// - Parameter digest: 16 bytes or more.
+    fileprivate init(digest: UnsafeRawBufferPointer) {
+        let half: (Int) -> UInt64 = { UInt64(bigEndian: digest.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
+        self.init(hash: half(0), half(8))
     }
 
     /// The id of the group that has the secret of a shop that is alone: nothing of this name can be created.
@@ -48,7 +49,8 @@ final class CreationIDs {
     private let random: any RandomSource
     private let agenda: Agenda
     private let retention: Int64
-    private var secret: [UInt8]?
+    /// nil: the secret is not known yet.
+    private var present: IDDerivation?
     /// Until when keys from before the secret may be kept: wall clock, milliseconds since 1970.
     private var oldKeysUntil = Int64.max
 
@@ -59,7 +61,7 @@ final class CreationIDs {
         random = environment.random
         self.agenda = agenda
         self.retention = retention
-        secret = store.idSecret
+        present = store.idSecret.map(IDDerivation.init)
     }
 
     /// Chooses the derivation for a write's name: that of release 0.1 if the key was used then, else the shop's. Calls
@@ -67,9 +69,8 @@ final class CreationIDs {
     func choose(
         for request: ShopRequest, _ name: WriteName, then: @escaping (Result<IDDerivation, StoreError>) -> Void
     ) {
-        let old = IDDerivation(secret: nil)
-        guard let secret, request.isCreation else { return then(.success(old)) }
-        let present = IDDerivation(secret: secret)
+        let old = IDDerivation.ofRelease01
+        guard let present, request.isCreation else { return then(.success(old)) }
         let now = clock.wallMilliseconds
         // Release 0.1 took no names of a gateway's.
         guard now < oldKeysUntil, let key = name.key else { return then(.success(present)) }
@@ -88,7 +89,7 @@ final class CreationIDs {
 
     /// Reads the secret of a shop that is alone, or draws it. While the store takes no new work it draws none.
     func load(completion: @escaping () -> Void) {
-        guard secret == nil, let name = IdempotencyKey("secret") else { return completion() }
+        guard present == nil, let name = IdempotencyKey("secret") else { return completion() }
         let group = GroupKey(.order, .secret)
         store.load([ReadSet(group, .key(name))]) { [self] outcomes in
             agenda.add { [self] in
@@ -107,7 +108,8 @@ final class CreationIDs {
     ) {
         guard store.admission == nil else { return completion() }
         var writer = ByteWriter()
-        writer.fixed(clock.wallMilliseconds)
+        // Where no key is kept, none has to be looked for.
+        writer.fixed(store.expiringRecords == 0 ? 0 : clock.wallMilliseconds)
         for _ in 0..<4 { writer.fixed(random.next()) }
         let bytes = writer.bytes
         var draft = GroupDraft(group)
@@ -119,11 +121,11 @@ final class CreationIDs {
         }
     }
 
-    /// Takes what ``draw(_:_:expecting:completion:)`` wrote: the time, and the secret.
+    /// Takes what ``draw(_:_:expecting:completion:)`` wrote: the time, or 0 if no key was kept then, and the secret.
     private func take(_ bytes: [UInt8]) -> Bool {
         var reader = ByteReader(bytes)
         guard let drawn = try? reader.fixed(Int64.self), bytes.count > reader.position else { return false }
-        secret = Array(bytes[reader.position...])
+        present = IDDerivation(secret: Array(bytes[reader.position...]))
         oldKeysUntil = drawn.addingReportingOverflow(retention).partialValue
         return true
     }

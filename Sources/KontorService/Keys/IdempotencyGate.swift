@@ -67,12 +67,12 @@ final class IdempotencyGate {
                 if stamp.isRepeated { running[scope]?.isRepeated = true }
                 return
             }
-            if let verdict = verdict(on: request, while: present) {
+            if let verdict = verdict(on: keyed, while: present) {
                 return conclude(.keyed(verdict), keyed, nil, deadline: deadline, answer)
             }
         }
         if let scope {
-            running[scope, default: Running(request: request.canonicalBytes, stamp: name.stamp)].callers += 1
+            running[scope, default: Running(request: keyed.canonicalBytes, stamp: name.stamp)].callers += 1
         }
         guard name.key != nil else { return begin(keyed, finish) }
         // The client's key is looked up first: a repetition gets the true answer even while nothing new may begin.
@@ -84,10 +84,10 @@ final class IdempotencyGate {
     }
 
     /// The verdict on a request while another one runs under its key; nil: it is one that joins.
-    private func verdict(on request: ShopRequest, while present: Running) -> KeyVerdict? {
-        if present.request != request.canonicalBytes { return .usedForAnother }
-        if case .refund = request { return nil }
-        return request.isOfSaga ? nil : .running
+    private func verdict(on keyed: KeyedRequest, while present: Running) -> KeyVerdict? {
+        if present.request != keyed.canonicalBytes { return .usedForAnother }
+        if case .refund = keyed.request { return nil }
+        return keyed.request.isOfSaga ? nil : .running
     }
 
     /// The end of a request that has begun: what becomes of its result before the caller is told.

@@ -41,6 +41,8 @@ public final class WriteName: Sendable {
 /// A write with its keys, and with what the audit trail says of it.
 struct KeyedRequest {
     let request: ShopRequest
+    /// ``ShopRequest/canonicalBytes``; empty: it bears no key.
+    let canonicalBytes: [UInt8]
     /// The group that has the keys' records, and that a creation makes.
     let group: GroupKey
     let write: KeyedWrite
@@ -59,6 +61,7 @@ struct KeyedRequest {
     ///   - newID: makes the id of a creation.
     init(_ request: ShopRequest, trail: TrailEntry, newID: () -> Identifier) {
         self.request = request
+        canonicalBytes = []
         group = request.keyGroup { _, _ in newID() }
         write = KeyedWrite(nil, trail: trail)
         stamp = nil
@@ -87,6 +90,7 @@ struct KeyedRequest {
         runningKey = name.key ?? (isOfSaga ? nil : name.stamp?.id)
         group = request.keyGroup(name, ids)
         let bytes = request.canonicalBytes
+        canonicalBytes = bytes
         // The client's key stands for the gateway's, so it must not end before it.
         let claim = name.key.map { key in
             KeyClaim(key: key, request: bytes, expires: max(now + retention, name.stamp?.expires ?? 0))

@@ -41,21 +41,25 @@ final class MessageRouter {
 
     func disconnect() { services = nil }
 
-    /// Sends a request of this process. With several processes, the steps of sagas go over links even if this process
-    /// serves the account: each account belongs to one process of its service.
+    /// Sends a request of this process. With several processes it goes over a link even if this process serves the
+    /// account: each account belongs to one process of its service.
     func send(_ request: Message) {
-        if staysHere(request) { deliver(request) } else { leave(request) }
+        if serving == nil { deliver(request) } else { leave(request) }
     }
+
+    /// The ledger of such accounts, and the orders, for a read, if this process has them; nil: others are asked.
+    func ledgerHere(of kind: GroupKey.Kind) -> LedgerService? {
+        guard isHere(kind) else { return nil }
+        return kind == .item ? services?.stock : services?.payment
+    }
+
+    var ordersHere: OrderService? { isHere(.order) ? services?.orders : nil }
+
+    private func isHere(_ kind: GroupKey.Kind) -> Bool { serving?.contains(kind) ?? true }
 
     /// Adds a message to the outbox, or drops it if too many wait for the barrier: requests are repeated.
     private func leave(_ message: Message) {
         if outbox.count + leaving < Limits.leavingMessages { outbox.append(message) }
-    }
-
-    /// Whether a request stays in this process: then it cannot be lost, and need not be repeated.
-    func staysHere(_ request: Message) -> Bool {
-        guard let serving else { return true }
-        return request.isRead && request.recipient.map { serving.contains($0.kind) } ?? false
     }
 
     /// Sends a reply back to the origin of its request.

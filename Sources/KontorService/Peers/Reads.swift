@@ -1,5 +1,5 @@
-// Reads of accounts and orders, in this process or others. A question to another process is repeated until it is
-// answered or out of time. A reader always gets a reply.
+// Reads of accounts and orders, in this process or others. This process's are read at once. A question to another
+// process is repeated until it is answered or out of time. A reader always gets a reply.
 
 import KontorCore
 
@@ -13,8 +13,7 @@ final class Reads {
     private struct Pending {
         let request: Message
         let reader: Reader
-        /// When the reader gets "unknown", monotonic milliseconds. A read within this process is always answered, and
-        /// has no such end.
+        /// When the reader gets "unknown", monotonic milliseconds.
         let deadline: Int64
         /// When the question is repeated, monotonic milliseconds.
         var next: Int64
@@ -32,7 +31,7 @@ final class Reads {
         lastNumber = random.next()
     }
 
-    /// Reads that have no reply.
+    /// Questions to other processes that have no reply.
     var waiting: Int { pending.count }
 
     /// Reads an account.
@@ -50,6 +49,7 @@ final class Reads {
     ///   - deadline: monotonic milliseconds.
     ///   - reply: called once; ``Reply/unknown`` if there was no reply in time.
     func ask(_ question: LedgerCommand, deadline: Int64, reply: @escaping (LedgerReply) -> Void) {
+        if let ledger = router.ledgerHere(of: question.account.kind) { return ledger.submit(question, reply: reply) }
         let now = clock.monotonicMilliseconds
         let deadline = min(deadline, now + Limits.longestDeadlineMilliseconds)
         let wallDeadline = clock.wallMilliseconds + deadline - now
@@ -60,6 +60,7 @@ final class Reads {
     ///
     /// - Parameter deadline: monotonic milliseconds; nil: only that bound.
     func ask(_ question: OrderCommand, deadline: Int64? = nil, reply: @escaping (OrderReply) -> Void) {
+        if let orders = router.ordersHere { return orders.submit(question, reply: reply) }
         let now = clock.monotonicMilliseconds
         let most = now + Limits.deadlineMilliseconds
         ask(.question(question), .ofOrder(reply), deadline: min(deadline ?? most, most), now: now)
@@ -68,10 +69,8 @@ final class Reads {
     private func ask(_ body: Message.Body, _ reader: Reader, deadline: Int64, now: Int64) {
         lastNumber &+= 1
         let request = Message(.read(lastNumber), body)
-        let canBeLost = !router.staysHere(request)
         pending[lastNumber] = Pending(
-            request: request, reader: reader, deadline: canBeLost ? deadline : .max,
-            next: canBeLost ? now + Limits.resendMilliseconds : .max)
+            request: request, reader: reader, deadline: deadline, next: now + Limits.resendMilliseconds)
         router.send(request)
     }
 

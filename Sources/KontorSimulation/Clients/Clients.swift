@@ -193,7 +193,7 @@ final class Exchange {
         if isHit(swarm.requestLossPercent, .requestLost) { return }
         // An answer after the time-out above is only noted.
         let caller = SimulatedCaller { [weak self, late] answer in
-            if let self, completion != nil { comeBack(answer, milliseconds) } else { late(answer) }
+            if let self, self.completion != nil { comeBack(answer, milliseconds) } else { late(answer) }
         }
         world.scheduler.after(latency()) { [self] in
             let note = swarm.hasTrail ? TrailNote(request) : nil
