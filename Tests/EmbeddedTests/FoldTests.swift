@@ -142,6 +142,32 @@ struct FoldTests {
         #expect(try world.load(item(1)).head == account(1))
     }
 
+    @Test("a page that cannot be read fails those alone who need it, and nobody waits for ever")
+    func badPage() throws {
+        let world = try small(cacheRecords: 0)
+        for number in 1...3 { try world.batch(number) }
+        world.rest()
+        world.table.badPage = [RecordKey(item(2), .head)]
+        var answers: [String] = []
+        func load(_ numbers: Int...) {
+            world.store.load(numbers.map { ReadSet(item($0)) }) { outcomes in
+                let isRead = outcomes.map { if case .success = $0 { true } else { false } }
+                answers.append(zip(numbers, isRead).map { "\($0) \($1)" }.joined(separator: ", "))
+            }
+        }
+        load(1)
+        // They come while the lane is busy, and are read together.
+        load(2)
+        load(3)
+        load(1, 2)
+        for _ in 0..<4 {
+            load(2)
+            _ = world.lanes.step(.read)
+        }
+        world.lanes.stepAll(.read)
+        #expect(answers.sorted() == ["1 true", "1 true, 2 false", "2 false", "2 false", "2 false", "2 false", "2 false", "3 true"])
+    }
+
     @Test("the fold never moves what is not synced")
     func onlySynced() throws {
         let world = try small()

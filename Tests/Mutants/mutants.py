@@ -80,9 +80,9 @@ def built(scratch: pathlib.Path, bug: Bug) -> pathlib.Path:
         path.write_text(text)
 
 
-def searched(binary: pathlib.Path, sound: pathlib.Path) -> str:
+def searched(binary: pathlib.Path, sound: pathlib.Path, seeds: int) -> str:
     """How the simulator catches the binary's bug. The sound binary must pass the seed that does."""
-    code, output, seconds = simulate(binary, "--first", "1", "--seeds", str(SEEDS), "--failures", "1")
+    code, output, seconds = simulate(binary, "--first", "1", "--seeds", str(seeds), "--failures", "1")
     seed = re.search(r"^Seed (\d+) BROKE.*\n  (.*)$", output, re.MULTILINE)
     if code == 1 and seed:
         if simulate(sound, "--seed", seed[1])[0] != 0:
@@ -92,7 +92,7 @@ def searched(binary: pathlib.Path, sound: pathlib.Path) -> str:
         # It met one of its own preconditions: the bug is found, by the shop itself.
         words = re.search(r"Fatal error.*", output)
         return f"{seconds:.0f} s, the shop stopped itself: {words[0] if words else f'signal {-code}'}"
-    raise Failed(f"SURVIVED {SEEDS} seeds, {seconds:.0f} s, exit {code}")
+    raise Failed(f"SURVIVED {seeds} seeds, {seconds:.0f} s, exit {code}")
 
 
 def binary_or_reason(scratch: pathlib.Path, bug: Bug) -> pathlib.Path | Failed:
@@ -102,12 +102,12 @@ def binary_or_reason(scratch: pathlib.Path, bug: Bug) -> pathlib.Path | Failed:
         return reason
 
 
-def verdict(bug: Bug, binary: pathlib.Path | Failed, sound: pathlib.Path) -> bool:
+def verdict(bug: Bug, binary: pathlib.Path | Failed, sound: pathlib.Path, seeds: int) -> bool:
     """Says whether the bug was caught, and how."""
     try:
         if isinstance(binary, Failed):
             raise binary
-        how = searched(binary, sound)
+        how = searched(binary, sound, seeds)
         binary.unlink()
     except Failed as reason:
         print(f"NOT CAUGHT {bug.name}: {reason}", flush=True)
@@ -116,12 +116,12 @@ def verdict(bug: Bug, binary: pathlib.Path | Failed, sound: pathlib.Path) -> boo
     return True
 
 
-def run(bugs: list[Bug], scratch: pathlib.Path) -> int:
+def run(bugs: list[Bug], scratch: pathlib.Path, seeds: int) -> int:
     copy_sources(scratch)
     try:
         sound = scratch / "sound"
         shutil.copy2(build(scratch), sound)
-        code, output, _ = simulate(sound, "--first", "1", "--seeds", str(SEEDS))
+        code, output, _ = simulate(sound, "--first", "1", "--seeds", str(seeds))
         if code != 0:
             raise Failed(f"the simulator fails without a bug: exit {code}\n{output}")
     except Failed as reason:
@@ -129,7 +129,7 @@ def run(bugs: list[Bug], scratch: pathlib.Path) -> int:
         return 1
     # A bug is searched for while the next ones are built, which is what takes most of the time.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as searcher:
-        verdicts = [searcher.submit(verdict, bug, binary_or_reason(scratch, bug), sound) for bug in bugs]
+        verdicts = [searcher.submit(verdict, bug, binary_or_reason(scratch, bug), sound, seeds) for bug in bugs]
     survivors = sum(not each.result() for each in verdicts)
     print(f"{len(bugs) - survivors} of {len(bugs)} bugs caught; without them the same seeds pass.")
     return 1 if survivors else 0
@@ -139,6 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scratch", type=pathlib.Path, help="where to copy and build; kept (default: a directory that is removed)")
     parser.add_argument("--only", action="append", help="bugs whose name has this text; may be repeated")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"worlds to search for each bug (default: {SEEDS})")
     parser.add_argument("--list", action="store_true", help="print their names")
     options = parser.parse_args()
     bugs = [bug for bug in BUGS if options.only is None or any(text in bug.name for text in options.only)]
@@ -148,7 +149,7 @@ def main() -> int:
     if not bugs:
         parser.error(f"no bug has {options.only} in its name")
     with tempfile.TemporaryDirectory() as directory:
-        return run(bugs, options.scratch or pathlib.Path(directory))
+        return run(bugs, options.scratch or pathlib.Path(directory), options.seeds)
 
 
 if __name__ == "__main__":

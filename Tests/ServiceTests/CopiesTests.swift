@@ -96,6 +96,44 @@ struct CopiesTests {
         #expect(world.status(made) == .open)
     }
 
+    @Test("an order that its first copy has placed is not refused by the second one, whatever that cannot look up")
+    func placedMeanwhile() throws {
+        world.put(item, 10)
+        world.put(user, 10_000)
+        let new = NewOrder(user: id("u"), lines: [ItemUnits(item: id("i"), units: Amount(1))], checksOut: true)
+        let first = stamp(isRepeated: false)
+        world.ask(.shown(.newOrder(new)), at: 1, key: "k", stamp: first)
+        for _ in 0..<1_000 where world.openSagas.isEmpty { world.pass(1) }
+        let saga = try #require(world.openSagas.first)
+        world.pause(1, milliseconds: 20_000)
+        world.replicas[0].store.failingLoads = 1
+        let again = world.ask(.shown(.newOrder(new)), at: 0, key: "k", stamp: stamp(sent: first?.sent, isRepeated: true))
+        world.pass(seconds: 30)
+        guard case .shown(saga.order, _, let answer)? = again.answer else {
+            throw TestFailure("\(String(describing: again.answer))")
+        }
+        #expect(answer == .placed(saga.order, .checkout(.paid)))
+        #expect(world.account(.user, "u")?.balance == Amount(9_900))
+    }
+
+    @Test("an order that its first copy has placed without success is there, and the second copy says so")
+    func placedInVain() throws {
+        world.put(user, 10_000)
+        let new = NewOrder(user: id("u"), lines: [ItemUnits(item: id("i"), units: Amount(1))], checksOut: true)
+        let first = stamp(isRepeated: false)
+        let early = world.ask(.shown(.newOrder(new)), at: 1, key: "k", stamp: first)
+        world.pass(seconds: 2)
+        guard case .shown(let made, _, .placed(_, .checkout(.refused)))? = early.answer else {
+            throw TestFailure("\(String(describing: early.answer))")
+        }
+        world.replicas[0].store.failingLoads = 1
+        let again = world.ask(.shown(.newOrder(new)), at: 0, key: "k", stamp: stamp(sent: first?.sent, isRepeated: true))
+        world.pass(seconds: 5)
+        guard case .shown(made, _, .placed(made, .unavailable))? = again.answer else {
+            throw TestFailure("\(String(describing: again.answer))")
+        }
+    }
+
     @Test("a checkout that was refused is not done later", arguments: [nil, "k"])
     func checkout(key: String?) {
         let order = world.order("u", ["i"])

@@ -5,18 +5,22 @@ import Testing
 
 @testable import KontorService
 
-/// A store that another process writes to at the worst moment, and that cannot be reached after that.
+/// A store that another process writes to at the worst moment, and that cannot be reached after that, unless it is said
+/// to be.
 private final class TroubledStore: RecordStore {
     private let records = MemoryStore()
+    private let isReachable: Bool
     private var commits = 0
     private(set) var readsFromMemory = 0
+
+    init(isReachable: Bool = false) { self.isReachable = isReachable }
 
     func load(
         _ readSets: [ReadSet], from source: ReadSource, completion: @escaping ([LoadOutcome]) -> Void
     ) {
         if source != .store {
             readsFromMemory += 1
-            if commits > 0 { return completion(readSets.map { _ in .failure(.unreachable("a test")) }) }
+            if commits > 0, !isReachable { return completion(readSets.map { _ in .failure(.unreachable("a test")) }) }
         }
         records.load(readSets, completion: completion)
     }
@@ -29,7 +33,8 @@ private final class TroubledStore: RecordStore {
         let landed = records.commit(changes[0], as: version)
         #expect(landed)
         var draft = GroupDraft(changes[0].draft.key)
-        draft[.head] = .account(Account())
+        draft.add(.head, changes[0].draft[.head])
+        draft.rewriteHead()
         let overwritten = records.commit(GroupChange(expected: version, draft: draft), as: records.nextVersion())
         #expect(overwritten)
         completion([.unknown(version)])
@@ -267,6 +272,22 @@ struct EngineTests {
         agenda.runUntilQuiet()
         #expect(replies == [.refused(.unreachable("a test"))])
         #expect(store.loads == 2)
+    }
+
+    @Test("a step that keeps no key yet, and may have had its effect, is unknown, though it is to keep one")
+    func mayHavePlaced() throws {
+        let store = TroubledStore(isReachable: true)
+        let agenda = Agenda()
+        let engine = Engine<OrderRules>(store: store, agenda: agenda, clock: ManualClock())
+        var order = Order(user: Identifier(number: 1), incarnation: 3)
+        #expect(order.add(OrderLine(item: Identifier(number: 1), units: Amount(1), price: Amount(1))) == nil)
+        let claim = KeyClaim(key: try #require(IdempotencyKey("k")), request: [1], expires: .max)
+        var replies: [Reply<OrderOutcome>] = []
+        engine.submit(
+            OrderCommand(Identifier(number: 2), .place(order, now: 0, deadline: 1, claim)), keyed: KeyedWrite(claim)
+        ) { replies.append($0) }
+        agenda.runUntilQuiet()
+        #expect(replies == [.unknown])
     }
 
     @Test("a command that may have had its effect is unknown when its store cannot be reached, and not refused")

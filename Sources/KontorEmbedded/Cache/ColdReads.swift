@@ -15,9 +15,7 @@ final class ColdReads {
     private let cache: RecordCache
     private let table: any FoldedTable
     private let ports: StorePorts
-    /// Records to read when the lane is free.
-    private var missing: [RecordKey] = []
-    /// The loads that wait for them.
+    /// The loads that wait until the lane is free.
     private var loads: [Load] = []
     private var isReading = false
 
@@ -27,33 +25,33 @@ final class ColdReads {
         self.ports = ports
     }
 
-    /// Reads what the cache lacks of these read sets, then calls back. What another call is reading already is not
-    /// read again: the lane runs one read after the other, so it is there when this one calls back.
+    /// Reads what the cache lacks of these read sets, then calls back.
     ///
     /// - Parameter completion: gets the records that could not be read, other loads' records among them.
     func fetch(_ readSets: [ReadSet], completion: @escaping ([RecordKey: StoreError]) -> Void) {
-        let added = cache.pin(readSets)
-        ports.metrics.cacheMisses.increment(by: added.count)
-        missing += added
         loads.append(Load(readSets: readSets, completion: completion))
         readNext()
     }
 
-    /// Reads what is asked for in one transaction, unless the lane is busy.
+    /// Reads in one transaction what the loads lack that wait, unless the lane is busy. What is lacking shows only now:
+    /// a record that was being read may be here, or could not be read, and then each load that needs it asks for
+    /// itself.
     private func readNext() {
         guard !isReading, !loads.isEmpty else { return }
         isReading = true
-        let (keys, ended) = (missing, loads)
-        (missing, loads) = ([], [])
+        let present = loads
+        loads = []
+        let missing = cache.pin(present.flatMap(\.readSets))
+        ports.metrics.cacheMisses.increment(by: missing.count)
         ports.lanes.perform(on: .read) { [table] in
-            Self.read(keys, from: table)
+            Self.read(missing, from: table)
         } then: { [self] result in
             isReading = false
-            for load in ended { cache.unpin(load.readSets) }
+            for load in present { cache.unpin(load.readSets) }
             cache.fill(result.found.map(\.key), result.found.map(\.record))
-            if !result.failures.isEmpty { cache.abandon(keys.filter { result.failures[$0] != nil }) }
+            if !result.failures.isEmpty { cache.abandon(missing.filter { result.failures[$0] != nil }) }
             readNext()
-            for load in ended { load.completion(result.failures) }
+            for load in present { load.completion(result.failures) }
         }
     }
 
@@ -77,8 +75,15 @@ final class ColdReads {
                     result.failures[place.key] = .unreadable("\(place.key.group) \(place.key.member): \(error)")
                 }
             }
+        } catch where keys.count == 1 {
+            result.failures[keys[0]] = .unreachable("\(error)")
         } catch {
-            result.failures = Dictionary(uniqueKeysWithValues: keys.map { ($0, .unreachable("\(error)")) })
+            // A page that cannot be read takes no other record with it.
+            for key in keys {
+                let one = read([key], from: table)
+                result.found += one.found
+                result.failures.merge(one.failures) { $1 }
+            }
         }
         return result
     }

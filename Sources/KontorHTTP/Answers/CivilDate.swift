@@ -34,7 +34,9 @@ extension Int {
 extension [UInt8] {
     /// Appends a number, with zeros in front if it has fewer digits.
     mutating func append(_ number: Int, digits: Int) {
-        var place = 1
+        if number < 0 { append(UInt8(ascii: "-")) }
+        let number = number.magnitude
+        var place: UInt = 1
         for _ in 1..<digits { place *= 10 }
         while number / place >= 10 { place *= 10 }
         while place > 0 {

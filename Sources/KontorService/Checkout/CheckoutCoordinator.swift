@@ -80,8 +80,9 @@ final class CheckoutCoordinator {
     ///
     /// - Parameters:
     ///   - deadline: monotonic milliseconds.
-    ///   - refused: gets the reply if the order was not created, or nobody knows.
-    ///   - callback: gets the result of the checkout, or ``ShopAnswer/unknown`` at the deadline.
+    ///   - refused: gets the reply if the order was not created, or was there.
+    ///   - callback: gets the result of the checkout, or ``ShopAnswer/unknown`` at the deadline, and if nobody knows
+    ///     whether the order was created.
     func place(
         _ order: Order, as id: Identifier, keyed: KeyedWrite?, deadline: Int64, refused: @escaping (OrderReply) -> Void,
         callback: @escaping Callback
@@ -90,11 +91,11 @@ final class CheckoutCoordinator {
         let times = [caller].times(by: clock)
         let command = OrderCommand(id, .place(order, now: times.now, deadline: times.deadline, keyed?.kept))
         orders.submit(command, keyed: keyed) { [self] reply in
+            if case .decided(.begun(let record)) = reply { return drive(record, [caller], haveJoined: false) }
+            if reply != .decided(.orderExists) { metrics.didNotBegin(reply) }
             switch reply {
-            case .decided(.begun(let record)): drive(record, [caller], haveJoined: false)
-            case .decided(.isEmpty):
-                metrics.didNotBegin(.isEmpty)
-                callback(.checkout(.notBegun(.isEmpty)))
+            case .decided(.isEmpty): callback(.checkout(.notBegun(.isEmpty)))
+            case .unknown: callback(.unknown)
             default: refused(reply)
             }
         }
@@ -156,6 +157,7 @@ final class CheckoutCoordinator {
         let operation = first.operation(now: times.now, deadline: times.deadline, reservedUntil: reservedUntil)
         let command = OrderCommand(order, operation, owner: first.owner)
         orders.submit(command, keyed: first.keyed) { [self] reply in
+            if first.wish == .checkout { metrics.didNotBegin(reply) }
             switch reply {
             case .decided(.begun(let record)):
                 drive(record, callers, haveJoined: false)
@@ -164,21 +166,14 @@ final class CheckoutCoordinator {
             // Nothing is reserved.
             case .decided(.done): succeed(.givenBack, order, callers, first)
             case .decided(.alreadyPaid) where first.wish == .checkout:
-                metrics.didNotBegin(because: .alreadyPaid)
                 succeed(.paid, order, callers, first)
-            case .decided(let refusal):
-                didNotBegin(first) { $0.didNotBegin(refusal) }
-                tell(.checkout(.notBegun(refusal)), callers)
-            case .refused(let error):
-                didNotBegin(first) { $0.didNotBegin(because: .unavailable) }
-                tell(.unavailable(error), callers)
+            case .decided(let refusal): tell(.checkout(.notBegun(refusal)), callers)
+            case .refused(let error): tell(.unavailable(error), callers)
             case .keyed(let verdict):
                 // The verdict is on the first caller's key; the others have their own.
                 first.tell(.keyed(verdict))
                 begin(order, Array(callers.dropFirst()))
-            case .unknown:
-                didNotBegin(first) { $0.ended(nil) }
-                tell(.unknown, callers)
+            case .unknown: tell(.unknown, callers)
             }
         }
     }
@@ -189,11 +184,6 @@ final class CheckoutCoordinator {
         let isTold: (Caller) -> Bool = { [.none, first.keyed?.kept?.key].contains($0.keyed?.kept?.key) }
         tell(.checkout(result), callers.filter(isTold))
         begin(order, callers.filter { !isTold($0) })
-    }
-
-    /// Counts a checkout that did not begin; other sagas are not counted among these.
-    private func didNotBegin(_ caller: Caller, count: (ShopMetrics) -> Void) {
-        if caller.wish == .checkout { count(metrics) }
     }
 
     /// Drives a saga that was found in the store, and whose process is gone. Nobody waits for it any more, so it does

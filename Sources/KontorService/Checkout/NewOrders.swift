@@ -58,7 +58,8 @@ final class NewOrders {
         _ id: Identifier, _ new: NewOrder, answer: @escaping (ShopAnswer) -> Void, then: @escaping () -> Void
     ) {
         parts.orders.submit(OrderCommand(id, .inspect)) { reply in
-            guard case .decided(.inspected(let order, _)) = reply else { return answer(reply.answer) }
+            // It may be this request's: who cannot look knows nothing.
+            guard case .decided(.inspected(let order, _)) = reply else { return answer(.unknown) }
             new.makes(order) ? then() : answer(.keyed(.usedForAnother))
         }
     }
@@ -105,7 +106,7 @@ final class NewOrders {
 
 extension NewOrder {
     /// Whether this request made the order: their units are the same. Prices may have changed since.
-    fileprivate func makes(_ order: Order) -> Bool {
+    func makes(_ order: Order) -> Bool {
         var wanted: [Identifier: Int64] = [:]
         for line in lines { wanted[line.item, default: 0] += line.units.raw }
         for line in order.itemUnits { wanted[line.item, default: 0] -= line.units.raw }

@@ -361,8 +361,7 @@ extension Engine {
             switch settlement {
             case .landed: entry.reply(entry.decision)
             case .neverLands: again.append(entry)
-            // The key's record tells whether the command had its effect.
-            case .overwritten where entry.keyed?.kept != nil || R.isIdempotent(entry.command):
+            case .overwritten where hasKeptKey(entry) || R.isIdempotent(entry.command):
                 entry.mayHaveLanded = true
                 again.append(entry)
             case .overwritten: entry.reply(.unknown)
@@ -370,5 +369,11 @@ extension Engine {
         }
         if settlement == .landed, metrics.isSumming { metrics.committed(from: present.before, to: present.after) }
         decideFirst(again + present.waiting)
+    }
+
+    /// Whether a decision kept a key, if it landed. Then the key's record tells whether the command had its effect.
+    private func hasKeptKey(_ entry: Entry) -> Bool {
+        guard entry.keyed?.kept != nil, case .decided(let outcome) = entry.decision else { return false }
+        return R.isComplete(outcome, of: entry.command)
     }
 }

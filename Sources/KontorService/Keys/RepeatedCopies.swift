@@ -30,7 +30,7 @@ final class RepeatedCopies {
         if result.isOverloaded && result != .overloaded(.callerKeys) || (isRefusal && parts.store.admission != nil) {
             return answer(.unknown)
         }
-        if let wished = keyed.wishedOrder, !result.isBeforeCheckout(of: keyed.request) {
+        if let wished = keyed.wishedOrder {
             settleSaga(result, isRefusal, wished, keyed, stamp, deadline: deadline, answer, join)
         } else if isRefusal {
             refuse(result, keyed, stamp, answer, replay)
@@ -102,7 +102,29 @@ final class RepeatedCopies {
                 if case .keyed = result.ofCheckout { return refuseForKey(result, keyed, answer) }
                 guard parts.clock.monotonicMilliseconds < deadline else { return answer(.unknown) }
                 join(wished)
-            default: conclude(reply.answer, result, keyed, answer) { answer(.replayed(keyed.success)) }
+            default:
+                conclude(reply.answer, result, keyed) { [self] in
+                    $0 == result ? showPlaced(result, keyed, answer) : answer($0)
+                } replay: {
+                    answer(.replayed(keyed.success))
+                }
+            }
+        }
+    }
+
+    /// Refuses an order that was to be created and checked out, unless the first copy has created it: then only its
+    /// checkout is refused.
+    private func showPlaced(_ result: ShopAnswer, _ keyed: KeyedRequest, _ answer: @escaping (ShopAnswer) -> Void) {
+        guard case .newOrder(let new) = keyed.request else { return answer(result) }
+        switch result {
+        case .placed, .keyed(.usedForAnother): return answer(result)
+        default: break
+        }
+        parts.orders.submit(OrderCommand(keyed.group.id, .inspect)) { reply in
+            switch reply {
+            case .decided(.unknownOrder): answer(result)
+            case .decided(.inspected(let order, _)): answer(new.makes(order) ? .placed(keyed.group.id, result) : result)
+            default: answer(.unknown)
             }
         }
     }
@@ -129,13 +151,6 @@ extension ShopAnswer {
         case .placed(_, let result): result.isDone
         default: false
         }
-    }
-
-    /// Whether a request that checks an order out was refused before its order was there.
-    fileprivate func isBeforeCheckout(of request: ShopRequest) -> Bool {
-        guard case .newOrder = request else { return false }
-        if case .placed = self { return false }
-        return isRefusal
     }
 
     /// What became of a checkout, also of one that came with its order.

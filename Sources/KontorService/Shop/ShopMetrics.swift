@@ -88,20 +88,22 @@ public final class ShopMetrics: Sendable {
         case .refused(.unreachable): unreachable.increment()
         case .refused(.paidDirectly): paidDirectly.increment()
         case .refused(.anomaly): refusedByAnomaly.increment()
-        case .notBegun(let outcome): didNotBegin(outcome)
+        case .notBegun(let outcome): didNotBegin(.decided(outcome))
         case nil: unknown.increment()
         }
     }
 
-    func didNotBegin(_ outcome: OrderOutcome) {
-        switch outcome {
-        case .alreadyPaid: didNotBegin(because: .alreadyPaid)
-        case .unknownOrder: didNotBegin(because: .unknownOrder)
-        case .isRemoved: didNotBegin(because: .removedOrder)
-        case .isEmpty: didNotBegin(because: .emptyOrder)
-        case .isRefunded: didNotBegin(because: .alreadyPaid)
-        case .overLimit: didNotBegin(because: .overLimit)
-        default: didNotBegin(because: .other)
+    func didNotBegin(_ reply: OrderReply) {
+        switch reply {
+        case .decided(.begun), .decided(.running), .keyed: break
+        case .decided(.alreadyPaid), .decided(.isRefunded): didNotBegin(because: .alreadyPaid)
+        case .decided(.unknownOrder): didNotBegin(because: .unknownOrder)
+        case .decided(.isRemoved): didNotBegin(because: .removedOrder)
+        case .decided(.isEmpty): didNotBegin(because: .emptyOrder)
+        case .decided(.overLimit): didNotBegin(because: .overLimit)
+        case .decided: didNotBegin(because: .other)
+        case .refused: didNotBegin(because: .unavailable)
+        case .unknown: ended(nil)
         }
     }
 

@@ -54,7 +54,7 @@ final class Clients {
         completion: @escaping () -> Void
     ) {
         var key: String?
-        if wish.isWrite, keyed ?? chance.happens(swarm.keyedPercent) {
+        if wish.isWrite, wish.isPlacement || (keyed ?? chance.happens(swarm.keyedPercent)) {
             keys += 1
             key = "key-\(keys)"
         }
@@ -82,7 +82,10 @@ final class Clients {
             action.attempts[place].told = told
             action.attempts[place].isReplay = isReplay
             world.trace.note(action.client, "\(action.title) is told \(told)\(isReplay ? " again" : "")")
-            market.learn(action.wish, told)
+            if let id = answer?.placed, !history.place(action, as: id.text, at: world.scheduler.now) {
+                world.violation("\(action.title): under one key it placed another order before \(id)")
+            }
+            market.learn(action.wish, told, placed: action.placed?.id)
             note(action, answer)
             if wantsAgain(action, told, chance, isPatient: isPatient) {
                 world.scheduler.after(chance.within(.milliseconds(1)...(.milliseconds(200)))) { [self] in
@@ -98,6 +101,8 @@ final class Clients {
         let isIdempotent = action.key != nil || !action.wish.isWrite || action.isOfSaga
         switch told {
         case .nothing: return isIdempotent && (isPatient || (action.attempts.count < 6 && chance.happens(80)))
+        // Somebody has changed the order that was placed: it is another one for good.
+        case .refused(.key) where action.wish.isPlacement && action.placed != nil: return false
         case .refused(.unavailable), .refused(.key): return isPatient || (action.attempts.count < 6 && chance.happens(60))
         // The client asks again though it was answered: to the shop that looks like a lost answer.
         default: return action.key != nil && action.attempts.count < 3 && !isPatient && chance.happens(10)
@@ -108,6 +113,8 @@ final class Clients {
         func count(_ branch: Branch) { world.coverage[branch] += 1 }
         switch (action.wish, action.lastTold) {
         case (.checkout, .done): count(.checkoutPaid)
+        case (.place, .done): count(.placedOrderPaid)
+        case (.place, .refused) where action.placed != nil: count(.placedOrderNotPaid)
         case (.checkout, .refused(.insufficient(let account, _, _))):
             count(account.hasPrefix("item") ? .outOfStock : .outOfCredit)
         case (_, .refused(.insufficient)): count(.withdrawalRefused)
@@ -146,11 +153,11 @@ final class Clients {
 
 extension Action {
     var title: String { "#\(number)" }
-    var isCheckout: Bool { if case .checkout = wish { true } else { false } }
+    var isCheckout: Bool { if case .checkout = wish { true } else { wish.isPlacement } }
     /// Whether a saga of an order does what it wants: it may be asked again without a key.
     var isOfSaga: Bool {
         switch wish {
-        case .checkout, .reserve, .giveBack: true
+        case .checkout, .reserve, .giveBack, .place: true
         default: false
         }
     }

@@ -15,7 +15,11 @@ final class Market {
     /// The number of orders that `batch_init` made; it replaces them now and then.
     private(set) var batchOrders = 0
 
-    func learn(_ wish: Wish, _ told: Told) {
+    /// - Parameter placed: the order that was placed; nil: none was.
+    func learn(_ wish: Wish, _ told: Told, placed: String?) {
+        if case .place(let user, let basket) = wish, let id = placed, !orders.contains(where: { $0.id == id }) {
+            orders.append(KnownOrder(id: id, user: user, items: basket.units.keys.sorted()))
+        }
         switch (wish, told) {
         case (.createItem, .created(let id)): if !items.contains(id) { items.append(id) }
         case (.createUser, .created(let id)): if !users.contains(id) { users.append(id) }
@@ -63,6 +67,7 @@ struct Workload {
         case .createItem: return .createItem(price: random.within(0...500))
         case .createUser: return .createUser
         case .createOrder: return .createOrder(user: user(random))
+        case .place: return place(random)
         case .addStock: return .addStock(item: item(random), amount(random, swarm.stock))
         case .takeStock: return .takeStock(item: item(random), amount(random, swarm.stock))
         case .addCredit: return .addCredit(user: user(random), amount(random, swarm.credit))
@@ -101,6 +106,12 @@ struct Workload {
         case .listRefunds: return .listRefunds(order.id)
         default: return .explain(order.id)
         }
+    }
+
+    private func place(_ random: SeededRandom) -> Wish {
+        var basket = Basket()
+        for _ in 0...random.below(3) { basket.units[item(random)] = random.within(1...2) }
+        return .place(user: user(random), basket)
     }
 
     /// Draws a refund of all that is left, or of some units, which may be more than that.

@@ -10,6 +10,8 @@ extension Wish {
         case .createItem(let price): return .createItem(price: Amount(price))
         case .createUser: return .createUser
         case .createOrder(let user): return .createOrder(user: id(user))
+        case .place(let user, let basket):
+            return .newOrder(NewOrder(user: id(user), lines: lines(basket), checksOut: true))
         case .addStock(let item, let units): return ledger(.item, item, .deposit(Amount(units)))
         case .takeStock(let item, let units): return ledger(.item, item, .withdraw(Amount(units)))
         case .addCredit(let user, let money): return ledger(.user, user, .deposit(Amount(money)))
@@ -29,10 +31,7 @@ extension Wish {
         case .readOrder(let order): return .order(OrderCommand(id(order), .read))
         case .explain(let order): return .explain(order: id(order))
         case .refund(let order, let units, let restock):
-            let lines = units.map { basket in
-                basket.units.sorted { $0.key < $1.key }.map { ItemUnits(item: id($0.key), units: Amount($0.value)) }
-            }
-            return .refund(order: id(order), lines: lines, restock: restock)
+            return .refund(order: id(order), lines: units.map(lines), restock: restock)
         case .listRefunds(let order): return .refunds(order: id(order))
         case .initItems(let count, let stock, let price):
             return .initItems(count: count, stock: Amount(stock), price: Amount(price))
@@ -44,6 +43,10 @@ extension Wish {
 
     private func ledger(_ kind: GroupKey.Kind, _ account: String, _ operation: LedgerCommand.Operation) -> ShopRequest {
         .ledger(LedgerCommand(GroupKey(kind, id(account)), operation))
+    }
+
+    private func lines(_ basket: Basket) -> [ItemUnits] {
+        basket.units.sorted { $0.key < $1.key }.map { ItemUnits(item: id($0.key), units: Amount($0.value)) }
     }
 
     private func id(_ text: String) -> Identifier {
@@ -151,5 +154,16 @@ extension Refunded {
 extension Basket {
     init(_ lines: [OrderLine]) {
         for line in lines { units[line.item.text, default: 0] += line.units.raw }
+    }
+}
+
+extension ShopAnswer {
+    /// The order that was placed, whatever became of its checkout; nil: none.
+    var placed: Identifier? {
+        switch self {
+        case .placed(let id, _): id
+        case .replayed(let first): first.placed
+        default: nil
+        }
     }
 }

@@ -250,13 +250,14 @@ extension Cluster: Site {
         }
     }
 
-    /// Sets clocks right, and wakes paused processes.
+    /// Wakes paused processes, and sets clocks right that are further off than they may be: the others are no fault, and
+    /// everything must end with them.
     func stopFaults() {
         for replica in replicas {
-            replica.wallOffset = 0
+            if swarm.hasWildClocks { replica.wallOffset = 0 }
             replica.process?.resume()
         }
-        gatewayOffset = 0
+        if swarm.hasWildClocks { gatewayOffset = 0 }
         cutOff = nil
         for shard in store.shards.indices where store.shards[shard].trouble != nil { store.set(nil, of: shard) }
         store.damage(false)

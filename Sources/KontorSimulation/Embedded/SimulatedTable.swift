@@ -36,6 +36,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public var failure: EmbeddedError?
     /// Whether reads fail.
     public var failsReads = false
+    /// Records on a page that cannot be read: a read of them fails, with all that it reads.
+    public var badPage: Set<RecordKey> = []
     /// The number of slices applied so far.
     public private(set) var slicesApplied = 0
 
@@ -77,6 +79,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
 
     public func read(_ keys: [TableKey]) throws(EmbeddedError) -> [[UInt8]?] {
         if failsReads { throw .table("the simulated table does not read") }
+        let isBad: (TableKey) -> Bool = { [badPage] in (try? RecordKey(decoding: $0.bytes[...])).map(badPage.contains) == true }
+        if !badPage.isEmpty, keys.contains(where: isBad) { throw .table("a page cannot be read") }
         return keys.map { $0.area == .expiring ? current.expiring[$0.bytes] : current.records[$0.bytes] }
     }
 

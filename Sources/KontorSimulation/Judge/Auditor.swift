@@ -46,6 +46,10 @@ extension Auditor {
         for (id, actions) in actions.sorted(by: { $0.key < $1.key }) { judgeOrder(id, actions, replacements(of: id)) }
         for (id, order) in final.orders.sorted(by: { $0.key < $1.key }) {
             if order.isLocked { violation("order \(id) is still locked, or reserved") }
+            // One that was placed has its units from the first moment; any other one gets them by its id.
+            if actions[id] == nil, Int(id) == nil, !order.basket.units.isEmpty {
+                violation("order \(id) has \(order.basket), and no client was told of it")
+            }
             let asked = actions[id]?.contains { $0.isCheckout && $0.effect != .none } ?? false
             if order.isPaid && !asked { violation("order \(id) is paid, but no checkout of it can have succeeded") }
         }
@@ -106,6 +110,10 @@ extension Auditor {
         for action in history.actions {
             switch action.wish {
             case .createOrder: if case .created(let id) = action.lastTold { created.insert(id) }
+            case .place(_, let basket):
+                guard let id = action.placed?.id else { continue }
+                created.insert(id)
+                for (item, units) in basket.units { baskets[[id, item], default: Bookings()].add(units, .certain) }
             case .addItem(let order, let item, let units):
                 baskets[[order, item], default: Bookings()].add(units, action.effect)
             case .removeItem(let order, let item): baskets[[order, item], default: Bookings()].add(-1, action.effect)
@@ -154,7 +162,8 @@ extension Auditor {
             case .cancelPayment(let user, let order):
                 // The cancellation gives back one of the payments that were begun before it ended.
                 for money in payments[[user, order]] ?? [] { add("user \(user)", money) }
-            case .checkout(let id):
+            case .place, .checkout:
+                guard let id = action.order else { continue }
                 for order in [final.orders[id]].compactMap({ $0 }).filter(\.isPaid) + (final.replaced[id] ?? []) {
                     add("user \(order.user)", -order.total)
                     for (item, units) in order.basket.units { add("item \(item)", -units) }
@@ -197,7 +206,7 @@ extension Auditor {
             case (_, .refused(.unreachable)):
                 // The refusal came long before the deadline, and every process that had a part in it was awake.
                 if attempt.patience >= .seconds(1), answered - attempt.asked < attempt.patience / 2,
-                    wasCalm(attempt.asked - .seconds(12), answered), !hasHastierCaller(action.wish.order, attempt, answered)
+                    wasCalm(attempt.asked - .seconds(12), answered), !hasHastierCaller(action.order, attempt, answered)
                 {
                     violation("\(action.title) was refused because an account did not answer, long before its deadline")
                 }
@@ -245,7 +254,7 @@ extension Auditor {
     /// Whether another client's lock could be in the way.
     private func isLocked(_ account: String, byOthersThan action: Action, _ asked: Int64, _ answered: Int64) -> Bool {
         guard let group = group(account) else { return false }
-        let own = action.isOfSaga && !takesLateCopies ? action.wish.order : nil
+        let own = action.isOfSaga && !takesLateCopies ? action.order : nil
         return sagas.isLocked(group, byOthersThan: own, from: asked, to: answered)
     }
 

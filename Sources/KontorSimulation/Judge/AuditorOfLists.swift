@@ -59,6 +59,13 @@ extension Auditor {
                 for case .created(let id) in told { ids.insert(id) }
             case (.orders(let user?), .createOrder(let owner)) where owner == user:
                 for case .created(let id) in told { ids.insert(id) }
+            case (.orders(of: nil), .place), (.orders(of: .some), .place):
+                if case .place(let owner, _) = action.wish, case .orders(let user) = listing.subject, user ?? owner == owner,
+                    let placed = action.placed, placed.at < listing.began
+                {
+                    ids.insert(placed.id)
+                }
+            case (.paidOrders, .place): if told.contains(.done), let id = action.placed?.id { ids.insert(id) }
             case (.items, .initItems(let count, _, _)), (.users, .initUsers(let count, _)),
                 (.orders(of: nil), .initOrders(let count, _, _, _)):
                 if told.contains(.done) { for number in 0..<count { ids.insert(String(number)) } }

@@ -20,6 +20,7 @@ extension Auditor {
                 guard other.effect != .none, other.first <= action.attempts.last?.answered ?? .max else { return false }
                 switch other.wish {
                 case .checkout(id), .payDirectly(user, id, _): return true
+                case .place: return other.order == id
                 default: return false
                 }
             }

@@ -30,6 +30,25 @@ extension Auditor {
         }
         for (id, refunds) in Dictionary(grouping: final.refunds, by: \.order).sorted(by: { $0.key < $1.key }) {
             judgeSums(id, refunds)
+            judgeWhollyRefunded(id, refunds)
+        }
+    }
+
+    /// Checks that nobody is told that an order is paid who asks after all of it was refunded.
+    private func judgeWhollyRefunded(_ id: String, _ refunds: [Refunded]) {
+        guard let order = final.orders[id], replacements(of: id).isEmpty else { return }
+        var basket = Basket()
+        for refund in refunds { basket.units.merge(refund.basket.units, uniquingKeysWith: +) }
+        guard basket == order.basket else { return }
+        let titles = Set(refunds.map(\.reason))
+        let told = (history.byOrder[id] ?? []).filter { titles.contains($0.title) }.map { action in
+            action.attempts.filter { $0.told.isEffect }.compactMap(\.answered).min() ?? .max
+        }
+        guard told.count == titles.count, let last = told.max() else { return }
+        for action in history.byOrder[id] ?? [] where action.isCheckout {
+            if action.attempts.contains(where: { $0.asked > last && $0.told == .done && !$0.isReplay }) {
+                violation("order \(id): \(action.title) was told that it is paid after all of it was refunded")
+            }
         }
     }
 

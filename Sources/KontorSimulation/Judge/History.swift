@@ -6,6 +6,8 @@ enum Wish: Hashable {
     case createItem(price: Int64)
     case createUser
     case createOrder(user: String)
+    /// Creates an order and checks it out, in one request.
+    case place(user: String, Basket)
     case addStock(item: String, Int64)
     case takeStock(item: String, Int64)
     case addCredit(user: String, Int64)
@@ -37,6 +39,8 @@ enum Wish: Hashable {
         }
     }
 
+    var isPlacement: Bool { if case .place = self { true } else { false } }
+
     var isBatchInit: Bool {
         switch self {
         case .initItems, .initUsers, .initOrders: true
@@ -44,7 +48,7 @@ enum Wish: Hashable {
         }
     }
 
-    /// The order that the wish is about; nil: none.
+    /// The order that the wish is about; nil: none, or one that it creates.
     var order: String? {
         switch self {
         case .addItem(let order, _, _), .removeItem(let order, _), .removeOrder(let order), .checkout(let order),
@@ -147,6 +151,11 @@ final class Action {
     let wish: Wish
     let key: String?
     var attempts: [Attempt] = []
+    /// The order that was placed, and when the client was told so first.
+    fileprivate(set) var placed: (id: String, at: Int64)?
+
+    /// The order that the action is about; nil: none, or nobody was told which.
+    var order: String? { wish.order ?? placed?.id }
 
     init(number: Int, client: String, wish: Wish, key: String?) {
         self.number = number
@@ -193,5 +202,13 @@ final class History {
         if wish.isBatchInit { batchInits.append(action) }
         if let order = wish.order { byOrder[order, default: []].append(action) }
         return action
+    }
+
+    /// Notes that a client was told which order was placed. Returns whether it is the one that was placed before.
+    func place(_ action: Action, as id: String, at now: Int64) -> Bool {
+        if let placed = action.placed { return placed.id == id }
+        action.placed = (id, now)
+        byOrder[id, default: []].append(action)
+        return true
     }
 }

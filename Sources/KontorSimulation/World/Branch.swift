@@ -58,6 +58,8 @@ public enum Branch: String, CaseIterable, Sendable {
 
     // What clients met.
     case checkoutPaid = "checkout paid"
+    case placedOrderPaid = "order placed and paid in one request"
+    case placedOrderNotPaid = "order placed, and not paid"
     case outOfStock = "refused: out of stock"
     case outOfCredit = "refused: out of credit"
     case contendedRefusal = "refused: contended"

@@ -18,7 +18,7 @@ extension Swarm {
         safety = .seconds(15)
         basketLines = 0
         let usual: [WishKind: Int] = [
-            .checkout: 100, .createOrder: 20, .addItem: 40, .addStock: 20, .addCredit: 20, .takeStock: 20,
+            .checkout: 100, .place: 40, .createOrder: 20, .addItem: 40, .addStock: 20, .addCredit: 20, .takeStock: 20,
         ]
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 1)) }
     }
@@ -69,5 +69,27 @@ extension Swarm {
             .takeStock: 5, .readItem: 5, .explain: 5, .removeOrder: 3, .payDirectly: 3,
         ]
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 2)) }
+    }
+
+    /// Makes everybody check out what is there in plenty, so that what begins although a store fills up needs more than
+    /// its last room.
+    mutating func makeFillingMatter(_ random: SeededRandom) {
+        clients = 4 + random.below(4)
+        (stock, credit) = (100_000, 10_000_000)
+        thinking = .milliseconds(1)
+        fillingEvery = .seconds(2)
+        (killEvery, pauseEvery, failoverEvery, cutOffEvery, shardTroubleEvery) = (nil, nil, nil, nil, nil)
+        let usual: [WishKind: Int] = [.checkout: 100, .place: 200, .createOrder: 40, .addItem: 60]
+        weights = weights.map { ($0.kind, usual[$0.kind] ?? 0) }
+    }
+
+    /// Makes nothing go wrong but that the others cannot be reached, for longer than a process may be silent: nobody
+    /// who drives a checkout dies of that.
+    mutating func makeOutagesAlone(_ random: SeededRandom) {
+        cutOffEvery = random.within(.seconds(1)...(.seconds(4)))
+        cutOffMost = .seconds(6)
+        safety = max(safety, .seconds(15))
+        (killEvery, pauseEvery, failoverEvery, shardTroubleEvery, damageEvery) = (nil, nil, nil, nil, nil)
+        (storeLatePercent, storeLossPercent, storeUnknownPercent, upgradeAfter) = (0, 0, 0, nil)
     }
 }

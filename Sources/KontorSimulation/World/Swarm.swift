@@ -175,6 +175,7 @@ struct Swarm {
         upgradeAfter = sometimes(30, .milliseconds(500)...(.seconds(10)))
         if shops > 1, random.happens(20) { commandMicroseconds = random.pick([100, 500, 2_000]) }
         if shops > 1, isSplit, random.happens(10) { makeOutagesLong(random) }
+        if shops > 1, isSplit, random.happens(4) { makeOutagesAlone(random) }
         if random.happens(4) { makeBasketLarge(random) }
         if random.happens(15) { pendingReplies = basketLines > 0 ? 300 : 60 }
         if shops > 1, isSplit, basketLines == 0 { fillingEvery = sometimes(20, .seconds(1)...(.seconds(5))) }
@@ -189,6 +190,7 @@ struct Swarm {
         if random.happens(20) { strangers = 1 + random.below(3) }
         if random.happens(15) { makePayers(random) }
         if hasGateway, !isLong, random.happens(15) { makeRefusalsCommon(random) }
+        if fillingEvery != nil, random.happens(30) { makeFillingMatter(random) }
         if shops > 1, !isLong, random.happens(3) { makeBatchesMeet(random) }
         if random.happens(15) { makeRefunders(random) }
         if random.happens(15) { makeReservers(random) }
@@ -275,7 +277,9 @@ struct Swarm {
         if random.happens(70) { (killEvery, pauseEvery) = (nil, nil) }
         safety = min(safety, .seconds(8))
         isLong = false
-        let usual: [WishKind: Int] = [.checkout: 100, .createOrder: 60, .addItem: 60, .addStock: 40, .addCredit: 20]
+        let usual: [WishKind: Int] = [
+            .checkout: 100, .place: 40, .createOrder: 60, .addItem: 60, .addStock: 40, .addCredit: 20,
+        ]
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 2)) }
     }
 
@@ -320,7 +324,7 @@ struct Swarm {
 
 /// The kinds of wishes.
 enum WishKind: CaseIterable {
-    case createItem, createUser, createOrder, addStock, takeStock, addCredit, payDirectly, cancelPayment, paymentStatus
+    case createItem, createUser, createOrder, place, addStock, takeStock, addCredit, payDirectly, cancelPayment, paymentStatus
     case addItem, removeItem, removeOrder, checkout, reserve, giveBack, readItem, readUser, readOrder, explain, refund
     case listRefunds
     case initItems, initUsers, initOrders
@@ -336,6 +340,7 @@ enum WishKind: CaseIterable {
         case .takeStock, .payDirectly, .cancelPayment: usual = 10
         case .paymentStatus, .explain, .removeItem: usual = 5
         case .refund: usual = 25
+        case .place: usual = 20
         case .reserve: usual = 12
         case .giveBack: usual = 4
         case .listRefunds: usual = 4
