@@ -28,7 +28,7 @@ help:
 	@echo "make test-deploy      image, docker-compose, Kubernetes' manifests and scripts, tried with podman (needs root and kubectl)"
 	@echo "make bench-services   checkouts per second of three services over Redis, and who needs the processor (2 min)"
 	@echo "make soak             10 min at half of the peak: memory, journal and p99 must stay flat"
-	@echo "make lint             what the formatter would change, and times outside of Swift that do not follow the deadlines"
+	@echo "make lint             what the formatter would change, times outside of Swift that do not follow the deadlines, stale mutants"
 	@echo "make format           change it"
 	@echo "make clean            remove what was built"
 
@@ -135,6 +135,7 @@ lint:
 	@scripts/need python3
 	swift format lint --strict --recursive Sources Tests Package.swift
 	scripts/derive-times --check
+	python3 Tests/Mutants/mutants.py --check
 
 format:
 	swift format --in-place --recursive Sources Tests Package.swift

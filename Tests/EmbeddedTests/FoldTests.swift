@@ -165,7 +165,8 @@ struct FoldTests {
             _ = world.lanes.step(.read)
         }
         world.lanes.stepAll(.read)
-        #expect(answers.sorted() == ["1 true", "1 true, 2 false", "2 false", "2 false", "2 false", "2 false", "2 false", "3 true"])
+        let failed = Array(repeating: "2 false", count: 5)
+        #expect(answers.sorted() == ["1 true", "1 true, 2 false"] + failed + ["3 true"])
     }
 
     @Test("the fold never moves what is not synced")

@@ -135,13 +135,24 @@ def run(bugs: list[Bug], scratch: pathlib.Path, seeds: int) -> int:
     return 1 if survivors else 0
 
 
+def check() -> int:
+    counts = [(bug, (ROOT / bug.file).read_text().count(bug.old)) for bug in BUGS]
+    for bug, count in counts:
+        if count != 1:
+            print(f"{bug.name}: what it replaces stands {count} times in {bug.file}")
+    return 0 if all(count == 1 for _, count in counts) else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scratch", type=pathlib.Path, help="where to copy and build; kept (default: a directory that is removed)")
     parser.add_argument("--only", action="append", help="bugs whose name has this text; may be repeated")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"worlds to search for each bug (default: {SEEDS})")
     parser.add_argument("--list", action="store_true", help="print their names")
+    parser.add_argument("--check", action="store_true", help="only see whether what they replace stands in the sources")
     options = parser.parse_args()
+    if options.check:
+        return check()
     bugs = [bug for bug in BUGS if options.only is None or any(text in bug.name for text in options.only)]
     if options.list:
         print("\n".join(bug.name for bug in bugs))

@@ -75,7 +75,7 @@ final class ColdReads {
                     result.failures[place.key] = .unreadable("\(place.key.group) \(place.key.member): \(error)")
                 }
             }
-        } catch where keys.count == 1 {
+        } catch  where keys.count == 1 {
             result.failures[keys[0]] = .unreachable("\(error)")
         } catch {
             // A page that cannot be read takes no other record with it.
