@@ -75,9 +75,11 @@ final class ColdReads {
                     result.failures[place.key] = .unreadable("\(place.key.group) \(place.key.member): \(error)")
                 }
             }
-        } catch  where keys.count == 1 {
-            result.failures[keys[0]] = .unreachable("\(error)")
         } catch {
+            if keys.count == 1 {
+                result.failures[keys[0]] = .unreachable("\(error)")
+                return result
+            }
             // A page that cannot be read takes no other record with it.
             for key in keys {
                 let one = read([key], from: table)
