@@ -1,6 +1,7 @@
-// Reads of records that are not in memory: from the table, on the read lane. What is asked for meanwhile is the next
-// batch, so there is no timer.
+// Reads of records that are not in memory: from the table, on the read lane, some loads at a time. While the lane reads
+// for the next ones, the shop goes on with those that were read.
 
+import DequeModule
 import KontorCore
 import KontorService
 
@@ -15,9 +16,19 @@ final class ColdReads {
     private let cache: RecordCache
     private let table: any FoldedTable
     private let ports: StorePorts
-    /// The loads that wait until the lane is free.
-    private var loads: [Load] = []
-    private var isReading = false
+    /// Loads that are read together.
+    private final class Batch {
+        let loads: [Load]
+        /// What could not be read for them, by this batch or by one before it.
+        var failures: [RecordKey: StoreError] = [:]
+
+        init(_ loads: [Load]) { self.loads = loads }
+    }
+
+    /// The loads that are in no batch yet.
+    private var waiting: [Load] = []
+    /// The batches that the lane has, in their order.
+    private var batches: Deque<Batch> = []
 
     init(into cache: RecordCache, from table: any FoldedTable, _ ports: StorePorts) {
         self.cache = cache
@@ -25,34 +36,41 @@ final class ColdReads {
         self.ports = ports
     }
 
-    /// Reads what the cache lacks of these read sets, then calls back.
+    /// Reads what the cache lacks of these read sets, then calls back. What another call is reading already is not
+    /// read again: the lane runs one read after the other, so it is there when this one calls back.
     ///
     /// - Parameter completion: gets the records that could not be read, other loads' records among them.
     func fetch(_ readSets: [ReadSet], completion: @escaping ([RecordKey: StoreError]) -> Void) {
-        loads.append(Load(readSets: readSets, completion: completion))
-        readNext()
+        waiting.append(Load(readSets: readSets, completion: completion))
+        if batches.isEmpty || waiting.count >= EmbeddedLimits.coldLoads { read() }
     }
 
-    /// Reads in one transaction what the loads lack that wait, unless the lane is busy. What is lacking shows only now:
-    /// a record that was being read may be here, or could not be read, and then each load that needs it asks for
-    /// itself.
-    private func readNext() {
-        guard !isReading, !loads.isEmpty else { return }
-        isReading = true
-        let present = loads
-        loads = []
-        let missing = cache.pin(present.flatMap(\.readSets))
+    /// Reads in one transaction what the waiting loads lack.
+    private func read() {
+        let batch = Batch(waiting)
+        waiting = []
+        let missing = cache.pin(batch.loads.flatMap(\.readSets))
         ports.metrics.cacheMisses.increment(by: missing.count)
+        batches.append(batch)
         ports.lanes.perform(on: .read) { [table] in
             Self.read(missing, from: table)
         } then: { [self] result in
-            isReading = false
-            for load in present { cache.unpin(load.readSets) }
-            cache.fill(result.found.map(\.key), result.found.map(\.record))
-            if !result.failures.isEmpty { cache.abandon(missing.filter { result.failures[$0] != nil }) }
-            readNext()
-            for load in present { load.completion(result.failures) }
+            batches.removeFirst()
+            if !waiting.isEmpty { read() }
+            end(batch, missing, result)
         }
+    }
+
+    private func end(_ batch: Batch, _ missing: [RecordKey], _ result: Found) {
+        for load in batch.loads { cache.unpin(load.readSets) }
+        cache.fill(result.found.map(\.key), result.found.map(\.record))
+        if !result.failures.isEmpty {
+            cache.abandon(missing.filter { result.failures[$0] != nil })
+            // Later batches rely on this one. If they asked again, newcomers could be before them each time.
+            for batch in batches { batch.failures.merge(result.failures) { $1 } }
+            batch.failures.merge(result.failures) { $1 }
+        }
+        for load in batch.loads { load.completion(batch.failures) }
     }
 
     /// What a read of the table gave.

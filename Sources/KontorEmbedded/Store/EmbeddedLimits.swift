@@ -10,6 +10,9 @@ public enum EmbeddedLimits {
     public static let cacheRecords = 2_000_000
     /// Slots that eviction looks at in one turn, which takes less than a tenth of a millisecond.
     static let evictionVisits = 2_048
+    /// Loads for which the table is read in one transaction: enough that its locks cost little, and so few that the
+    /// shop need not wait for all that it lacks.
+    static let coldLoads = 32
     /// Records in one page of a scan of open work.
     static let scanPage = 1_000
 

@@ -250,8 +250,8 @@ extension Cluster: Site {
         }
     }
 
-    /// Wakes paused processes, and sets clocks right that are further off than they may be: the others are no fault, and
-    /// everything must end with them.
+    /// Wakes paused processes, and sets clocks right that are further off than they may be: the others are no fault,
+    /// and everything must end with them.
     func stopFaults() {
         for replica in replicas {
             if swarm.hasWildClocks { replica.wallOffset = 0 }
