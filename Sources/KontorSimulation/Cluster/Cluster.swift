@@ -29,6 +29,10 @@ final class Cluster {
     private var pauseAtHold: Int64?
     /// The service whose processes cannot be reached; nil: all can.
     private var cutOff: GroupKey.Kind?
+    private var cutOffSince: Int64 = 0
+    /// How long links take to notice that nothing comes through, microseconds: a scan for sagas that stand still sees
+    /// those of the others before.
+    private static let linkTimeOut: Int64 = .milliseconds(Limits.takeoverScanMilliseconds + 100)
     /// Through which clients ask; nil: they ask the processes.
     private var gateway: SimulatedGateway?
     private var gatewayOffset: Int64 = 0
@@ -106,7 +110,8 @@ final class Cluster {
     /// What links tell about a service.
     private func state(of kind: GroupKey.Kind) -> PeerState {
         var state = PeerState()
-        state.isReachable = kind != cutOff && hasProcess(of: kind)
+        let isCutOff = kind == cutOff && world.scheduler.now - cutOffSince >= Self.linkTimeOut
+        state.isReachable = !isCutOff && hasProcess(of: kind)
         state.admission = store.filling?.kind == kind ? .diskFull : nil
         return state
     }
@@ -241,9 +246,9 @@ extension Cluster: Site {
             world.coverage[.serviceCutOff] += 1
             cutOff = random.pick(GroupKey.Kind.allCases)
             world.trace.note("network", "\(cutOff.map { "\($0)" } ?? "")s are cut off")
-            let began = world.scheduler.now
+            cutOffSince = world.scheduler.now
             chaos.after(.milliseconds(100)...swarm.cutOffMost) { [self] in
-                if world.scheduler.now - began > .seconds(20) { world.coverage[.serviceAwayForLong] += 1 }
+                if world.scheduler.now - cutOffSince > .seconds(20) { world.coverage[.serviceAwayForLong] += 1 }
                 world.trace.note("network", "is whole again")
                 cutOff = nil
             }
