@@ -59,7 +59,7 @@ extension Amount {
     /// The amount of money with two digits behind the point: `5.00`, `-7.25`.
     public var twoDigits: String {
         let (whole, fraction) = raw.magnitude.quotientAndRemainder(dividingBy: 100)
-        // An interpolation would take three times as long.
+        // Not interpolated, because each line of an answer has two of these.
         return (raw < 0 ? "-" : "") + String(whole) + (fraction < 10 ? ".0" : ".") + String(fraction)
     }
 

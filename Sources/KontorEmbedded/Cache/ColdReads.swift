@@ -13,9 +13,6 @@ final class ColdReads {
         let completion: ([RecordKey: StoreError]) -> Void
     }
 
-    private let cache: RecordCache
-    private let table: any FoldedTable
-    private let ports: StorePorts
     /// Loads that are read together.
     private final class Batch {
         let loads: [Load]
@@ -25,6 +22,9 @@ final class ColdReads {
         init(_ loads: [Load]) { self.loads = loads }
     }
 
+    private let cache: RecordCache
+    private let table: any FoldedTable
+    private let ports: StorePorts
     /// The loads that are in no batch yet.
     private var waiting: [Load] = []
     /// The batches that the lane has, in their order.
@@ -66,9 +66,9 @@ final class ColdReads {
         cache.fill(result.found.map(\.key), result.found.map(\.record))
         if !result.failures.isEmpty {
             cache.abandon(missing.filter { result.failures[$0] != nil })
-            // Later batches rely on this one. If they asked again, newcomers could be before them each time.
-            for batch in batches { batch.failures.merge(result.failures) { $1 } }
-            batch.failures.merge(result.failures) { $1 }
+            // Later batches do not read what this one was reading. If they asked again, newcomers could be before them
+            // each time.
+            for concerned in [batch] + batches { concerned.failures.merge(result.failures) { $1 } }
         }
         for load in batch.loads { load.completion(batch.failures) }
     }

@@ -59,12 +59,8 @@ extension Auditor {
                 for case .created(let id) in told { ids.insert(id) }
             case (.orders(let user?), .createOrder(let owner)) where owner == user:
                 for case .created(let id) in told { ids.insert(id) }
-            case (.orders(of: nil), .place), (.orders(of: .some), .place):
-                if case .place(let owner, _) = action.wish, case .orders(let user) = listing.subject, user ?? owner == owner,
-                    let placed = action.placed, placed.at < listing.began
-                {
-                    ids.insert(placed.id)
-                }
+            case (.orders(let user), .place(let owner, _)) where user ?? owner == owner:
+                if let placed = action.placed, placed.at < listing.began { ids.insert(placed.id) }
             case (.paidOrders, .place): if told.contains(.done), let id = action.placed?.id { ids.insert(id) }
             case (.items, .initItems(let count, _, _)), (.users, .initUsers(let count, _)),
                 (.orders(of: nil), .initOrders(let count, _, _, _)):
