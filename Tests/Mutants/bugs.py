@@ -277,7 +277,7 @@ BUGS = [
     Bug("what is asked again is sent to those who cannot be reached, too (F20)", SAGA,
         "                && (unreachable.isEmpty || !unreachable.contains(record.legs[leg].account.kind))\n", ""),
     Bug("of a step that is repeated while it waits each copy is decided (F4)", SERVICE + "Engine/Engine.swift",
-        "        if repeated != nil, let name = R.name(of: command), repeated?.updateValue(reply, forKey: name) != nil { return }\n", ""),
+        "        if repeated == nil, waiting >= Limits.mailboxCommandsWithCopies { noteRepeated() }\n", ""),
     Bug("another process's lock on the table does not pass (B6)", EMBEDDED + "Store/EmbeddedError.swift",
         ".busy, .system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true\n        case .system,",
         ".system(_, _, EMFILE), .system(_, _, ENFILE), .system(_, _, ENOMEM): true\n        case .busy, .system,"),

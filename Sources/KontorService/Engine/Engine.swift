@@ -79,7 +79,9 @@ final class Engine<R: Rules> {
     /// gets the reply in the place of the one before, whose sender may be gone.
     func submitRepeated(_ command: R.Command, reply: @escaping (Reply<R.Outcome>) -> Void) {
         if repeated == nil, waiting >= Limits.mailboxCommandsWithCopies { noteRepeated() }
-        if repeated != nil, let name = R.name(of: command), repeated?.updateValue(reply, forKey: name) != nil { return }
+        if repeated != nil, let name = R.name(of: command), repeated?.updateValue(reply, forKey: name) != nil {
+            return metrics.copies.increment()
+        }
         append(Entry(command, keyed: nil, isRepeated: true, reply: reply))
     }
 

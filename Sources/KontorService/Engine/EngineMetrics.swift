@@ -8,6 +8,8 @@ import KontorCore
 final class EngineMetrics {
     private let batchCommands: Recorder
     private let mailboxPeak: Gauge
+    /// Copies of commands that waited already, which were not decided, too.
+    let copies: Counter
     private var peak = 0
     private var books: Books?
 
@@ -23,6 +25,7 @@ final class EngineMetrics {
     init(_ factory: any MetricsFactory = NOOPMetricsHandler.instance, engine: String = "", isLedger: Bool = false) {
         let labels = [("engine", engine)]
         batchCommands = Recorder(label: "kontor_engine_batch_commands", dimensions: labels, factory: factory)
+        copies = Counter(label: "kontor_engine_copies", dimensions: labels, factory: factory)
         mailboxPeak = Gauge(label: "kontor_engine_mailbox_peak", dimensions: labels, factory: factory)
         guard isLedger else { return }
         func gauge(_ name: String) -> Gauge { Gauge(label: name, dimensions: [("ledger", engine)], factory: factory) }

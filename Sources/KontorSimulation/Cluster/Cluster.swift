@@ -25,11 +25,14 @@ final class Cluster {
     private let replicas: [Replica]
     /// nil until it is made: it calls back into the cluster.
     private var network: SimulatedNetwork?
-    private var nextLook: Int64 = 0
     private var pauseAtHold: Int64?
     /// The service whose processes cannot be reached; nil: all can.
     private var cutOff: GroupKey.Kind?
     private var cutOffSince: Int64 = 0
+    /// How often each process has sent each step to those who are cut off, since it noticed.
+    private var sentInVain: [UInt64: [RepeatedName: Int]] = [:]
+    /// It notices with a tick, and a saga may go on to its next step meanwhile.
+    private static let mostInVain = 3
     /// How long links take to notice that nothing comes through, microseconds: a scan for sagas that stand still sees
     /// those of the others before.
     private static let linkTimeOut: Int64 = .milliseconds(Limits.takeoverScanMilliseconds + 100)
@@ -101,17 +104,30 @@ final class Cluster {
     private func willSend(_ request: Message, from sender: ShopProcess) {
         guard case .command(let command, _) = request.body else { return }
         store.sagas.sent(command.operation, by: sender.writer)
+        if isNoticed(command.account.kind), let name = LedgerRules.name(of: command) { noteInVain(name, command, sender) }
         if let duration = pauseAtHold, case .hold = command.operation {
             pauseAtHold = nil
             pause(sender, duration)
         }
     }
 
+    private func noteInVain(_ name: RepeatedName, _ command: LedgerCommand, _ sender: ShopProcess) {
+        let count = sentInVain[sender.writer, default: [:]][name, default: 0] + 1
+        sentInVain[sender.writer, default: [:]][name] = count
+        if count == Self.mostInVain + 1 {
+            world.violation("a step was sent \(count) times to \(command.account), which cannot be reached: \(command)")
+        }
+    }
+
+    /// Whether links know that a service is cut off.
+    private func isNoticed(_ kind: GroupKey.Kind) -> Bool {
+        kind == cutOff && world.scheduler.now - cutOffSince >= Self.linkTimeOut
+    }
+
     /// What links tell about a service.
     private func state(of kind: GroupKey.Kind) -> PeerState {
         var state = PeerState()
-        let isCutOff = kind == cutOff && world.scheduler.now - cutOffSince >= Self.linkTimeOut
-        state.isReachable = !isCutOff && hasProcess(of: kind)
+        state.isReachable = !isNoticed(kind) && hasProcess(of: kind)
         state.admission = store.filling?.kind == kind ? .diskFull : nil
         return state
     }
@@ -160,9 +176,7 @@ extension Cluster: Site {
     var longestRecovery: Int64 { swarm.hasWildClocks ? .seconds(200) : .seconds(5) }
 
     var isAtRest: Bool {
-        guard replicas.allSatisfy({ $0.process?.openSagas == 0 }), world.scheduler.now >= nextLook else { return false }
-        nextLook = world.scheduler.now + .milliseconds(100)
-        return openWork(isLeftOver: false).isEmpty
+        replicas.allSatisfy { $0.process?.openSagas == 0 } && openWork(isLeftOver: false).isEmpty
     }
 
     var reservedUntil: Int64? {
@@ -247,6 +261,7 @@ extension Cluster: Site {
             cutOff = random.pick(GroupKey.Kind.allCases)
             world.trace.note("network", "\(cutOff.map { "\($0)" } ?? "")s are cut off")
             cutOffSince = world.scheduler.now
+            sentInVain = [:]
             chaos.after(.milliseconds(100)...swarm.cutOffMost) { [self] in
                 if world.scheduler.now - cutOffSince > .seconds(20) { world.coverage[.serviceAwayForLong] += 1 }
                 world.trace.note("network", "is whole again")
@@ -280,7 +295,7 @@ extension Cluster: Site {
         chaos.every(swarm.shardTroubleEvery) { [self] in
             let shard = random.below(store.shards.count)
             guard store.shards[shard].trouble == nil else { return }
-            let trouble = random.pick(SimulatedShard.Trouble.allCases)
+            let trouble = random.pick(swarm.shardTroubles)
             store.set(trouble, of: shard)
             chaos.after(.milliseconds(200)...swarm.shardTroubleMost) { [self] in
                 if store.shards[shard].trouble == trouble { store.set(nil, of: shard) }

@@ -30,6 +30,8 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     /// The present instance's.
     private weak var shop: Shop?
     private var messages: [Message] = []
+    /// The requests in the sockets of a process that stands still, each to be submitted when it goes on.
+    private var unread: [() -> Void] = []
     private var lastCaller = 0
     private var isTurnDue = false
     private(set) var isEnded = false
@@ -88,7 +90,7 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     func end() {
         isEnded = true
         runner = nil
-        messages = []
+        (messages, unread) = ([], [])
         counters.add(to: &world.coverage)
     }
 
@@ -104,13 +106,22 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
 
     // MARK: What arrives
 
-    /// Takes a request.
+    /// Takes a request. A process that stands still reads it when it goes on, and counts its time from then on.
     ///
     /// - Returns: false if nothing was begun.
     func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
-        guard let runner else { return false }
+        guard runner != nil else { return false }
         lastCaller += 1
         caller.number = lastCaller
+        guard pausedUntil > world.scheduler.now else { return begin(request, name, milliseconds, caller) }
+        unread.append { [unowned self] in
+            if !begin(request, name, milliseconds, caller) { caller.answer(.overloaded(.requestsInFlight)) }
+        }
+        return true
+    }
+
+    private func begin(_ request: ShopRequest, _ name: WriteName?, _ milliseconds: Int64, _ caller: SimulatedCaller) -> Bool {
+        guard let runner else { return false }
         let deadline = clock.monotonicMilliseconds + milliseconds
         return runner.submit(request, name: name, deadline: deadline, caller: caller) == .taken
     }
@@ -164,6 +175,9 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
             isTurnDue = false
             return wake()
         }
+        let arrived = unread
+        unread = []
+        for submit in arrived { submit() }
         receiveSome(runner)
         isTurnDue = false
         runner.turn()

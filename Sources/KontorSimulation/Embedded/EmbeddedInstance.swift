@@ -25,7 +25,7 @@ final class EmbeddedInstance {
             Machine.directory, options: machine.swarm.options, lanes: lanes, random: random.fork(), files: machine.disk,
             tables: machine.table.opener, metrics: StoreMetrics(factory: process.counters))
         self.process = process
-        watched = WatchedStore(store, machine.watch)
+        watched = WatchedStore(store, machine.watch, listsNothing: machine.isOlder)
     }
 
     func begin() { process.begin { [watched] _ in watched } }

@@ -18,7 +18,7 @@ extension Machine: Site {
     var longestExpiry: Int64 { .seconds(3) }
     var untilClean: Int64? { 0 }
     var amounts: [GroupKey: Amounts] { watch.amounts }
-    var hasLists: Bool { true }
+    var hasLists: Bool { !isOlder }
 
     func submit(_ request: ShopRequest, name: WriteName?, milliseconds: Int64, caller: SimulatedCaller) -> Bool {
         process?.submit(request, name: name, milliseconds: milliseconds, caller: caller) ?? false
@@ -47,6 +47,7 @@ extension Machine: Site {
         }
         chaos.every(swarm.diskFullEvery) { [self] in
             fill()
+            if random.happens(swarm.midstPercent / 2), process != nil { disk.deathStep = disk.steps + random.below(6) }
             chaos.after(.milliseconds(100)...(.seconds(3))) { [self] in makeRoom() }
         }
         chaos.every(swarm.tableBusyEvery) { [self] in
@@ -75,6 +76,7 @@ extension Machine: Site {
         makeRoom()
         table.isBusy = false
         table.isLocked = false
+        if isOlder { kill(.processKilled) }
     }
 
     func close(_ completion: @escaping () -> Void) { instance?.close(completion) }

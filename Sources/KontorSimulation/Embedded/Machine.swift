@@ -27,11 +27,15 @@ final class Machine {
     private var lostSegments: [(path: String, bytes: [UInt8])] = []
     /// Whether a sync has failed since the power was last cut.
     private var hasFailedSync = false
+    /// Whether the process is of an older release, which lists nothing.
+    private(set) var isOlder: Bool
+    private var hasRun = false
 
     init(_ world: Surroundings, _ swarm: Swarm, _ random: SeededRandom) {
         self.world = world
         self.swarm = swarm
         self.random = random
+        isOlder = swarm.beginsOlder
         sagas = SagaWatch(world, takesLateCopies: false)
         watch = StoreWatch(world, sagas)
     }
@@ -42,24 +46,38 @@ final class Machine {
     func start() {
         guard process == nil else { return }
         if world.isFaulty, random.happens(swarm.midstPercent / 4) { disk.deathStep = disk.steps + random.below(12) }
-        if world.isFaulty, random.happens(swarm.listLossPercent) {
-            world.coverage[.listsLost] += 1
-            table.loseLists()
-        }
+        if isOlder, hasRun, !world.isFaulty || random.happens(50) { upgrade() }
         do throws(EmbeddedError) {
             let instance = try EmbeddedInstance(self)
             if disk.hasDied { return die(.killedInTheMidstOfAStart, instance) }
             disk.deathStep = nil
             if instance.startReport.tornBytesCut > 0 { world.coverage[.tornTailCut] += 1 }
-            if instance.startReport.isReadOnly { world.coverage[.startedWithoutRoom] += 1 }
+            if instance.startReport.isReadOnly { startedWithoutRoom() }
             // A segment without frames can be missing, when its name was not yet durable.
             lostSegments = []
             world.trace.note("machine", "the shop starts: \(instance.startReport.recordsReplayed) records replayed")
             self.instance = instance
+            hasRun = true
             instance.begin()
         } catch {
             startFailed(error)
         }
+    }
+
+    /// The power may fail before there is room: then what the start has found must be there still.
+    private func startedWithoutRoom() {
+        world.coverage[.startedWithoutRoom] += 1
+        guard world.isFaulty, swarm.powerEvery != nil, random.happens(50) else { return }
+        world.scheduler.after(random.within(.milliseconds(5)...(.milliseconds(200)))) { [self] in
+            if world.isFaulty, process != nil { kill(.powerLost) }
+        }
+    }
+
+    /// Installs the newest release, for the next start.
+    private func upgrade() {
+        world.coverage[.listsLost] += 1
+        table.loseLists()
+        isOlder = false
     }
 
     private func startFailed(_ error: EmbeddedError) {
@@ -159,8 +177,11 @@ final class Machine {
         instance = nil
     }
 
-    /// Ends the process, which has said that it cannot go on.
+    /// Ends the process, which has said that it cannot go on: because of what does not pass by itself.
     func processFailed() {
+        if !disk.failsSyncs, undamaged.isEmpty, swarm.listingFailureEvery == nil {
+            world.violation("the process ended, and everything that failed would have passed")
+        }
         stopFailingSyncs()
         die(.processKilled, instance)
     }
@@ -169,6 +190,9 @@ final class Machine {
 
     /// Checks, after each work on the disk, whether the process died of it.
     func didWork() {
+        if table.refusedSlices > 1 {
+            world.violation("a slice was tried again without room, and the table's log was not emptied before")
+        }
         if disk.hasDied { die(.killedInTheMidstOfAWrite, instance) }
     }
 
@@ -188,11 +212,16 @@ final class Machine {
         disk.isQuota = random.happens(swarm.quotaPercent)
         if disk.isQuota { world.coverage[.quotaReached] += 1 }
         table.isFull = random.happens(50)
+        if !table.isFull, random.happens(50) {
+            world.coverage[.tableLogFull] += 1
+            table.fillLog()
+        }
     }
 
     func makeRoom() {
         disk.capacityBytes = .max
         disk.isQuota = false
         table.isFull = false
+        table.logSlices = .max
     }
 }

@@ -32,6 +32,8 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     /// The number of slices for which the log has room, until a checkpoint empties it.
     public var logSlices = Int.max
     private var slicesInLog = 0
+    /// The number of slices for which the log had no room since a checkpoint was tried.
+    private(set) var refusedSlices = 0
     /// The error that a slice meets instead of being written; nil: none.
     public var failure: EmbeddedError?
     /// Whether reads fail.
@@ -46,7 +48,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     /// Opens this table, for any directory.
     public var opener: TableOpener {
         TableOpener(
-            open: { [self] _ throws(EmbeddedError) in store == nil ? nil : self },
+            open: { [self] _ throws(EmbeddedError) in
+                refusedSlices = 0
+                return store == nil ? nil : self
+            },
             create: { [self] _, storeID throws(EmbeddedError) in
                 store = storeID
                 current = Content()
@@ -101,7 +106,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     public func apply(_ slice: FoldSlice) throws(EmbeddedError) -> Int {
         try checkWritable()
         if let failure { throw failure }
-        if slicesInLog >= logSlices { throw .diskFull(path: "table's log") }
+        if slicesInLog >= logSlices {
+            refusedSlices += 1
+            throw .diskFull(path: "table's log")
+        }
         slicesInLog += 1
         for change in slice.changes {
             let key = Array(slice.bytes[change.key])
@@ -120,6 +128,9 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         slicesApplied += 1
         return current.expiring.count
     }
+
+    /// Leaves no room in the log until a checkpoint empties it, and room for one slice from then on.
+    func fillLog() { logSlices = max(1, slicesInLog) }
 
     private func checkWritable() throws(EmbeddedError) {
         if isLocked { throw .busy(path: "table") }
@@ -170,6 +181,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     }
 
     public func checkpoint() throws(EmbeddedError) -> Bool {
+        refusedSlices = 0
         if isBusy || isLocked { return false }
         if isFull { throw .diskFull(path: "table") }
         checkpointed = current

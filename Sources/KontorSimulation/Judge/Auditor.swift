@@ -25,6 +25,7 @@ struct Auditor {
         judgeAccounts()
         if hasTrail { judgeTrail() }
         judgeOrders()
+        judgeBeginnings()
         judgeBaskets()
         judgeBatchInits()
         judgePayments()
@@ -100,6 +101,20 @@ extension Auditor {
             if contradicted {
                 violation("order \(id): \(action.title) was told \(attempt.told) after a client was told that it is paid")
             }
+        }
+    }
+
+    /// Checks that no saga begins that nobody waits for: a copy of a request that was refused may still be on its way.
+    private func judgeBeginnings() {
+        for (order, time) in sagas.beginnings {
+            guard let actions = history.byOrder[order.text] else { continue }
+            let isWished = actions.contains { action in
+                action.isOfSaga
+                    && action.attempts.contains {
+                        $0.asked <= time && ($0.told == .nothing || time <= $0.answered ?? .max)
+                    }
+            }
+            if !isWished { violation("a saga of order \(order) began, and whoever wished that was refused before") }
         }
     }
 

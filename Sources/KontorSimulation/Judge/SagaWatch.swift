@@ -35,8 +35,10 @@ final class SagaWatch {
     /// The latest time by the clock that decides when a reservation of this group is over, milliseconds since 1970.
     var latestTime: (GroupKey) -> Int64 = { _ in .max }
     private var drives: [SagaID: Drive] = [:]
+    /// When sagas began that lock something: each was somebody's wish then.
+    private(set) var beginnings: [(order: Identifier, time: Int64)] = []
     /// The open refunds of each order, with the processes that drive them.
-    private var refunds: [Identifier: [UInt32: UInt64]] = [:]
+    private var refunds: [Identifier: [RefundID: UInt64]] = [:]
     /// The pauses that are long enough for others to take over.
     private var sleeps: [UInt64: [(from: Int64, until: Int64)]] = [:]
 
@@ -59,6 +61,9 @@ final class SagaWatch {
     func committed(_ change: GroupChange, by writer: UInt64 = 0) {
         change.draft.forEachChange { member, record in
             if member == .saga, let saga = open[change.group.id], record?.saga?.id != saga.id { ended(saga) }
+            if member == .saga, open[change.group.id] == nil, record?.saga?.phase.isDecided == false {
+                beginnings.append((change.group.id, world.scheduler.now))
+            }
             note(RecordKey(change.group, member), record)
             if case .saga(let saga)? = record, saga.phase == .committed, saga.legs.count > 200 {
                 world.coverage[.largeBasketPaid] += 1
@@ -69,6 +74,7 @@ final class SagaWatch {
                 drives[saga.id, default: Drive()].decision = (writer, world.scheduler.now)
             }
         }
+        if change.draft.isChanged(.head), case .order(let order)? = change.draft[.head] { noteOrder(order, change.group.id) }
     }
 
     /// Notes what a saga does with a reservation.
@@ -87,13 +93,19 @@ final class SagaWatch {
         }
     }
 
+    /// Checks that no order is replaced while a refund of it is under way.
+    private func noteOrder(_ order: Order, _ id: Identifier) {
+        guard refunds[id]?.keys.contains(where: { $0.incarnation != order.incarnation }) == true else { return }
+        world.violation("order \(id) was replaced in the midst of its refund")
+    }
+
     private func noteRefund(_ id: RefundID, _ record: Record?) {
         guard case .refund(let refund)? = record else {
-            refunds[id.order]?[id.number] = nil
+            refunds[id.order]?[id] = nil
             return
         }
-        if let before = refunds[id.order]?[id.number], before != refund.driver { world.coverage[.refundTakenOver] += 1 }
-        refunds[id.order, default: [:]][id.number] = refund.driver
+        if let before = refunds[id.order]?[id], before != refund.driver { world.coverage[.refundTakenOver] += 1 }
+        refunds[id.order, default: [:]][id] = refund.driver
         if refunds[id.order]?.count ?? 0 > 1 { world.coverage[.refundsRaced] += 1 }
     }
 

@@ -8,8 +8,11 @@ final class WatchedStore: RecordStore {
     /// The store behind it; nil: the process is dead, and nothing calls back.
     private var inner: (any RecordStore)?
     private unowned let watch: StoreWatch
+    /// Whether it is the store of an older release, which has no lists.
+    private let listsNothing: Bool
 
-    init(_ inner: any RecordStore, _ watch: StoreWatch) {
+    init(_ inner: any RecordStore, _ watch: StoreWatch, listsNothing: Bool) {
+        self.listsNothing = listsNothing
         self.inner = inner
         self.watch = watch
     }
@@ -30,7 +33,8 @@ final class WatchedStore: RecordStore {
     }
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        inner?.commit(changes) { [watch] outcomes in
+        // The next release lists what this one does not, so the watch knows of that already.
+        inner?.commit(listsNothing ? changes.map(\.withoutLists) : changes) { [watch] outcomes in
             for (change, outcome) in zip(changes, outcomes) where outcome == .committed { watch.committed(change) }
             completion(outcomes)
         }
@@ -51,6 +55,7 @@ final class WatchedStore: RecordStore {
     func scan(
         _ range: IndexRange, atMost bound: Int, completion: @escaping (Result<IndexPart, StoreError>) -> Void
     ) {
+        guard !listsNothing || !range.isOfLists else { return completion(.failure(.unreachable("there are no lists"))) }
         inner?.scan(range, atMost: bound, completion: completion)
     }
 
@@ -77,4 +82,16 @@ final class WatchedStore: RecordStore {
     var expiringRecords: Int { inner?.expiringRecords ?? 0 }
     var unsyncedRecords: Int { inner?.unsyncedRecords ?? 0 }
     var failure: DurabilityError? { inner?.failure }
+}
+
+extension GroupChange {
+    /// The change without what it lists; what is found by its end stays.
+    fileprivate var withoutLists: GroupChange {
+        var kept = GroupDraft(draft.key, now: draft.now)
+        draft.forEachChange { member, record in
+            if case .listed = member { return }
+            kept[member] = record
+        }
+        return GroupChange(expected: expected, draft: kept, absent: absent)
+    }
 }

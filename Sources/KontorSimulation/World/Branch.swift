@@ -16,6 +16,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case roomKept = "failed reservation kept room"
     case quotaReached = "quota reached"
     case startedWithoutRoom = "started without room for a segment"
+    case tableLogFull = "no room for the table's log"
     case tableLocked = "table locked by another process"
     case bitFlipped = "bit flipped in the journal"
     case damageRefused = "start refused damage"
@@ -54,7 +55,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case recordsUnreadable = "records unreadable"
     case unreadableMet = "unreadable record met"
     case storeUpgraded = "store's format raised"
-    case listsLost = "table of an older release, without lists"
+    case listsLost = "store of an older release, without lists"
 
     // What clients met.
     case checkoutPaid = "checkout paid"
@@ -120,6 +121,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case retriedInOrder = "retried in lock order"
     case waitGranted = "waited, and was granted"
     case messageResent = "message of a saga resent"
+    case copyDropped = "step of a saga came again while it waited"
     case largeBasketPaid = "basket of more than 200 lines paid"
     case recordReadFromTable = "record read from the table"
     case sliceFolded = "slice folded"

@@ -44,6 +44,7 @@ final class CountingMetrics: MetricsFactory, @unchecked Sendable {
         coverage[.contendedCommand] += count("kontor_contended_commands")
         coverage[.retriedInOrder] += count("kontor_checkout_retries")
         coverage[.messageResent] += count("kontor_saga_messages_resent")
+        coverage[.copyDropped] += count("kontor_engine_copies")
         coverage[.recordReadFromTable] += count("kontor_cache_misses")
         coverage[.sliceFolded] += count("kontor_fold_records")
     }

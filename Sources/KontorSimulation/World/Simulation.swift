@@ -86,12 +86,12 @@ public final class Simulation {
         }
         settle()
         guard reservationsEnd() else { return }
-        guard wait(site.longestRecovery, { self.site.isAtRest }) else {
+        guard wait(site.longestRecovery, lookingEvery: .milliseconds(100), { self.site.isAtRest }) else {
             return world.violation("it does not come to rest: \(site.unrest)")
         }
         // Their expiry, by a clock that was wrong, and two passes of the scan for orphans.
         let longestLock: Int64 = swarm.hasWildClocks ? .seconds(300) : .seconds(40) + .milliseconds(swarm.clockJumpMost)
-        guard site.leftovers.isEmpty || wait(longestLock, { self.site.leftovers.isEmpty }) else {
+        guard wait(longestLock, lookingEvery: .milliseconds(100), { self.site.leftovers.isEmpty }) else {
             return world.violation("these do not end: \(site.leftovers.joined(separator: "; "))")
         }
         if let clean = site.untilClean {
@@ -115,11 +115,12 @@ public final class Simulation {
                 .initOrders(
                     count: swarm.batchOrders, items: swarm.items, users: swarm.users + swarm.strangers, price: swarm.price))
         }
-        for number in 0..<3 { ask(.createOrder(user: String(number % swarm.users))) }
-        if let basket = clients.market.orders.last {
+        let orders = max(3, swarm.baskets)
+        for number in 0..<orders { ask(.createOrder(user: String(number % swarm.users))) }
+        for basket in clients.market.orders.suffix(swarm.baskets) {
             for line in 0..<swarm.basketLines { ask(.addItem(order: basket.id, item: String(line), 1)) }
         }
-        return clients.market.orders.count == 3
+        return clients.market.orders.count == orders
     }
 
     /// Makes a request, and waits until it is answered.
@@ -133,10 +134,7 @@ public final class Simulation {
     private func recover() {
         let began = world.scheduler.now
         var left = site.sagas.openSagas
-        var next = began
-        let isOver = wait(site.longestRecovery) { [self] in
-            guard world.scheduler.now >= next else { return false }
-            next = world.scheduler.now + .milliseconds(10)
+        let isOver = wait(site.longestRecovery, lookingEvery: .milliseconds(10)) { [self] in
             left.formIntersection(site.sagas.openSagas)
             return left.isEmpty
         }
@@ -163,13 +161,7 @@ public final class Simulation {
     private func reservationsEnd() -> Bool {
         guard let end = site.reservedUntil else { return true }
         let most = max(0, end - world.scheduler.now) + site.longestExpiry
-        var next = world.scheduler.now
-        let isOver = wait(most) { [self] in
-            guard world.scheduler.now >= next else { return false }
-            next = world.scheduler.now + .milliseconds(100)
-            return site.reservedUntil == nil
-        }
-        if isOver { return true }
+        if wait(most, lookingEvery: .milliseconds(100), { self.site.reservedUntil == nil }) { return true }
         world.violation("a reservation stands \(site.longestExpiry / 1_000) ms after its end")
         return false
     }
@@ -223,12 +215,20 @@ public final class Simulation {
         for marker in markers.sorted() { world.violation("left for ever: \(marker)") }
     }
 
-    private func wait(_ most: Int64, _ isDone: @escaping () -> Bool) -> Bool {
+    /// Lets the world go on until something is so.
+    ///
+    /// - Parameters:
+    ///   - most: for how long at most, microseconds.
+    ///   - pause: how long not to look again, microseconds: for looks that take long.
+    private func wait(_ most: Int64, lookingEvery pause: Int64 = 0, _ isDone: @escaping () -> Bool) -> Bool {
         var isOver = isDone()
         if isOver { return true }
+        var next = world.scheduler.now + pause
         world.scheduler.run(
             until: world.scheduler.now + most,
-            or: {
+            or: { [world] in
+                if world.scheduler.now < next { return false }
+                next = world.scheduler.now + pause
                 isOver = isDone()
                 return isOver
             })

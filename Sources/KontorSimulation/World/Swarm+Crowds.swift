@@ -16,7 +16,7 @@ extension Swarm {
         (killEvery, failoverEvery, cutOffEvery) = (nil, nil, nil)
         pauseEvery = random.within(.milliseconds(300)...(.milliseconds(1_500)))
         safety = .seconds(15)
-        basketLines = 0
+        (baskets, basketLines) = (0, 0)
         let usual: [WishKind: Int] = [
             .checkout: 100, .place: 40, .createOrder: 20, .addItem: 40, .addStock: 20, .addCredit: 20, .takeStock: 20,
         ]
@@ -29,7 +29,7 @@ extension Swarm {
         clients = 3 + random.below(3)
         thinking = .milliseconds(1)
         safety = min(safety, .seconds(6))
-        basketLines = 0
+        (baskets, basketLines) = (0, 0)
         weights = weights.map { ($0.kind, $0.kind == .initItems ? 40 : min($0.weight, 5)) }
     }
 
@@ -52,9 +52,11 @@ extension Swarm {
         clients = 6 + random.below(8)
         (stock, credit) = (100_000, 10_000_000)
         thinking = random.pick([.milliseconds(1), .milliseconds(10)])
-        let usual: [WishKind: Int] = [
+        var usual: [WishKind: Int] = [
             .checkout: 60, .createOrder: 15, .addItem: 90, .refund: 120, .listRefunds: 15, .explain: 5, .readOrder: 5,
         ]
+        // Some of them give back what `batch_init` replaces.
+        if random.happens(50) { (batchOrders, usual[.initOrders]) = (5, 20) }
         weights = weights.map { ($0.kind, usual[$0.kind] ?? min($0.weight, 5)) }
     }
 

@@ -68,6 +68,7 @@ struct Swarm {
     /// How often a shard of the store gets into trouble, and for how long at most.
     var shardTroubleEvery: Int64?
     var shardTroubleMost: Int64
+    var shardTroubles = SimulatedShard.Trouble.allCases
     /// How often records become unreadable.
     var damageEvery: Int64?
     /// When the store's format is raised, at the latest; nil: it is the newest one from the beginning.
@@ -79,7 +80,8 @@ struct Swarm {
     var fillingEvery: Int64?
     /// How long a process takes for each message of another one.
     var commandMicroseconds: Int64 = 0
-    /// Lines of the basket with which the world begins; 0: there is none.
+    /// The large baskets with which the world begins, and their lines.
+    var baskets = 0
     var basketLines = 0
 
     /// Whether clients ask through a gateway, and how long a process may stand still with requests in its socket.
@@ -89,8 +91,8 @@ struct Swarm {
     var hasTrail = false
     /// Clients that read lists to their end.
     var browsers = 0
-    /// How often the table is that of an older release, without lists, when the shop starts.
-    var listLossPercent: Double = 0
+    /// Whether the shop is of an older release at first, without lists, and is upgraded at one of its next starts.
+    var beginsOlder = false
     /// The price of items and of the lines of `batch_init`'s orders; 0: everything is free.
     var price: Int64
     /// The users that `batch_init`'s orders are for and that do not exist.
@@ -198,7 +200,7 @@ struct Swarm {
         // Redis after a time.
         if hasWildClocks, storeExpires { weights = weights.map { ($0.kind, $0.kind == .refund ? 0 : $0.weight) } }
         if random.happens(60) { browsers = 1 + random.below(2) }
-        listLossPercent = rate(20, upTo: 50)
+        beginsOlder = shops == 1 && random.happens(20)
     }
 
     /// Cuts a service off for so long that everything that can wait for it does.
@@ -209,12 +211,21 @@ struct Swarm {
         thinking = max(thinking, .milliseconds(50))
     }
 
-    /// Puts one basket of many lines into the world, which is checked out again and again.
+    /// Puts baskets of many lines into the world, which are checked out again and again, sometimes over a store that
+    /// hangs for so long that their steps heap up.
     private mutating func makeBasketLarge(_ random: SeededRandom) {
         basketLines = Int(random.within(201...Int64(Limits.orderLines)))
+        baskets = 1
         items = basketLines
         stock = max(stock, 50)
         credit = 10_000_000
+        guard shops > 1, random.happens(50) else { return }
+        (baskets, clients) = (8, max(clients, 6))
+        (shardTroubleEvery, shardTroubleMost, shardTroubles) = (.seconds(2), .seconds(30), [.hung])
+        (failoverEvery, killEvery) = (nil, nil)
+        safety = max(safety, .seconds(30))
+        thinking = .milliseconds(200)
+        weights = weights.map { ($0.kind, $0.kind == .checkout ? 120 : min($0.weight, 10)) }
     }
 
     /// Puts a gateway in front of the replicas, some of which stand still for long with requests in their sockets.
@@ -311,10 +322,13 @@ struct Swarm {
     }
 
     /// Makes the disk full again and again while segments follow each other soon, so that there is none ahead, and
-    /// kills the process meanwhile.
+    /// kills the process in the midst of its writes meanwhile.
     private mutating func makeRoomScarce(_ random: SeededRandom) {
         diskFullEvery = random.within(.milliseconds(500)...(.seconds(2)))
         killEvery = random.within(.milliseconds(500)...(.seconds(2)))
+        // What a write has left in memory is lost if the power fails then.
+        midstPercent = 70
+        powerEvery = random.within(.milliseconds(500)...(.seconds(2)))
         quotaPercent = 50
         options.segmentBytes = 8 << 10
     }
