@@ -196,8 +196,8 @@ public enum Limits {
     /// Commands that one engine decides in one batch: the first one's answer waits for the last one.
     public static let engineBatchCommands = 512
     /// Commands that wait in one ledger's mailbox, from which on a copy of one that waits is dropped: looking for
-    /// copies costs time, and within one batch they do no harm.
-    public static let mailboxCommandsWithCopies = engineBatchCommands
+    /// copies costs time, and within a few batches they do no harm.
+    public static let mailboxCommandsWithCopies = 2 * engineBatchCommands
     /// Commands that wait in one ledger's mailbox. Beyond it the ledger drops messages of sagas, which are sent again.
     /// It has room for one of each leg of all sagas that new work may have begun.
     public static let mailboxCommands = openLegs + openRefundLegs

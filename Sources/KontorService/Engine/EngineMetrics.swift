@@ -8,7 +8,7 @@ import KontorCore
 final class EngineMetrics {
     private let batchCommands: Recorder
     private let mailboxPeak: Gauge
-    /// Copies of commands that waited already, which were not decided, too.
+    /// Copies of commands that waited already, which were dropped because the engine was behind.
     let copies: Counter
     private var peak = 0
     private var books: Books?

@@ -29,9 +29,9 @@ final class Cluster {
     /// The service whose processes cannot be reached; nil: all can.
     private var cutOff: GroupKey.Kind?
     private var cutOffSince: Int64 = 0
-    /// How often each process has sent each step to those who are cut off, since it noticed.
+    /// How often each process has sent each step to those who are cut off, since links noticed.
     private var sentInVain: [UInt64: [RepeatedName: Int]] = [:]
-    /// It notices with a tick, and a saga may go on to its next step meanwhile.
+    /// The first time, and what is sent again before the sender looks at its links.
     private static let mostInVain = 3
     /// How long links take to notice that nothing comes through, microseconds: a scan for sagas that stand still sees
     /// those of the others before.
@@ -67,7 +67,7 @@ final class Cluster {
         guard replica.process == nil, let network else { return }
         let clock = SimulatedClock(world.scheduler, drift: replica.drift) { [replica] in replica.wallOffset }
         var forgetReplies: () -> Void = {}
-        let process = ShopProcess(world, clock, random.fork()) { [world] in
+        let process = ShopProcess(world, clock, random.fork()) { [world] _ in
             world.coverage[.instanceFollowed] += 1
             forgetReplies()
         }

@@ -24,7 +24,7 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
     private unowned let world: Surroundings
     private let clock: SimulatedClock
     private let random: SeededRandom
-    private let didFail: () -> Void
+    private let didFail: (_ reason: String) -> Void
     /// nil before the beginning and after the end.
     private var runner: ShopRunner?
     /// The present instance's.
@@ -48,7 +48,10 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
 
     /// - Parameter didFail: called when the store of an instance says that it cannot go on. Another instance follows,
     ///   unless the process has been ended.
-    init(_ world: Surroundings, _ clock: SimulatedClock, _ random: SeededRandom, didFail: @escaping () -> Void) {
+    init(
+        _ world: Surroundings, _ clock: SimulatedClock, _ random: SeededRandom,
+        didFail: @escaping (_ reason: String) -> Void
+    ) {
         self.world = world
         self.clock = clock
         self.random = random
@@ -62,7 +65,7 @@ final class ShopProcess: AnswerSink, EventLog, Waker, @unchecked Sendable {
         options.recovered = { [unowned self] in recovered($0) }
         options.failed = { [unowned self] failure in
             world.trace.note("shop", "an instance ends: \(failure.reason)")
-            didFail()
+            didFail(failure.reason)
         }
         let sink = InstanceSink()
         let runner = ShopRunner(options, waker: self) { [weak self, clock, random] post, completion in

@@ -17,7 +17,7 @@ final class EmbeddedInstance {
         let clock = SimulatedClock(machine.world.scheduler, drift: machine.swarm.drift) { [unowned machine] in
             machine.wallOffset
         }
-        let process = ShopProcess(machine.world, clock, random) { [unowned machine] in machine.processFailed() }
+        let process = ShopProcess(machine.world, clock, random) { [unowned machine] in machine.processFailed($0) }
         lanes = SimulatedLanes(
             machine.world.scheduler, duration: machine.duration, didWork: machine.didWork,
             post: { [weak process] in process?.post($0) })

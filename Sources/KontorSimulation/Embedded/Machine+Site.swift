@@ -34,6 +34,12 @@ extension Machine: Site {
                 kill(.processKilled)
             }
         }
+        if isOlder {
+            chaos.after(0...(swarm.safety * 3 / 4)) { [self] in
+                isUpgradeDue = true
+                if process != nil { kill(.processKilled) }
+            }
+        }
         chaos.every(swarm.powerEvery) { [self] in if process != nil { kill(.powerLost) } }
         chaos.every(swarm.pauseEvery) { [self] in process?.pause(random.within(.milliseconds(10)...(.seconds(3)))) }
         chaos.every(swarm.clockJumpEvery) { [self] in
@@ -76,7 +82,6 @@ extension Machine: Site {
         makeRoom()
         table.isBusy = false
         table.isLocked = false
-        if isOlder { kill(.processKilled) }
     }
 
     func close(_ completion: @escaping () -> Void) { instance?.close(completion) }

@@ -77,7 +77,10 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
     }
 
     /// Removes the write-ahead log; what the last checkpoint had is left.
-    public func loseLog() { current = checkpointed }
+    public func loseLog() {
+        current = checkpointed
+        slicesInLog = 0
+    }
 
     public func storeID() throws(EmbeddedError) -> UInt64 { store ?? 0 }
     public func position() throws(EmbeddedError) -> UInt64 { current.position }
@@ -129,7 +132,7 @@ public final class SimulatedTable: FoldedTable, @unchecked Sendable {
         return current.expiring.count
     }
 
-    /// Leaves no room in the log until a checkpoint empties it, and room for one slice from then on.
+    /// Lets the log grow no more: it is full until a checkpoint empties it. One slice always fits.
     func fillLog() { logSlices = max(1, slicesInLog) }
 
     private func checkWritable() throws(EmbeddedError) {

@@ -114,7 +114,7 @@ extension Auditor {
                         $0.asked <= time && ($0.told == .nothing || time <= $0.answered ?? .max)
                     }
             }
-            if !isWished { violation("a saga of order \(order) began, and whoever wished that was refused before") }
+            if !isWished { violation("a saga of order \(order) began, and whoever wished that had been answered before") }
         }
     }
 

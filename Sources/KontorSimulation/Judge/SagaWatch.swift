@@ -35,7 +35,7 @@ final class SagaWatch {
     /// The latest time by the clock that decides when a reservation of this group is over, milliseconds since 1970.
     var latestTime: (GroupKey) -> Int64 = { _ in .max }
     private var drives: [SagaID: Drive] = [:]
-    /// When sagas began that lock something: each was somebody's wish then.
+    /// When undecided checkouts and reservations began: somebody must have waited for each.
     private(set) var beginnings: [(order: Identifier, time: Int64)] = []
     /// The open refunds of each order, with the processes that drive them.
     private var refunds: [Identifier: [RefundID: UInt64]] = [:]
@@ -69,7 +69,6 @@ final class SagaWatch {
                 world.coverage[.largeBasketPaid] += 1
             }
             if case .saga(let saga)? = record { noteReservation(saga, change.group) }
-            if case .refund(let refund) = member, change.group.kind == .order { noteRefund(refund, record) }
             if case .saga(let saga)? = record, saga.phase.isDecided, drives[saga.id]?.decision == nil {
                 drives[saga.id, default: Drive()].decision = (writer, world.scheduler.now)
             }
@@ -118,6 +117,7 @@ final class SagaWatch {
             known[saga, default: []].insert(key.group)
             if case .hold(let hold)? = record, hold.state == .held { lock(key.group, saga) } else { unlock(key.group, saga) }
             if saga.isPayment { notePayment(saga, record) }
+        case .refund(let refund) where key.group.kind == .order: noteRefund(refund, record)
         default: break
         }
     }

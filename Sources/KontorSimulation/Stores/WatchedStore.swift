@@ -33,7 +33,7 @@ final class WatchedStore: RecordStore {
     }
 
     func commit(_ changes: [GroupChange], completion: @escaping ([CommitOutcome]) -> Void) {
-        // The next release lists what this one does not, so the watch knows of that already.
+        // The next release lists what this one does not, so the watch is told of the whole change.
         inner?.commit(listsNothing ? changes.map(\.withoutLists) : changes) { [watch] outcomes in
             for (change, outcome) in zip(changes, outcomes) where outcome == .committed { watch.committed(change) }
             completion(outcomes)
@@ -85,7 +85,7 @@ final class WatchedStore: RecordStore {
 }
 
 extension GroupChange {
-    /// The change without what it lists; what is found by its end stays.
+    /// The change without what it lists; entries that find reservations by their end stay.
     fileprivate var withoutLists: GroupChange {
         var kept = GroupDraft(draft.key, now: draft.now)
         draft.forEachChange { member, record in

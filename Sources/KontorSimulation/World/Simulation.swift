@@ -232,7 +232,7 @@ public final class Simulation {
                 isOver = isDone()
                 return isOver
             })
-        return isOver
+        return isOver || isDone()
     }
 
     private func end() {

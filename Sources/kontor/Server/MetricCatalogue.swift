@@ -42,7 +42,7 @@ enum MetricCatalogue {
             "kontor_engine_batch_commands", "Commands that an engine decided in one batch.",
             buckets: .powersOfTwo(upTo: Int64(Limits.engineBatchCommands))),
         MetricFamily(
-            "kontor_engine_copies", "Steps of sagas that came again while they waited, and were not decided twice."),
+            "kontor_engine_copies", "Copies of waiting steps that were dropped because the engine was behind."),
         MetricFamily("kontor_engine_mailbox_peak", "The most commands that waited for an engine within the last second."),
     ]
 
