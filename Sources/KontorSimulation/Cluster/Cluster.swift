@@ -29,9 +29,9 @@ final class Cluster {
     /// The service whose processes cannot be reached; nil: all can.
     private var cutOff: GroupKey.Kind?
     private var cutOffSince: Int64 = 0
-    /// How often each process has sent each step to those who are cut off, since links noticed.
+    /// How often each process has sent each step to the service that is cut off, since links have noticed.
     private var sentInVain: [UInt64: [RepeatedName: Int]] = [:]
-    /// The first time, and what is sent again before the sender looks at its links.
+    /// How often it may: it sends a step the first time, and again until its next look at its links.
     private static let mostInVain = 3
     /// How long links take to notice that nothing comes through, microseconds: a scan for sagas that stand still sees
     /// those of the others before.

@@ -75,7 +75,7 @@ final class Machine {
 
     /// Installs the newest release.
     private func upgrade() {
-        world.coverage[.listsLost] += 1
+        world.coverage[.releaseUpgraded] += 1
         table.loseLists()
         isOlder = false
     }
@@ -177,7 +177,8 @@ final class Machine {
         instance = nil
     }
 
-    /// Ends the process, which has said that it cannot go on. The fold can always go on when what it lacks is there.
+    /// Ends the process, which has said that it cannot go on. A fold that lacks room, or meets another process's lock,
+    /// must wait and not end.
     func processFailed(_ reason: String) {
         if reason.hasPrefix("the fold: "), ["no space left", "another process"].contains(where: reason.contains) {
             world.violation("the process ended over a failure that would have passed: \(reason)")

@@ -55,7 +55,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case recordsUnreadable = "records unreadable"
     case unreadableMet = "unreadable record met"
     case storeUpgraded = "store's format raised"
-    case listsLost = "upgraded from a release without lists"
+    case releaseUpgraded = "upgraded from a release without lists"
 
     // What clients met.
     case checkoutPaid = "checkout paid"

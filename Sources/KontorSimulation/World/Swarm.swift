@@ -91,7 +91,7 @@ struct Swarm {
     var hasTrail = false
     /// Clients that read lists to their end.
     var browsers = 0
-    /// Whether the shop is of an older release at first, without lists, and is upgraded at one of its next starts.
+    /// Whether the shop is of an older release at first, without lists. It is upgraded while there are faults.
     var beginsOlder = false
     /// The price of items and of the lines of `batch_init`'s orders; 0: everything is free.
     var price: Int64
