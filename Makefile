@@ -18,7 +18,7 @@ help:
 	@echo "make test-public      the suites in test/, at length: correctness, stress, 20 consistency runs each way, both stores (5 min)"
 	@echo "make test-simulation  2,000 simulated worlds, the same each time, and a minute of new ones"
 	@echo "make simulate         10,000 simulated worlds: crashes, lost messages, wrong clocks, a store that fails over"
-	@echo "make mutants          one-line bugs, one at a time, in a copy of the sources: the simulator must catch each (an hour)"
+	@echo "make mutants          one-line bugs in a copy of the sources, woken one at a time: the simulator must catch each (an hour)"
 	@echo "make overload         30 s at 3 times the peak: what is done, what is refused, what is left behind (3 min)"
 	@echo "make test-faults      10 of each fault of the three services: 540 kills and pauses, failovers, partitions; 140 kills of shops that reserve (45 min)"
 	@echo "make test-mixed       processes of the last release and of this one over one store, forth and back, under load (1 min)"

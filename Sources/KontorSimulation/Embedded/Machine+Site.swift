@@ -54,7 +54,6 @@ extension Machine: Site {
         chaos.every(swarm.diskFullEvery) { [self] in
             fill()
             if random.happens(swarm.midstPercent / 2), process != nil { disk.deathStep = disk.steps + random.below(6) }
-            chaos.after(.milliseconds(100)...(.seconds(3))) { [self] in makeRoom() }
         }
         chaos.every(swarm.tableBusyEvery) { [self] in
             world.coverage[.tableBusy] += 1

@@ -117,6 +117,7 @@ final class Machine {
         if branch == .powerLost || (branch != .processKilled && random.happens(50)) {
             disk.crash(random)
             if hasFailedSync { world.coverage[.syncForgotten] += 1 }
+            if hasFailedSync, instance?.startReport.isReadOnly == true { world.coverage[.syncForgottenWithoutRoom] += 1 }
             hasFailedSync = false
             if random.happens(swarm.tableLogLossPercent) {
                 world.coverage[.tableLogLost] += 1
@@ -183,6 +184,11 @@ final class Machine {
         if reason.hasPrefix("the fold: "), ["no space left", "another process"].contains(where: reason.contains) {
             world.violation("the process ended over a failure that would have passed: \(reason)")
         }
+        if disk.failsSyncs, world.isFaulty, swarm.diskFullEvery != nil, random.happens(70) {
+            // A volume that promises more than it has says so when it writes what was cached, and then takes nothing.
+            fill()
+            disk.capacityBytes = 0
+        }
         stopFailingSyncs()
         die(.processKilled, instance)
     }
@@ -207,7 +213,9 @@ final class Machine {
         return (effect, random.within(5...200))
     }
 
+    /// Fills the disk, until others remove something.
     func fill() {
+        world.scheduler.after(random.within(.milliseconds(100)...(.seconds(3)))) { [self] in makeRoom() }
         world.coverage[.diskFull] += 1
         // Sometimes others take what a start gives back.
         let taken = random.happens(30) ? swarm.options.segmentBytes : 0

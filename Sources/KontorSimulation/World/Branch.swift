@@ -10,6 +10,7 @@ public enum Branch: String, CaseIterable, Sendable {
     case tornTailCut = "torn tail cut"
     case syncFailed = "sync failed"
     case syncForgotten = "power lost after a failed sync and a restart"
+    case syncForgottenWithoutRoom = "power lost after a failed sync and a start without room"
     case listingFailed = "listing failed"
     case newestSegmentLost = "newest segment lost"
     case newestSegmentMissed = "start missed the newest segment"

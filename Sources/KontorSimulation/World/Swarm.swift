@@ -319,6 +319,10 @@ struct Swarm {
         syncFailureEvery = random.within(.milliseconds(500)...(.seconds(2)))
         powerEvery = random.within(.seconds(1)...(.seconds(3)))
         bitFlipPercent = 0
+        guard random.happens(50) else { return }
+        // Then a restart finds no room, and has nothing but what the page cache shows.
+        diskFullEvery = random.within(.milliseconds(500)...(.seconds(2)))
+        options.segmentBytes = 8 << 10
     }
 
     /// Makes the disk full again and again while segments follow each other soon, so that there is none ahead, and

@@ -38,7 +38,9 @@ let package = Package(
             ]),
         .executableTarget(
             name: "kontor",
-            dependencies: ["KontorSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "KontorCore", "KontorSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             sources: ["Simulate.swift", "main.swift"]),
     ]
 )

@@ -24,6 +24,7 @@ _COST_REQUESTS = 10_000
 # Measured: 0.5 to 1.3 times as much as who is known and sends as many bytes. A stranger reaches nothing behind the edge, and
 # 100 signatures a second of his address are a hundredth of a processor. The rest is for other work of the machine.
 _COST_FACTOR = 2
+_COST_RETRIES = 3
 _SECONDS = 30
 
 
@@ -148,6 +149,12 @@ class CallerTests(ServerCase):
         known = sum(statuses.get(200, 0) for statuses in told.values())
         self.assertEqual((await self.ask("GET", f"/stock/find/{item}", operator)).json()["stock"], known)
 
+    async def cost(self, server, tokens: dict, kind: str, item: str) -> float:
+        """Microseconds of the server's processor for a request of this kind."""
+        before = cpu_seconds(server.pid)
+        await self.strangers(server, tokens, [kind], _COST_REQUESTS, f"/stock/find/{item}")
+        return (cpu_seconds(server.pid) - before) / _COST_REQUESTS * 1e6
+
     async def test_a_stranger_costs_no_more_than_who_is_known(self):
         key = SigningKey(self.scratch("issuer.pem"))
         server, operator = await self.closed_server(KONTOR_JWT_KEYS=str(key.public))
@@ -155,14 +162,19 @@ class CallerTests(ServerCase):
         item = (await self.ask("POST", "/stock/item/create/5", operator)).json()["item_id"]
         costs = {}
         for kind in ["known", *KINDS, "known"]:
-            before = cpu_seconds(server.pid)
-            await self.strangers(server, tokens, [kind], _COST_REQUESTS, f"/stock/find/{item}")
-            costs.setdefault(kind, []).append((cpu_seconds(server.pid) - before) / _COST_REQUESTS * 1e6)
-        costs = {kind: sum(found) / len(found) for kind, found in costs.items()}
+            costs.setdefault(kind, []).append(await self.cost(server, tokens, kind, item))
+        costs = {kind: min(found) for kind, found in costs.items()}
+        known = {kind: costs["known, with as much besides" if kind in LONG else "known"] for kind in costs}
+        dear = {}
+        for kind in (kind for kind in costs if not kind.startswith("known")):
+            # Other work of the machine makes a request dearer and never cheaper: what is dear is so each time.
+            for _ in range(_COST_RETRIES):
+                if costs[kind] > _COST_FACTOR * known[kind]:
+                    costs[kind] = min(costs[kind], await self.cost(server, tokens, kind, item))
+            if costs[kind] > _COST_FACTOR * known[kind]:
+                dear[kind] = costs[kind]
         words = ", ".join(f"{kind} {cost:.1f}" for kind, cost in costs.items())
         self.report(f"microseconds of the server's for a request: {words}")
-        known = {kind: costs["known, with as much besides" if kind in LONG else "known"] for kind in costs}
-        dear = {kind: cost for kind, cost in costs.items() if not kind.startswith("known") and cost > _COST_FACTOR * known[kind]}
         self.assertEqual(dear, {}, costs)
 
     async def test_customers_behind_one_address_are_served_on_when_the_token_file_changes(self):

@@ -261,7 +261,8 @@ class _Crowd(Reservations):
             times.sort()
             self.report(f"{len(times)} {what}: median {times[len(times) // 2] * 1000:.0f} ms, "
                         f"p99 {times[len(times) * 99 // 100] * 1000:.0f} ms, slowest {times[-1] * 1000:.0f} ms")
-            self.assertGreater(len(times), 100, what)
+            # Enough that they met the crowd.
+            self.assertGreater(len(times), 40, what)
             self.assertLess(times[-1], _SLOW_SECONDS, what)
 
     async def _judge(self, shop, client: Client):
