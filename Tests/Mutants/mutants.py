@@ -21,8 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGETS = ["KontorCore", "KontorService", "KontorEmbedded", "KontorSimulation"]
 BUILD = ["swift", "build", "-c", "release", "--static-swift-stdlib", "-Xswiftc", "-enforce-exclusivity=unchecked",
          "--product", "kontor"]
-# What two quiet processors simulate in about two minutes. Seeds and not seconds: what is caught does not depend on the machine.
-SEEDS = 3_000
+# As many as `make simulate` looks at: most bugs are caught by the first hundred. Seeds and not seconds: what is caught does not
+# depend on the machine.
+SEEDS = 10_000
 # A bug may make a world endless.
 SECONDS = 1_800
 

@@ -6,11 +6,15 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 from Tests.kontor_testing.remembering.judge import judge
 from Tests.kontor_testing.running.server import Server
+
+# A test that takes longer says so: `make test` is to stay short.
+_LONG_SECONDS = 15
 
 
 class ServerCase(unittest.IsolatedAsyncioTestCase):
@@ -20,8 +24,11 @@ class ServerCase(unittest.IsolatedAsyncioTestCase):
         self._servers = []
         result = result or self.defaultTestResult()
         bad_before = len(result.failures) + len(result.errors)
+        began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="kontor-test-") as self._scratch:
             super().run(result)
+            if (seconds := time.monotonic() - began) > _LONG_SECONDS:
+                print(f"{self.id()} took {seconds:.0f} s", file=sys.stderr)
             if len(result.failures) + len(result.errors) > bad_before:
                 for server in self._servers:
                     print(f"\n=== the log of {server.directory}:\n{server.log()}", file=sys.stderr)

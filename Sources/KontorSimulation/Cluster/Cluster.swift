@@ -228,6 +228,11 @@ extension Cluster: Site {
     func startFaults(_ chaos: Chaos) {
         let random = chaos.random
         chaos.every(swarm.killEvery) { [self] in kill(random.pick(replicas), .processKilled) }
+        if let before = swarm.lastKill {
+            world.scheduler.after(swarm.safety - before) { [self] in
+                for replica in replicas where random.happens(50) { kill(replica, .processKilled) }
+            }
+        }
         chaos.every(swarm.pauseEvery) { [self] in
             // The fault pauses any process, or the next one that asks for a lock, which may then sleep past the
             // decision.

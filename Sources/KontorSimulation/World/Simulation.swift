@@ -8,7 +8,7 @@ import KontorService
 public struct Verdict: Sendable {
     /// The number that decided everything in the world.
     public let seed: UInt64
-    /// A hash of everything that happened: the same in every run of the seed.
+    /// A hash of the trace: the same in every run of the seed that kept one.
     public let fingerprint: UInt64
     /// The broken promises, in words; empty: all were kept.
     public let violations: [String]
@@ -51,7 +51,7 @@ public final class Simulation {
 
     /// Runs one seed.
     ///
-    /// - Parameter isRecording: whether to keep every line of the trace.
+    /// - Parameter isRecording: whether to keep a trace.
     public static func run(seed: UInt64, isRecording: Bool = false) -> Verdict {
         let simulation = Simulation(seed: seed, isRecording: isRecording)
         simulation.run()

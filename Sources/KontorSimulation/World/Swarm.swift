@@ -21,6 +21,8 @@ struct Swarm {
     var weights: [(kind: WishKind, weight: Int)]
 
     var killEvery: Int64?
+    /// How long before the end of the faults some of several processes are killed at once, as by a machine that dies.
+    var lastKill: Int64?
     var powerEvery: Int64?
     var pauseEvery: Int64?
     var clockJumpEvery: Int64?
@@ -201,6 +203,7 @@ struct Swarm {
         if hasWildClocks, storeExpires { weights = weights.map { ($0.kind, $0.kind == .refund ? 0 : $0.weight) } }
         if random.happens(60) { browsers = 1 + random.below(2) }
         beginsOlder = shops == 1 && random.happens(20)
+        if shops > 1, killEvery != nil, random.happens(50) { lastKill = random.within(0...(.seconds(1))) }
     }
 
     /// Cuts a service off for so long that everything that can wait for it does.
