@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -110,10 +111,12 @@ def searched(binary: pathlib.Path, bug: int, seeds: int) -> str:
         # What must happen in so many worlds does not any more: `make test-simulation` fails.
         missing = re.search(r"^Never happened: (.*)$", output, re.MULTILINE)
         return f"{seconds:.0f} s, it never happens: {missing[1] if missing else 'some branch'}"
-    if code < 0:
+    if -code in (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS):
         # It met one of its own preconditions: the bug is found, by the shop itself.
         words = re.search(r"Fatal error.*", output)
         return f"{seconds:.0f} s, the shop stopped itself: {words[0] if words else f'signal {-code}'}"
+    if code < 0:
+        raise Failed(f"the simulator was killed from outside, by signal {-code}")
     raise Failed(f"SURVIVED {seeds} seeds, {seconds:.0f} s, exit {code}")
 
 
@@ -129,12 +132,12 @@ def is_caught(binary: pathlib.Path, number: int, bug: Bug, seeds: int) -> bool:
 
 def run(bugs: dict[int, Bug], scratch: pathlib.Path, seeds: int) -> int:
     try:
-        binary = build(scratch, bugs)
+        binary = build(scratch.resolve(), bugs)
         code, output, _ = simulate(binary, 0, "--first", "1", "--seeds", str(seeds))
         if code != 0:
             raise Failed(f"the simulator fails: exit {code}\n{output}")
     except Failed as reason:
-        print(f"Without a bug: {reason}")
+        print(f"With no bug alive: {reason}")
         return 1
     caught = sum(is_caught(binary, number, bug, seeds) for number, bug in bugs.items())
     print(f"{caught} of {len(bugs)} bugs caught; without them the same seeds pass.")

@@ -9,6 +9,8 @@ struct SimulationTests {
         let first = Simulation.run(seed: seed, isRecording: true)
         let second = Simulation.run(seed: seed, isRecording: true)
         #expect(silent.simulatedMicroseconds == first.simulatedMicroseconds, "its trace changes nothing")
+        #expect(silent.largestQueue == first.largestQueue && silent.coverage.faults == first.coverage.faults)
+        #expect(silent.recoveryMicroseconds == first.recoveryMicroseconds && silent.violations == first.violations)
         #expect(first.fingerprint == second.fingerprint)
         #expect(first.simulatedMicroseconds == second.simulatedMicroseconds)
         #expect(first.violations == second.violations)

@@ -96,7 +96,7 @@ final class Machine {
             // The next try may see all of the directory.
         } else if disk.failsSyncs {
             stopFailingSyncs()
-        } else if disk.isFull {
+        } else if disk.isFull, case .diskFull = error {
             makeRoom()
         } else {
             world.violation("the shop does not start: \(error)")
@@ -117,7 +117,9 @@ final class Machine {
         if branch == .powerLost || (branch != .processKilled && random.happens(50)) {
             disk.crash(random)
             if hasFailedSync { world.coverage[.syncForgotten] += 1 }
-            if hasFailedSync, instance?.startReport.isReadOnly == true { world.coverage[.syncForgottenWithoutRoom] += 1 }
+            if hasFailedSync, branch == .powerLost, instance?.startReport.isReadOnly == true {
+                world.coverage[.syncForgottenWithoutRoom] += 1
+            }
             hasFailedSync = false
             if random.happens(swarm.tableLogLossPercent) {
                 world.coverage[.tableLogLost] += 1

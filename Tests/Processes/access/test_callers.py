@@ -25,6 +25,8 @@ _COST_REQUESTS = 10_000
 # 100 signatures a second of his address are a hundredth of a processor. The rest is for other work of the machine.
 _COST_FACTOR = 2
 _COST_RETRIES = 3
+# With whose cost the others' is compared: by what they send.
+_KNOWN = ("known", "known, with as much besides")
 _SECONDS = 30
 
 
@@ -161,7 +163,7 @@ class CallerTests(ServerCase):
         tokens = await self.stranger_tokens(key, operator)
         item = (await self.ask("POST", "/stock/item/create/5", operator)).json()["item_id"]
         costs = {}
-        for kind in ["known", *KINDS, "known"]:
+        for kind in [*_KNOWN, *KINDS, *_KNOWN]:
             costs.setdefault(kind, []).append(await self.cost(server, tokens, kind, item))
         costs = {kind: min(found) for kind, found in costs.items()}
         known = {kind: costs["known, with as much besides" if kind in LONG else "known"] for kind in costs}
