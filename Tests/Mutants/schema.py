@@ -1,7 +1,7 @@
 """Puts many bugs into one copy of the sources: each stands beside what it replaces, and KONTOR_BUG says which one is alive.
 
 The body of a function becomes `if bug == 7 { the body with bug 7 } else { the body }` (known as mutant schemata: Untch, Offutt,
-Harrold, "Mutation analysis using mutant schemata", 1993), so that one build does for all of them.
+Harrold, "Mutation analysis using mutant schemata", 1993), so that one build is enough for all of them.
 """
 
 import re
@@ -27,7 +27,7 @@ def blocks(text: str) -> list[tuple[int, int]]:
             if not open_braces:
                 raise ValueError("a brace closes that was not opened")
             found.append((open_braces.pop(), token.start()))
-        elif token[0].strip('#') in ('"', '"""'):
+        elif token[0].strip("#") in ('"', '"""'):
             position = _end_of_string(text, position, token[0])
     if open_braces:
         raise ValueError("a brace is never closed")
@@ -50,7 +50,7 @@ def _end_of_string(text: str, position: int, opening: str) -> int:
                 position = token.end()
                 if token[0] in "()":
                     depth += 1 if token[0] == "(" else -1
-                elif token[0].strip('#') in ('"', '"""'):
+                elif token[0].strip("#") in ('"', '"""'):
                     position = _end_of_string(text, position, token[0])
         else:
             position += 2 if text.startswith("\\", position) and not hashes else 1

@@ -187,7 +187,8 @@ final class Machine {
             world.violation("the process ended over a failure that would have passed: \(reason)")
         }
         if disk.failsSyncs, world.isFaulty, swarm.diskFullEvery != nil, random.happens(70) {
-            // A volume that promises more than it has says so when it writes what was cached, and then takes nothing.
+            // A volume may promise more room than it has. Then the sync of what was cached fails, and nothing more
+            // fits.
             fill()
             disk.capacityBytes = 0
         }

@@ -323,7 +323,7 @@ struct Swarm {
         powerEvery = random.within(.seconds(1)...(.seconds(3)))
         bitFlipPercent = 0
         guard random.happens(50) else { return }
-        // Then a restart finds no room, and has nothing but what the page cache shows.
+        // Then a restart may find no room, and reads a frame that only the page cache has.
         diskFullEvery = random.within(.milliseconds(500)...(.seconds(2)))
         options.segmentBytes = 8 << 10
     }

@@ -21,9 +21,9 @@ _PROCESSES = 2
 # Of one address: more than are verified of it at once, and in the second that they take.
 _CUSTOMERS = 500
 _COST_REQUESTS = 10_000
-# Measured: 0.5 to 1.3 times as much as who is known and sends as many bytes, and on a slow machine 1.8 to 2.2 times for a large JWT,
-# which is decoded. A stranger reaches nothing behind the edge, and 100 signatures a second of his address are a hundredth of a
-# processor. The rest is for other work of the machine.
+# Measured: 0.5 to 1.3 times as much as who is known and sends as many bytes. On a slow machine a large JWT costs 1.8 to 2.2 times
+# as much, because it is decoded. A stranger reaches nothing behind the edge, and 100 signatures a second of his address are a
+# hundredth of a processor. The rest is for other work of the machine.
 _COST_FACTOR = 3
 _COST_RETRIES = 3
 # With whose cost the others' is compared: by what they send.
